@@ -1,0 +1,178 @@
+namespace Tessera.Tensors;
+
+/// <summary>
+/// The memory of one thread's current step. Temporaries, their gradients and the tape's entries are taken from it by
+/// moving a pointer and are all given back at once when the <see cref="Scope"/> they were made in ends; their objects are
+/// used again too, so that a step that has been seen before allocates nothing.
+/// <para>Each thread has its own arena. Nothing that is taken from one may be kept beyond its scope.</para>
+/// </summary>
+public sealed class Arena
+{
+    private const long SmallestChunk = 1 << 20;
+
+    [ThreadStatic] private static Arena? s_current;
+
+    private readonly List<NativeBuffer> _chunks = [];
+    private readonly Dictionary<long, Stack<nint>> _returned = [];
+    private readonly Recycled<Tensor> _tensors = new();
+    private readonly Recycled<GradientSlot> _slots = new();
+    private readonly List<IEntryPool> _entryPools = [];
+    private int _chunk;
+    private long _offset;
+    private int _depth;
+
+    private Arena() { }
+
+    /// <summary>The calling thread's arena.</summary>
+    public static Arena Current => s_current ??= new Arena();
+
+    /// <summary>Bytes of native memory the arena holds, used or not.</summary>
+    public long Capacity => _chunks.Sum(chunk => chunk.Bytes);
+
+    /// <summary>
+    /// Opens a scope: everything taken until it is disposed is given back then. Scopes nest.
+    /// <code>using (Arena.Current.Scope()) { … one step … }</code>
+    /// </summary>
+    public ArenaScope Scope()
+    {
+        _depth++;
+        return new ArenaScope(this, new Mark(_chunk, _offset, _tensors.Used, _slots.Used));
+    }
+
+    internal Tensor Tensor(Shape shape, ElementType type)
+    {
+        var tensor = Blank();
+        tensor.Bind(Take(checked(shape.Count * type.Size())), shape, type);
+        return tensor;
+    }
+
+    internal Tensor Blank() => _tensors.Next() ?? _tensors.Add(new Tensor());
+
+    internal GradientSlot Slot(int count)
+    {
+        if (_slots.Next() is not { } slot) return _slots.Add(new GradientSlot(count, this));
+        slot.Reuse(count, this);
+        return slot;
+    }
+
+    /// <summary>A recycled or new tape entry; it goes back with <see cref="Recycle"/>.</summary>
+    internal T Entry<T>() where T : TapeEntry, new() => Pool<T>().Take();
+
+    internal void Recycle(TapeEntry entry) => _entryPools[entry.PoolIndex].Give(entry);
+
+    /// <summary>The address of <paramref name="bytes"/> bytes, aligned, not set, followed by readable padding.</summary>
+    internal nint Take(long bytes)
+    {
+        var rounded = Round(bytes);
+        if (_returned.TryGetValue(rounded, out var stack) && stack.TryPop(out var address)) return address;
+
+        while (_chunk < _chunks.Count && _offset + rounded > _chunks[_chunk].Bytes) (_chunk, _offset) = (_chunk + 1, 0);
+        if (_chunk == _chunks.Count) _chunks.Add(new NativeBuffer(Math.Max(rounded, Math.Max(SmallestChunk, Capacity / 2)), zeroed: false));
+        address = _chunks[_chunk].Address + (nint)_offset;
+        _offset += rounded;
+        return address;
+    }
+
+    /// <summary>Gives one block back before its scope ends; the next request of its size gets it.</summary>
+    internal void Return(nint address, long bytes)
+    {
+        var rounded = Round(bytes);
+        if (!_returned.TryGetValue(rounded, out var stack)) _returned[rounded] = stack = new Stack<nint>();
+        stack.Push(address);
+    }
+
+    private static long Round(long bytes) =>
+        (bytes + (2 * NativeBuffer.Alignment) - 1) / NativeBuffer.Alignment * NativeBuffer.Alignment;
+
+    private void End(Mark mark)
+    {
+        _tensors.Rewind(mark.Tensors, tensor => tensor.Release());
+        _slots.Rewind(mark.Slots, null);
+        foreach (var stack in _returned.Values) stack.Clear();
+        (_chunk, _offset) = (mark.Chunk, mark.Offset);
+        if (--_depth > 0 || _chunks.Count <= 1 || mark.Chunk != 0 || mark.Offset != 0) return;
+
+        // The step outgrew its chunks: from now on one chunk holds all of it.
+        var total = Capacity;
+        foreach (var chunk in _chunks) chunk.Dispose();
+        _chunks.Clear();
+        _chunks.Add(new NativeBuffer(total, zeroed: false));
+    }
+
+    private EntryPool<T> Pool<T>() where T : TapeEntry, new()
+    {
+        var index = EntryPool<T>.Index;
+        while (_entryPools.Count <= index) _entryPools.Add(EmptyPool.Instance);
+        if (_entryPools[index] is EntryPool<T> pool) return pool;
+        pool = new EntryPool<T>();
+        _entryPools[index] = pool;
+        return pool;
+    }
+
+    internal readonly record struct Mark(int Chunk, long Offset, int Tensors, int Slots);
+
+    /// <summary>A span of an arena's life; see <see cref="Arena.Scope"/>. Dispose it once, innermost first.</summary>
+    public readonly ref struct ArenaScope
+    {
+        private readonly Arena _arena;
+        private readonly Mark _mark;
+
+        internal ArenaScope(Arena arena, Mark mark) => (_arena, _mark) = (arena, mark);
+
+        /// <summary>Gives back what was taken since the scope was opened.</summary>
+        public void Dispose() => _arena.End(_mark);
+    }
+
+    private sealed class Recycled<T> where T : class
+    {
+        private readonly List<T> _items = [];
+
+        public int Used { get; private set; }
+
+        public T? Next() => Used < _items.Count ? _items[Used++] : null;
+
+        public T Add(T item)
+        {
+            _items.Add(item);
+            Used++;
+            return item;
+        }
+
+        public void Rewind(int used, Action<T>? release)
+        {
+            if (release is not null)
+                for (var i = used; i < Used; i++) release(_items[i]);
+            Used = used;
+        }
+    }
+
+    private interface IEntryPool
+    {
+        void Give(TapeEntry entry);
+    }
+
+    private sealed class EmptyPool : IEntryPool
+    {
+        public static readonly EmptyPool Instance = new();
+
+        public void Give(TapeEntry entry) { }
+    }
+
+    private static class EntryIndex
+    {
+        private static int s_next = -1;
+
+        public static int Next() => Interlocked.Increment(ref s_next);
+    }
+
+    private sealed class EntryPool<T> : IEntryPool where T : TapeEntry, new()
+    {
+        public static readonly int Index = EntryIndex.Next();
+
+        private readonly Stack<T> _free = new();
+
+        public T Take() => _free.TryPop(out var entry) ? entry : new T { PoolIndex = Index };
+
+        public void Give(TapeEntry entry) => _free.Push((T)entry);
+    }
+}

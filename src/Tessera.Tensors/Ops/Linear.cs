@@ -1,0 +1,50 @@
+using System.Numerics.Tensors;
+using Tessera.Tensors.Kernels;
+
+namespace Tessera.Tensors;
+
+/// <summary>
+/// Operations on tensors. Each states its shapes, throws <see cref="ShapeException"/> where they do not fit, returns a
+/// temporary of the current <see cref="Arena"/>, and writes its gradient to the <see cref="Tape"/> being recorded.
+/// One file an operation, its forward beside its backward.
+/// </summary>
+public static partial class Op
+{
+    /// <summary><c>y = x Wᵀ + b</c> over the innermost axis.</summary>
+    /// <param name="x">[…, inputs].</param>
+    /// <param name="weight">[outputs, inputs], as PyTorch lays it out.</param>
+    /// <param name="bias">[outputs], or none.</param>
+    /// <returns>[…, outputs].</returns>
+    public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null)
+    {
+        ShapeException.Require(weight.Shape.Rank == 2 && weight.Shape[1] == x.Shape.Width, "linear", "weight", weight, "x", x);
+        if (bias is not null)
+            ShapeException.Require(bias.Shape == [weight.Shape[0]], "linear", "bias", bias, "weight", weight);
+
+        var y = Tensor.Temporary(x.Shape.WithWidth(weight.Shape[0]));
+        MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false);
+        if (bias is not null) RowKernels.AddToEach(y.Floats, bias.Floats);
+
+        if (Tape.Write<LinearEntry>(y, x, weight, bias) is { } entry) (entry.X, entry.Weight, entry.Bias) = (x, weight, bias);
+        return y;
+    }
+
+    /// <summary>All axes but the innermost taken as rows.</summary>
+    internal static Matrix AsMatrix(this Tensor tensor) => new(tensor.Floats, tensor.Shape.Rows, tensor.Shape.Width);
+
+    private sealed class LinearEntry : TapeEntry
+    {
+        public Tensor X = null!, Weight = null!;
+        public Tensor? Bias;
+
+        public override void Backward()
+        {
+            var dy = new Matrix(OutputGradient, Output.Shape.Rows, Output.Shape.Width);
+            if (X.Slot is { } x)
+                MatrixProduct.Multiply(dy, Weight.AsMatrix(), x.Write(out var accumulate), accumulate);
+            if (Weight.Slot is { } weight)
+                MatrixProduct.Multiply(dy.T, X.AsMatrix(), weight.Write(out var accumulate), accumulate);
+            if (Bias?.Slot is { } bias) RowKernels.SumRows(OutputGradient, bias.Add());
+        }
+    }
+}

@@ -1,0 +1,30 @@
+namespace Tessera.Tensors;
+
+/// <summary>An operation was given a tensor whose shape or type does not fit; the message names the operation, the
+/// argument, what was found and what is allowed.</summary>
+public sealed class ShapeException : ArgumentException
+{
+    /// <summary>Creates the exception with a message of its own.</summary>
+    public ShapeException(string message) : base(message) { }
+
+    /// <summary>Creates an exception without details.</summary>
+    public ShapeException() { }
+
+    /// <summary>Creates the exception with a message and a cause.</summary>
+    public ShapeException(string message, Exception innerException) : base(message, innerException) { }
+
+    internal static void Require(bool condition, string operation, string argument, Tensor found, string allowed)
+    {
+        if (!condition)
+            throw new ShapeException($"{operation}: {argument} is {found.Type} {found.Shape}, expected {allowed}");
+    }
+
+    internal static void Require(bool condition, string operation, string argument, Tensor found, string other, Tensor against)
+    {
+        if (!condition)
+        {
+            throw new ShapeException(
+                $"{operation}: {argument} is {found.Type} {found.Shape}, which does not fit {other}, {against.Type} {against.Shape}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+namespace Tessera.Tensors;
+
+/// <summary>
+/// A dense, row-major array of numbers in native memory, aligned to 64 bytes.
+/// <para>A tensor is either <em>owned</em> (<see cref="Allocate"/>: it lives as long as something refers to it, as
+/// weights and caches do) or <em>temporary</em> (<see cref="Temporary"/> and the result of every operation: it lives in
+/// the current <see cref="Arena"/> until the scope it was made in ends). A temporary that is read after its scope
+/// throws <see cref="ObjectDisposedException"/>; copy it out with <see cref="ToArray"/> or <see cref="Keep"/>.</para>
+/// </summary>
+public sealed unsafe class Tensor
+{
+    private nint _address;
+    private NativeBuffer? _buffer;
+
+    internal Tensor() { }
+
+    /// <summary>The sizes of the axes.</summary>
+    public Shape Shape { get; private set; }
+
+    /// <summary>What an element is.</summary>
+    public ElementType Type { get; private set; }
+
+    /// <summary>Whether a gradient of this tensor is wanted or leads to one that is.</summary>
+    public bool RequiresGradient => Slot is not null;
+
+    /// <summary>The elements of an F32 tensor, row-major.</summary>
+    /// <exception cref="ShapeException">The tensor holds another type.</exception>
+    public Span<float> Floats
+    {
+        get
+        {
+            ShapeException.Require(Type == ElementType.F32, "read", "tensor", this, "F32");
+            return new Span<float>((void*)Live(), checked((int)Shape.Count));
+        }
+    }
+
+    /// <summary>The elements of an I32 tensor, row-major.</summary>
+    /// <exception cref="ShapeException">The tensor holds another type.</exception>
+    public Span<int> Ints
+    {
+        get
+        {
+            ShapeException.Require(Type == ElementType.I32, "read", "tensor", this, "I32");
+            return new Span<int>((void*)Live(), checked((int)Shape.Count));
+        }
+    }
+
+    /// <summary>The elements as raw bytes.</summary>
+    public Span<byte> Bytes => new((void*)Live(), checked((int)(Shape.Count * Type.Size())));
+
+    /// <summary>The gradient after <see cref="Tape.Backward(Tensor, float)"/>: as many elements as the tensor has, or none where no
+    /// gradient has reached it.</summary>
+    public Span<float> Gradient => Slot is { HasValue: true } slot ? slot.Values : default;
+
+    internal GradientSlot? Slot { get; set; }
+
+    /// <summary>An owned tensor of zeros.</summary>
+    public static Tensor Allocate(Shape shape, ElementType type = ElementType.F32)
+    {
+        var buffer = new NativeBuffer(checked(shape.Count * type.Size()));
+        return new Tensor { Shape = shape, Type = type, _buffer = buffer, _address = buffer.Address };
+    }
+
+    /// <summary>An owned F32 tensor of zeros that collects a gradient (its memory is taken when one first arrives).</summary>
+    public static Tensor AllocateParameter(Shape shape)
+    {
+        var tensor = Allocate(shape);
+        tensor.Slot = new GradientSlot(checked((int)shape.Count), arena: null);
+        return tensor;
+    }
+
+    /// <summary>A temporary tensor in the current arena; its elements are not set.</summary>
+    public static Tensor Temporary(Shape shape, ElementType type = ElementType.F32) => Arena.Current.Tensor(shape, type);
+
+    /// <summary>A temporary F32 tensor holding a copy of <paramref name="values"/>.</summary>
+    /// <exception cref="ArgumentException">The number of values is not the shape's.</exception>
+    public static Tensor From(ReadOnlySpan<float> values, Shape shape)
+    {
+        RequireCount(values.Length, shape);
+        var tensor = Temporary(shape);
+        values.CopyTo(tensor.Floats);
+        return tensor;
+    }
+
+    /// <summary>A temporary I32 tensor holding a copy of <paramref name="values"/>.</summary>
+    /// <exception cref="ArgumentException">The number of values is not the shape's.</exception>
+    public static Tensor From(ReadOnlySpan<int> values, Shape shape)
+    {
+        RequireCount(values.Length, shape);
+        var tensor = Temporary(shape, ElementType.I32);
+        values.CopyTo(tensor.Ints);
+        return tensor;
+    }
+
+    /// <summary>Asks for this temporary's gradient, as of an input whose gradient is wanted.</summary>
+    public Tensor WithGradient()
+    {
+        Slot ??= Arena.Current.Slot(checked((int)Shape.Count));
+        return this;
+    }
+
+    /// <summary>The same elements (and gradient) under another shape; free.</summary>
+    /// <exception cref="ShapeException">The number of elements differs.</exception>
+    public Tensor Reshape(Shape shape)
+    {
+        if (shape.Count != Shape.Count) throw new ShapeException($"reshape: {Shape} cannot become {shape}");
+        var view = View(shape, 0);
+        view.Slot = Slot;
+        return view;
+    }
+
+    /// <summary>An owned copy, without a gradient.</summary>
+    public Tensor Keep()
+    {
+        var copy = Allocate(Shape, Type);
+        Bytes.CopyTo(copy.Bytes);
+        return copy;
+    }
+
+    /// <summary>The elements of an F32 tensor as an array.</summary>
+    public float[] ToArray() => Floats.ToArray();
+
+    /// <summary>The single element of a scalar F32 tensor.</summary>
+    /// <exception cref="ShapeException">The tensor has more elements or none.</exception>
+    public float Item()
+    {
+        ShapeException.Require(Shape.Count == 1, "item", "tensor", this, "one element");
+        return Floats[0];
+    }
+
+    /// <summary>Forgets the gradient; the next one replaces it.</summary>
+    public void ClearGradient() => Slot?.Clear();
+
+    /// <summary>Type and shape, such as <c>F32 [2, 3]</c>.</summary>
+    public override string ToString() => $"{Type} {Shape}";
+
+    /// <summary>A view of <paramref name="shape"/> elements starting at element <paramref name="offset"/>, without a gradient.</summary>
+    internal Tensor View(Shape shape, long offset)
+    {
+        var view = Arena.Current.Blank();
+        view.Bind(Live() + (nint)(offset * Type.Size()), shape, Type);
+        view._buffer = _buffer; // keeps owned memory alive as long as the view
+        return view;
+    }
+
+    internal void Bind(nint address, Shape shape, ElementType type)
+    {
+        (_address, Shape, Type, _buffer, Slot) = (address, shape, type, null, null);
+    }
+
+    internal void Release() => (_address, _buffer, Slot) = (0, null, null);
+
+    private static void RequireCount(int found, Shape shape)
+    {
+        if (found != shape.Count) throw new ArgumentException($"{found} values do not fill shape {shape}");
+    }
+
+    private nint Live() => _address != 0
+        ? _address
+        : throw new ObjectDisposedException(nameof(Tensor), "this temporary tensor's arena scope has ended; use Keep() or ToArray() inside it");
+}
