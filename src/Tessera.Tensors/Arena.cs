@@ -35,7 +35,7 @@ public sealed class Arena
     /// </summary>
     public ArenaScope Scope()
     {
-        _depth++;
+        if (_depth++ == 0 && _chunks.Count > 1 && _chunk == 0 && _offset == 0) Join();
         return new ArenaScope(this, new Mark(_chunk, _offset, _tensors.Used, _slots.Used));
     }
 
@@ -90,9 +90,12 @@ public sealed class Arena
         _slots.Rewind(mark.Slots, null);
         foreach (var stack in _returned.Values) stack.Clear();
         (_chunk, _offset) = (mark.Chunk, mark.Offset);
-        if (--_depth > 0 || _chunks.Count <= 1 || mark.Chunk != 0 || mark.Offset != 0) return;
+        _depth--;
+    }
 
-        // The step outgrew its chunks: from now on one chunk holds all of it.
+    /// <summary>The last step outgrew its chunks: from now on one chunk holds all of it.</summary>
+    private void Join()
+    {
         var total = Capacity;
         foreach (var chunk in _chunks) chunk.Dispose();
         _chunks.Clear();

@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace Tessera.Tensors;
 
 /// <summary>
@@ -33,6 +35,14 @@ internal sealed unsafe class GradientSlot(int count, Arena? arena)
         var values = Write(out var accumulate);
         if (!accumulate) values.Clear();
         return values;
+    }
+
+    /// <summary>Adds a contribution.</summary>
+    public void Add(ReadOnlySpan<float> contribution)
+    {
+        var values = Write(out var accumulate);
+        if (accumulate) TensorPrimitives.Add(values, contribution, values);
+        else contribution.CopyTo(values);
     }
 
     public void Clear() => HasValue = false;

@@ -83,6 +83,15 @@ public readonly struct Shape : IEquatable<Shape>
         return new Shape(sizes);
     }
 
+    /// <summary>The shape with one more axis, innermost.</summary>
+    public Shape Append(int size)
+    {
+        Span<int> sizes = stackalloc int[Rank + 1];
+        AsSpan().CopyTo(sizes);
+        sizes[^1] = size;
+        return new Shape(sizes);
+    }
+
     /// <inheritdoc/>
     public bool Equals(Shape other) => AsSpan().SequenceEqual(other.AsSpan());
 

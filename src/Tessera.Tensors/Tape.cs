@@ -85,11 +85,15 @@ public sealed class Tape : IDisposable
         if (s_current is not { _paused: false } tape) return null;
         var wanted = false;
         foreach (var input in inputs) wanted |= input is { Slot: not null };
-        if (!wanted) return null;
+        return wanted ? WriteAlways<T>(output) : null;
+    }
 
+    /// <summary>As <see cref="Write"/>, for an operation that is known to lead to something that wants a gradient.</summary>
+    internal static T WriteAlways<T>(Tensor output) where T : TapeEntry, new()
+    {
         var entry = Arena.Current.Entry<T>();
         entry.Output = output.WithGradient();
-        tape._entries.Add(entry);
+        s_current!._entries.Add(entry);
         return entry;
     }
 

@@ -32,6 +32,11 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 
     static abstract TSelf Exp(TSelf value);
 
+    static abstract TSelf Abs(TSelf value);
+
+    /// <summary>−1, 0 or 1; NaN stays NaN.</summary>
+    static abstract TSelf Sign(TSelf value);
+
     static abstract TSelf Sqrt(TSelf value);
 
     void Store(float* to);
@@ -77,6 +82,15 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Exp(Lanes512 value) => new(Vector512.Exp(value._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Abs(Lanes512 value) => new(Vector512.Abs(value._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Sign(Lanes512 value) => new(Vector512.ConditionalSelect(
+        Vector512.Equals(value._value, Vector512<float>.Zero) | ~Vector512.Equals(value._value, value._value),
+        value._value,
+        Vector512.CopySign(Vector512<float>.One, value._value)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Sqrt(Lanes512 value) => new(Vector512.Sqrt(value._value));
@@ -132,6 +146,15 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     public static Lanes256 Exp(Lanes256 value) => new(Vector256.Exp(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Abs(Lanes256 value) => new(Vector256.Abs(value._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Sign(Lanes256 value) => new(Vector256.ConditionalSelect(
+        Vector256.Equals(value._value, Vector256<float>.Zero) | ~Vector256.Equals(value._value, value._value),
+        value._value,
+        Vector256.CopySign(Vector256<float>.One, value._value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Sqrt(Lanes256 value) => new(Vector256.Sqrt(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -182,6 +205,15 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     public static Lanes128 Exp(Lanes128 value) => new(Vector128.Exp(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 Abs(Lanes128 value) => new(Vector128.Abs(value._value));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 Sign(Lanes128 value) => new(Vector128.ConditionalSelect(
+        Vector128.Equals(value._value, Vector128<float>.Zero) | ~Vector128.Equals(value._value, value._value),
+        value._value,
+        Vector128.CopySign(Vector128<float>.One, value._value)));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Sqrt(Lanes128 value) => new(Vector128.Sqrt(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -221,6 +253,11 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
     public static Lanes1 Max(Lanes1 left, Lanes1 right) => new(MathF.Max(left._value, right._value));
 
     public static Lanes1 Exp(Lanes1 value) => new(MathF.Exp(value._value));
+
+    public static Lanes1 Abs(Lanes1 value) => new(MathF.Abs(value._value));
+
+    public static Lanes1 Sign(Lanes1 value) =>
+        new(float.IsNaN(value._value) || value._value == 0 ? value._value : MathF.CopySign(1, value._value));
 
     public static Lanes1 Sqrt(Lanes1 value) => new(MathF.Sqrt(value._value));
 

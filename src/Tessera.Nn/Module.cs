@@ -1,0 +1,68 @@
+using Tessera.Tensors;
+
+namespace Tessera.Nn;
+
+/// <summary>
+/// A part of a model: it owns named parameters and child parts. A parameter's full name joins the names on the way to it
+/// with dots, as Hugging Face's do: <c>decoder.layers.0.attention.q_proj.weight</c>.
+/// </summary>
+public abstract class Module
+{
+    private readonly List<(string Name, Parameter Parameter)> _parameters = [];
+    private readonly List<(string Name, Module Module)> _children = [];
+
+    /// <summary>The child parts with their names, in order.</summary>
+    public IReadOnlyList<(string Name, Module Module)> Children => _children;
+
+    /// <summary>This part's own parameters with their names, in order.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> OwnParameters => _parameters;
+
+    /// <summary>All parameters with their full names, in order; one that is shared comes once, by its first name.</summary>
+    public IEnumerable<(string Name, Parameter Parameter)> Parameters()
+    {
+        var seen = new HashSet<Parameter>();
+        return Modules().SelectMany(
+            module => module.Module._parameters.Where(own => seen.Add(own.Parameter)),
+            (module, own) => (Join(module.Name, own.Name), own.Parameter));
+    }
+
+    /// <summary>This part and all below it with their full names, each before its children.</summary>
+    public IEnumerable<(string Name, Module Module)> Modules()
+    {
+        yield return ("", this);
+        foreach (var (name, child) in _children)
+            foreach (var (below, module) in child.Modules())
+                yield return (Join(name, below), module);
+    }
+
+    /// <summary>The number of trained weights, shared ones counted once.</summary>
+    public long ParameterCount() => Parameters().Sum(parameter => parameter.Parameter.Value.Shape.Count);
+
+    /// <summary>The weights that take part in computing one token: all, but for the experts that a token does not visit
+    /// and the rows of embedding tables that it does not look up.</summary>
+    public virtual long ActiveParameterCount() =>
+        _parameters.Sum(own => own.Parameter.Value.Shape.Count) + _children.Sum(child => child.Module.ActiveParameterCount());
+
+    /// <summary>Multiplications and additions for one token of a sequence of <paramref name="length"/>, forward: two for
+    /// each active weight of a matrix, and what a part adds of its own (attention's scores).</summary>
+    public virtual double FlopsPerToken(int length) =>
+        _parameters.Where(own => own.Parameter.Value.Shape.Rank >= 2).Sum(own => 2.0 * own.Parameter.Value.Shape.Count)
+        + _children.Sum(child => child.Module.FlopsPerToken(length));
+
+    /// <summary>Makes a parameter this part's own.</summary>
+    protected Parameter Own(string name, Parameter parameter)
+    {
+        _parameters.Add((name, parameter));
+        return parameter;
+    }
+
+    /// <summary>Makes a part a child of this one.</summary>
+    protected T Own<T>(string name, T child) where T : Module
+    {
+        _children.Add((name, child));
+        return child;
+    }
+
+    private static string Join(string above, string below) =>
+        above.Length == 0 ? below : below.Length == 0 ? above : $"{above}.{below}";
+}

@@ -1,0 +1,51 @@
+using Tessera.Tensors;
+
+namespace Tessera.Nn;
+
+/// <summary>What a part is built with besides its options: the width it works at, its place in the recipe (for error
+/// messages), and the random sequence its weights start from.</summary>
+/// <param name="Width">The size of the vectors that go in and come out.</param>
+/// <param name="Path">The part's place in the recipe, such as <c>model.decoder.attention</c>.</param>
+/// <param name="Random">Where initial weights come from; a part's weights do not depend on its neighbours.</param>
+/// <param name="Dropout">The rate at which a part drops what it adds to the residual stream while training.</param>
+public sealed record PartBuilder(int Width, string Path, CounterRandom Random, float Dropout = 0)
+{
+    /// <summary>The builder of a child part.</summary>
+    /// <param name="key">The child's key in the recipe.</param>
+    public PartBuilder At(string key) => this with { Path = $"{Path}.{key}", Random = Random.Derive(key) };
+
+    /// <summary>The builder of one of several equal children, which share a place in the recipe but not their weights.</summary>
+    public PartBuilder Number(int index) => this with { Random = Random.Derive((ulong)index) };
+
+    /// <summary>Throws unless the option's value is allowed.</summary>
+    /// <param name="condition">Whether it is.</param>
+    /// <param name="key">The option's key in the recipe.</param>
+    /// <param name="found">Its value.</param>
+    /// <param name="allowed">What would be allowed, in words.</param>
+    /// <exception cref="RecipeException">It is not.</exception>
+    public void Require(bool condition, string key, object? found, string allowed)
+    {
+        if (!condition) throw new RecipeException($"{Path}.{key}", $"is {found ?? "missing"}; allowed: {allowed}");
+    }
+
+    /// <summary>A weight matrix, drawn from a normal distribution of deviation 1/√columns unless said otherwise.</summary>
+    public Parameter Matrix(string name, int rows, int columns, double? deviation = null) =>
+        Normal(name, [rows, columns], deviation ?? 1 / Math.Sqrt(columns));
+
+    /// <summary>A weight tensor drawn from a normal distribution.</summary>
+    public Parameter Normal(string name, Shape shape, double deviation)
+    {
+        var tensor = Tensor.AllocateParameter(shape);
+        var random = Random.Derive(name);
+        for (var i = 0; i < tensor.Floats.Length; i++) tensor.Floats[i] = (float)(deviation * random.Normal((ulong)i));
+        return new Parameter(tensor, decays: true);
+    }
+
+    /// <summary>A vector of equal numbers, free of weight decay: a bias or the scale of a norm.</summary>
+    public static Parameter Constant(int length, float value)
+    {
+        var tensor = Tensor.AllocateParameter([length]);
+        tensor.Floats.Fill(value);
+        return new Parameter(tensor, decays: false);
+    }
+}

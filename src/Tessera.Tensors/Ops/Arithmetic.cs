@@ -1,0 +1,51 @@
+using System.Numerics.Tensors;
+
+namespace Tessera.Tensors;
+
+public static partial class Op
+{
+    /// <summary><c>y = left + right</c>, as of a residual connection.</summary>
+    /// <param name="left">Any shape.</param>
+    /// <param name="right">The same shape.</param>
+    public static Tensor Add(Tensor left, Tensor right)
+    {
+        ShapeException.Require(left.Shape == right.Shape, "add", "right", right, "left", left);
+        var y = Tensor.Temporary(left.Shape);
+        TensorPrimitives.Add(left.Floats, right.Floats, y.Floats);
+        if (Tape.Write<AddEntry>(y, left, right) is { } entry) (entry.Left, entry.Right) = (left, right);
+        return y;
+    }
+
+    /// <summary><c>y = x · factor</c>.</summary>
+    public static Tensor Scale(Tensor x, float factor)
+    {
+        var y = Tensor.Temporary(x.Shape);
+        TensorPrimitives.Multiply(x.Floats, factor, y.Floats);
+        if (Tape.Write<ScaleEntry>(y, x) is { } entry) (entry.X, entry.Factor) = (x, factor);
+        return y;
+    }
+
+    private sealed class AddEntry : TapeEntry
+    {
+        public Tensor Left = null!, Right = null!;
+
+        public override void Backward()
+        {
+            Left.Slot?.Add(OutputGradient);
+            Right.Slot?.Add(OutputGradient);
+        }
+    }
+
+    private sealed class ScaleEntry : TapeEntry
+    {
+        public Tensor X = null!;
+        public float Factor;
+
+        public override void Backward()
+        {
+            var dx = X.Slot!.Write(out var accumulate);
+            if (accumulate) TensorPrimitives.MultiplyAdd(OutputGradient, Factor, dx, dx);
+            else TensorPrimitives.Multiply(OutputGradient, Factor, dx);
+        }
+    }
+}
