@@ -48,6 +48,12 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     /// <summary>Lane n of <paramref name="yes"/> where bit n is set, else of <paramref name="no"/>.</summary>
     static abstract TSelf Where(uint bits, TSelf yes, TSelf no);
 
+    /// <summary>The value kept between two bounds; NaN stays NaN.</summary>
+    static abstract TSelf Clamp(TSelf value, TSelf low, TSelf high);
+
+    /// <summary>2 to the power of each value, which must be a whole number from −126 to 127.</summary>
+    static abstract TSelf PowerOfTwo(TSelf exponent);
+
     void Store(float* to);
 
     float Sum();
@@ -128,6 +134,14 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
         var lanes = Vector512.Create(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
         return new(Vector512.ConditionalSelect(Vector512.Equals(Vector512.Create((int)bits) & lanes, lanes).AsSingle(), yes._value, no._value));
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 Clamp(Lanes512 value, Lanes512 low, Lanes512 high) =>
+        new(Vector512.MinNative(high._value, Vector512.MaxNative(low._value, value._value))); // x86 hands on a NaN in the second operand
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes512 PowerOfTwo(Lanes512 exponent) =>
+        new(Vector512.ShiftLeft((exponent._value + Vector512.Create(FloatBits.ExponentInLowBits)).AsInt32(), FloatBits.Mantissa).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to) => _value.Store(to);
@@ -217,6 +231,14 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 Clamp(Lanes256 value, Lanes256 low, Lanes256 high) =>
+        new(Vector256.MinNative(high._value, Vector256.MaxNative(low._value, value._value))); // x86 hands on a NaN in the second operand
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes256 PowerOfTwo(Lanes256 exponent) =>
+        new(Vector256.ShiftLeft((exponent._value + Vector256.Create(FloatBits.ExponentInLowBits)).AsInt32(), FloatBits.Mantissa).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to) => _value.Store(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -301,6 +323,14 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 Clamp(Lanes128 value, Lanes128 low, Lanes128 high) =>
+        new(Vector128.MinNative(high._value, Vector128.MaxNative(low._value, value._value))); // x86 hands on a NaN in the second operand
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 PowerOfTwo(Lanes128 exponent) =>
+        new(Vector128.ShiftLeft((exponent._value + Vector128.Create(FloatBits.ExponentInLowBits)).AsInt32(), FloatBits.Mantissa).AsSingle());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to) => _value.Store(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -363,6 +393,11 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
 
     public static Lanes1 Where(uint bits, Lanes1 yes, Lanes1 no) => (bits & 1) != 0 ? yes : no;
 
+    public static Lanes1 Clamp(Lanes1 value, Lanes1 low, Lanes1 high) => new(MathF.Min(high._value, MathF.Max(low._value, value._value)));
+
+    public static Lanes1 PowerOfTwo(Lanes1 exponent) =>
+        new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(exponent._value + FloatBits.ExponentInLowBits) << FloatBits.Mantissa));
+
     public void Store(float* to) => *to = _value;
 
     public float Sum() => _value;
@@ -380,4 +415,14 @@ internal static class Exp2Constants
     public const float Least = -127f;
     public const float C1 = 0.6931471824645996f, C2 = 0.24022647738456726f, C3 = 0.055503323674201965f;
     public const float C4 = 0.00961843691766262f, C5 = 0.0013398875016719103f, C6 = 0.00015353361959569156f;
+}
+
+/// <summary>How an F32 number is laid out.</summary>
+internal static class FloatBits
+{
+    /// <summary>Bits of the mantissa.</summary>
+    public const int Mantissa = 23;
+
+    /// <summary>Added to a whole number it leaves that number, biased as an exponent is (127), in the lowest bits.</summary>
+    public const float ExponentInLowBits = (1.5f * (1 << Mantissa)) + 127;
 }
