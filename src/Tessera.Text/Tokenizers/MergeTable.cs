@@ -1,0 +1,90 @@
+namespace Tessera.Text.Tokenizers;
+
+/// <summary>Which pairs of tokens are joined to which token, and in what order.</summary>
+internal sealed class MergeTable
+{
+    private const int None = -1;
+    private const int ShortWord = 64;
+
+    private readonly Dictionary<long, (int Rank, int Id)> _merges;
+
+    /// <param name="merges">Pairs and what they become, the first to be joined first. Of equal pairs the last counts.</param>
+    public MergeTable(IReadOnlyCollection<(int Left, int Right, int Joined)> merges)
+    {
+        _merges = new Dictionary<long, (int, int)>(merges.Count);
+        var rank = 0;
+        foreach (var (left, right, joined) in merges) _merges[Key(left, right)] = (rank++, joined);
+    }
+
+    /// <summary>The pairs, in order.</summary>
+    public IEnumerable<(int Left, int Right)> Pairs =>
+        _merges.OrderBy(merge => merge.Value.Rank).Select(merge => ((int)(merge.Key >> 32), (int)merge.Key));
+
+    /// <summary>Reads <c>["a b", …]</c> or <c>[["a", "b"], …]</c>.</summary>
+    public static MergeTable Read(JsonPart part, Vocabulary vocabulary)
+    {
+        return new MergeTable([.. part.Items().Select(ReadMerge)]);
+
+        (int, int, int) ReadMerge(JsonPart merge)
+        {
+            var names = merge.Value.ValueKind == System.Text.Json.JsonValueKind.String
+                ? merge.Text().Split(' ')
+                : [.. merge.Items().Select(item => item.Text())];
+            if (names.Length != 2) throw merge.Wrong("two tokens");
+            return (IdOf(names[0]), IdOf(names[1]), IdOf(names[0] + names[1]));
+
+            int IdOf(string name) => vocabulary.Find(name) ?? throw merge.Wrong($"of known tokens, but '{name}' is not in the vocabulary");
+        }
+    }
+
+    /// <summary>
+    /// Joins neighbours, always the pair with the least rank and of equals the leftmost, until no pair is known. Takes
+    /// O(n log n) for n symbols.
+    /// </summary>
+    /// <param name="ids">The symbols of a word; what they become is at its start.</param>
+    /// <returns>How many are left.</returns>
+    public int Apply(Span<int> ids)
+    {
+        if (ids.Length < 2) return ids.Length;
+        Span<Symbol> symbols = ids.Length <= ShortWord ? stackalloc Symbol[ids.Length] : new Symbol[ids.Length];
+        for (var i = 0; i < ids.Length; i++) symbols[i] = new Symbol { Id = ids[i], Previous = i - 1, Next = i + 1 };
+        var queue = new PriorityQueue<int, long>(ids.Length);
+        for (var i = 0; i < ids.Length; i++) Offer(symbols, i, queue);
+
+        while (queue.TryDequeue(out var at, out var order))
+        {
+            ref var left = ref symbols[at];
+            // The pair that was offered may have lost its left or its right since.
+            if (left.Rank != (int)(order >> 32)) continue;
+            ref var right = ref symbols[left.Next];
+            left.Id = left.Joined;
+            left.Next = right.Next;
+            right.Rank = None;
+            if (left.Next < symbols.Length) symbols[left.Next].Previous = at;
+            Offer(symbols, at, queue);
+            if (left.Previous >= 0) Offer(symbols, left.Previous, queue);
+        }
+
+        var count = 0;
+        for (var i = 0; i < symbols.Length; i = symbols[i].Next) ids[count++] = symbols[i].Id;
+        return count;
+    }
+
+    private void Offer(Span<Symbol> symbols, int at, PriorityQueue<int, long> queue)
+    {
+        ref var left = ref symbols[at];
+        left.Rank = None;
+        if (left.Next == symbols.Length) return;
+        if (!_merges.TryGetValue(Key(left.Id, symbols[left.Next].Id), out var merge)) return;
+        (left.Rank, left.Joined) = merge;
+        queue.Enqueue(at, ((long)merge.Rank << 32) | (uint)at);
+    }
+
+    private static long Key(int left, int right) => ((long)left << 32) | (uint)right;
+
+    /// <summary>A symbol of a word that is being joined, and the rank and result of joining it with the next.</summary>
+    private struct Symbol
+    {
+        public int Id, Previous, Next, Rank, Joined;
+    }
+}
