@@ -73,7 +73,7 @@ public sealed class KeyValueCache : Cache
     {
         var token = to.Shape[2] * to.Shape[3];
         var count = from.Shape[1] * token;
-        from.Floats.Slice(row * count, count).CopyTo(to.Floats[((row * to.Shape[1]) + position) * token..]);
+        from.Floats.Slice(row * count, count).CopyTo(to.Floats[((((row * to.Shape[1]) + position) * token))..]);
     }
 
     private void Select(ReadOnlySpan<int> rows, ref Tensor tensor, ref Tensor? spare)
