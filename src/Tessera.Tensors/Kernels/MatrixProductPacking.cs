@@ -121,9 +121,13 @@ internal static unsafe class MatrixProductPacking
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<double> Low(Vector128<double> left, Vector128<double> right) =>
-        Vector128.Create(left.GetLower(), right.GetLower());
+        Sse2.IsSupported ? Sse2.UnpackLow(left, right)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(left, right)
+        : Vector128.Create(left[0], right[0]);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector128<double> High(Vector128<double> left, Vector128<double> right) =>
-        Vector128.Create(left.GetUpper(), right.GetUpper());
+        Sse2.IsSupported ? Sse2.UnpackHigh(left, right)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(left, right)
+        : Vector128.Create(left[1], right[1]);
 }
