@@ -8,7 +8,7 @@ public sealed class DecodingState
 {
     private readonly int[] _positions;
 
-    /// <summary>The state of <paramref name="rows"/> sequences that have not begun.</summary>
+    /// <summary>The state of sequences that have not begun.</summary>
     /// <param name="caches">Made for at least as many rows.</param>
     /// <param name="first">The tokens that each row is to read first.</param>
     /// <param name="mostRows">How many rows there may be later.</param>

@@ -1,9 +1,13 @@
+using System.Text.Json.Serialization;
 using Tessera.Nn;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
 
 /// <summary>Options of a whole model; <c>"model": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(EncoderDecoderOptions), "encoder-decoder")]
+[JsonDerivedType(typeof(DecoderOptions), "decoder")]
 public abstract record ModelOptions
 {
     /// <summary>The size of the vectors that flow through the model; 1 to 65,536.</summary>

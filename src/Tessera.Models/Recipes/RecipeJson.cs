@@ -13,35 +13,15 @@ namespace Tessera.Models.Recipes;
 /// What a record does not have is an error, and every error names its place (<c>model.decoder.attention.heads</c>), what
 /// was found there and what is allowed.
 /// </summary>
-public sealed class RecipeJson
+public static class RecipeJson
 {
-    private readonly JsonSerializerOptions _options;
+    private static readonly JsonSerializerOptions s_options = Create();
 
-    /// <summary>A reader of recipes that may name the parts of <paramref name="catalogue"/>.</summary>
-    public RecipeJson(Catalogue catalogue)
-    {
-        _options = new JsonSerializerOptions
-        {
-            PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-            UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-            DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-            ReadCommentHandling = JsonCommentHandling.Skip,
-            AllowTrailingCommas = true,
-            AllowOutOfOrderMetadataProperties = true,
-            RespectNullableAnnotations = true,
-            RespectRequiredConstructorParameters = true,
-            WriteIndented = true,
-            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            TypeInfoResolver = new DefaultJsonTypeInfoResolver { Modifiers = { catalogue.Configure } },
-            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
-        };
-        _options.MakeReadOnly();
-    }
 
     /// <summary>Reads a record from a file.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="RecipeException">It is not JSON, or not such a record.</exception>
-    public T ReadFile<T>(string path)
+    public static T ReadFile<T>(string path)
     {
         if (!File.Exists(path)) throw new FileNotFoundException($"there is no recipe '{path}'", path);
         return Read<T>(Parse(File.ReadAllText(path), path));
@@ -67,13 +47,13 @@ public sealed class RecipeJson
 
     /// <summary>Reads a record from a JSON tree.</summary>
     /// <exception cref="RecipeException">The tree is not such a record.</exception>
-    public T Read<T>(JsonObject json)
+    public static T Read<T>(JsonObject json)
     {
         using var document = JsonDocument.Parse(json.ToJsonString());
-        new RecipeChecker(_options).Check(document.RootElement, typeof(T), "");
+        new RecipeChecker(s_options).Check(document.RootElement, typeof(T), "");
         try
         {
-            return document.RootElement.Deserialize<T>(_options)!;
+            return document.RootElement.Deserialize<T>(s_options)!;
         }
         catch (JsonException error)
         {
@@ -82,9 +62,30 @@ public sealed class RecipeJson
     }
 
     /// <summary>Writes a record, readable by <see cref="Read"/>.</summary>
-    public string Write<T>(T record) => JsonSerializer.Serialize(record, _options);
+    public static string Write<T>(T record) => JsonSerializer.Serialize(record, s_options);
 
     /// <summary>A JSON schema of such a record, so that editors complete and check it.</summary>
-    public JsonNode Schema<T>() => _options.GetJsonSchemaAsNode(
+    public static JsonNode Schema<T>() => s_options.GetJsonSchemaAsNode(
         typeof(T), new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+
+    private static JsonSerializerOptions Create()
+    {
+        var options = new JsonSerializerOptions
+        {
+            PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+            UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+            DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+            ReadCommentHandling = JsonCommentHandling.Skip,
+            AllowTrailingCommas = true,
+            AllowOutOfOrderMetadataProperties = true,
+            RespectNullableAnnotations = true,
+            RespectRequiredConstructorParameters = true,
+            WriteIndented = true,
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
+            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
+        };
+        options.MakeReadOnly();
+        return options;
+    }
 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Attention;
@@ -16,6 +17,8 @@ public enum AttentionRole
 }
 
 /// <summary>Options of an attention; <c>"attention": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(MultiHeadOptions), "multi-head")]
 public abstract record AttentionOptions
 {
     /// <summary>Builds the part.</summary>

@@ -1,8 +1,14 @@
+using System.Text.Json.Serialization;
+using Tessera.Nn.Recurrence;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Blocks;
 
 /// <summary>Options of what reads a source sequence; <c>"encoder": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(TransformerOptions), "transformer")]
+[JsonDerivedType(typeof(LstmOptions), "lstm")]
+[JsonDerivedType(typeof(GruOptions), "gru")]
 public abstract record EncoderOptions
 {
     /// <summary>Builds the part for inputs of the builder's width.</summary>

@@ -1,8 +1,12 @@
+using System.Text.Json.Serialization;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Experts;
 
 /// <summary>Options of a router; <c>"router": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(SoftmaxRouterOptions), "softmax")]
+[JsonDerivedType(typeof(TwoStageRouterOptions), "two-stage")]
 public abstract record RouterOptions
 {
     /// <summary>Builds the part.</summary>

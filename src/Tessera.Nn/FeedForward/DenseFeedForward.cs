@@ -1,9 +1,15 @@
+using System.Text.Json.Serialization;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.FeedForward;
 
 /// <summary>Options of <see cref="DenseFeedForward"/> and of one expert of a mixture.</summary>
 /// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
+[JsonDerivedType(typeof(GeGluOptions), "geglu")]
+[JsonDerivedType(typeof(GeluOptions), "gelu")]
+[JsonDerivedType(typeof(ReluOptions), "relu")]
 public abstract record DenseOptions(int Hidden) : FeedForwardOptions
 {
     /// <summary>The activation of the hidden layer, or of its gate.</summary>

@@ -1,8 +1,16 @@
+using System.Text.Json.Serialization;
+using Tessera.Nn.Experts;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.FeedForward;
 
 /// <summary>Options of a feed-forward part; <c>"feedForward": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
+[JsonDerivedType(typeof(GeGluOptions), "geglu")]
+[JsonDerivedType(typeof(GeluOptions), "gelu")]
+[JsonDerivedType(typeof(ReluOptions), "relu")]
+[JsonDerivedType(typeof(ExpertsOptions), "experts")]
 public abstract record FeedForwardOptions
 {
     /// <summary>Builds the part.</summary>

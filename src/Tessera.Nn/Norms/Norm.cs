@@ -1,9 +1,13 @@
+using System.Text.Json.Serialization;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Norms;
 
 /// <summary>Options of a normalisation; <c>"norm": { "kind": … }</c> in a recipe.</summary>
 /// <param name="Epsilon">Added to the variance; greater than 0.</param>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(RmsNormOptions), "rms")]
+[JsonDerivedType(typeof(LayerNormOptions), "layer")]
 public abstract record NormOptions(float Epsilon)
 {
     /// <summary>Builds the part.</summary>

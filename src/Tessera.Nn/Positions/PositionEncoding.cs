@@ -1,8 +1,12 @@
+using System.Text.Json.Serialization;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Positions;
 
 /// <summary>Options of a position encoding; <c>"position": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(RotaryOptions), "rotary")]
+[JsonDerivedType(typeof(SinusoidalOptions), "sinusoidal")]
 public abstract record PositionOptions
 {
     /// <summary>Builds the part for vectors of the builder's width: of the stream for encodings that are added to
