@@ -21,13 +21,26 @@ public sealed class Arena
     private long _offset;
     private int _depth;
 
+    // Gradients that arrive in a scope further in than their tensor's, and must outlive it, live in an arena of their own.
+    // The depth is that of the outermost tensor among those served since the current scope was opened.
+    private Arena? _outliving;
+    private int _outlivingDepth = int.MaxValue;
+
     private Arena() { }
 
     /// <summary>The calling thread's arena.</summary>
     public static Arena Current => s_current ??= new Arena();
 
     /// <summary>Bytes of native memory the arena holds, used or not.</summary>
-    public long Capacity => _chunks.Sum(chunk => chunk.Bytes);
+    public long Capacity
+    {
+        get
+        {
+            var bytes = _outliving?.Capacity ?? 0;
+            foreach (var chunk in _chunks) bytes += chunk.Bytes;
+            return bytes;
+        }
+    }
 
     /// <summary>
     /// Opens a scope: everything taken until it is disposed is given back then. Scopes nest.
@@ -35,8 +48,10 @@ public sealed class Arena
     /// </summary>
     public ArenaScope Scope()
     {
-        if (_depth++ == 0 && _chunks.Count > 1 && _chunk == 0 && _offset == 0) Join();
-        return new ArenaScope(this, new Mark(_chunk, _offset, _tensors.Used, _slots.Used));
+        if (_depth == 0) Join();
+        var mark = new Mark(_depth++, Here, _tensors.Used, _slots.Used, _outliving?.Here ?? default, _outlivingDepth);
+        _outlivingDepth = int.MaxValue;
+        return new ArenaScope(this, mark);
     }
 
     internal Tensor Tensor(Shape shape, ElementType type)
@@ -50,9 +65,17 @@ public sealed class Arena
 
     internal GradientSlot Slot(int count)
     {
-        if (_slots.Next() is not { } slot) return _slots.Add(new GradientSlot(count, this));
-        slot.Reuse(count, this);
+        if (_slots.Next() is not { } slot) return _slots.Add(new GradientSlot(count, this, _depth));
+        slot.Reuse(count, this, _depth);
         return slot;
+    }
+
+    /// <summary>The arena whose memory lives as long as what was made at the given depth of scopes.</summary>
+    internal Arena For(int depth)
+    {
+        if (depth >= _depth) return this;
+        _outlivingDepth = Math.Min(_outlivingDepth, depth);
+        return _outliving ??= new Arena();
     }
 
     /// <summary>A recycled or new tape entry; it goes back with <see cref="Recycle"/>.</summary>
@@ -84,19 +107,35 @@ public sealed class Arena
     private static long Round(long bytes) =>
         (bytes + (2 * NativeBuffer.Alignment) - 1) / NativeBuffer.Alignment * NativeBuffer.Alignment;
 
+    private Place Here => new(_chunk, _offset);
+
     private void End(Mark mark)
     {
+        if (_depth <= mark.Depth) return; // ended before, or with a scope around it
         _tensors.Rewind(mark.Tensors, tensor => tensor.Release());
         _slots.Rewind(mark.Slots, null);
-        foreach (var stack in _returned.Values) stack.Clear();
-        (_chunk, _offset) = (mark.Chunk, mark.Offset);
-        _depth--;
+        Rewind(mark.Place);
+        _depth = mark.Depth; // scopes that were opened inside and never disposed end as well
+
+        var outlivesThis = _outlivingDepth <= mark.Depth;
+        _outlivingDepth = outlivesThis ? Math.Min(_outlivingDepth, mark.OutlivingDepth) : mark.OutlivingDepth;
+        if (outlivesThis || _outliving is null) return;
+        _outliving.Rewind(mark.OutlivingPlace);
+        _outliving.Join();
     }
 
-    /// <summary>The last step outgrew its chunks: from now on one chunk holds all of it.</summary>
+    private void Rewind(Place place)
+    {
+        foreach (var stack in _returned.Values) stack.Clear();
+        (_chunk, _offset) = (place.Chunk, place.Offset);
+    }
+
+    /// <summary>Where nothing is in use and the last step outgrew its chunks, from now on one chunk holds all of it.</summary>
     private void Join()
     {
-        var total = Capacity;
+        if (_chunks.Count <= 1 || Here != default) return;
+        var total = 0L;
+        foreach (var chunk in _chunks) total += chunk.Bytes;
         foreach (var chunk in _chunks) chunk.Dispose();
         _chunks.Clear();
         _chunks.Add(new NativeBuffer(total, zeroed: false));
@@ -112,7 +151,9 @@ public sealed class Arena
         return pool;
     }
 
-    internal readonly record struct Mark(int Chunk, long Offset, int Tensors, int Slots);
+    internal readonly record struct Place(int Chunk, long Offset);
+
+    internal readonly record struct Mark(int Depth, Place Place, int Tensors, int Slots, Place OutlivingPlace, int OutlivingDepth);
 
     /// <summary>A span of an arena's life; see <see cref="Arena.Scope"/>. Dispose it once, innermost first.</summary>
     public readonly ref struct ArenaScope

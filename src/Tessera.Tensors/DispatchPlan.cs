@@ -52,7 +52,7 @@ public readonly struct DispatchPlan
         }
 
         for (var group = 0; group < groups; group++) offsets.Ints[group + 1] += offsets.Ints[group];
-        Span<int> next = groups <= 1024 ? stackalloc int[groups] : new int[groups];
+        var next = Tensor.Temporary([groups], ElementType.I32).Ints;
         offsets.Ints[..groups].CopyTo(next);
         for (var i = 0; i < choices.Ints.Length; i++)
         {

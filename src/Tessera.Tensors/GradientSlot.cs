@@ -6,10 +6,12 @@ namespace Tessera.Tensors;
 /// Where the gradient of one tensor (and of its free views) is collected. The first contribution replaces what was
 /// there, later ones add, so that nothing has to be cleared to zero beforehand.
 /// </summary>
-internal sealed unsafe class GradientSlot(int count, Arena? arena)
+internal sealed unsafe class GradientSlot(int count, Arena? arena, int depth = 0)
 {
     private int _count = count;
     private Arena? _arena = arena;
+    private int _depth = depth;
+    private Arena? _source;
     private nint _address;
     private NativeBuffer? _buffer;
 
@@ -50,14 +52,14 @@ internal sealed unsafe class GradientSlot(int count, Arena? arena)
     /// <summary>Hands temporary memory back to the arena.</summary>
     public void Return()
     {
-        if (_arena is null || _address == 0) return;
-        _arena.Return(_address, (long)_count * sizeof(float));
+        if (_source is null || _address == 0) return;
+        _source.Return(_address, (long)_count * sizeof(float));
         (_address, HasValue) = (0, false);
     }
 
-    internal void Reuse(int count, Arena arena)
+    internal void Reuse(int count, Arena arena, int depth)
     {
-        (_count, _arena, _address, _buffer, HasValue) = (count, arena, 0, null, false);
+        (_count, _arena, _depth, _source, _address, HasValue) = (count, arena, depth, null, 0, false);
     }
 
     private void Take()
@@ -65,7 +67,8 @@ internal sealed unsafe class GradientSlot(int count, Arena? arena)
         var bytes = (long)_count * sizeof(float);
         if (_arena is not null)
         {
-            _address = _arena.Take(bytes);
+            _source = _arena.For(_depth);
+            _address = _source.Take(bytes);
             return;
         }
 

@@ -16,13 +16,15 @@ public sealed class Tape : IDisposable
 
     private readonly List<TapeEntry> _entries = [];
     private Tape? _outer;
+    private bool _paused;
 
     private Tape() { }
 
     /// <summary>Whether operations on this thread are being recorded.</summary>
     public static bool IsRecording => s_current is { _paused: false };
 
-    private bool _paused;
+    /// <summary>Whether something would have been recorded, had this tape not been opened by <see cref="Pause"/>.</summary>
+    internal bool HasMissed { get; private set; }
 
     /// <summary>Starts recording on this thread until the tape is disposed.</summary>
     public static Tape Record() => Open(paused: false);
@@ -32,12 +34,13 @@ public sealed class Tape : IDisposable
 
     /// <summary>
     /// Computes the gradient of <paramref name="loss"/> with respect to every tensor that wants one, adding to gradients
-    /// that parameters already have. The tape is empty afterwards.
+    /// that parameters already have. The tape is empty afterwards, also where this throws.
     /// </summary>
     /// <param name="loss">A scalar made while this tape was recording.</param>
     /// <param name="scale">The gradient of the final objective with respect to <paramref name="loss"/>: 1, or a share
     /// of it when gradients are accumulated over several batches.</param>
     /// <exception cref="ShapeException">The loss is not a scalar.</exception>
+    /// <exception cref="ObjectDisposedException">The loss was made in a scope of the <see cref="Arena"/> that has ended.</exception>
     public void Backward(Tensor loss, float scale = 1)
     {
         ShapeException.Require(loss.Shape.Count == 1, "backward", "loss", loss, "a scalar");
@@ -49,31 +52,39 @@ public sealed class Tape : IDisposable
     public void Backward(Tensor output, ReadOnlySpan<float> gradient)
     {
         ShapeException.Require(output.Shape.Count == gradient.Length, "backward", "output", output, $"{gradient.Length} elements");
-        if (output.Slot is not { } slot) return;
-
-        var seed = slot.Add();
-        for (var i = 0; i < seed.Length; i++) seed[i] += gradient[i];
+        if (output.RequiresGradient) output.Slot!.Add(gradient);
         _paused = true; // gradients of gradients are not recorded
-        for (var i = _entries.Count - 1; i >= 0; i--)
+        try
         {
-            var entry = _entries[i];
-            if (!entry.HasGradient) continue;
-            entry.Backward();
-            entry.ReturnGradients();
+            for (var i = _entries.Count - 1; i >= 0; i--)
+            {
+                var entry = _entries[i];
+                if (!entry.HasGradient) continue;
+                entry.Backward();
+                entry.ReturnGradients();
+            }
         }
-
-        _paused = false;
-        Clear();
+        finally
+        {
+            _paused = false;
+            Clear();
+        }
     }
 
-    /// <summary>Stops recording and forgets what was recorded.</summary>
+    /// <summary>Stops recording and forgets what was recorded. Tapes that were opened later and not disposed end as well.</summary>
     public void Dispose()
     {
-        if (s_current != this) return;
-        Clear();
-        s_current = _outer;
-        _outer = null;
-        (s_free ??= new Stack<Tape>()).Push(this);
+        var tape = s_current;
+        while (tape is not null && tape != this) tape = tape._outer;
+        if (tape is null) return; // disposed before
+        do
+        {
+            tape = s_current!;
+            tape.Clear();
+            (s_current, tape._outer) = (tape._outer, null);
+            (s_free ??= new Stack<Tape>()).Push(tape);
+        }
+        while (tape != this);
     }
 
     /// <summary>
@@ -82,10 +93,11 @@ public sealed class Tape : IDisposable
     /// </summary>
     internal static T? Write<T>(Tensor output, params ReadOnlySpan<Tensor?> inputs) where T : TapeEntry, new()
     {
-        if (s_current is not { _paused: false } tape) return null;
+        if (s_current is not { } tape) return null;
         var wanted = false;
         foreach (var input in inputs) wanted |= input is { Slot: not null };
-        return wanted ? WriteAlways<T>(output) : null;
+        tape.HasMissed |= wanted && tape._paused;
+        return wanted && !tape._paused ? WriteAlways<T>(output) : null;
     }
 
     /// <summary>As <see cref="Write"/>, for an operation that is known to lead to something that wants a gradient.</summary>
@@ -100,7 +112,7 @@ public sealed class Tape : IDisposable
     private static Tape Open(bool paused)
     {
         var tape = s_free is not null && s_free.TryPop(out var free) ? free : new Tape();
-        (tape._outer, tape._paused) = (s_current, paused);
+        (tape._outer, tape._paused, tape.HasMissed) = (s_current, paused, false);
         s_current = tape;
         return tape;
     }

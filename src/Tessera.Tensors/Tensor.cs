@@ -11,6 +11,7 @@ public sealed unsafe class Tensor
 {
     private nint _address;
     private NativeBuffer? _buffer;
+    private bool _isTemporary;
 
     internal Tensor() { }
 
@@ -21,7 +22,7 @@ public sealed unsafe class Tensor
     public ElementType Type { get; private set; }
 
     /// <summary>Whether a gradient of this tensor is wanted or leads to one that is.</summary>
-    public bool RequiresGradient => Slot is not null;
+    public bool RequiresGradient => Live() != 0 && Slot is not null;
 
     /// <summary>The elements of an F32 tensor, row-major.</summary>
     /// <exception cref="ShapeException">The tensor holds another type.</exception>
@@ -48,9 +49,10 @@ public sealed unsafe class Tensor
     /// <summary>The elements as raw bytes.</summary>
     public Span<byte> Bytes => new((void*)Live(), checked((int)(Shape.Count * Type.Size())));
 
-    /// <summary>The gradient after <see cref="Tape.Backward(Tensor, float)"/>: as many elements as the tensor has, or none where no
-    /// gradient has reached it.</summary>
-    public Span<float> Gradient => Slot is { HasValue: true } slot ? slot.Values : default;
+    /// <summary>The gradient after <see cref="Tape.Backward(Tensor, float)"/> of a parameter or of an input whose gradient was
+    /// asked for: as many elements as the tensor has, or none where no gradient has reached it. The results of operations
+    /// pass theirs on and keep none.</summary>
+    public Span<float> Gradient => RequiresGradient && Slot is { HasValue: true } slot ? slot.Values : default;
 
     internal GradientSlot? Slot { get; set; }
 
@@ -62,12 +64,7 @@ public sealed unsafe class Tensor
     }
 
     /// <summary>An owned F32 tensor of zeros that collects a gradient (its memory is taken when one first arrives).</summary>
-    public static Tensor AllocateParameter(Shape shape)
-    {
-        var tensor = Allocate(shape);
-        tensor.Slot = new GradientSlot(checked((int)shape.Count), arena: null);
-        return tensor;
-    }
+    public static Tensor AllocateParameter(Shape shape) => Allocate(shape).WithGradient();
 
     /// <summary>A temporary tensor in the current arena; its elements are not set.</summary>
     public static Tensor Temporary(Shape shape, ElementType type = ElementType.F32) => Arena.Current.Tensor(shape, type);
@@ -92,10 +89,14 @@ public sealed unsafe class Tensor
         return tensor;
     }
 
-    /// <summary>Asks for this temporary's gradient, as of an input whose gradient is wanted.</summary>
+    /// <summary>Asks for this tensor's gradient, as of an input whose gradient is wanted; it lives as long as the tensor.</summary>
+    /// <exception cref="ShapeException">The tensor is not F32.</exception>
     public Tensor WithGradient()
     {
-        Slot ??= Arena.Current.Slot(checked((int)Shape.Count));
+        ShapeException.Require(Type == ElementType.F32, "with gradient", "tensor", this, "F32");
+        if (RequiresGradient) return this;
+        var count = checked((int)Shape.Count);
+        Slot = _isTemporary ? Arena.Current.Slot(count) : new GradientSlot(count, arena: null);
         return this;
     }
 
@@ -156,7 +157,7 @@ public sealed unsafe class Tensor
 
     internal void Bind(nint address, Shape shape, ElementType type)
     {
-        (_address, Shape, Type, _buffer, Slot) = (address, shape, type, null, null);
+        (_address, Shape, Type, _buffer, _isTemporary, Slot) = (address, shape, type, null, true, null);
     }
 
     internal void Release() => (_address, _buffer, Slot) = (0, null, null);

@@ -6,6 +6,9 @@ namespace Tessera.Tensors.Kernels;
 /// <summary>Layer normalisation of rows, with and without centring (RMS), forward and backward.</summary>
 internal static unsafe class NormKernels
 {
+    /// <summary>Rows that a part of <see cref="Backward"/> needs: the sums for weight and bias, and two for its own use.</summary>
+    public const int BackwardRows = 4;
+
     /// <summary><c>y = (x − mean) · inverse · weight + bias</c> a row; without centring the mean is 0 and there is no bias.</summary>
     /// <param name="x">rows × width.</param>
     /// <param name="weight">width.</param>
@@ -30,7 +33,8 @@ internal static unsafe class NormKernels
     }
 
     /// <summary>The gradient of x, added or written, and those of weight and bias as one partial sum a part.</summary>
-    /// <param name="partial">Scratch and result: parts × 2 × width sums, to be added up in order; parts as <see cref="BackwardParts"/>.</param>
+    /// <param name="partial">parts × <see cref="BackwardRows"/> × width, of which the first two rows of each part are its sums,
+    /// to be added up in order; parts as <see cref="BackwardParts"/>.</param>
     public static void Backward(
         ReadOnlySpan<float> x, ReadOnlySpan<float> weight, ReadOnlySpan<float> statistics, ReadOnlySpan<float> dy, Span<float> dx, bool accumulate,
         Span<float> partial, bool centred)
@@ -91,13 +95,12 @@ internal static unsafe class NormKernels
 
         public readonly void Run(int part)
         {
-            const int StackWidth = 1024;
-            Span<float> scratch = Width <= StackWidth ? stackalloc float[2 * StackWidth] : new float[2 * Width];
-            var normal = scratch[..Width];
-            var gradient = scratch.Slice(scratch.Length / 2, Width);
+            var rows = new Span<float>(Partial + ((long)part * BackwardRows * Width), BackwardRows * Width);
+            var dWeight = rows[..Width];
+            var dBias = rows.Slice(Width, Width);
+            var normal = rows.Slice(2 * Width, Width);
+            var gradient = rows.Slice(3 * Width, Width);
             var weight = new ReadOnlySpan<float>(Weight, Width);
-            var dWeight = new Span<float>(Partial + ((long)part * 2 * Width), Width);
-            var dBias = new Span<float>(Partial + (((long)part * 2) + 1) * Width, Width);
             var (start, end) = Simd.Share(Rows, Parts, part);
             for (var row = start; row < end; row++)
             {

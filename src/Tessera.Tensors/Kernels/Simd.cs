@@ -69,12 +69,10 @@ public static unsafe class Simd
     internal static KernelLevel Choose(string? wanted)
     {
         if (string.IsNullOrEmpty(wanted)) return Highest;
-        if (!Enum.TryParse<KernelLevel>(wanted, ignoreCase: true, out var level) || !Enum.IsDefined(level))
-        {
-            var names = string.Join(", ", Enum.GetNames<KernelLevel>()).ToLowerInvariant();
-            throw new InvalidOperationException($"TESSERA_KERNELS must be one of {names}; found '{wanted}'");
-        }
-
+        var names = Enum.GetNames<KernelLevel>();
+        var level = (KernelLevel)Array.FindIndex(names, name => name.Equals(wanted, StringComparison.OrdinalIgnoreCase));
+        if (level < KernelLevel.Scalar)
+            throw new InvalidOperationException($"TESSERA_KERNELS must be one of {string.Join(", ", names).ToLowerInvariant()}; found '{wanted}'");
         return level <= Highest
             ? level
             : throw new InvalidOperationException($"TESSERA_KERNELS asks for {wanted}, this processor has {Highest} at most");

@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace Tessera.Tensors;
 
 public static partial class Op
@@ -14,24 +16,21 @@ public static partial class Op
     {
         if (!Tape.IsRecording) return segment(x);
         Shape shape;
-        Tensor y;
-        var scope = Arena.Current.Scope();
-        var inner = Tape.Pause();
-        try
+        Span<float> kept;
+        var wanted = x.RequiresGradient;
+        using (Arena.Current.Scope())
+        using (var inner = Tape.Pause())
         {
-            y = segment(x);
+            var y = segment(x);
             shape = y.Shape;
-        }
-        finally
-        {
-            inner.Dispose();
+            kept = y.Floats;
+            wanted |= inner.HasMissed;
         }
 
         // The result moves down to where the segment's memory began; only it survives.
-        var kept = y.Floats;
-        scope.Dispose();
         var result = Tensor.Temporary(shape);
         kept.CopyTo(result.Floats);
+        if (!wanted) return result;
         var entry = Tape.WriteAlways<CheckpointEntry>(result);
         (entry.X, entry.Segment) = (x, segment);
         return result;
@@ -50,7 +49,7 @@ public static partial class Op
             var again = X.View(X.Shape, 0);
             if (X.RequiresGradient) again.WithGradient();
             tape.Backward(Segment(again), OutputGradient);
-            for (var i = 0; i < dx.Length; i++) dx[i] += again.Gradient[i];
+            if (again.Gradient is { Length: > 0 } gradient) TensorPrimitives.Add(dx, gradient, dx);
         }
     }
 }

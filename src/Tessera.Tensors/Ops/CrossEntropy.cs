@@ -6,7 +6,13 @@ namespace Tessera.Tensors;
 /// <summary>Options of <see cref="Op.CrossEntropy"/> and <see cref="Op.LinearCrossEntropy"/>.</summary>
 /// <param name="Smoothing">Label smoothing ε in [0, 1): the target distribution is (1 − ε) one-hot + ε uniform.</param>
 /// <param name="ZWeight">Weight of the squared log-sum-exp, which keeps logits from drifting (0 for none).</param>
-public readonly record struct CrossEntropySettings(float Smoothing = 0, float ZWeight = 0);
+public readonly record struct CrossEntropySettings(float Smoothing = 0, float ZWeight = 0)
+{
+    internal void Check()
+    {
+        if (Smoothing is not (>= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(Smoothing), Smoothing, "label smoothing is in [0, 1)");
+    }
+}
 
 public static partial class Op
 {
@@ -17,9 +23,11 @@ public static partial class Op
     /// <param name="targets">I32 [rows]: from 0 to classes − 1, or negative.</param>
     /// <param name="settings">Smoothing and z loss.</param>
     /// <returns>A scalar; 0 where no row counts.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The smoothing is not in [0, 1).</exception>
     public static Tensor CrossEntropy(Tensor logits, Tensor targets, CrossEntropySettings settings = default)
     {
         ShapeException.Require(logits.Shape.Rank == 2, "cross entropy", "logits", logits, "[rows, classes]");
+        settings.Check();
         var counted = CountTargets("cross entropy", targets, logits.Shape[0], logits.Shape[1]);
         var gradient = Tensor.Temporary(logits.Shape);
         logits.Floats.CopyTo(gradient.Floats);
@@ -38,10 +46,12 @@ public static partial class Op
     /// <param name="weight">[classes, width].</param>
     /// <param name="targets">I32 of as many elements as x has rows: from 0 to classes − 1, or negative.</param>
     /// <param name="settings">Smoothing and z loss.</param>
-    /// <returns>A scalar: the mean over the rows that count.</returns>
+    /// <returns>A scalar: the mean over the rows that count, 0 where none does.</returns>
+    /// <exception cref="ArgumentOutOfRangeException">The smoothing is not in [0, 1).</exception>
     public static Tensor LinearCrossEntropy(Tensor x, Tensor weight, Tensor targets, CrossEntropySettings settings = default)
     {
         ShapeException.Require(weight.Shape.Rank == 2 && weight.Shape[1] == x.Shape.Width, "linear cross entropy", "weight", weight, "x", x);
+        settings.Check();
         var (rows, width, classes) = (x.Shape.Rows, x.Shape.Width, weight.Shape[0]);
         var counted = CountTargets("linear cross entropy", targets, rows, classes);
         var losses = Tensor.Temporary([rows]);
@@ -52,6 +62,7 @@ public static partial class Op
             (entry.X, entry.Weight) = (x, weight);
             entry.GradientX = x.RequiresGradient ? Tensor.Temporary(x.Shape) : null;
             entry.GradientWeight = weight.RequiresGradient ? Tensor.Temporary(weight.Shape) : null;
+            if (rows == 0) entry.GradientWeight?.Floats.Clear();
         }
 
         using (Arena.Current.Scope())

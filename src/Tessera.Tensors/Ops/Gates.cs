@@ -4,7 +4,8 @@ namespace Tessera.Tensors;
 
 public static partial class Op
 {
-    /// <summary>The <paramref name="count"/> largest entries of each row, largest first; of equals the first. No gradient.</summary>
+    /// <summary>The <paramref name="count"/> largest entries of each row, largest first; of equals the first. NaN counts as the
+    /// largest, so that it is not hidden. No gradient.</summary>
     /// <param name="scores">[rows, width].</param>
     /// <param name="count">From 1 to width.</param>
     /// <returns>I32 [rows, count]: their indices.</returns>
@@ -21,7 +22,7 @@ public static partial class Op
             {
                 var best = -1;
                 for (var i = 0; i < width; i++)
-                    if (!to[..place].Contains(i) && (best < 0 || from[i] > from[best])) best = i;
+                    if (!to[..place].Contains(i) && (best < 0 || Exceeds(from[i], from[best]))) best = i;
                 to[place] = best;
             }
         }
@@ -29,18 +30,24 @@ public static partial class Op
         return top;
     }
 
+    private static bool Exceeds(float value, float other) => !(value <= other) && !float.IsNaN(other);
+
     /// <summary>The chosen entries of each row, times <paramref name="scale"/>, divided by their sum if asked.</summary>
     /// <param name="scores">[rows, width]; positive where normalised.</param>
     /// <param name="choices">I32 [rows, count].</param>
     /// <param name="normalise">Whether a row's entries are to add up to <paramref name="scale"/>.</param>
     /// <param name="scale">Multiplies the result.</param>
     /// <returns>[rows, count].</returns>
+    /// <exception cref="ShapeException">A choice is not a column of the scores.</exception>
     public static Tensor Select(Tensor scores, Tensor choices, bool normalise, float scale = 1)
     {
         ShapeException.Require(
             choices.Type == ElementType.I32 && choices.Shape.Rank == 2 && scores.Shape.Rank == 2 && choices.Shape[0] == scores.Shape[0],
             "select", "choices", choices, "scores", scores);
         var (rows, width, count) = (scores.Shape[0], scores.Shape[1], choices.Shape[1]);
+        foreach (var choice in choices.Ints)
+            if ((uint)choice >= (uint)width) throw new ShapeException($"select: choice {choice} is not one of {width} scores");
+
         var y = Tensor.Temporary(choices.Shape);
         for (var row = 0; row < rows; row++)
         {

@@ -43,7 +43,7 @@ public static partial class Op
         public override void Backward()
         {
             var (rows, width) = (X.Shape.Rows, X.Shape.Width);
-            var partial = Tensor.Temporary([NormKernels.BackwardParts(rows, width), 2, width]);
+            var partial = Tensor.Temporary([NormKernels.BackwardParts(rows, width), NormKernels.BackwardRows, width]);
             var accumulate = false;
             var dx = X.Slot is { } x ? x.Write(out accumulate) : default;
             NormKernels.Backward(X.Floats, Weight.Floats, Statistics.Floats, OutputGradient, dx, accumulate, partial.Floats, Centred);
@@ -57,7 +57,7 @@ public static partial class Op
             var sum = slot.Add();
             var width = partial.Shape[2];
             for (var part = 0; part < partial.Shape[0]; part++)
-                TensorPrimitives.Add(sum, partial.Floats.Slice(((part * 2) + which) * width, width), sum);
+                TensorPrimitives.Add(sum, partial.Floats.Slice(((part * NormKernels.BackwardRows) + which) * width, width), sum);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
 
 namespace Tessera.Tensors.Threading;
 
@@ -32,7 +33,7 @@ internal sealed unsafe class ThreadTeam
     /// <summary>High half: the job's number. Low half: the next part to be taken.</summary>
     private long _ticket;
 
-    private ThreadTeam(int threads)
+    internal ThreadTeam(int threads)
     {
         Threads = threads;
         for (var i = 1; i < threads; i++)
@@ -45,7 +46,8 @@ internal sealed unsafe class ThreadTeam
     /// <summary>How many threads work, the caller included.</summary>
     public int Threads { get; }
 
-    /// <summary>Runs parts 0 to <paramref name="parts"/> − 1 of <paramref name="work"/> and returns when all are done.</summary>
+    /// <summary>Runs parts 0 to <paramref name="parts"/> − 1 of <paramref name="work"/> and returns when all are done; an
+    /// exception in one of them is thrown again here.</summary>
     public void Run<TWork>(ref TWork work, int parts) where TWork : struct, IParallelWork, allows ref struct
     {
         // Inside a part, or while another thread's job has the team, the caller does its own work alone.
@@ -95,7 +97,7 @@ internal sealed unsafe class ThreadTeam
 
         var spinner = default(SpinWait);
         while (Volatile.Read(ref _done) < parts) spinner.SpinOnce(sleep1Threshold: -1);
-        if (_failure is { } failure) throw new InvalidOperationException($"a kernel failed: {failure.Message}", failure);
+        if (_failure is { } failure) ExceptionDispatchInfo.Throw(failure);
     }
 
     /// <summary>Takes and does one part; false where none is left. A part is taken only by whoever moves the ticket on,
