@@ -51,8 +51,10 @@ internal sealed class ApiPairs
     /// <summary>A type and its members, nested types apart, described as differently as their names and parameters allow.</summary>
     private List<Member> Members(INamedTypeSymbol type, DocumentationSummaries summaries)
     {
+        // A delegate is its signature; its methods are the compiler's.
+        var declared = type.TypeKind == TypeKind.Delegate ? [] : type.GetMembers().Where(member => member is not INamedTypeSymbol);
         var members = new List<Member>();
-        foreach (var symbol in type.GetMembers().Where(member => member is not INamedTypeSymbol).Prepend(type).Where(IsWanted))
+        foreach (var symbol in declared.Prepend(type).Where(IsWanted))
         {
             var id = ReferenceApi.Id(symbol);
             if (ReasonToSkip(symbol, summaries[id]) is { } reason) Dropped.Add(reason);
@@ -91,7 +93,8 @@ internal sealed class ApiPairs
     }
 
     private bool IsWanted(ISymbol symbol) =>
-        symbol is { DeclaredAccessibility: Accessibility.Public, IsImplicitlyDeclared: false } && KindOf(symbol) is { } kind && _kinds.Contains(kind);
+        symbol is { DeclaredAccessibility: Accessibility.Public, IsImplicitlyDeclared: false } &&
+        KindOf(symbol) is { } kind && _kinds.Contains(kind);
 
     private static ApiKind? KindOf(ISymbol symbol) => symbol switch
     {

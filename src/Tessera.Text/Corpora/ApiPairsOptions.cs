@@ -16,8 +16,9 @@ namespace Tessera.Text.Corpora;
 /// <para>
 /// Left out are members without a summary, obsolete or hidden from editors, overrides (they repeat what they override),
 /// pairs with both the words and the declaration of an earlier one, and those past the first
-/// <see cref="MaximumRepeats"/> of a declaration that many types share (<c>public void Dispose();</c>). The group is the outermost type's full name
-/// without its type parameters, so overloads, nested types and <c>Func&lt;T&gt;</c> beside <c>Func&lt;T1, T2&gt;</c> stay in one split.
+/// <see cref="MaximumRepeats"/> of a declaration that many types share (<c>public void Dispose();</c>). The group is the
+/// outermost type's full name without its type parameters, so overloads, nested types and <c>Func&lt;T&gt;</c> beside
+/// <c>Func&lt;T1, T2&gt;</c> stay in one split.
 /// </para>
 /// </summary>
 /// <param name="Packs">Names of the packs to read; null for <c>Microsoft.NETCore.App.Ref</c>.</param>

@@ -29,7 +29,7 @@ public abstract record CorpusOptions
     /// <exception cref="ArgumentException">An option is missing or out of range; the message starts with its key.</exception>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="DirectoryNotFoundException">A folder is missing.</exception>
-    /// <exception cref="InvalidDataException">A file's contents are not what its kind asks for, or nothing is left to train on.</exception>
+    /// <exception cref="InvalidDataException">A file holds what its kind does not allow, or nothing is left to train on.</exception>
     public Corpus Load(string baseFolder, CancellationToken cancellationToken = default)
     {
         ArgumentNullException.ThrowIfNull(baseFolder);
@@ -50,7 +50,10 @@ public abstract record CorpusOptions
     private protected static void RequireBetween(string key, double value, double least, double most)
     {
         if (!(value >= least && value <= most))
-            throw new ArgumentException(FormattableString.Invariant($"data.{key} must be between {least} and {most}, found {value}"));
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"data.{key} must be between {least} and {most}, found {value}"));
+        }
     }
 
     private protected static void RequireText(string key, string? value)

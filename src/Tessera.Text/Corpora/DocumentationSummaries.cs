@@ -7,7 +7,12 @@ namespace Tessera.Text.Corpora;
 /// <param name="typeNames">How types are written in C#, by documentation id (<c>T:System.Int32</c> → <c>int</c>).</param>
 internal sealed class DocumentationSummaries(IReadOnlyDictionary<string, string> typeNames)
 {
-    private static readonly XmlReaderSettings Settings = new() { DtdProcessing = DtdProcessing.Prohibit, IgnoreComments = true, IgnoreProcessingInstructions = true };
+    private static readonly XmlReaderSettings _settings = new()
+    {
+        DtdProcessing = DtdProcessing.Prohibit,
+        IgnoreComments = true,
+        IgnoreProcessingInstructions = true,
+    };
 
     private readonly Dictionary<string, string> _summaries = new(StringComparer.Ordinal);
     private readonly StringBuilder _words = new();
@@ -21,7 +26,7 @@ internal sealed class DocumentationSummaries(IReadOnlyDictionary<string, string>
     {
         try
         {
-            using var reader = XmlReader.Create(path, Settings);
+            using var reader = XmlReader.Create(path, _settings);
             while (reader.ReadToFollowing("member"))
             {
                 if (reader.GetAttribute("name") is not { } id) continue;
@@ -77,7 +82,9 @@ internal sealed class DocumentationSummaries(IReadOnlyDictionary<string, string>
     private static string Separator(string element) =>
         element is "para" or "p" or "br" or "list" or "listheader" or "item" or "term" or "description" ? " " : "";
 
-    /// <summary>The short C# name of what a documentation id names: <c>M:System.String.Join(System.String)</c> → <c>string.Join</c>.</summary>
+    /// <summary>
+    /// The short C# name of what a documentation id names: <c>M:System.String.Join(System.String)</c> → <c>string.Join</c>.
+    /// </summary>
     internal string Name(string id)
     {
         if (typeNames.TryGetValue(id, out var type)) return type;

@@ -6,7 +6,7 @@ namespace Tessera.Text.Corpora;
 /// <summary>Corpora as files that <see cref="JsonLinesOptions"/> reads back.</summary>
 public static class ExampleFiles
 {
-    private static readonly JsonWriterOptions Readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions _readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>
     /// Writes <c>train.jsonl</c>, <c>validation.jsonl</c> and <c>test.jsonl</c>, a line an example:
@@ -39,7 +39,7 @@ public static class ExampleFiles
     private static void WriteLines(IReadOnlyList<Example> examples, string path)
     {
         using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write);
-        using var writer = new Utf8JsonWriter(file, Readable);
+        using var writer = new Utf8JsonWriter(file, _readable);
         foreach (var (source, target, group) in examples)
         {
             writer.WriteStartObject();

@@ -8,7 +8,7 @@ namespace Tessera.Text.Corpora;
 /// </summary>
 internal static class GroupSplit
 {
-    /// <summary>The corpus whose given splits are kept and whose missing ones (null) are drawn from <paramref name="examples"/>.</summary>
+    /// <summary>The corpus that keeps the splits given and draws the missing ones (null) from <paramref name="examples"/>.</summary>
     /// <exception cref="InvalidDataException">There are no examples, or none is left to train on.</exception>
     public static Corpus Divide(
         CorpusOptions options, string origin, IReadOnlyDictionary<string, int> dropped, IReadOnlyList<Example> examples,
@@ -38,7 +38,9 @@ internal static class GroupSplit
         return new Corpus(train, validation ?? drawnValidation, test ?? drawnTest) { Origin = origin, Dropped = dropped };
     }
 
-    /// <summary>A number in [0, 1) that is the same for the same name and seed, on every machine: FNV-1a, then a mixing of its bits.</summary>
+    /// <summary>
+    /// A number in [0, 1) that is the same for the same name and seed, on every machine: FNV-1a, then a mixing of its bits.
+    /// </summary>
     public static double Place(string name, int seed)
     {
         const ulong Offset = 0xcbf29ce484222325, Prime = 0x100000001b3;

@@ -43,14 +43,16 @@ public sealed record ParallelFilesOptions(
         }
     }
 
-    private static List<Example> ReadPairs(string sourcePath, string targetPath, DropCount dropped, CancellationToken cancellationToken)
+    private static List<Example> ReadPairs(
+        string sourcePath, string targetPath, DropCount dropped, CancellationToken cancellationToken)
     {
         var sources = Utf8File.Lines(sourcePath, cancellationToken).ToList();
         var targets = Utf8File.Lines(targetPath, cancellationToken).ToList();
         if (sources.Count != targets.Count)
         {
             throw new InvalidDataException(
-                $"parallel files must have equally many lines: {sourcePath} has {sources.Count}, {targetPath} has {targets.Count}");
+                $"parallel files must have equally many lines: {sourcePath} has {sources.Count}, " +
+                $"{targetPath} has {targets.Count}");
         }
 
         var pairs = new List<Example>(sources.Count);

@@ -12,7 +12,8 @@ internal sealed record ReferenceApi(IReadOnlyList<INamedTypeSymbol> Types, Docum
     /// <param name="packs">What to read.</param>
     /// <param name="library">The pack of the base class library, whose types those of any pack refer to.</param>
     /// <param name="cancellationToken">Stops the reading between two files.</param>
-    public static ReferenceApi Read(IReadOnlyList<ReferencePack> packs, ReferencePack library, CancellationToken cancellationToken)
+    public static ReferenceApi Read(
+        IReadOnlyList<ReferencePack> packs, ReferencePack library, CancellationToken cancellationToken)
     {
         var known = PublicTypes(packs.Append(library), cancellationToken);
         var summaries = new DocumentationSummaries(known.ToDictionary(type => type.Key, type => ApiDeclaration.Name(type.Value)));
@@ -28,9 +29,11 @@ internal sealed record ReferenceApi(IReadOnlyList<INamedTypeSymbol> Types, Docum
 
     /// <summary>The name of a type or member in documentation files: <c>M:System.Math.Max(System.Int32,System.Int32)</c>.</summary>
     public static string Id(ISymbol symbol) =>
-        symbol.GetDocumentationCommentId() ?? throw new InvalidDataException($"{symbol.ContainingAssembly}: {symbol} has no documentation id");
+        symbol.GetDocumentationCommentId() ??
+        throw new InvalidDataException($"{symbol.ContainingAssembly}: {symbol} has no documentation id");
 
-    private static SortedDictionary<string, INamedTypeSymbol> PublicTypes(IEnumerable<ReferencePack> packs, CancellationToken cancellationToken)
+    private static SortedDictionary<string, INamedTypeSymbol> PublicTypes(
+        IEnumerable<ReferencePack> packs, CancellationToken cancellationToken)
     {
         var references = packs.SelectMany(pack => pack.Assemblies).Distinct().Select(path => MetadataReference.CreateFromFile(path));
         var compilation = CSharpCompilation.Create("corpus", references: references);

@@ -65,7 +65,8 @@ internal sealed record ReferencePack(string Name, string Version, string Folder)
     private static (System.Version Version, bool IsRelease) VersionOrder(string text)
     {
         var release = text.Split('-')[0];
-        return (System.Version.TryParse(release, out var version) ? version : new System.Version(0, 0), release.Length == text.Length);
+        var version = System.Version.TryParse(release, out var parsed) ? parsed : new System.Version(0, 0);
+        return (version, release.Length == text.Length);
     }
 
     private static IEnumerable<string> InstalledPacks()
@@ -73,10 +74,12 @@ internal sealed record ReferencePack(string Name, string Version, string Folder)
         // A framework-dependent process runs in <root>/shared/Microsoft.NETCore.App/<version>/.
         yield return Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "../../../packs"));
 
-        if (Environment.GetEnvironmentVariable("DOTNET_ROOT") is { Length: > 0 } root) yield return Path.GetFullPath(Path.Combine(root, "packs"));
+        if (Environment.GetEnvironmentVariable("DOTNET_ROOT") is { Length: > 0 } root)
+            yield return Path.GetFullPath(Path.Combine(root, "packs"));
 
         var executable = OperatingSystem.IsWindows() ? "dotnet.exe" : "dotnet";
-        foreach (var folder in (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
+        var search = Environment.GetEnvironmentVariable("PATH") ?? "";
+        foreach (var folder in search.Split(Path.PathSeparator, StringSplitOptions.RemoveEmptyEntries))
         {
             var dotnet = new FileInfo(Path.Combine(folder, executable));
             if (!dotnet.Exists) continue;

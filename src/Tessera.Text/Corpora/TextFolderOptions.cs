@@ -16,8 +16,8 @@ namespace Tessera.Text.Corpora;
 public sealed record TextFolderOptions(
     string Path, IReadOnlyList<string>? Patterns = null, IReadOnlyList<string>? Exclude = null) : CorpusOptions
 {
-    private static readonly string[] UsualPatterns = ["*.cs", "*.md", "*.txt"];
-    private static readonly string[] UsualExclusions = ["bin", "obj", "node_modules", ".*"];
+    private static readonly string[] _usualPatterns = ["*.cs", "*.md", "*.txt"];
+    private static readonly string[] _usualExclusions = ["bin", "obj", "node_modules", ".*"];
 
     /// <inheritdoc/>
     public override void Validate()
@@ -51,12 +51,18 @@ public sealed record TextFolderOptions(
         if (File.Exists(path)) return [(path, System.IO.Path.GetFileName(path))];
         if (!Directory.Exists(path)) throw new DirectoryNotFoundException($"data.path: there is no folder or file {path}");
 
-        var patterns = Patterns ?? UsualPatterns;
-        var exclude = Exclude ?? UsualExclusions;
-        var enumeration = new EnumerationOptions { RecurseSubdirectories = true, AttributesToSkip = FileAttributes.None, IgnoreInaccessible = false };
+        var patterns = Patterns ?? _usualPatterns;
+        var exclude = Exclude ?? _usualExclusions;
+        var enumeration = new EnumerationOptions
+        {
+            RecurseSubdirectories = true,
+            AttributesToSkip = FileAttributes.None,
+            IgnoreInaccessible = false,
+        };
         var files = new FileSystemEnumerable<string>(path, (ref entry) => entry.ToFullPath(), enumeration)
         {
-            ShouldRecursePredicate = (ref entry) => (entry.Attributes & FileAttributes.ReparsePoint) == 0 && !Matches(exclude, entry.FileName),
+            ShouldRecursePredicate = (ref entry) =>
+                (entry.Attributes & FileAttributes.ReparsePoint) == 0 && !Matches(exclude, entry.FileName),
             ShouldIncludePredicate = (ref entry) =>
                 !entry.IsDirectory && Matches(patterns, entry.FileName) && !Matches(exclude, entry.FileName),
         };
@@ -81,7 +87,8 @@ public sealed record TextFolderOptions(
                 $"{origin}: the one document has too few lines to be cut into train, validation and test; set the fractions to 0");
         }
 
-        return new Corpus(train, Part(validationStart, testStart), Part(testStart, text.Length)) { Origin = origin, Dropped = dropped };
+        var (validation, test) = (Part(validationStart, testStart), Part(testStart, text.Length));
+        return new Corpus(train, validation, test) { Origin = origin, Dropped = dropped };
 
         Example[] Part(int start, int end) => string.IsNullOrWhiteSpace(text[start..end])
             ? []

@@ -7,9 +7,9 @@ namespace Tessera.Text.Corpora;
 internal static class Utf8File
 {
     /// <summary>What fits one string whatever its characters.</summary>
-    private const long MostBytes = 1_000_000_000;
+    private const long _mostBytes = 1_000_000_000;
 
-    private static readonly UTF8Encoding Strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    private static readonly UTF8Encoding _strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     /// <summary>The lines of a file without their ends, in order; the text after the last line end counts if there is any.</summary>
     /// <exception cref="InvalidDataException">A byte is not UTF-8; the message names the file, the line and the offset.</exception>
@@ -39,8 +39,8 @@ internal static class Utf8File
     private static byte[] Bytes(string path)
     {
         var length = new FileInfo(path).Length;
-        if (length > MostBytes)
-            throw new InvalidDataException($"{path} has {length} bytes; a corpus file may have {MostBytes} at most");
+        if (length > _mostBytes)
+            throw new InvalidDataException($"{path} has {length} bytes; a corpus file may have {_mostBytes} at most");
         return File.ReadAllBytes(path);
     }
 
@@ -50,14 +50,15 @@ internal static class Utf8File
     {
         try
         {
-            return Strict.GetString(bytes, start, end - start);
+            return _strict.GetString(bytes, start, end - start);
         }
         catch (DecoderFallbackException)
         {
             var offset = start;
             while (Rune.DecodeFromUtf8(bytes.AsSpan(offset..end), out _, out var used) == OperationStatus.Done) offset += used;
             var line = 1 + bytes.AsSpan(..offset).Count((byte)'\n');
-            throw new InvalidDataException($"{path}:{line}: byte 0x{bytes[offset]:X2} at offset {offset} of the file is not valid UTF-8");
+            throw new InvalidDataException(
+                $"{path}:{line}: byte 0x{bytes[offset]:X2} at offset {offset} of the file is not valid UTF-8");
         }
     }
 }

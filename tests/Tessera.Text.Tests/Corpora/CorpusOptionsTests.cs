@@ -6,9 +6,9 @@ namespace Tessera.Text.Tests.Corpora;
 
 public sealed class CorpusOptionsTests
 {
-    private static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
+    private static readonly JsonSerializerOptions _json = new(JsonSerializerDefaults.Web) { UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow };
 
-    private static CorpusOptions Read(string json) => JsonSerializer.Deserialize<CorpusOptions>(json, Json)!;
+    private static CorpusOptions Read(string json) => JsonSerializer.Deserialize<CorpusOptions>(json, _json)!;
 
     [Fact]
     public void A_recipe_names_every_kind_of_corpus()
@@ -39,7 +39,7 @@ public sealed class CorpusOptionsTests
     public void Options_survive_being_written_and_read()
     {
         CorpusOptions options = new JsonLinesOptions("a.jsonl", Validation: "b.jsonl") { Seed = 9 };
-        Assert.Equal(options, Read(JsonSerializer.Serialize(options, Json)));
+        Assert.Equal(options, Read(JsonSerializer.Serialize(options, _json)));
     }
 
     [Theory]

@@ -6,10 +6,10 @@ namespace Tessera.Text.Tests.Corpora;
 
 public sealed class GroupSplitTests
 {
-    private static readonly Dictionary<string, int> Nothing = [];
+    private static readonly Dictionary<string, int> _nothing = [];
 
     private static Corpus Divide(CorpusOptions options, IEnumerable<string> groups) =>
-        GroupSplit.Divide(options, "here", Nothing, [.. groups.Select((group, i) => new Example(null, $"{i}", group))]);
+        GroupSplit.Divide(options, "here", _nothing, [.. groups.Select((group, i) => new Example(null, $"{i}", group))]);
 
     /// <summary>Values of a transcription in Python with integers of any size.</summary>
     [Theory]
