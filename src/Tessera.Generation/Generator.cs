@@ -19,7 +19,7 @@ public static class Generator
     /// <exception cref="ArgumentException">An option is out of range, or a prompt is empty.</exception>
     public static Generated[] Generate(
         SequenceModel model, IReadOnlyList<int[]> prompts, DecodingOptions options, int mostTokens,
-        CancellationToken cancellation = default, Action<int>? progress = null)
+        Action<int>? progress = null, CancellationToken cancellation = default)
     {
         Check(prompts, options, mostTokens);
         var results = new Generated[prompts.Count];

@@ -22,9 +22,6 @@ public sealed record RunFolder(string Path)
     /// <summary>The folder of checkpoints.</summary>
     public string Checkpoints => In("checkpoints");
 
-    /// <summary>The weights with the lowest validation loss, while <c>validation.patience</c> is set.</summary>
-    public string Best => In("best.safetensors");
-
     /// <summary>The finished weights.</summary>
     public string Weights => In(ModelFolder.WeightsFile);
 

@@ -59,10 +59,10 @@ public sealed class Trainer
         var run = new RunFolder(folder);
         if (!resume && run.HasRun) throw new IOException($"'{folder}' already holds a run; resume it, or name another folder");
         var session = TrainingSession.Open(recipe, recipeFolder, run, resume, cancellation);
-        new Trainer(session, report ?? (_ => { })).Run(cancellation);
+        new Trainer(session, report ?? (_ => { })).Train(cancellation);
     }
 
-    private void Run(CancellationToken cancellation)
+    private void Train(CancellationToken cancellation)
     {
         using var log = new StreamWriter(_session.Folder.Metrics, append: true) { AutoFlush = true };
         _report(new Prepared(
@@ -180,7 +180,7 @@ public sealed class Trainer
         (State.BestLoss, State.SinceBest) = isBest ? (loss.Mean, 0) : (State.BestLoss, State.SinceBest + 1);
         if (_session.Recipe.Validation.Patience is { } patience)
         {
-            if (isBest) _session.KeepBest();
+            if (isBest) Save(loss.Mean);
             State.Done = State.SinceBest >= patience;
         }
 
@@ -190,7 +190,7 @@ public sealed class Trainer
         _report(validated);
     }
 
-    private void Save() => _report(new Saved(State.Step, _session.Save()));
+    private void Save(double? score = null) => _report(new Saved(State.Step, _session.Save(score)));
 
     /// <summary>Jain's index of fairness, (Σx)² / (n Σx²): 1 when all are even, 1/n when one has all.</summary>
     private static double Jain(IReadOnlyList<long> loads)

@@ -1,6 +1,5 @@
-using System.Text.Json;
-using Tessera.Models;
 using Tessera.Models.Formats;
+using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Text.Corpora;
@@ -14,9 +13,6 @@ namespace Tessera.Training;
 /// <summary>All that a run is made of: corpus, tokenizer, datasets, model, optimizer and where training stands.</summary>
 internal sealed class TrainingSession
 {
-    private const string OptimizerFile = "optimizer.safetensors";
-    private const string StateFile = "state.json";
-
     private readonly CheckpointStore _store;
 
     private TrainingSession(Recipe recipe, RunFolder folder, Corpus corpus, Tokenizer tokenizer)
@@ -72,31 +68,27 @@ internal sealed class TrainingSession
     }
 
     /// <summary>Saves the state of training; returns where.</summary>
-    public string Save() => _store.Save(State.Step, folder =>
-    {
-        Weights.Save(Path.Combine(folder, ModelFolder.WeightsFile), Model);
-        Weights.SaveTensors(Path.Combine(folder, OptimizerFile), Optimizer.State);
-        File.WriteAllText(Path.Combine(folder, StateFile), JsonSerializer.Serialize(State));
-    });
+    /// <param name="score">The validation loss, where this may become the best checkpoint.</param>
+    public string Save(double? score = null) => _store.Save(
+        State.Step,
+        checkpoint =>
+        {
+            checkpoint.Model(Model);
+            checkpoint.Optimizer(Optimizer);
+            checkpoint.State(State);
+        },
+        score).Folder;
 
-    /// <summary>Writes the finished model beside the recipe.</summary>
+    /// <summary>Writes the finished model beside the recipe: with early stopping the best, else the last.</summary>
     public void Finish()
     {
-        if (File.Exists(Folder.Best)) File.Copy(Folder.Best, Folder.Weights + ".tmp", overwrite: true);
-        else Weights.Save(Folder.Weights + ".tmp", Model);
-        File.Move(Folder.Weights + ".tmp", Folder.Weights, overwrite: true);
+        if (Recipe.Validation.Patience is not null) _store.Best()?.Restore(Model);
+        Weights.Save(Folder.Weights, Model);
         var config = new ModelConfig
         {
             Model = Recipe.Model, Vocabulary = Tokenizer.VocabularySize, Length = Recipe.Batches.Length, SourceLength = Recipe.Batches.SourceLength,
         };
         RunFolder.Write(Folder.Config, RecipeJson.Write(config) + "\n");
-    }
-
-    /// <summary>Keeps the current weights as the best so far.</summary>
-    public void KeepBest()
-    {
-        Weights.Save(Folder.Best + ".tmp", Model);
-        File.Move(Folder.Best + ".tmp", Folder.Best, overwrite: true);
     }
 
     private static Optimizer BuildOptimizer(Recipe recipe, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
@@ -121,11 +113,11 @@ internal sealed class TrainingSession
     private void Restore()
     {
         if (_store.Latest() is not { } checkpoint) return; // killed before the first checkpoint: from the start
-        var state = JsonSerializer.Deserialize<TrainingState>(File.ReadAllText(Path.Combine(checkpoint, StateFile)))!;
+        var state = checkpoint.State<TrainingState>();
         if (state.Data != State.Data)
-            throw new InvalidDataException($"{checkpoint}: the run was trained on other data than the recipe's corpus gives now; start a new run");
-        Weights.Load(Path.Combine(checkpoint, ModelFolder.WeightsFile), Model);
-        Weights.LoadTensors(Path.Combine(checkpoint, OptimizerFile), Optimizer.State);
+            throw new InvalidDataException($"{checkpoint.Folder}: the run was trained on other data than the recipe's corpus gives now; start a new run");
+        checkpoint.Restore(Model);
+        checkpoint.Restore(Optimizer);
         State = state;
         MetricsLog.Cut(Folder.Metrics, state.Step);
     }

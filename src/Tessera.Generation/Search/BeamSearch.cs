@@ -82,7 +82,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
         }
 
         /// <summary>All that was finished, and what was still running where the limit was reached; the best first.</summary>
-        public IReadOnlyList<Generated> Finish()
+        public List<Generated> Finish()
         {
             if (!IsDone)
                 foreach (var beam in _beams.Where(beam => beam.Ids.Length > 0)) Add(beam, ended: false);

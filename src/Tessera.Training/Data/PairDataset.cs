@@ -77,8 +77,8 @@ internal sealed class PairDataset : Dataset
         var lengths = Tensor.Temporary([examples.Length], ElementType.I32);
         var inputs = Tensor.Temporary([examples.Length, targetLength], ElementType.I32);
         var targets = Tensor.Temporary([examples.Length, targetLength], ElementType.I32);
-        source.Ints.Fill(SpecialTokens.Padding);
-        inputs.Ints.Fill(SpecialTokens.Padding);
+        source.Ints.Clear(); // padding
+        inputs.Ints.Clear();
         targets.Ints.Fill(-1);
         var (sourceTokens, targetTokens) = (0, 0);
         for (var row = 0; row < examples.Length; row++)
