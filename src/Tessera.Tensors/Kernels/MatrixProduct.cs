@@ -26,9 +26,20 @@ internal static unsafe class MatrixProduct
                 A = pa, B = pb, C = pc, Bias = pBias, M = a.Rows, N = b.Columns, K = a.Columns, Accumulate = accumulate,
                 RowA = a.RowStride, ColumnA = a.ColumnStride, RowB = b.RowStride, ColumnB = b.ColumnStride, RowC = target.RowStride,
             };
-            var work = new Work { Product = product, Cut = MatrixProductCut.Of(product.M, product.N, product.K) };
+            var work = new Work { Product = product, Cut = MatrixProductCut.Of(product) };
             Simd.Run(ref work, work.Cut.Parts);
         }
+    }
+
+    /// <summary>Computes rows <paramref name="top"/> to <paramref name="bottom"/> of columns <paramref name="left"/> to
+    /// <paramref name="right"/> of c, on the calling thread.</summary>
+    public static void Compute<V>(in MatrixProductOperands product, int top, int bottom, int left, int right)
+        where V : struct, ILanes<V>
+    {
+        if (MatrixProductDots.Suits(product))
+            MatrixProductDots.Run<V>(product, top, bottom, left, right);
+        else
+            MatrixProductBlocks.Run<V>(product, top, bottom, left, right);
     }
 
     private struct Work : IVectorWork
@@ -40,7 +51,7 @@ internal static unsafe class MatrixProduct
         {
             var (top, bottom) = Cut.RowsOf(part, Product.M, MatrixProductTile.Rows<V>());
             var (left, right) = Cut.ColumnsOf(part, Product.N, MatrixProductTile.Columns<V>());
-            MatrixProductBlocks.Run<V>(Product, top, bottom, left, right);
+            Compute<V>(Product, top, bottom, left, right);
         }
     }
 }

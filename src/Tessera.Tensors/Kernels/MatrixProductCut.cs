@@ -11,11 +11,13 @@ internal readonly record struct MatrixProductCut(int Rows, int Columns)
 
     public int Parts => Rows * Columns;
 
-    /// <summary>The cut of an m × n product of length k for the threads there are.</summary>
-    public static MatrixProductCut Of(int m, int n, int k)
+    /// <summary>The cut of a product for the threads there are.</summary>
+    public static MatrixProductCut Of(in MatrixProductOperands product)
     {
+        var (m, n, k) = (product.M, product.N, product.K);
         var most = (int)Math.Min((long)m * n * k / SmallestPart, 4L * Simd.Threads);
         if (most <= 1 || Simd.Threads == 1) return new MatrixProductCut(1, 1);
+        if (MatrixProductDots.Suits(product)) return n >= m ? new MatrixProductCut(1, most) : new MatrixProductCut(most, 1);
 
         // More parts than threads even out what else the machine does, as long as the copies of what they share are cheap.
         for (var parts = most; ; parts = Math.Max(parts / 2, Simd.Threads))
