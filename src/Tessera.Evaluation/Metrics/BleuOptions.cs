@@ -1,9 +1,14 @@
 namespace Tessera.Evaluation.Metrics;
 
-/// <summary>What BLEU puts in the place of an n-gram precision of zero (Chen, Cherry 2014, <see href="https://aclanthology.org/W14-3346"/>).</summary>
+/// <summary>
+/// What BLEU puts in the place of an n-gram precision of zero (Chen, Cherry 2014,
+/// <see href="https://aclanthology.org/W14-3346"/>).
+/// </summary>
 public enum BleuSmoothing
 {
-    /// <summary><c>exp</c>, the default: the i-th order without a match counts as <c>1/2^i</c> matches (NIST's mteval, their method 3).</summary>
+    /// <summary>
+    /// <c>exp</c>, the default: the i-th order without a match counts as <c>1/2^i</c> matches (NIST's mteval, their method 3).
+    /// </summary>
     Exponential,
 
     /// <summary><c>none</c>: nothing; one order without a match makes the score 0.</summary>
@@ -54,7 +59,7 @@ public sealed record BleuOptions
         ArgumentOutOfRangeException.ThrowIfLessThan(MaximumOrder, 1, nameof(MaximumOrder));
         if (SmoothingValue is not { } value) return;
         if (Smoothing is not (BleuSmoothing.Floor or BleuSmoothing.AddK))
-            throw new ArgumentException($"Smoothing {Smoothing} takes no value, but {nameof(SmoothingValue)} is {value}; only Floor and AddK take one.");
+            throw new ArgumentException($"{nameof(SmoothingValue)} is {value}, but only Floor and AddK take one, not {Smoothing}.");
         if (!double.IsFinite(value) || value <= 0)
             throw new ArgumentOutOfRangeException(nameof(SmoothingValue), value, "The smoothing value must be a number above 0.");
     }

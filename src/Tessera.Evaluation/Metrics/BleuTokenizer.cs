@@ -43,7 +43,7 @@ public sealed class BleuTokenizer
     /// <exception cref="ArgumentException">There is no tokenizer of that name.</exception>
     public static BleuTokenizer Named(string name) =>
         All.FirstOrDefault(tokenizer => tokenizer.Name == name)
-        ?? throw new ArgumentException($"BLEU has no tokenizer '{name}'; it has {string.Join(", ", All.Select(t => t.Name))}.", nameof(name));
+        ?? throw new ArgumentException($"BLEU has no tokenizer '{name}'; it has {string.Join(", ", All)}.", nameof(name));
 
     /// <summary>The tokens of a text, none of them empty.</summary>
     public string[] Tokenize(string text)
@@ -56,7 +56,8 @@ public sealed class BleuTokenizer
     public override string ToString() => Name;
 
     private static string Entities(string text) =>
-        text.Replace("<skipped>", "", StringComparison.Ordinal).Replace("-\n", "", StringComparison.Ordinal).Replace('\n', ' ')
+        text.Replace("<skipped>", "", StringComparison.Ordinal)
+            .Replace("-\n", "", StringComparison.Ordinal).Replace('\n', ' ')
             .Replace("&quot;", "\"", StringComparison.Ordinal).Replace("&amp;", "&", StringComparison.Ordinal)
             .Replace("&lt;", "<", StringComparison.Ordinal).Replace("&gt;", ">", StringComparison.Ordinal);
 
@@ -89,20 +90,23 @@ public sealed class BleuTokenizer
         return result;
     }
 
-    /// <summary>Puts blanks around the second character of each pair, pairs being found from left to right without overlap.</summary>
+    /// <summary>Puts blanks around the second character of each pair.</summary>
     private static List<Rune> SecondOfPairs(List<Rune> text, Func<Rune, bool> first, Func<Rune, bool> second) =>
-        Pairs(text, first, second, (a, b) => [a, Blank, b, Blank]);
+        EachPair(text, first, second, (a, b) => [a, Blank, b, Blank]);
 
-    /// <summary>Puts blanks around the first character of each pair, pairs being found from left to right without overlap.</summary>
+    /// <summary>Puts blanks around the first character of each pair.</summary>
     private static List<Rune> FirstOfPairs(List<Rune> text, Func<Rune, bool> first, Func<Rune, bool> second) =>
-        Pairs(text, first, second, (a, b) => [Blank, a, Blank, b]);
+        EachPair(text, first, second, (a, b) => [Blank, a, Blank, b]);
 
-    private static List<Rune> Pairs(List<Rune> text, Func<Rune, bool> first, Func<Rune, bool> second, Func<Rune, Rune, Rune[]> replace)
+    /// <summary>Replaces pairs of neighbours, found from left to right without overlap as a regular expression finds them.</summary>
+    private static List<Rune> EachPair(
+        List<Rune> text, Func<Rune, bool> first, Func<Rune, bool> second, Func<Rune, Rune, Rune[]> replace)
     {
         var result = new List<Rune>(text.Count);
         for (var i = 0; i < text.Count; i++)
         {
-            if (i + 1 < text.Count && first(text[i]) && second(text[i + 1])) result.AddRange(replace(text[i], text[++i]));
+            var isPair = i + 1 < text.Count && first(text[i]) && second(text[i + 1]);
+            if (isPair) result.AddRange(replace(text[i], text[++i]));
             else result.Add(text[i]);
         }
 

@@ -28,7 +28,7 @@ public static class CodeXGlueBleu
     /// <param name="outputs">The texts to score, at least one.</param>
     /// <param name="references">As many references.</param>
     /// <param name="smooth">Whether 1 is added to each order's matches and total, as the published numbers are computed.</param>
-    /// <returns>The score; 0 where all outputs or all references are blank, for which the tool fails with a division by zero.</returns>
+    /// <returns>The score; 0 where all outputs or all references are blank, where the tool fails with a division by zero.</returns>
     /// <exception cref="ArgumentException">There is nothing to score, or lengths differ.</exception>
     public static CodeXGlueBleuScore Score(IReadOnlyList<string> outputs, IReadOnlyList<string> references, bool smooth = true)
     {

@@ -9,7 +9,9 @@ namespace Tessera.Evaluation.Metrics;
 /// <param name="Totals">N-grams of the hypotheses; with <see cref="BleuSmoothing.AddK"/> the added k is in them.</param>
 /// <param name="BrevityPenalty"><c>exp(1 − reference length / length)</c> where the hypotheses are shorter, else 1.</param>
 /// <param name="Length">Tokens in the hypotheses.</param>
-/// <param name="ReferenceLength">Tokens in the references; of several, the one closest in length, of two equally close the shorter.</param>
+/// <param name="ReferenceLength">
+/// Tokens in the references; of several, the one closest in length, of two equally close the shorter.
+/// </param>
 /// <param name="Signature">The settings, as sacrebleu writes them, for a reader who wants to compute the same number.</param>
 public sealed record BleuScore(
     double Score,
@@ -36,7 +38,8 @@ public static class CorpusBleu
 
     /// <summary>Scores hypotheses against one reference each.</summary>
     /// <inheritdoc cref="Score(IReadOnlyList{string}, IReadOnlyList{IReadOnlyList{string}}, BleuOptions?)"/>
-    public static BleuScore Score(IReadOnlyList<string> hypotheses, IReadOnlyList<string> references, BleuOptions? options = null) =>
+    public static BleuScore Score(
+        IReadOnlyList<string> hypotheses, IReadOnlyList<string> references, BleuOptions? options = null) =>
         Score(hypotheses, [references], options);
 
     /// <summary>Scores hypotheses against one or more streams of references.</summary>
@@ -46,7 +49,9 @@ public static class CorpusBleu
     /// stream has no reference there; each hypothesis needs one in some stream.
     /// </param>
     /// <param name="options">How to compute; null is sacrebleu's defaults.</param>
-    /// <exception cref="ArgumentException">There is nothing to score, lengths differ, a reference is missing, or an option is out of range.</exception>
+    /// <exception cref="ArgumentException">
+    /// There is nothing to score, lengths differ, a reference is missing, or an option is out of range.
+    /// </exception>
     public static BleuScore Score(
         IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, BleuOptions? options = null)
     {
@@ -59,7 +64,8 @@ public static class CorpusBleu
         for (var i = 0; i < hypotheses.Count; i++)
         {
             var here = references.Select(stream => stream[i]).Where(text => text.Length > 0).ToList();
-            if (here.Count == 0) throw new ArgumentException($"Hypothesis {i} has no reference: each stream is empty there.", nameof(references));
+            if (here.Count == 0)
+                throw new ArgumentException($"Hypothesis {i} has no reference: each stream is empty there.", nameof(references));
 
             var hypothesis = Tokens(hypotheses[i], options);
             var tokenized = here.ConvertAll(text => Tokens(text, options));
@@ -90,7 +96,8 @@ public static class CorpusBleu
     private static string[] Tokens(string text, BleuOptions options) =>
         options.Tokenizer.Tokenize(options.LowerCase ? text.ToLowerInvariant() : text);
 
-    private static BleuScore Combine(NgramMatches ngrams, long length, long referenceLength, string signature, BleuOptions options)
+    private static BleuScore Combine(
+        NgramMatches ngrams, long length, long referenceLength, string signature, BleuOptions options)
     {
         double[] counts = [.. ngrams.Matches], totals = [.. ngrams.Totals];
         var precisions = new double[counts.Length];
@@ -106,7 +113,7 @@ public static class CorpusBleu
         return new BleuScore(score, precisions, counts, totals, penalty, length, referenceLength, signature);
     }
 
-    /// <summary>Fills in the precisions, adds k where that is the method, and returns how many orders the hypotheses have.</summary>
+    /// <summary>Fills in the precisions, adds k where that is the method, and says how many orders the hypotheses have.</summary>
     private static int Smooth(double[] counts, double[] totals, double[] precisions, BleuOptions options)
     {
         var value = options.EffectiveSmoothingValue;
@@ -140,8 +147,9 @@ public static class CorpusBleu
             BleuSmoothing.Floor => string.Create(CultureInfo.InvariantCulture, $"floor[{options.EffectiveSmoothingValue:F2}]"),
             _ => string.Create(CultureInfo.InvariantCulture, $"add-k[{options.EffectiveSmoothingValue:F2}]"),
         };
-        return $"nrefs:{references}|case:{(options.LowerCase ? "lc" : "mixed")}|eff:{(options.EffectiveOrder ? "yes" : "no")}"
-            + $"|tok:{options.Tokenizer}|smooth:{smoothing}|version:{Version}";
+        var lower = options.LowerCase ? "lc" : "mixed";
+        var effective = options.EffectiveOrder ? "yes" : "no";
+        return $"nrefs:{references}|case:{lower}|eff:{effective}|tok:{options.Tokenizer}|smooth:{smoothing}|version:{Version}";
     }
 
     private static void Check(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references)
@@ -154,7 +162,8 @@ public static class CorpusBleu
         {
             if (references[stream].Count != hypotheses.Count)
                 throw new ArgumentException(
-                    $"Reference stream {stream} has {references[stream].Count} texts for {hypotheses.Count} hypotheses.", nameof(references));
+                    $"Reference stream {stream} has {references[stream].Count} texts for {hypotheses.Count} hypotheses.",
+                    nameof(references));
         }
     }
 }

@@ -8,7 +8,7 @@ namespace Tessera.Evaluation.Metrics;
 public static class JainIndex
 {
     /// <summary>The index of a list of loads: <c>1/n</c> to 1.</summary>
-    /// <param name="loads">Loads in any one unit, at least one, each finite and not negative. All zero are all equal: the index is 1.</param>
+    /// <param name="loads">Loads in one unit, at least one, each finite and not negative. All zero are all equal: 1.</param>
     /// <exception cref="ArgumentException">There is no load, or one is negative or not finite.</exception>
     public static double Of(IReadOnlyList<double> loads)
     {

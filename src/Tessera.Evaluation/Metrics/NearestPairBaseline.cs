@@ -8,7 +8,7 @@ namespace Tessera.Evaluation.Metrics;
 /// <c>2 Σ w(t)·min(a(t), b(t)) / (Σ w(t)·a(t) + Σ w(t)·b(t))</c> with <c>a(t)</c>, <c>b(t)</c> the counts of word t in either
 /// source and <c>w(t) = 1 + ln((n + 1) / (d(t) + 1))</c>, <c>d(t)</c> of n training sources having it. Words are lower-cased
 /// runs of letters, digits and underscores. An inverted index makes the cost that of the pairs that share a word.
-/// <para>The weights are those of Spärck Jones 1972 in the smoothed form of scikit-learn's <c>TfidfVectorizer</c>.</para>
+/// <para>The weights are Spärck Jones's of 1972 in the smoothed form of scikit-learn's <c>TfidfVectorizer</c>.</para>
 /// </summary>
 public sealed class NearestPairBaseline
 {
@@ -77,7 +77,7 @@ public sealed class NearestPairBaseline
 
     private double Weight(Word? word) => 1 + Math.Log((_train.Count + 1.0) / ((word?.Places.Count ?? 0) + 1));
 
-    /// <summary>How often a text has each of its words, in order of first appearance, so that sums are the same in each run.</summary>
+    /// <summary>How often a text has each of its words, in order of first appearance, so that sums are always the same.</summary>
     private static List<KeyValuePair<string, int>> Count(string text)
     {
         var counts = new OrderedDictionary<string, int>();

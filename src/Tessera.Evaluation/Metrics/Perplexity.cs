@@ -5,11 +5,13 @@ namespace Tessera.Evaluation.Metrics;
 /// several texts with <c>+</c> before reading a mean: means of means are not the corpus's.
 /// </summary>
 /// <param name="Nats">Sum over the tokens of <c>−ln p(token | those before)</c>, at least 0; not a mean.</param>
-/// <param name="Tokens">How many tokens were predicted: a first token without context is not one of them. At least 1 to read a mean.</param>
+/// <param name="Tokens">How many tokens were predicted, of which a first token without context is none.</param>
 /// <param name="Bytes">UTF-8 bytes of the text these tokens spell; 0 where nobody counted.</param>
 public readonly record struct Perplexity(double Nats, long Tokens, long Bytes = 0)
 {
-    /// <summary><c>exp(nats / tokens)</c>: 1 for a certain model, the vocabulary's size for one that guesses evenly. NaN without tokens.</summary>
+    /// <summary>
+    /// <c>exp(nats / tokens)</c>: 1 for a certain model, the vocabulary's size for one that guesses evenly. NaN without tokens.
+    /// </summary>
     public double Value => Tokens > 0 ? Math.Exp(Nats / Tokens) : double.NaN;
 
     /// <summary>Mean loss, <c>nats / (tokens · ln 2)</c>, in bits a token. NaN without tokens.</summary>
@@ -26,7 +28,4 @@ public readonly record struct Perplexity(double Nats, long Tokens, long Bytes = 
         var bytesKnown = (left.Tokens == 0 || left.Bytes > 0) && (right.Tokens == 0 || right.Bytes > 0);
         return new Perplexity(left.Nats + right.Nats, left.Tokens + right.Tokens, bytesKnown ? left.Bytes + right.Bytes : 0);
     }
-
-    /// <inheritdoc cref="op_Addition"/>
-    public static Perplexity Add(Perplexity left, Perplexity right) => left + right;
 }

@@ -3,7 +3,9 @@ using Tessera.Generation.Validation;
 namespace Tessera.Evaluation.Metrics;
 
 /// <summary>How many outputs parse.</summary>
-/// <param name="Errors">For each output in order, what is wrong with it first and where, or null where it is valid; at least one output.</param>
+/// <param name="Errors">
+/// For each output in order, what is wrong with it first and where, or null where it is valid; at least one output.
+/// </param>
 public sealed record Validity(IReadOnlyList<string?> Errors)
 {
     /// <summary>Outputs that parse.</summary>

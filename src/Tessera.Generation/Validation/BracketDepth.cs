@@ -1,6 +1,6 @@
 namespace Tessera.Generation.Validation;
 
-/// <summary>How deep a text's brackets are nested, as far as characters alone tell: those in strings and comments count too.</summary>
+/// <summary>How deep a text's brackets are nested, by characters alone: those in strings and comments count too.</summary>
 internal static class BracketDepth
 {
     /// <summary>The place of the first bracket nested deeper than <paramref name="limit"/>, or null.</summary>

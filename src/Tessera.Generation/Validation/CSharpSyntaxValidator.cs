@@ -20,7 +20,7 @@ public sealed class CSharpSyntaxValidator : SyntaxValidator
     /// </summary>
     public const int MaximumLength = 50_000;
 
-    /// <summary>How deep the brackets of a valid text may be nested, those of type arguments included; for the same reason.</summary>
+    /// <summary>How deep brackets may be nested in a valid text, those of type arguments too, for the same reason.</summary>
     public const int MaximumDepth = 200;
 
     // The text stands on lines of its own so that directives and line comments in it do not reach what is around it.

@@ -15,7 +15,9 @@ internal static class DeepStack
     // Enough for a bracket in every character of the longest text that is parsed.
     private const int StackBytes = 64 << 20;
 
-    /// <summary>The function's result; it runs here where the text opens few brackets and has no directive, else on a thread of its own.</summary>
+    /// <summary>
+    /// The function's result; it runs here where the text opens few brackets and has no directive, else on a thread of its own.
+    /// </summary>
     public static T Run<T>(string text, Func<T> parse)
     {
         if (BracketDepth.Openings(text) <= ShallowOpenings && !text.Contains('#', StringComparison.Ordinal)) return parse();

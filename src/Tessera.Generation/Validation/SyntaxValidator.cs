@@ -10,8 +10,8 @@ public abstract class SyntaxValidator
     public virtual bool IsValid(string text) => FirstError(text) is null;
 
     /// <summary>
-    /// What is wrong first in the text, as <c>line:column: message</c> with both counted from 1, or null where it parses. Never throws for
-    /// what a text contains.
+    /// What is wrong first in the text, as <c>line:column: message</c> with both counted from 1, or null where it parses. Never
+    /// throws for what a text contains.
     /// </summary>
     public abstract string? FirstError(string text);
 }
