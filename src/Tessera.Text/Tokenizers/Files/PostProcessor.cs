@@ -3,8 +3,8 @@ using System.Text.Json;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// The ids a model expects around a text; the <c>post_processor</c> of <c>tokenizer.json</c>. Of a template only the form
-/// for one text is read; the whole is kept as it was found and written back so.
+/// The ids a model expects around a text; the <c>post_processor</c> of <c>tokenizer.json</c>. Of a template only the
+/// form for one text is read; the whole is kept as it was found and written back so.
 /// </summary>
 internal sealed class PostProcessor
 {
@@ -37,8 +37,9 @@ internal sealed class PostProcessor
     {
         foreach (var id in (int[])[.. Before, .. After])
         {
-            if (!tokenizer.Contains(id))
-                throw new InvalidDataException($"{_source} adds id {id}, which is no token's; ids go to {tokenizer.VocabularySize - 1}.");
+            if (tokenizer.Contains(id)) continue;
+            throw new InvalidDataException(
+                $"{_source} adds id {id}, which is no token's; ids go to {tokenizer.VocabularySize - 1}.");
         }
     }
 
@@ -94,6 +95,7 @@ internal sealed class PostProcessor
             (texts == 0 ? before : after).AddRange(ids);
         }
 
-        return texts == 1 ? ([.. before], [.. after]) : throw part.Required("single").Wrong("a template that has its text once");
+        if (texts != 1) throw part.Required("single").Wrong("a template that has its text once");
+        return ([.. before], [.. after]);
     }
 }

@@ -16,7 +16,9 @@ public abstract class PreTokenizer
     {
     }
 
-    /// <summary>Whether tokens are written in <see cref="ByteAlphabet"/> and a piece starts as the bytes of its UTF-8.</summary>
+    /// <summary>
+    /// Whether tokens are written in <see cref="ByteAlphabet"/> and a piece starts as the bytes of its UTF-8.
+    /// </summary>
     internal virtual bool IsByteLevel => false;
 
     /// <summary>Whether a blank goes before a text that does not start with one.</summary>
