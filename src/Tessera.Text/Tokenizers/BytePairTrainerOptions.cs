@@ -7,7 +7,7 @@ namespace Tessera.Text.Tokenizers;
 /// </param>
 /// <param name="MinimumFrequency">How often a pair must be met to be joined.</param>
 /// <param name="SpecialTokens">
-/// Tokens that get the first ids, from 0, and that no text can spell; null for <c>&lt;pad&gt;</c>, <c>&lt;s&gt;</c> and
+/// Tokens that get the first ids, from 0, and that no merge makes; null for <c>&lt;pad&gt;</c>, <c>&lt;s&gt;</c> and
 /// <c>&lt;/s&gt;</c>.
 /// </param>
 /// <param name="PreTokenizer">What cuts texts into pieces; null for GPT-2's, on bytes.</param>

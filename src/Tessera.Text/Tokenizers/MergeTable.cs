@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>Which pairs of tokens are joined to which token, and in what order.</summary>
@@ -29,7 +31,7 @@ internal sealed class MergeTable
 
         (int, int, int) ReadMerge(JsonPart merge)
         {
-            var names = merge.Value.ValueKind == System.Text.Json.JsonValueKind.String
+            var names = merge.Value.ValueKind == JsonValueKind.String
                 ? merge.Text().Split(' ')
                 : [.. merge.Items().Select(item => item.Text())];
             if (names.Length != 2) throw merge.Wrong("two tokens");

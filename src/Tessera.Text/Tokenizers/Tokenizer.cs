@@ -54,8 +54,6 @@ public abstract class Tokenizer
     /// </summary>
     public IReadOnlyList<AddedToken> AddedTokens => _parts.AddedTokens;
 
-    private protected PreTokenizer? PreTokenizer => _parts.PreTokenizer;
-
     /// <summary>
     /// The ids of a text in which added tokens count: <c>"&lt;/s&gt;"</c> gives <see cref="EndId"/>. Nothing is put
     /// around it. This is Hugging Face's <c>encode(text, add_special_tokens=False)</c>; for what users and corpora
@@ -217,15 +215,15 @@ public abstract class Tokenizer
     private void EncodePieces(ReadOnlySpan<char> text, List<int> into)
     {
         if (text.IsEmpty) return;
-        if (PreTokenizer is null)
+        if (_parts.PreTokenizer is not { } preTokenizer)
         {
             EncodePiece(text, into);
             return;
         }
 
-        if (PreTokenizer.AddsPrefixSpace && text[0] != ' ') text = $" {text}";
+        text = preTokenizer.Prefixed(text);
         var pieces = new List<Piece>(text.Length / 4 + 1);
-        PreTokenizer.Cut(text, 0, pieces);
+        preTokenizer.Cut(text, 0, pieces);
         foreach (var piece in CollectionsMarshal.AsSpan(pieces))
             EncodePiece(text.Slice(piece.Start, piece.Length), into);
     }

@@ -51,7 +51,7 @@ internal static class WordCounter
     {
         var whole = Characters.WellFormed(text);
         if (normalizer is not null) whole = normalizer.Normalize(whole.ToString());
-        if (preTokenizer.AddsPrefixSpace && !whole.IsEmpty && whole[0] != ' ') whole = $" {whole}";
+        whole = preTokenizer.Prefixed(whole);
         pieces.Clear();
         preTokenizer.Cut(whole, 0, pieces);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();

@@ -114,6 +114,7 @@ public class TokenizerFileTests
     [InlineData("model.merges[1]", "7", "model.merges[1]", "is 7")]
     [InlineData("model.merges", "{}", "model.merges", "{}")]
     [InlineData("model.type", "\"Unigram\"", "model.type", "Unigram")]
+    [InlineData("model", "{ \"type\": \"Unigram\", \"vocab\": [] }", "model.type", "Unigram")]
     [InlineData("model.unk_token", "\"<unk>\"", "model.unk_token", "<unk>")]
     [InlineData("model.byte_fallback", "true", "model.byte_fallback", "true")]
     [InlineData("model.dropout", "0.1", "model.dropout", "0.1")]

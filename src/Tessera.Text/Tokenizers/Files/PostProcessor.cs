@@ -8,13 +8,12 @@ namespace Tessera.Text.Tokenizers;
 /// </summary>
 internal sealed class PostProcessor
 {
-    private readonly JsonPart _source;
-    private readonly JsonElement _written;
+    private readonly string _place;
+    private readonly JsonElement _section;
 
-    private PostProcessor(JsonPart source, int[] before, int[] after)
+    private PostProcessor(JsonPart part, int[] before, int[] after)
     {
-        _source = source;
-        _written = source.Value.Clone();
+        (_place, _section) = (part.ToString(), part.Value.Clone());
         (Before, After) = (before, after);
     }
 
@@ -39,12 +38,12 @@ internal sealed class PostProcessor
         {
             if (tokenizer.Contains(id)) continue;
             throw new InvalidDataException(
-                $"{_source} adds id {id}, which is no token's; ids go to {tokenizer.VocabularySize - 1}.");
+                $"{_place} adds id {id}, which is no token's; ids go to {tokenizer.VocabularySize - 1}.");
         }
     }
 
     /// <summary>Writes the section as it was read.</summary>
-    public void Write(Utf8JsonWriter writer) => _written.WriteTo(writer);
+    public void Write(Utf8JsonWriter writer) => _section.WriteTo(writer);
 
     private static (int[] Before, int[] After) ReadAround(JsonPart part)
     {

@@ -10,7 +10,7 @@ namespace Tessera.Text.Tokenizers;
 /// </summary>
 internal static class TokenizerFile
 {
-    // No file names things inside itself twice, or a reader could take either.
+    // Of a name that stands twice in an object one reader takes the first and another the last.
     private static readonly JsonDocumentOptions _reading = new() { AllowDuplicateProperties = false };
     private static readonly JsonWriterOptions _writing =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
@@ -22,6 +22,8 @@ internal static class TokenizerFile
         using var document = Parse(path);
         var root = new JsonPart(path, document.RootElement);
         var model = root.Required("model");
+        var kind = model.Required("type");
+        if (kind.Text() != "BPE") throw kind.Unsupported("BPE");
         var vocabulary = Vocabulary.Read(model.Required("vocab"));
         var parts = new TokenizerParts(
             root.Optional("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : [],
@@ -30,12 +32,7 @@ internal static class TokenizerFile
             root.Optional("post_processor") is { } postProcessor ? PostProcessor.Read(postProcessor) : null,
             root.Optional("decoder") is { } decoder && ReadDecoder(decoder),
             roles);
-        var kind = model.Required("type");
-        var tokenizer = kind.Text() switch
-        {
-            "BPE" => BytePairTokenizer.Read(model, vocabulary, parts),
-            _ => throw kind.Unsupported("BPE"),
-        };
+        var tokenizer = BytePairTokenizer.Read(model, vocabulary, parts);
         parts.PostProcessor?.Check(tokenizer);
         return tokenizer;
     }

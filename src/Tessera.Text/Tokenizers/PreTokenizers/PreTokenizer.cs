@@ -24,6 +24,10 @@ public abstract class PreTokenizer
     /// <summary>Whether a blank goes before a text that does not start with one.</summary>
     internal virtual bool AddsPrefixSpace => false;
 
+    /// <summary>The text to cut: with a blank before it where one is wanted and missing.</summary>
+    internal ReadOnlySpan<char> Prefixed(ReadOnlySpan<char> text) =>
+        AddsPrefixSpace && !text.IsEmpty && text[0] != ' ' ? $" {text}" : text;
+
     /// <summary>Adds the pieces of a well formed text, in order.</summary>
     /// <param name="text">The text to cut.</param>
     /// <param name="offset">What is added to every <see cref="Piece.Start"/>.</param>
