@@ -87,6 +87,17 @@ public class TokenizerFileTests
     }
 
     [Fact]
+    public void Nothing_is_left_behind_where_a_file_cannot_be_written()
+    {
+        using var folder = new TemporaryFolder();
+        // A folder stands where the file should go.
+        Directory.CreateDirectory(folder.File("tokenizer.json"));
+        var tokenizer = BytePairTrainer.Train(["text"], new BytePairTrainerOptions(300));
+        Assert.ThrowsAny<Exception>(() => tokenizer.Save(folder.Path));
+        Assert.Empty(Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
     public void Missing_files_and_roles_are_named()
     {
         using var folder = new TemporaryFolder();
