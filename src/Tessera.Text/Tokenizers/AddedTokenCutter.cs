@@ -4,7 +4,8 @@ using System.Text;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// Cuts text at the added tokens in it: of those that start first the longest, from left to right, as Hugging Face does.
+/// Cuts text at the added tokens in it: of those that start first the longest, from left to right, as Hugging Face
+/// does.
 /// </summary>
 internal sealed class AddedTokenCutter
 {
@@ -14,12 +15,15 @@ internal sealed class AddedTokenCutter
     /// <param name="tokens">The tokens, each with the text to look for. May be none.</param>
     public AddedTokenCutter(IEnumerable<(string Sought, AddedToken Token)> tokens)
     {
-        var longestFirst = tokens.Where(token => token.Sought.Length > 0).OrderByDescending(token => token.Sought.Length).ToArray();
+        (string Sought, AddedToken Token)[] longestFirst =
+            [.. tokens.Where(token => token.Sought.Length > 0).OrderByDescending(token => token.Sought.Length)];
         _any = SearchValues.Create([.. longestFirst.Select(token => token.Sought)], StringComparison.Ordinal);
         _byFirst = longestFirst.ToLookup(token => token.Sought[0]);
     }
 
-    /// <summary>Cuts a text into stretches of which the tokens are whole; empty stretches of text are left out.</summary>
+    /// <summary>
+    /// Cuts a text into stretches of which the tokens are whole; empty stretches of text are left out.
+    /// </summary>
     public List<Stretch> Cut(ReadOnlySpan<char> text)
     {
         var stretches = new List<Stretch>();

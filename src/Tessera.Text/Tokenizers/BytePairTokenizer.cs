@@ -24,16 +24,26 @@ public sealed class BytePairTokenizer : Tokenizer
     /// <param name="vocabulary">The model's tokens.</param>
     /// <param name="merges">Pairs of their ids, the first learned first.</param>
     /// <param name="parts">What is around the model.</param>
-    /// <param name="unknownToken">What stands for a character without a token, one of the vocabulary; null to drop such characters.</param>
-    /// <param name="wholeWordsFirst">Whether a piece that is a token is that token, even where merges lead elsewhere.</param>
+    /// <param name="unknownToken">
+    /// What stands for a character without a token, one of the vocabulary; null to drop such characters.
+    /// </param>
+    /// <param name="wholeWordsFirst">
+    /// Whether a piece that is a token is that token, even where merges lead elsewhere.
+    /// </param>
     internal BytePairTokenizer(
-        Vocabulary vocabulary, MergeTable merges, TokenizerParts parts, string? unknownToken = null, bool wholeWordsFirst = false)
+        Vocabulary vocabulary,
+        MergeTable merges,
+        TokenizerParts parts,
+        string? unknownToken = null,
+        bool wholeWordsFirst = false)
         : base(vocabulary, parts)
     {
         (_vocabulary, _merges, _unknownToken, _wholeWordsFirst) = (vocabulary, merges, unknownToken, wholeWordsFirst);
         _unknownId = unknownToken is null ? Absent : vocabulary.Find(unknownToken) ?? Absent;
-        if (parts.PreTokenizer is { IsByteLevel: true })
-            _byteIds = [.. ByteAlphabet.Characters.ToArray().Select(character => vocabulary.Find([character]) ?? _unknownId)];
+        if (parts.PreTokenizer is not { IsByteLevel: true }) return;
+        _byteIds = new int[256];
+        for (var value = 0; value < 256; value++)
+            _byteIds[value] = vocabulary.Find([ByteAlphabet.Characters[value]]) ?? _unknownId;
     }
 
     /// <summary>Reads the <c>model</c> of <c>tokenizer.json</c>.</summary>
@@ -47,9 +57,11 @@ public sealed class BytePairTokenizer : Tokenizer
             if (model.Optional(name) is { } affix && affix.Text().Length > 0) throw affix.Unsupported("null");
 
         var unknown = model.Optional("unk_token");
-        if (unknown is not null && vocabulary.Find(unknown.Text()) is null) throw unknown.Wrong("a token of the vocabulary");
+        if (unknown is not null && vocabulary.Find(unknown.Text()) is null)
+            throw unknown.Wrong("a token of the vocabulary");
         var merges = MergeTable.Read(model.Required("merges"), vocabulary);
-        return new BytePairTokenizer(vocabulary, merges, parts, unknown?.Text(), model.Flag("ignore_merges", otherwise: false));
+        var wholeWordsFirst = model.Flag("ignore_merges", otherwise: false);
+        return new BytePairTokenizer(vocabulary, merges, parts, unknown?.Text(), wholeWordsFirst);
     }
 
     private protected override void WriteModel(Utf8JsonWriter writer)

@@ -3,8 +3,9 @@ using System.Text;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// Learns a <see cref="BytePairTokenizer"/> from texts. Ids go to the special tokens, to the alphabet in the order of its code
-/// points, and to the merges as they are found. The same texts give the same tokenizer, in whatever order they come.
+/// Learns a <see cref="BytePairTokenizer"/> from texts. Ids go to the special tokens, to the alphabet in the order of
+/// its code points, and to the merges as they are found. The same texts give the same tokenizer, in whatever order they
+/// come.
 /// </summary>
 public static class BytePairTrainer
 {
@@ -34,8 +35,8 @@ public static class BytePairTrainer
         if (tokens.Count > options.VocabularySize)
         {
             throw new ArgumentException(
-                $"A vocabulary of {options.VocabularySize} has no room for {special.Count} special tokens and an alphabet of "
-                + $"{tokens.Count - special.Count}.", nameof(options));
+                $"A vocabulary of {options.VocabularySize} has no room for {special.Count} special tokens and an "
+                + $"alphabet of {tokens.Count - special.Count}.", nameof(options));
         }
 
         var learner = new MergeLearner(tokens, special.Count, options.TokenLengthLimit ?? int.MaxValue);
@@ -53,14 +54,19 @@ public static class BytePairTrainer
         var counts = new Dictionary<Rune, long>();
         foreach (var (word, count) in words)
             foreach (var rune in word.EnumerateRunes()) counts[rune] = counts.GetValueOrDefault(rune) + count;
-        return counts.OrderByDescending(rune => rune.Value).ThenBy(rune => rune.Key).Take(limit).Select(rune => rune.Key);
+        var mostFrequent = counts.OrderByDescending(rune => rune.Value).ThenBy(rune => rune.Key).Take(limit);
+        return mostFrequent.Select(rune => rune.Key);
     }
 
     private static Dictionary<Rune, int> SymbolIds(List<string> tokens)
     {
         var ids = new Dictionary<Rune, int>();
         for (var id = 0; id < tokens.Count; id++)
-            if (Rune.TryGetRuneAt(tokens[id], 0, out var rune) && rune.Utf16SequenceLength == tokens[id].Length) ids[rune] = id;
+        {
+            var token = tokens[id];
+            if (Rune.TryGetRuneAt(token, 0, out var rune) && rune.Utf16SequenceLength == token.Length) ids[rune] = id;
+        }
+
         return ids;
     }
 
@@ -69,7 +75,8 @@ public static class BytePairTrainer
     {
         if (isByteLevel)
         {
-            foreach (var value in Encoding.UTF8.GetBytes(word)) yield return idOf[new Rune(ByteAlphabet.Characters[value])];
+            foreach (var value in Encoding.UTF8.GetBytes(word))
+                yield return idOf[new Rune(ByteAlphabet.Characters[value])];
         }
         else
         {

@@ -3,7 +3,9 @@ using System.Text;
 
 namespace Tessera.Text.Tokenizers;
 
-/// <summary>What a character is to the patterns that cut text: <c>\p{L}</c>, <c>\p{N}</c>, <c>\s</c> or none of them.</summary>
+/// <summary>
+/// What a character is to the patterns that cut text: <c>\p{L}</c>, <c>\p{N}</c>, <c>\s</c> or none of them.
+/// </summary>
 internal enum CharacterKind : byte
 {
     Other,
@@ -17,14 +19,14 @@ internal enum CharacterKind : byte
 /// </summary>
 internal static class Characters
 {
-    private static readonly CharacterKind[] s_kinds = [.. Enumerable.Range(0, 0x10000).Select(KindOf)];
+    private static readonly CharacterKind[] _kinds = [.. Enumerable.Range(0, 0x10000).Select(KindOf)];
 
     /// <summary>The kind of the character at a place, and how many <c>char</c>s it takes.</summary>
     public static CharacterKind KindAt(ReadOnlySpan<char> text, int index, out int length)
     {
         var character = text[index];
         length = 1;
-        if (!char.IsHighSurrogate(character)) return s_kinds[character];
+        if (!char.IsHighSurrogate(character)) return _kinds[character];
         length = 2;
         return KindOf(char.ConvertToUtf32(character, text[index + 1]));
     }
@@ -37,8 +39,8 @@ internal static class Characters
     }
 
     /// <summary>
-    /// Whether a regular expression of Rust has the character in <c>\w</c>: letters, marks, digits, connectors, joiners and
-    /// the circled letters that Unicode calls alphabetic.
+    /// Whether a regular expression of Rust has the character in <c>\w</c>: letters, marks, digits, connectors, joiners
+    /// and the circled letters that Unicode calls alphabetic.
     /// </summary>
     public static bool IsWord(Rune rune) => Rune.GetUnicodeCategory(rune) switch
     {
@@ -49,7 +51,9 @@ internal static class Characters
         _ => false,
     };
 
-    /// <summary>The same text with U+FFFD for each surrogate that has no partner; the very same where there is none.</summary>
+    /// <summary>
+    /// The same text with U+FFFD for each surrogate that has no partner; the very same where there is none.
+    /// </summary>
     public static ReadOnlySpan<char> WellFormed(ReadOnlySpan<char> text)
     {
         if (text.IndexOfAnyInRange('\uD800', '\uDFFF') < 0) return text;
@@ -61,7 +65,7 @@ internal static class Characters
     private static CharacterKind KindOf(int codePoint) => CharUnicodeInfo.GetUnicodeCategory(codePoint) switch
     {
         <= UnicodeCategory.OtherLetter => CharacterKind.Letter,
-        UnicodeCategory.DecimalDigitNumber or UnicodeCategory.LetterNumber or UnicodeCategory.OtherNumber => CharacterKind.Number,
+        >= UnicodeCategory.DecimalDigitNumber and <= UnicodeCategory.OtherNumber => CharacterKind.Number,
         _ => codePoint < 0x10000 && char.IsWhiteSpace((char)codePoint) ? CharacterKind.Space : CharacterKind.Other,
     };
 }

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// Finds merges: the pair with the greatest count, of equals the one with the least left id and then the least right id. A
-/// pair counts at each place it starts (<c>aaa</c> holds <c>aa</c> twice) and is joined from left to right. Counts follow
-/// each merge only where it happens, so that work is in proportion to what changes.
+/// Finds merges: the pair with the greatest count, of equals the one with the least left id and then the least right
+/// id. A pair counts at each place it starts (<c>aaa</c> holds <c>aa</c> twice) and is joined from left to right.
+/// Counts follow each merge only where it happens, so that work is in proportion to what changes.
 /// </summary>
 /// <param name="tokens">The tokens there are, special ones first; new ones are added.</param>
 /// <param name="specialTokens">How many of them are special; no merge makes one of these.</param>
@@ -15,14 +15,16 @@ internal sealed class MergeLearner(List<string> tokens, int specialTokens, int l
     private readonly List<int> _symbols = [];
     private readonly List<Word> _words = [];
     private readonly List<int> _lengths = [.. tokens.Select(_ => 1)];
-    private readonly Dictionary<string, int> _ids = tokens.Select(KeyValuePair.Create).ToDictionary(StringComparer.Ordinal);
-    private readonly Dictionary<long, long> _counts = [];
+    private readonly Dictionary<string, int> _ids =
+        tokens.Select(KeyValuePair.Create).ToDictionary(StringComparer.Ordinal);
 
-    // The words in which a pair has come up since it was last queued.
-    private readonly Dictionary<long, List<int>> _fresh = [];
+    private readonly Dictionary<(int Left, int Right), Occurrences> _pairs = [];
+
+    // The pairs that have come up since pairs were last queued.
+    private readonly List<(int Left, int Right)> _fresh = [];
 
     // Greatest count first, then least pair; a pair's count may have fallen since it was queued.
-    private readonly PriorityQueue<Candidate, (long NegativeCount, long Pair)> _queue = new();
+    private readonly PriorityQueue<Candidate, (long NegativeCount, int Left, int Right)> _queue = new();
 
     /// <summary>Adds a word that occurs a number of times.</summary>
     public void AddWord(IEnumerable<int> symbols, long count)
@@ -33,22 +35,23 @@ internal sealed class MergeLearner(List<string> tokens, int specialTokens, int l
     }
 
     /// <summary>Finds merges until there are as many tokens as wanted or no pair is frequent enough.</summary>
-    public IReadOnlyCollection<(int Left, int Right, int Joined)> Learn(int vocabularySize, int minimumFrequency, CancellationToken cancellation)
+    public List<(int Left, int Right, int Joined)> Learn(
+        int vocabularySize, int minimumFrequency, CancellationToken cancellation)
     {
-        var merges = new List<(int, int, int)>();
+        var merges = new List<(int Left, int Right, int Joined)>();
         CountAll();
         while (tokens.Count < vocabularySize && _queue.TryDequeue(out var best, out var order))
         {
-            var count = _counts[best.Pair];
+            var (left, right) = best.Pair;
+            var count = _pairs[best.Pair].Count;
             if (count != -order.NegativeCount)
             {
-                if (count > 0) _queue.Enqueue(best, (-count, best.Pair));
+                if (count > 0) _queue.Enqueue(best, (-count, left, right));
                 continue;
             }
 
             if (count < minimumFrequency) break;
             cancellation.ThrowIfCancellationRequested();
-            var (left, right) = ((int)(best.Pair >> 32), (int)best.Pair);
             var joined = Join(left, right);
             if (joined < specialTokens) continue;
             merges.Add((left, right, joined));
@@ -119,26 +122,41 @@ internal sealed class MergeLearner(List<string> tokens, int specialTokens, int l
 
     private void Add(int left, int right, long count, int word)
     {
-        var pair = Pair(left, right);
-        CollectionsMarshal.GetValueRefOrAddDefault(_counts, pair, out _) += count;
-        ref var words = ref CollectionsMarshal.GetValueRefOrAddDefault(_fresh, pair, out _);
-        words ??= [];
-        if (words.Count == 0 || words[^1] != word) words.Add(word);
+        ref var pair = ref CollectionsMarshal.GetValueRefOrAddDefault(_pairs, (left, right), out _);
+        pair.Count += count;
+        if (pair.Fresh is null)
+        {
+            pair.Fresh = [];
+            _fresh.Add((left, right));
+        }
+
+        if (pair.Fresh.Count == 0 || pair.Fresh[^1] != word) pair.Fresh.Add(word);
     }
 
     private void Remove(int left, int right, long count) =>
-        CollectionsMarshal.GetValueRefOrAddDefault(_counts, Pair(left, right), out _) -= count;
+        CollectionsMarshal.GetValueRefOrAddDefault(_pairs, (left, right), out _).Count -= count;
 
     private void QueueFresh()
     {
-        foreach (var (pair, words) in _fresh)
-            if (_counts[pair] is var count and > 0) _queue.Enqueue(new Candidate(pair, words), (-count, pair));
+        foreach (var pair in _fresh)
+        {
+            ref var occurrences = ref CollectionsMarshal.GetValueRefOrNullRef(_pairs, pair);
+            var candidate = new Candidate(pair, occurrences.Fresh!);
+            if (occurrences.Count > 0) _queue.Enqueue(candidate, (-occurrences.Count, pair.Left, pair.Right));
+            occurrences.Fresh = null;
+        }
+
         _fresh.Clear();
     }
 
-    private static long Pair(int left, int right) => ((long)left << 32) | (uint)right;
-
     private readonly record struct Word(int Start, int Length, long Count);
 
-    private readonly record struct Candidate(long Pair, List<int> Words);
+    private readonly record struct Candidate((int Left, int Right) Pair, List<int> Words);
+
+    /// <summary>How often a pair occurs, and the words in which it has come up since it was last queued.</summary>
+    private struct Occurrences
+    {
+        public long Count;
+        public List<int>? Fresh;
+    }
 }

@@ -6,8 +6,8 @@ using System.Text.Json;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// Turns text into ids and back. A text is cut at its added tokens, normalized, cut into pieces by the pre-tokenizer, and
-/// each piece is given to the model (<see cref="BytePairTokenizer"/>). May be used by many threads at once.
+/// Turns text into ids and back. A text is cut at its added tokens, normalized, cut into pieces by the pre-tokenizer,
+/// and each piece is given to the model (<see cref="BytePairTokenizer"/>). May be used by many threads at once.
 /// </summary>
 public abstract class Tokenizer
 {
@@ -34,7 +34,7 @@ public abstract class Tokenizer
 
         int? IdOf(string? name) => name is null
             ? null
-            : Find(name) ?? throw new ArgumentException($"'{name}' has a role but is no token of this tokenizer.", nameof(parts));
+            : Find(name) ?? throw new ArgumentException($"'{name}' is to pad, begin or end sequences but is no token.");
     }
 
     /// <summary>The greatest id and one: how many rows an embedding needs.</summary>
@@ -49,15 +49,15 @@ public abstract class Tokenizer
     /// <summary>The id after a sequence, or null where there is none.</summary>
     public int? EndId { get; }
 
-    /// <summary>The tokens that <see cref="Encode(string)"/> looks for before anything else, special ones among them.</summary>
+    /// <summary>
+    /// The tokens that <see cref="Encode(string)"/> looks for before anything else, special ones among them.
+    /// </summary>
     public IReadOnlyList<AddedToken> AddedTokens => _parts.AddedTokens;
 
-    private protected PreTokenizer? PreTokenizer => _parts.PreTokenizer;
-
     /// <summary>
-    /// The ids of a text in which added tokens count: <c>"&lt;/s&gt;"</c> gives <see cref="EndId"/>. Nothing is put around
-    /// it. This is Hugging Face's <c>encode(text, add_special_tokens=False)</c>; for what users and corpora write take
-    /// <see cref="EncodeOrdinary(string)"/>.
+    /// The ids of a text in which added tokens count: <c>"&lt;/s&gt;"</c> gives <see cref="EndId"/>. Nothing is put
+    /// around it. This is Hugging Face's <c>encode(text, add_special_tokens=False)</c>; for what users and corpora
+    /// write take <see cref="EncodeOrdinary(string)"/>.
     /// </summary>
     /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
     public int[] Encode(string text)
@@ -83,8 +83,8 @@ public abstract class Tokenizer
     }
 
     /// <summary>
-    /// The ids of a text in which nothing is special: <c>"&lt;/s&gt;"</c> gives the ids of its characters, so a text cannot
-    /// end its own sequence or pass for another speaker.
+    /// The ids of a text in which nothing is special: <c>"&lt;/s&gt;"</c> gives the ids of its characters, so a text
+    /// cannot end its own sequence or pass for another speaker.
     /// </summary>
     /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
     public int[] EncodeOrdinary(string text)
@@ -105,8 +105,8 @@ public abstract class Tokenizer
     }
 
     /// <summary>
-    /// The ids of a text as its model was trained to read it: those of <see cref="Encode(string)"/> with what the file's
-    /// post-processor puts before and after. Hugging Face's <c>encode(text)</c>.
+    /// The ids of a text as its model was trained to read it: those of <see cref="Encode(string)"/> with what the
+    /// file's post-processor puts before and after. Hugging Face's <c>encode(text)</c>.
     /// </summary>
     /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
     public int[] EncodeSequence(string text)
@@ -118,7 +118,8 @@ public abstract class Tokenizer
     }
 
     /// <summary>
-    /// The text of ids. Special tokens, and ids that are no token's, are left out; bytes that are no UTF-8 become U+FFFD.
+    /// The text of ids. Special tokens, and ids that are no token's, are left out; bytes that are no UTF-8 become
+    /// U+FFFD.
     /// </summary>
     /// <param name="ids">Any ids.</param>
     public string Decode(ReadOnlySpan<int> ids)
@@ -146,8 +147,8 @@ public abstract class Tokenizer
     /// <summary>A token as the vocabulary writes it, such as <c>Ġthe</c> for <c>" the"</c>.</summary>
     /// <param name="id">From 0 to <see cref="VocabularySize"/> − 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">No token has this id.</exception>
-    public string TokenText(int id) => TextOrNull(id)
-        ?? throw new ArgumentOutOfRangeException(nameof(id), id, $"No token has this id; ids go from 0 to {VocabularySize - 1}.");
+    public string TokenText(int id) => TextOrNull(id) ?? throw new ArgumentOutOfRangeException(
+        nameof(id), id, $"No token has this id; ids go from 0 to {VocabularySize - 1}.");
 
     /// <summary>The id of a token written as the vocabulary writes it, or null where there is none.</summary>
     /// <param name="token">Such as <c>Ġthe</c> or <c>&lt;/s&gt;</c>.</param>
@@ -158,8 +159,8 @@ public abstract class Tokenizer
     }
 
     /// <summary>
-    /// Writes Hugging Face's <c>tokenizer.json</c>. The file appears only when it is whole. <see cref="TokenRoles"/> are no
-    /// part of it.
+    /// Writes Hugging Face's <c>tokenizer.json</c>. The file appears only when it is whole. <see cref="TokenRoles"/>
+    /// are no part of it.
     /// </summary>
     /// <param name="path">The file, or a folder that will hold <c>tokenizer.json</c>.</param>
     /// <exception cref="IOException">It cannot be written; what was there before is still there.</exception>
@@ -171,10 +172,13 @@ public abstract class Tokenizer
 
     /// <summary>Reads Hugging Face's <c>tokenizer.json</c>.</summary>
     /// <param name="path">The file, or the folder that holds it as <c>tokenizer.json</c>.</param>
-    /// <param name="roles">Which tokens pad, begin and end a sequence; null to go by the names of well known ones.</param>
+    /// <param name="roles">
+    /// Which tokens pad, begin and end a sequence; null to go by the names of well known ones.
+    /// </param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">
-    /// The file is damaged, or holds a kind of part that is not supported; the message names the file, the key and the value.
+    /// The file is damaged, or holds a kind of part that is not supported; the message names the file, the key and the
+    /// value.
     /// </exception>
     /// <exception cref="ArgumentException">A token of <paramref name="roles"/> is not in the file.</exception>
     public static Tokenizer Load(string path, TokenRoles? roles = null)
@@ -192,7 +196,8 @@ public abstract class Tokenizer
     /// <summary>Writes the <c>model</c> of <c>tokenizer.json</c>, an object.</summary>
     private protected abstract void WriteModel(Utf8JsonWriter writer);
 
-    private string? TextOrNull(int id) => _added.TryGetValue(id, out var added) ? added.Token.Text : _vocabulary.TextOf(id);
+    private string? TextOrNull(int id) =>
+        _added.TryGetValue(id, out var added) ? added.Token.Text : _vocabulary.TextOf(id);
 
     private ReadOnlySpan<char> Normalized(ReadOnlySpan<char> text) =>
         _parts.Normalizer is null ? text : _parts.Normalizer.Normalize(text.ToString());
@@ -210,15 +215,16 @@ public abstract class Tokenizer
     private void EncodePieces(ReadOnlySpan<char> text, List<int> into)
     {
         if (text.IsEmpty) return;
-        if (PreTokenizer is null)
+        if (_parts.PreTokenizer is not { } preTokenizer)
         {
             EncodePiece(text, into);
             return;
         }
 
-        if (PreTokenizer.AddsPrefixSpace && text[0] != ' ') text = $" {text}";
+        text = preTokenizer.Prefixed(text);
         var pieces = new List<Piece>(text.Length / 4 + 1);
-        PreTokenizer.Cut(text, 0, pieces);
-        foreach (var piece in CollectionsMarshal.AsSpan(pieces)) EncodePiece(text.Slice(piece.Start, piece.Length), into);
+        preTokenizer.Cut(text, 0, pieces);
+        foreach (var piece in CollectionsMarshal.AsSpan(pieces))
+            EncodePiece(text.Slice(piece.Start, piece.Length), into);
     }
 }

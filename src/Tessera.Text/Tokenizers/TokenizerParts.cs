@@ -5,7 +5,9 @@ namespace Tessera.Text.Tokenizers;
 /// <param name="Normalizer">What changes the text between them, or null.</param>
 /// <param name="PreTokenizer">What cuts that text into pieces; null where it is one piece.</param>
 /// <param name="PostProcessor">The ids around a text, or null for none.</param>
-/// <param name="DecodesBytes">Whether tokens are written in <see cref="ByteAlphabet"/>; else decoding puts blanks between them.</param>
+/// <param name="DecodesBytes">
+/// Whether tokens are written in <see cref="ByteAlphabet"/>; else decoding puts blanks between them.
+/// </param>
 /// <param name="Roles">Which tokens pad, begin and end; null to go by their names.</param>
 internal sealed record TokenizerParts(
     IReadOnlyList<AddedToken> AddedTokens,

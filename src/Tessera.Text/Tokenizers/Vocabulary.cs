@@ -3,7 +3,9 @@ namespace Tessera.Text.Tokenizers;
 /// <summary>The tokens of a model, each with its id. Ids may be left out.</summary>
 internal sealed class Vocabulary
 {
-    /// <summary>How many ids a file may leave unused; more are taken for damage, as a model keeps a row for each.</summary>
+    /// <summary>
+    /// How many ids a file may leave unused; more are taken for damage, as a model keeps a row for each.
+    /// </summary>
     public const int MostUnusedIds = 65_536;
 
     private readonly string?[] _texts;
@@ -39,7 +41,8 @@ internal sealed class Vocabulary
     /// <summary>Reads <c>{ "token": id }</c>.</summary>
     public static Vocabulary Read(JsonPart part)
     {
-        var members = part.Members().Select(member => (member.Name, Id: member.Value.Id(), Part: member.Value)).ToArray();
+        (string Name, int Id, JsonPart Part)[] members =
+            [.. part.Members().Select(member => (member.Name, member.Value.Id(), member.Value))];
         var size = members.Length == 0 ? 0 : members.Max(member => member.Id) + 1L;
         if (size > members.Length + MostUnusedIds)
         {

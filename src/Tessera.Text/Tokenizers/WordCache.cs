@@ -1,12 +1,12 @@
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// Remembers the ids of words that were met lately. A word has one place; a later one with the same place takes it. Safe for
-/// many threads, as an entry never changes and is replaced as a whole.
+/// Remembers the ids of words that were met lately. A word has one place; a later one with the same place takes it.
+/// Safe for many threads, as an entry never changes and is replaced as a whole.
 /// </summary>
 internal sealed class WordCache
 {
-    private const int Places = 1 << 15;
+    private const int Places = 1 << 16;
     private const int LongestWord = 64;
 
     private readonly Entry?[] _entries = new Entry?[Places];

@@ -22,7 +22,8 @@ internal static class WordCounter
                 () => new Dictionary<string, long>(StringComparer.Ordinal),
                 (batch, _, counts) =>
                 {
-                    foreach (var text in batch) Count(text, normalizer, preTokenizer, counts);
+                    var pieces = new List<Piece>();
+                    foreach (var text in batch) Count(text, normalizer, preTokenizer, pieces, counts);
                     return counts;
                 },
                 counts =>
@@ -41,12 +42,17 @@ internal static class WordCounter
         return total;
     }
 
-    private static void Count(string text, Normalizer? normalizer, PreTokenizer preTokenizer, Dictionary<string, long> counts)
+    private static void Count(
+        string text,
+        Normalizer? normalizer,
+        PreTokenizer preTokenizer,
+        List<Piece> pieces,
+        Dictionary<string, long> counts)
     {
         var whole = Characters.WellFormed(text);
         if (normalizer is not null) whole = normalizer.Normalize(whole.ToString());
-        if (preTokenizer.AddsPrefixSpace && !whole.IsEmpty && whole[0] != ' ') whole = $" {whole}";
-        var pieces = new List<Piece>();
+        whole = preTokenizer.Prefixed(whole);
+        pieces.Clear();
         preTokenizer.Cut(whole, 0, pieces);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
         foreach (var piece in CollectionsMarshal.AsSpan(pieces))

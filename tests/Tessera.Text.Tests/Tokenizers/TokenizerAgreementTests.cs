@@ -55,7 +55,7 @@ public class TokenizerAgreementTests
             using var folder = new TemporaryFolder();
             TokenizerFixtures.Load(name).Save(folder.Path);
             AgreesOnAllCases(name, Tokenizer.Load(folder.Path));
-            SameMembers(Path.Combine(TokenizerFixtures.Folder(name), "tokenizer.json"), Path.Combine(folder.Path, "tokenizer.json"));
+            SameMembers(Path.Combine(TokenizerFixtures.Folder(name), "tokenizer.json"), folder.File("tokenizer.json"));
         }
     }
 
@@ -65,7 +65,10 @@ public class TokenizerAgreementTests
         using var expected = JsonDocument.Parse(File.ReadAllBytes(one));
         using var actual = JsonDocument.Parse(File.ReadAllBytes(other));
         foreach (var key in (string[])["added_tokens", "normalizer", "post_processor", "model"])
-            Assert.True(JsonElement.DeepEquals(expected.RootElement.GetProperty(key), actual.RootElement.GetProperty(key)), $"{one}: {key}");
+        {
+            var (before, after) = (expected.RootElement.GetProperty(key), actual.RootElement.GetProperty(key));
+            Assert.True(JsonElement.DeepEquals(before, after), $"{one}: {key}");
+        }
     }
 
     private static void AgreesOnAllCases(string name, Tokenizer? loaded = null)
@@ -75,8 +78,10 @@ public class TokenizerAgreementTests
         var count = 0;
         foreach (var (text, ids, decoded) in TokenizerFixtures.Cases(name))
         {
-            Assert.True(ids.AsSpan().SequenceEqual(tokenizer.EncodeSequence(text)), $"{name}: {JsonSerializer.Serialize(text)}: "
-                + $"expected {string.Join(' ', ids)}, got {string.Join(' ', tokenizer.EncodeSequence(text))}");
+            var given = tokenizer.EncodeSequence(text);
+            Assert.True(
+                ids.AsSpan().SequenceEqual(given),
+                $"{name}: {JsonSerializer.Serialize(text)}: not {string.Join(' ', ids)} but {string.Join(' ', given)}");
             Assert.Equal(decoded, tokenizer.Decode(ids));
             count++;
         }

@@ -3,22 +3,30 @@ using Tessera.Testing;
 
 namespace Tessera.Text.Tokenizers.Tests;
 
-/// <summary>Texts with the ids that Hugging Face's library gives them; see <c>Fixtures/tokenizers/make_tokenizers.py</c>.</summary>
+/// <summary>
+/// Texts with the ids that Hugging Face's library gives them; see <c>Fixtures/tokenizers/make_tokenizers.py</c>.
+/// </summary>
 internal static class TokenizerFixtures
 {
     /// <summary>A folder of this project's fixtures, or of the shared ones.</summary>
-    public static string Folder(string name) =>
-        Directory.Exists(Fixture.Local($"tokenizers/{name}")) ? Fixture.Local($"tokenizers/{name}") : Fixture.Shared($"fixtures/tokenizers/{name}")!;
+    public static string Folder(string name)
+    {
+        var local = Fixture.Local($"tokenizers/{name}");
+        return Directory.Exists(local) ? local : Fixture.Shared($"fixtures/tokenizers/{name}")!;
+    }
 
     public static Tokenizer Load(string name) => Tokenizer.Load(Folder(name));
 
-    /// <summary>The lines of <c>cases.jsonl</c>: text, ids with what the post-processor adds, text decoded without specials.</summary>
+    /// <summary>
+    /// The lines of <c>cases.jsonl</c>: text, ids with what the post-processor adds, text decoded without specials.
+    /// </summary>
     public static IEnumerable<(string Text, int[] Ids, string Decoded)> Cases(string name)
     {
         foreach (var line in File.ReadLines(Path.Combine(Folder(name), "cases.jsonl")))
         {
-            using var row = JsonDocument.Parse(line);
-            yield return (row.RootElement.GetProperty("text").GetString()!, Ids(row.RootElement), row.RootElement.GetProperty("decoded").GetString()!);
+            using var document = JsonDocument.Parse(line);
+            var row = document.RootElement;
+            yield return (row.GetProperty("text").GetString()!, Ids(row), row.GetProperty("decoded").GetString()!);
         }
     }
 
@@ -29,7 +37,9 @@ internal static class TokenizerFixtures
         return document.RootElement.GetProperty(key).Clone();
     }
 
-    public static int[] Ids(JsonElement row) => [.. row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+    public static int[] Ids(JsonElement row) =>
+        [.. row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
 
-    public static string[] TrainingLines() => File.ReadAllText(Path.Combine(Folder("training"), "corpus.txt")).Split('\n');
+    public static string[] TrainingLines() =>
+        File.ReadAllText(Path.Combine(Folder("training"), "corpus.txt")).Split('\n');
 }

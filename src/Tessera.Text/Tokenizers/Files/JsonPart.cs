@@ -47,7 +47,8 @@ internal sealed class JsonPart
 
     /// <summary>This as a text.</summary>
     /// <exception cref="InvalidDataException">It is something else.</exception>
-    public string Text() => Value.ValueKind == JsonValueKind.String ? Valid(() => Value.GetString()!) : throw Wrong("a text");
+    public string Text() =>
+        Value.ValueKind == JsonValueKind.String ? Valid(() => Value.GetString()!) : throw Wrong("a text");
 
     /// <summary>This as an id.</summary>
     /// <exception cref="InvalidDataException">It is something else, negative or too great.</exception>
@@ -80,7 +81,7 @@ internal sealed class JsonPart
 
     /// <summary>The error that this value is of a kind that is not read here.</summary>
     public InvalidDataException Unsupported(string supported, Exception? cause = null) =>
-        new($"{this} is {Quote()}, which is not supported; supported: {supported}.{(cause is null ? "" : " " + cause.Message)}", cause);
+        new($"{this} is {Quote()}, which is not supported; supported: {supported}. {cause?.Message}".TrimEnd(), cause);
 
     /// <summary>The file and the place in it: <c>tokenizer.json: 'model.merges[3]'</c>.</summary>
     public override string ToString()

@@ -3,18 +3,17 @@ using System.Text.Json;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// The ids a model expects around a text; the <c>post_processor</c> of <c>tokenizer.json</c>. Of a template only the form
-/// for one text is read; the whole is kept as it was found and written back so.
+/// The ids a model expects around a text; the <c>post_processor</c> of <c>tokenizer.json</c>. Of a template only the
+/// form for one text is read; the whole is kept as it was found and written back so.
 /// </summary>
 internal sealed class PostProcessor
 {
-    private readonly JsonPart _source;
-    private readonly JsonElement _written;
+    private readonly string _place;
+    private readonly JsonElement _section;
 
-    private PostProcessor(JsonPart source, int[] before, int[] after)
+    private PostProcessor(JsonPart part, int[] before, int[] after)
     {
-        _source = source;
-        _written = source.Value.Clone();
+        (_place, _section) = (part.ToString(), part.Value.Clone());
         (Before, After) = (before, after);
     }
 
@@ -37,13 +36,14 @@ internal sealed class PostProcessor
     {
         foreach (var id in (int[])[.. Before, .. After])
         {
-            if (!tokenizer.Contains(id))
-                throw new InvalidDataException($"{_source} adds id {id}, which is no token's; ids go to {tokenizer.VocabularySize - 1}.");
+            if (tokenizer.Contains(id)) continue;
+            throw new InvalidDataException(
+                $"{_place} adds id {id}, which is no token's; ids go to {tokenizer.VocabularySize - 1}.");
         }
     }
 
     /// <summary>Writes the section as it was read.</summary>
-    public void Write(Utf8JsonWriter writer) => _written.WriteTo(writer);
+    public void Write(Utf8JsonWriter writer) => _section.WriteTo(writer);
 
     private static (int[] Before, int[] After) ReadAround(JsonPart part)
     {
@@ -94,6 +94,7 @@ internal sealed class PostProcessor
             (texts == 0 ? before : after).AddRange(ids);
         }
 
-        return texts == 1 ? ([.. before], [.. after]) : throw part.Required("single").Wrong("a template that has its text once");
+        if (texts != 1) throw part.Required("single").Wrong("a template that has its text once");
+        return ([.. before], [.. after]);
     }
 }

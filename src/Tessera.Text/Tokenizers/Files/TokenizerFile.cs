@@ -5,14 +5,15 @@ namespace Tessera.Text.Tokenizers;
 
 /// <summary>
 /// Reads and writes Hugging Face's <c>tokenizer.json</c>: <c>added_tokens</c>, <c>normalizer</c>, <c>pre_tokenizer</c>,
-/// <c>post_processor</c>, <c>decoder</c> and <c>model</c>. <c>truncation</c> and <c>padding</c>, which are of the caller's
-/// batch and not of the text, are neither read nor written.
+/// <c>post_processor</c>, <c>decoder</c> and <c>model</c>. <c>truncation</c> and <c>padding</c>, which are of the
+/// caller's batch and not of the text, are neither read nor written.
 /// </summary>
 internal static class TokenizerFile
 {
-    // No file names things inside itself twice, or a reader could take either.
-    private static readonly JsonDocumentOptions s_reading = new() { AllowDuplicateProperties = false };
-    private static readonly JsonWriterOptions s_writing = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    // Of a name that stands twice in an object one reader takes the first and another the last.
+    private static readonly JsonDocumentOptions _reading = new() { AllowDuplicateProperties = false };
+    private static readonly JsonWriterOptions _writing =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <summary>Reads a file, or the <c>tokenizer.json</c> of a folder.</summary>
     public static Tokenizer Read(string path, TokenRoles? roles)
@@ -21,6 +22,8 @@ internal static class TokenizerFile
         using var document = Parse(path);
         var root = new JsonPart(path, document.RootElement);
         var model = root.Required("model");
+        var kind = model.Required("type");
+        if (kind.Text() != "BPE") throw kind.Unsupported("BPE");
         var vocabulary = Vocabulary.Read(model.Required("vocab"));
         var parts = new TokenizerParts(
             root.Optional("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : [],
@@ -29,33 +32,29 @@ internal static class TokenizerFile
             root.Optional("post_processor") is { } postProcessor ? PostProcessor.Read(postProcessor) : null,
             root.Optional("decoder") is { } decoder && ReadDecoder(decoder),
             roles);
-        var kind = model.Required("type");
-        var tokenizer = kind.Text() switch
-        {
-            "BPE" => BytePairTokenizer.Read(model, vocabulary, parts),
-            _ => throw kind.Unsupported("BPE"),
-        };
+        var tokenizer = BytePairTokenizer.Read(model, vocabulary, parts);
         parts.PostProcessor?.Check(tokenizer);
         return tokenizer;
     }
 
-    /// <summary>Writes a file under another name first, so that what stood there before stays whole until the new one is.</summary>
+    /// <summary>
+    /// Writes a file under another name first, so that what stood there before stays whole until the new one is.
+    /// </summary>
     public static void Write(string path, TokenizerParts parts, Action<Utf8JsonWriter> writeModel)
     {
         path = InFolder(path);
         var unfinished = $"{path}.{Guid.NewGuid():N}.tmp";
+        using var stream = new FileStream(unfinished, FileMode.CreateNew);
         try
         {
-            using (var stream = new FileStream(unfinished, FileMode.CreateNew))
-            {
-                using (var writer = new Utf8JsonWriter(stream, s_writing)) WriteParts(writer, parts, writeModel);
-                stream.Flush(flushToDisk: true);
-            }
-
+            using (var writer = new Utf8JsonWriter(stream, _writing)) WriteParts(writer, parts, writeModel);
+            stream.Flush(flushToDisk: true);
+            stream.Close();
             File.Move(unfinished, path, overwrite: true);
         }
         catch
         {
+            stream.Close();
             File.Delete(unfinished);
             throw;
         }
@@ -67,7 +66,7 @@ internal static class TokenizerFile
     {
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path), s_reading);
+            return JsonDocument.Parse(File.ReadAllBytes(path), _reading);
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
@@ -82,14 +81,15 @@ internal static class TokenizerFile
         var room = vocabulary.Size + part.Items().Count() + Vocabulary.MostUnusedIds;
         foreach (var item in part.Items())
         {
+            var special = item.Flag("special", otherwise: false);
             var token = new AddedToken(
                 item.Required("content").Text(),
                 item.Required("id").Id(),
-                item.Flag("special", otherwise: false),
+                special,
                 item.Flag("single_word", otherwise: false),
                 item.Flag("lstrip", otherwise: false),
                 item.Flag("rstrip", otherwise: false),
-                item.Flag("normalized", otherwise: true));
+                item.Flag("normalized", otherwise: !special));
             if (token.Text.Length == 0) throw item.Required("content").Wrong("at least one character");
             if (token.Id >= room) throw item.Required("id").Wrong($"less than {room}, as the file has so few tokens");
             if (vocabulary.Find(token.Text) is { } known && known != token.Id)

@@ -2,8 +2,8 @@ namespace Tessera.Text.Tokenizers;
 
 /// <summary>
 /// The Unicode 14.0.0 data that canonical composition needs (the Hangul syllables, which follow a formula, aside): .NET
-/// keeps none of it where globalization is invariant. From UnicodeData.txt and CompositionExclusions.txt, © Unicode, Inc.,
-/// <see href="https://www.unicode.org/license.txt"/>.
+/// keeps none of it where globalization is invariant. From UnicodeData.txt and CompositionExclusions.txt, © Unicode,
+/// Inc., <see href="https://www.unicode.org/license.txt"/>.
 /// </summary>
 internal static class CanonicalData
 {
@@ -244,7 +244,9 @@ internal static class CanonicalData
         2FA15!:9EBB 2FA16!:4D56 2FA17!:9EF9 2FA18!:9EFE 2FA19!:9F05 2FA1A!:9F0F 2FA1B!:9F16 2FA1C!:9F3B 2FA1D!:2A600
         """;
 
-    /// <summary>Ranges of characters, hexadecimal, with their canonical combining class, decimal, where it is not 0.</summary>
+    /// <summary>
+    /// Ranges of characters, hexadecimal, with their canonical combining class, decimal, where it is not 0.
+    /// </summary>
     public const string CombiningClasses =
         """
         300-314:230 315:232 316-319:220 31A:232 31B:216 31C-320:220 321-322:202 323-326:220 327-328:202 329-333:220

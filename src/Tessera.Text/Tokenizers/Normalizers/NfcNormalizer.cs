@@ -4,8 +4,8 @@ using System.Text;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// Normalization form C: characters taken apart canonically, marks put in order, and put together again, so that é is one
-/// character however it was typed. <see cref="string.Normalize()"/> does nothing where globalization is invariant.
+/// Normalization form C: characters taken apart canonically, marks put in order, and put together again, so that é is
+/// one character however it was typed. <see cref="string.Normalize()"/> does nothing where globalization is invariant.
 /// <para>Unicode Standard Annex 15, <see href="https://www.unicode.org/reports/tr15/"/>.</para>
 /// </summary>
 public sealed class NfcNormalizer : Normalizer
@@ -14,42 +14,44 @@ public sealed class NfcNormalizer : Normalizer
     private const int Syllable = 0xAC00, Lead = 0x1100, Vowel = 0x1161, Trail = 0x11A7;
     private const int Vowels = 21, Trails = 28, Syllables = 19 * Vowels * Trails;
 
-    private static readonly Dictionary<int, int[]> s_decompositions = [];
-    private static readonly Dictionary<(int, int), int> s_compositions = [];
-    private static readonly Dictionary<int, byte> s_classes = [];
+    private static readonly char[] _blanks = [' ', '\n', '\r'];
+
+    private static readonly Dictionary<int, int[]> _decompositions = [];
+    private static readonly Dictionary<(int, int), int> _compositions = [];
+    private static readonly Dictionary<int, byte> _classes = [];
 
     // Characters that can differ from their normal form or change the one before; texts without them stay as they are.
-    private static readonly HashSet<int> s_active = [];
+    private static readonly HashSet<int> _active = [];
 
     static NfcNormalizer()
     {
-        foreach (var entry in CanonicalData.Decompositions.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries))
+        foreach (var entry in CanonicalData.Decompositions.Split(_blanks, StringSplitOptions.RemoveEmptyEntries))
         {
             var colon = entry.IndexOf(':', StringComparison.Ordinal);
             var code = Hexadecimal(entry[..colon].TrimEnd('!'));
             var parts = entry[(colon + 1)..].Split('+').Select(Hexadecimal).ToArray();
-            s_decompositions[code] = parts;
-            if (entry[colon - 1] == '!') s_active.Add(code);
+            _decompositions[code] = parts;
+            if (entry[colon - 1] == '!') _active.Add(code);
             else
             {
-                s_compositions[(parts[0], parts[1])] = code;
-                s_active.Add(parts[1]);
+                _compositions[(parts[0], parts[1])] = code;
+                _active.Add(parts[1]);
             }
         }
 
-        foreach (var entry in CanonicalData.CombiningClasses.Split((char[])[' ', '\n'], StringSplitOptions.RemoveEmptyEntries))
+        foreach (var entry in CanonicalData.CombiningClasses.Split(_blanks, StringSplitOptions.RemoveEmptyEntries))
         {
             var parts = entry.Split(':');
             var ends = parts[0].Split('-').Select(Hexadecimal).ToArray();
             for (var code = ends[0]; code <= ends[^1]; code++)
             {
-                s_classes[code] = byte.Parse(parts[1], CultureInfo.InvariantCulture);
-                s_active.Add(code);
+                _classes[code] = byte.Parse(parts[1], CultureInfo.InvariantCulture);
+                _active.Add(code);
             }
         }
 
-        s_active.UnionWith(Enumerable.Range(Vowel, Vowels));
-        s_active.UnionWith(Enumerable.Range(Trail + 1, Trails - 1));
+        _active.UnionWith(Enumerable.Range(Vowel, Vowels));
+        _active.UnionWith(Enumerable.Range(Trail + 1, Trails - 1));
     }
 
     private protected override string Kind => "NFC";
@@ -72,7 +74,7 @@ public sealed class NfcNormalizer : Normalizer
         // Nothing below the combining marks is ever taken apart for good.
         if (text.AsSpan().IndexOfAnyExceptInRange('\0', '\u02FF') < 0) return false;
         foreach (var rune in text.EnumerateRunes())
-            if (rune.Value >= 0x300 && s_active.Contains(rune.Value)) return true;
+            if (rune.Value >= 0x300 && _active.Contains(rune.Value)) return true;
         return false;
     }
 
@@ -85,7 +87,7 @@ public sealed class NfcNormalizer : Normalizer
             into.Add(Vowel + syllable / Trails % Vowels);
             if (syllable % Trails != 0) into.Add(Trail + syllable % Trails);
         }
-        else if (s_decompositions.TryGetValue(code, out var parts))
+        else if (_decompositions.TryGetValue(code, out var parts))
         {
             foreach (var part in parts) Decompose(part, into);
         }
@@ -101,14 +103,16 @@ public sealed class NfcNormalizer : Normalizer
         for (var i = 0; i < codes.Count; i++)
         {
             var start = i;
-            while (i < codes.Count && s_classes.ContainsKey(codes[i])) i++;
+            while (i < codes.Count && _classes.ContainsKey(codes[i])) i++;
             if (i - start < 2) continue;
-            var marks = codes.GetRange(start, i - start).OrderBy(mark => s_classes[mark]).ToArray();
+            var marks = codes.GetRange(start, i - start).OrderBy(mark => _classes[mark]).ToArray();
             for (var mark = 0; mark < marks.Length; mark++) codes[start + mark] = marks[mark];
         }
     }
 
-    /// <summary>Joins each character with the starter before it where a composition exists and no mark of its class is between.</summary>
+    /// <summary>
+    /// Joins each character with the starter before it where a composition exists and no mark of its class is between.
+    /// </summary>
     private static List<int> Compose(List<int> codes)
     {
         var composed = new List<int>(codes.Count);
@@ -116,7 +120,7 @@ public sealed class NfcNormalizer : Normalizer
         var lastClass = 0;
         foreach (var code in codes)
         {
-            var combiningClass = s_classes.GetValueOrDefault(code);
+            var combiningClass = _classes.GetValueOrDefault(code);
             if (starter >= 0 && (lastClass == 0 || lastClass < combiningClass)
                 && Composite(composed[starter], code) is var composite and > 0)
             {
@@ -136,10 +140,11 @@ public sealed class NfcNormalizer : Normalizer
     {
         if (first is >= Lead and < Lead + 19 && second is >= Vowel and < Vowel + Vowels)
             return Syllable + ((first - Lead) * Vowels + second - Vowel) * Trails;
-        if (first - Syllable is >= 0 and < Syllables && (first - Syllable) % Trails == 0 && second is > Trail and < Trail + Trails)
-            return first + second - Trail;
-        return s_compositions.GetValueOrDefault((first, second));
+        var opens = first - Syllable is >= 0 and < Syllables && (first - Syllable) % Trails == 0;
+        if (opens && second is > Trail and < Trail + Trails) return first + second - Trail;
+        return _compositions.GetValueOrDefault((first, second));
     }
 
-    private static int Hexadecimal(string digits) => int.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+    private static int Hexadecimal(string digits) =>
+        int.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 }

@@ -37,7 +37,9 @@ public abstract class Normalizer
     };
 }
 
-/// <summary>Lower case, character by character as Unicode gives it, without regard to language or place in the word.</summary>
+/// <summary>
+/// Lower case, character by character as Unicode gives it, without regard to language or place in the word.
+/// </summary>
 public sealed class LowercaseNormalizer : Normalizer
 {
     private protected override string Kind => "Lowercase";

@@ -3,7 +3,8 @@ using System.Text.Json;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// GPT-2's way: pieces by its pattern, and models that start from the bytes of UTF-8, so that no text is unknown to them.
+/// GPT-2's way: pieces by its pattern, and models that start from the bytes of UTF-8, so that no text is unknown to
+/// them.
 /// </summary>
 /// <param name="addPrefixSpace">Whether a blank goes before a text that does not start with one.</param>
 /// <param name="usePattern">Whether GPT-2's pattern cuts; false where other pre-tokenizers have cut before.</param>

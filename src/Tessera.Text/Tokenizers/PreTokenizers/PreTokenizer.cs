@@ -16,11 +16,17 @@ public abstract class PreTokenizer
     {
     }
 
-    /// <summary>Whether tokens are written in <see cref="ByteAlphabet"/> and a piece starts as the bytes of its UTF-8.</summary>
+    /// <summary>
+    /// Whether tokens are written in <see cref="ByteAlphabet"/> and a piece starts as the bytes of its UTF-8.
+    /// </summary>
     internal virtual bool IsByteLevel => false;
 
     /// <summary>Whether a blank goes before a text that does not start with one.</summary>
     internal virtual bool AddsPrefixSpace => false;
+
+    /// <summary>The text to cut: with a blank before it where one is wanted and missing.</summary>
+    internal ReadOnlySpan<char> Prefixed(ReadOnlySpan<char> text) =>
+        AddsPrefixSpace && !text.IsEmpty && text[0] != ' ' ? $" {text}" : text;
 
     /// <summary>Adds the pieces of a well formed text, in order.</summary>
     /// <param name="text">The text to cut.</param>

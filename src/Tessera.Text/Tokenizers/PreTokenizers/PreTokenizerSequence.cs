@@ -10,22 +10,19 @@ public sealed class PreTokenizerSequence : PreTokenizer
 
     /// <summary>Joins pre-tokenizers.</summary>
     /// <param name="steps">
-    /// At least one. A <see cref="ByteLevelPreTokenizer"/> can only be the last, and adds a prefix space only where it is the
-    /// only one.
+    /// At least one. A <see cref="ByteLevelPreTokenizer"/> can only be the last, and adds a prefix space only where it
+    /// is the only one.
     /// </param>
     /// <exception cref="ArgumentException">There is none, or a byte-level one in another place.</exception>
     public PreTokenizerSequence(params PreTokenizer[] steps)
     {
         ArgumentNullException.ThrowIfNull(steps);
-        if (steps.Length == 0) throw new ArgumentException("A sequence needs at least one pre-tokenizer.", nameof(steps));
-        for (var i = 0; i < steps.Length; i++)
-        {
-            if (steps[i].IsByteLevel && i < steps.Length - 1)
-                throw new ArgumentException($"Step {i} of {steps.Length} is byte-level; only the last can be.", nameof(steps));
-            if (steps[i].AddsPrefixSpace && steps.Length > 1)
-                throw new ArgumentException($"Step {i} of {steps.Length} adds a prefix space; only a single step can.", nameof(steps));
-        }
-
+        var fault =
+            steps.Length == 0 ? "A sequence needs at least one pre-tokenizer."
+            : steps[..^1].Any(step => step.IsByteLevel) ? "A byte-level pre-tokenizer is not the last."
+            : steps.Length > 1 && steps[^1].AddsPrefixSpace ? "A pre-tokenizer after another adds a prefix space."
+            : null;
+        if (fault is not null) throw new ArgumentException(fault, nameof(steps));
         _all = steps;
         _cutting = [.. steps.Where(step => step is not ByteLevelPreTokenizer { UsesPattern: false })];
     }

@@ -5,8 +5,8 @@ using System.Text.RegularExpressions;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// A pattern run by <see cref="Regex"/>. A character above U+FFFF is first replaced by a lesser one of the same category,
-/// which patterns made of categories, blanks and named characters cannot tell apart.
+/// A pattern run by <see cref="Regex"/>. A character above U+FFFF is first replaced by a lesser one of the same
+/// category, which patterns made of categories, blanks and named characters cannot tell apart.
 /// </summary>
 /// <param name="expression">An expression in the syntax of .NET.</param>
 internal sealed class RegexPattern(string expression) : SplitPattern
@@ -16,10 +16,11 @@ internal sealed class RegexPattern(string expression) : SplitPattern
     // What a \ may stand before: categories, blanks, digits, and signs that stand for themselves.
     private const string Escapes = "pPsSdrnt\\/\"'`~!@#$%^&*()-_=+[]{}|;:,.<>? ";
 
-    private static readonly char[] s_standIns = StandIns();
+    private static readonly char[] _standIns = StandIns();
 
     // A file may come with an expression that takes for ever; one match never needs this long.
-    private readonly Regex _regex = new(expression, RegexOptions.Compiled | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(10));
+    private readonly Regex _regex =
+        new(expression, RegexOptions.Compiled | RegexOptions.CultureInvariant, TimeSpan.FromSeconds(10));
 
     public override bool CoversEverything => false;
 
@@ -42,7 +43,7 @@ internal sealed class RegexPattern(string expression) : SplitPattern
         var index = 0;
         foreach (var rune in text.EnumerateRunes())
         {
-            flat.Append(rune.IsBmp ? (char)rune.Value : s_standIns[(int)Rune.GetUnicodeCategory(rune)]);
+            flat.Append(rune.IsBmp ? (char)rune.Value : _standIns[(int)Rune.GetUnicodeCategory(rune)]);
             starts.Add(index);
             index += rune.Utf16SequenceLength;
         }
@@ -61,7 +62,7 @@ internal sealed class RegexPattern(string expression) : SplitPattern
     {
         var contractions = expression.Contains(Contractions, StringComparison.Ordinal);
         var rest = expression.Replace(Contractions, "", StringComparison.Ordinal);
-        foreach (var construct in (string[])["(?i", "(?<", "(?m", "(?s", "(?x", "&&", "[:", "-["])
+        foreach (var construct in (string[])["(?i", "(?<", "(?m", "(?s", "(?x", "&&", "[:", "-[", "{,"])
         {
             if (rest.Contains(construct, StringComparison.Ordinal)) throw Different(construct);
         }
@@ -73,8 +74,7 @@ internal sealed class RegexPattern(string expression) : SplitPattern
             if (now == '\\')
             {
                 if (!Escapes.Contains(next)) throw Different($"\\{next}");
-                // The braces of a category are not those of a quantifier.
-                i = next is 'p' or 'P' ? Math.Max(i + 1, rest.IndexOf('}', i)) : i + 1;
+                i++;
             }
             else if (inClass) inClass = now != ']';
             else if (now == '[')
@@ -82,7 +82,7 @@ internal sealed class RegexPattern(string expression) : SplitPattern
                 inClass = true;
                 if (next == '^') i++;
             }
-            else if (now is '^' or '$' or '.' || (now is '*' or '+' or '?' or '}' && next == '+')) throw Different($"{now}{next}");
+            else if (now is '^' or '$' or '.') throw Different($"{now}");
             else if (char.IsSurrogate(now)) throw Different("a character above U+FFFF");
         }
 
@@ -93,7 +93,9 @@ internal sealed class RegexPattern(string expression) : SplitPattern
             new($"'{construct}' in the regular expression '{expression}' is not supported.", nameof(expression));
     }
 
-    /// <summary>For each category its last character before the Hangul syllables, where few patterns name one.</summary>
+    /// <summary>
+    /// For each category its last character before the Hangul syllables, where few patterns name one.
+    /// </summary>
     private static char[] StandIns()
     {
         var standIns = new char[30];

@@ -21,7 +21,9 @@ internal abstract class SplitPattern
     public abstract void Match(ReadOnlySpan<char> text, int offset, List<Piece> matches);
 
     /// <summary>The scanner of a known pattern, or a general one.</summary>
-    /// <exception cref="ArgumentException">The expression cannot be read, or would mean something else here.</exception>
+    /// <exception cref="ArgumentException">
+    /// The expression cannot be read, or would mean something else here.
+    /// </exception>
     public static SplitPattern For(string expression) => expression switch
     {
         SplitPreTokenizer.Gpt2Pattern => Gpt2,
@@ -34,8 +36,8 @@ internal abstract class SplitPattern
     public static SplitPattern Literal(string text) => new RegexPattern(Regex.Escape(text));
 
     /// <summary>
-    /// The end of what <c>\s+(?!\S)|\s+</c> matches: white space to the end of the text, or all but the last blank before
-    /// a word, which goes with the word, or a single blank.
+    /// The end of what <c>\s+(?!\S)|\s+</c> matches: white space to the end of the text, or all but the last blank
+    /// before a word, which goes with the word, or a single blank.
     /// </summary>
     private protected static int EndOfSpace(ReadOnlySpan<char> text, int start)
     {
@@ -98,7 +100,8 @@ internal sealed class Llama3Pattern(int digits) : SplitPattern
 
         var next = start + width;
         var nextKind = next < text.Length ? Characters.KindAt(text, next, out _) : CharacterKind.Space;
-        if (first is not ('\r' or '\n') && nextKind == CharacterKind.Letter) return Characters.EndOfRun(text, next, nextKind);
+        if (nextKind == CharacterKind.Letter && first is not ('\r' or '\n'))
+            return Characters.EndOfRun(text, next, nextKind);
         if (kind == CharacterKind.Other || (first == ' ' && nextKind == CharacterKind.Other))
         {
             var end = Characters.EndOfRun(text, kind == CharacterKind.Other ? start : next, CharacterKind.Other);

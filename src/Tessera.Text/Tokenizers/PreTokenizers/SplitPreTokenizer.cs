@@ -9,13 +9,18 @@ public sealed class SplitPreTokenizer : PreTokenizer
     /// <summary>The pattern of GPT-2.</summary>
     public const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
 
-    /// <summary>The pattern of Llama 3: punctuation goes with the word after it, numbers are cut every three digits.</summary>
+    /// <summary>
+    /// The pattern of Llama 3: punctuation goes with the word after it, numbers are cut every three digits.
+    /// </summary>
     public const string Llama3Pattern =
-        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+        LettersOfLlama3 + @"\p{N}{1,3}" + RestOfLlama3;
 
     /// <summary>The pattern of Qwen 2: that of Llama 3, but each digit is a piece.</summary>
     public const string Qwen2Pattern =
-        @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+        LettersOfLlama3 + @"\p{N}" + RestOfLlama3;
+
+    private const string LettersOfLlama3 = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|";
+    private const string RestOfLlama3 = @"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     private readonly string _expression;
     private readonly bool _isLiteral;
@@ -25,8 +30,9 @@ public sealed class SplitPreTokenizer : PreTokenizer
 
     /// <summary>Every match, and everything between two matches, becomes a piece.</summary>
     /// <param name="pattern">
-    /// A regular expression over code points as Hugging Face's library reads it. The three above have scanners of their own;
-    /// others go through <see cref="Regex"/>, and what does not mean the same there is refused.
+    /// A regular expression over code points as Hugging Face's library reads it. The three above have scanners of their
+    /// own; others go through <see cref="Regex"/>, what does not mean the same there is refused, and a single match
+    /// that takes ten seconds ends in a <see cref="RegexMatchTimeoutException"/> when text is encoded.
     /// </param>
     /// <exception cref="ArgumentException">The expression cannot be read.</exception>
     public SplitPreTokenizer(string pattern) : this(pattern, isLiteral: false, keepsMatches: true, keepsRest: true)
@@ -91,9 +97,10 @@ public sealed class SplitPreTokenizer : PreTokenizer
             _ => throw behavior.Unsupported("Isolated or Removed"),
         };
         var inverted = part.Flag("invert", otherwise: false);
+        var (keepsMatches, keepsRest) = (!removes || inverted, !removes || !inverted);
         try
         {
-            return new SplitPreTokenizer(expression.Text(), literal is not null, !removes || inverted, !removes || !inverted);
+            return new SplitPreTokenizer(expression.Text(), literal is not null, keepsMatches, keepsRest);
         }
         catch (ArgumentException error)
         {

@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace Tessera.Text.Tokenizers;
 
-/// <summary>Runs of word characters and runs of anything else but white space, which is dropped: <c>\w+|[^\w\s]+</c>.</summary>
+/// <summary>
+/// Runs of word characters and runs of anything else but white space, which is dropped: <c>\w+|[^\w\s]+</c>.
+/// </summary>
 public sealed class WhitespacePreTokenizer : PreTokenizer
 {
     internal override void Cut(ReadOnlySpan<char> text, int offset, List<Piece> pieces)
