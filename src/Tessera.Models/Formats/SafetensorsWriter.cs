@@ -18,10 +18,13 @@ public sealed class SafetensorsWriter
 
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    private readonly Dictionary<string, (SafetensorsType Type, long[] Shape, Action<Stream> Write)> _tensors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, Pending> _tensors = new(StringComparer.Ordinal);
 
     /// <summary>Strings to write under <c>__metadata__</c>, in order of their keys; none leaves it out.</summary>
     public IDictionary<string, string> Metadata { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>The size of the file to be written.</summary>
+    public long ByteCount => Header(InOrder()).Length + _tensors.Values.Sum(tensor => Size(tensor.Type, tensor.Shape));
 
     /// <summary>Adds a tensor of Tessera: F32 or I32. It must live, unchanged, until the file is written.</summary>
     /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>.</exception>
@@ -42,7 +45,7 @@ public sealed class SafetensorsWriter
     {
         if (name == "__metadata__") throw new ArgumentException("'__metadata__' cannot be the name of a tensor", nameof(name));
         foreach (var size in shape) ArgumentOutOfRangeException.ThrowIfNegative(size, nameof(shape));
-        if (!_tensors.TryAdd(name, (type, shape.ToArray(), write))) throw new ArgumentException($"two tensors are named '{name}'", nameof(name));
+        if (!_tensors.TryAdd(name, new Pending(name, type, shape.ToArray(), write))) throw new ArgumentException($"two tensors are named '{name}'", nameof(name));
     }
 
     /// <summary>Writes the file, over one that may be there. For a file that must be whole or absent, write to a
@@ -57,18 +60,21 @@ public sealed class SafetensorsWriter
     /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has.</exception>
     public void Write(Stream stream)
     {
-        var order = _tensors.OrderByDescending(tensor => tensor.Value.Type).ThenBy(tensor => tensor.Key, StringComparer.Ordinal).ToList();
-        stream.Write(Header(order.ConvertAll(tensor => (tensor.Key, tensor.Value.Type, tensor.Value.Shape))));
-        foreach (var (name, (type, shape, write)) in order)
+        var order = InOrder();
+        stream.Write(Header(order));
+        foreach (var (name, type, shape, write) in order)
         {
             var counted = new CountedStream(stream);
             write(counted);
-            if (counted.Written != ByteCount(type, shape))
-                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {ByteCount(type, shape)}");
+            if (counted.Written != Size(type, shape))
+                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {Size(type, shape)}");
         }
     }
 
-    private byte[] Header(List<(string Name, SafetensorsType Type, long[] Shape)> tensors)
+    private List<Pending> InOrder() =>
+        [.. _tensors.Values.OrderByDescending(tensor => tensor.Type).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+
+    private byte[] Header(List<Pending> tensors)
     {
         var buffer = new MemoryStream();
         buffer.Write(stackalloc byte[sizeof(ulong)]);
@@ -77,7 +83,7 @@ public sealed class SafetensorsWriter
             json.WriteStartObject();
             if (Metadata.Count > 0) WriteMetadata(json);
             var end = 0L;
-            foreach (var (name, type, shape) in tensors) WriteEntry(json, name, type, shape, ref end);
+            foreach (var tensor in tensors) WriteEntry(json, tensor, ref end);
             json.WriteEndObject();
         }
 
@@ -94,14 +100,14 @@ public sealed class SafetensorsWriter
         json.WriteEndObject();
     }
 
-    private static void WriteEntry(Utf8JsonWriter json, string name, SafetensorsType type, long[] shape, ref long end)
+    private static void WriteEntry(Utf8JsonWriter json, Pending tensor, ref long end)
     {
         var begin = end;
-        end = checked(begin + ByteCount(type, shape));
-        json.WriteStartObject(name);
-        json.WriteString("dtype", type.Name());
+        end = checked(begin + Size(tensor.Type, tensor.Shape));
+        json.WriteStartObject(tensor.Name);
+        json.WriteString("dtype", tensor.Type.Name());
         json.WriteStartArray("shape");
-        foreach (var size in shape) json.WriteNumberValue(size);
+        foreach (var size in tensor.Shape) json.WriteNumberValue(size);
         json.WriteEndArray();
         json.WriteStartArray("data_offsets");
         json.WriteNumberValue(begin);
@@ -110,7 +116,7 @@ public sealed class SafetensorsWriter
         json.WriteEndObject();
     }
 
-    private static long ByteCount(SafetensorsType type, long[] shape)
+    private static long Size(SafetensorsType type, long[] shape)
     {
         var bytes = (long)type.Size();
         foreach (var size in shape) bytes = checked(bytes * size);
@@ -123,6 +129,8 @@ public sealed class SafetensorsWriter
         for (; !values.IsEmpty; values = values[Math.Min(Piece, values.Length)..])
             stream.Write(MemoryMarshal.AsBytes(values[..Math.Min(Piece, values.Length)]));
     }
+
+    private sealed record Pending(string Name, SafetensorsType Type, long[] Shape, Action<Stream> Write);
 
     private sealed class CountedStream(Stream inner) : Stream
     {
