@@ -64,7 +64,6 @@ public sealed partial class CheckpointStore
                 + $"the checkpoint needs at least {writer.BytesNeeded} bytes, {Free()} are free", failure);
         }
 
-        BeforeOperation("flush", Folder);
         FolderFlush.ToDisk(Folder);
         foreach (var (_, _, replaced) in same) Discard(replaced);
         Retire();
