@@ -172,7 +172,8 @@ internal static unsafe partial class FlashAttention
         private void AddValues(int row, int firstKey, int keys, float decay)
         {
             var first = _problem.Values.At(_batch, _keyHead, firstKey);
-            var (width, stride, output) = (_problem.ValueWidth, _problem.Values.Stride, _output + (row * (nint)_problem.ValueWidth));
+            var (width, stride) = (_problem.ValueWidth, _problem.Values.Stride);
+            var output = _output + (row * (nint)width);
             var d = 0;
             for (; d + (4 * V.Count) <= width; d += 4 * V.Count)
             {
