@@ -10,10 +10,11 @@ internal static unsafe partial class FlashAttention
     /// key heads for the threads each is one item, and a tile is visited once; else it is visited twice, for the gradients
     /// of keys and values in items of some keys, for the queries' in items of some queries.
     /// </summary>
-    public static void Backward(in FlashAttentionProblem problem, in FlashAttentionGradients gradients)
+    public static void Backward(FlashAttentionProblem problem, in FlashAttentionGradients gradients)
     {
+        var gathered = Gather(ref problem);
         var rows = new FlowWork { Problem = problem, Gradients = gradients };
-        Simd.Run(ref rows, rows.Parts = Simd.Parts((long)problem.Batch * problem.QueryCount, problem.OutputStride));
+        Simd.Run(ref rows, rows.Parts = Simd.Parts((long)problem.Batch * problem.QueryCount, problem.Heads * problem.ValueWidth));
         if (gradients.Sinks != null) AddSinks(problem, gradients);
 
         var work = new BackwardWork { Problem = problem, Gradients = gradients };
@@ -31,9 +32,11 @@ internal static unsafe partial class FlashAttention
         else
         {
             var keyItems = (problem.KeyCount + KeysOfItem - 1) / KeysOfItem;
-            if (gradients.Keys != null || gradients.Values != null) Run(ref work, Pass.Keys, keyHeads * keyItems, operations);
-            if (gradients.Queries != null) Run(ref work, Pass.Queries, problem.Batch * problem.Heads * Tiles(problem.QueryCount), operations);
+            if (!gradients.Keys.IsNull || !gradients.Values.IsNull) Run(ref work, Pass.Keys, keyHeads * keyItems, operations);
+            if (!gradients.Queries.IsNull) Run(ref work, Pass.Queries, problem.Batch * problem.Heads * Tiles(problem.QueryCount), operations);
         }
+
+        GiveBack(problem, gathered);
     }
 
     private static void Run(ref BackwardWork work, Pass pass, int items, double operations)
@@ -77,9 +80,8 @@ internal static unsafe partial class FlashAttention
                 var (batch, query) = (row / Problem.QueryCount, row % Problem.QueryCount);
                 for (var head = 0; head < Problem.Heads; head++)
                 {
-                    var offset = Problem.OutputOffset(batch, head, query);
                     Gradients.Flow[Problem.RowOffset(batch, head, query)] =
-                        Dot<V>(Problem.Output + offset, Gradients.Output + offset, Problem.ValueWidth);
+                        Dot<V>(Problem.Output.At(batch, head, query), Gradients.Output.At(batch, head, query), Problem.ValueWidth);
                 }
             }
         }
@@ -140,15 +142,5 @@ internal static unsafe partial class FlashAttention
                     break;
             }
         }
-    }
-
-    private static float Dot<V>(float* left, float* right, int count) where V : struct, ILanes<V>
-    {
-        var sum = V.Zero;
-        var i = 0;
-        for (; i + V.Count <= count; i += V.Count) sum = V.MultiplyAdd(V.Load(left + i), V.Load(right + i), sum);
-        var total = sum.Sum();
-        for (; i < count; i++) total += left[i] * right[i];
-        return total;
     }
 }

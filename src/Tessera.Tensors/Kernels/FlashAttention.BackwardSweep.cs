@@ -27,8 +27,8 @@ internal static unsafe partial class FlashAttention
         /// <summary>[keys, lanes] each: the gradients of the scores, the slope of the soft cap.</summary>
         private readonly float* _scores, _slope;
 
-        /// <summary>[keys, width]: the tile's keys without gaps. [width, lanes]: the gradients of the tile's queries.</summary>
-        private readonly float* _keyRows, _queryGradient;
+        /// <summary>[width, lanes]: the gradients of the tile's queries.</summary>
+        private readonly float* _queryGradient;
 
         /// <summary>[keys from first to last, width]: the gradients of keys and values.</summary>
         private readonly float* _keyGradient, _valueGradient;
@@ -38,8 +38,8 @@ internal static unsafe partial class FlashAttention
             _problem = ref problem;
             _gradients = ref gradients;
             (_firstKey, _lastKey) = (firstKey, lastKey);
-            _keySide = pass != Pass.Queries && (gradients.Keys != null || gradients.Values != null);
-            _querySide = pass != Pass.Keys && gradients.Queries != null;
+            _keySide = pass != Pass.Queries && (!gradients.Keys.IsNull || !gradients.Values.IsNull);
+            _querySide = pass != Pass.Keys && !gradients.Queries.IsNull;
             _bias = pass == Pass.BiasHeads;
             (_width, _valueWidth) = (RoundUp(problem.Width, V.Count), RoundUp(problem.ValueWidth, V.Count));
 
@@ -47,7 +47,7 @@ internal static unsafe partial class FlashAttention
             long lanes = Size + V.Count, keys = _keySide ? lastKey - firstKey : 0;
             long tile = Size * lanes, width = _width, valueWidth = _valueWidth;
             var next = FlashAttentionScratch.Floats((2 * Size) + (3 * tile) + (2 * lanes) + (lanes * ((2 * width) + valueWidth))
-                + (Size * ((2 * width) + valueWidth)) + (keys * (width + valueWidth)));
+                + (Size * (width + valueWidth)) + (keys * (width + valueWidth)));
             _tile.Words = (ulong*)next;
             _tile.Scores = next += 2 * Size;
             _scores = next += tile;
@@ -58,7 +58,6 @@ internal static unsafe partial class FlashAttention
             _queryGradient = next += lanes * width;
             _packedOutput = next += lanes * width;
             _queryRows = next += lanes * valueWidth;
-            _keyRows = next += Size * width;
             _outputRows = next += Size * width;
             _keyGradient = next += Size * valueWidth;
             _valueGradient = next + (keys * width);
@@ -73,10 +72,10 @@ internal static unsafe partial class FlashAttention
             if (!_keySide) return;
             for (var key = _firstKey; key < _lastKey; key++)
             {
-                if (_gradients.Keys != null)
-                    AddRow(_keyGradient + ((key - _firstKey) * _width), _gradients.Keys + _problem.KeyOffset(batch, keyHead, key), _problem.Width);
-                if (_gradients.Values != null)
-                    AddRow(_valueGradient + ((key - _firstKey) * _valueWidth), _gradients.Values + _problem.ValueOffset(batch, keyHead, key), _problem.ValueWidth);
+                if (!_gradients.Keys.IsNull)
+                    AddRow(_keyGradient + ((key - _firstKey) * _width), _gradients.Keys.At(batch, keyHead, key), _problem.Width);
+                if (!_gradients.Values.IsNull)
+                    AddRow(_valueGradient + ((key - _firstKey) * _valueWidth), _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
             }
         }
 
@@ -101,14 +100,14 @@ internal static unsafe partial class FlashAttention
 
         private readonly void Pack()
         {
-            var queries = _problem.Queries + _problem.QueryOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            var output = _gradients.Output + _problem.OutputOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            _tile.Pack(queries, _problem.QueryStride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
-            _tile.Pack(output, _problem.OutputStride, _problem.ValueWidth, 1, _packedOutput);
+            var queries = _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
+            var output = _gradients.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
+            _tile.Pack(queries, _problem.Queries.Stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
+            _tile.Pack(output, _gradients.Output.Stride, _problem.ValueWidth, 1, _packedOutput);
             if (_keySide)
             {
-                CopyRows(queries, _problem.QueryStride, _tile.Queries, _problem.Width, _problem.Scale, _queryRows, _width);
-                CopyRows(output, _problem.OutputStride, _tile.Queries, _problem.ValueWidth, 1, _outputRows, _valueWidth);
+                CopyRows(queries, _problem.Queries.Stride, _tile.Queries, _problem.Width, _problem.Scale, _queryRows, _width);
+                CopyRows(output, _gradients.Output.Stride, _tile.Queries, _problem.ValueWidth, 1, _outputRows, _valueWidth);
             }
 
             var row = _problem.RowOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
@@ -120,9 +119,9 @@ internal static unsafe partial class FlashAttention
         /// <summary>Turns scores into probabilities, and the gradients of probabilities into those of products of queries and keys.</summary>
         private readonly void Differentiate()
         {
-            var values = _problem.Values + _problem.ValueOffset(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
+            var values = _problem.Values.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
             FlashAttentionProduct.Run<V>(
-                values, _problem.ValueStride, 1, _packedOutput, _tile.Lanes, _scores, _tile.Lanes, _tile.Keys, _tile.Lanes, _problem.ValueWidth, add: false);
+                values, _problem.Values.Stride, 1, _packedOutput, _tile.Lanes, _scores, _tile.Lanes, _tile.Keys, _tile.Lanes, _problem.ValueWidth, add: false);
             for (var lane = 0; lane < _tile.Lanes; lane += V.Count)
             {
                 V logSum = V.Load(_logSum + lane), flow = V.Load(_flow + lane);
@@ -153,17 +152,16 @@ internal static unsafe partial class FlashAttention
             }
 
             if (!_querySide) return;
-            var keys = _problem.Keys + _problem.KeyOffset(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
-            CopyRows(keys, _problem.KeyStride, _tile.Keys, _problem.Width, 1, _keyRows, _width);
+            var keys = _problem.Keys.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
             FlashAttentionProduct.Run<V>(
-                _keyRows, 1, _width, _scores, _tile.Lanes, _queryGradient, _tile.Lanes, _problem.Width, _tile.Lanes, _tile.Keys, add: true);
+                keys, 1, _problem.Keys.Stride, _scores, _tile.Lanes, _queryGradient, _tile.Lanes, _problem.Width, _tile.Lanes, _tile.Keys, add: true);
         }
 
         private readonly void AddQueryGradient()
         {
             for (var query = 0; query < _tile.Queries; query++)
             {
-                var to = _gradients.Queries + _problem.QueryOffset(_tile.Batch, _tile.Head, _tile.FirstQuery + query);
+                var to = _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery + query);
                 for (var d = 0; d < _problem.Width; d++) to[d] += _queryGradient[(d * _tile.Lanes) + query] * _problem.Scale;
             }
         }
@@ -182,16 +180,9 @@ internal static unsafe partial class FlashAttention
             for (var d = 0; d < width; d++) to[d] += from[d];
         }
 
-        /// <summary>Copies rows to where they lie side by side, padded with zeros.</summary>
         private static void CopyRows(float* from, nint stride, int rows, int width, float factor, float* to, int paddedWidth)
         {
-            for (var row = 0; row < rows; row++, from += stride, to += paddedWidth)
-            {
-                var d = 0;
-                for (; d + V.Count <= width; d += V.Count) (V.Load(from + d) * V.All(factor)).Store(to + d);
-                for (; d < width; d++) to[d] = from[d] * factor;
-                for (; d < paddedWidth; d++) to[d] = 0;
-            }
+            for (var row = 0; row < rows; row++) CopyRow<V>(from + (row * stride), factor, width, to + (row * (nint)paddedWidth), paddedWidth);
         }
     }
 }

@@ -3,12 +3,30 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe partial class FlashAttention
 {
     /// <summary>Computes output, log-sums and, where wanted, entropies.</summary>
-    public static void Forward(in FlashAttentionProblem problem)
+    public static void Forward(FlashAttentionProblem problem)
     {
-        var work = new ForwardWork { Problem = problem, Items = problem.Batch * problem.Heads * Tiles(problem.QueryCount) };
         var operations = 2.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * (problem.Width + problem.ValueWidth);
+        if (IsDecode(problem))
+        {
+            var decode = new DecodeWork { Problem = problem, Items = problem.Batch * problem.KeyHeads };
+            Simd.Run(ref decode, decode.Parts = Parts(decode.Items, operations));
+            return;
+        }
+
+        var gathered = Gather(ref problem);
+        var work = new ForwardWork { Problem = problem, Items = problem.Batch * problem.Heads * Tiles(problem.QueryCount) };
         work.Parts = Parts(work.Items, operations);
         Simd.Run(ref work, work.Parts);
+        GiveBack(problem, gathered);
+    }
+
+    /// <summary>Notes a row's log-sum and entropy; returns what its output is to be scaled by, 0 where no key was seen.</summary>
+    private static float Normalize(in FlashAttentionProblem problem, nint row, float greatest, float sum, float spread)
+    {
+        var logSum = sum == 0 ? 0 : MathF.Log2(sum);
+        problem.LogSum[row] = sum == 0 ? 0 : greatest + logSum;
+        if (problem.Entropy != null) problem.Entropy[row] = sum == 0 ? 0 : (logSum - (spread / sum)) / FlashAttentionProblem.Log2E;
+        return sum == 0 ? 0 : 1 / sum;
     }
 
     /// <summary>An item is a tile of queries of one head, which goes over all keys.</summary>
@@ -43,16 +61,13 @@ internal static unsafe partial class FlashAttention
         /// <summary>[value width, lanes].</summary>
         private readonly float* _output;
 
-        /// <summary>[keys, value width]: a tile's values side by side, because a stride of 2ⁿ lines thrashes the cache.</summary>
-        private readonly float* _values;
-
         public ForwardTile(in FlashAttentionProblem problem, int batch, int head, int firstQuery)
         {
             _problem = ref problem;
             _tile.Select<V>(problem, batch, head, firstQuery);
             const int Size = FlashAttentionTile.Size;
             var lanes = Size + V.Count;
-            var next = FlashAttentionScratch.Floats((lanes * ((long)problem.Width + problem.ValueWidth + Size + 4)) + (Size * (long)problem.ValueWidth) + (2 * Size) + 64);
+            var next = FlashAttentionScratch.Floats((2 * Size) + (lanes * ((long)problem.Width + problem.ValueWidth + Size + 4)));
             _tile.Words = (ulong*)next;
             _tile.PackedQueries = next += 2 * Size;
             _tile.Scores = next += problem.Width * lanes;
@@ -60,14 +75,13 @@ internal static unsafe partial class FlashAttention
             _greatest = next += problem.ValueWidth * lanes;
             _sum = next += lanes;
             _spread = next += lanes;
-            _decay = next += lanes;
-            _values = next + lanes;
+            _decay = next + lanes;
         }
 
         public void Run()
         {
             _tile.Pack(
-                _problem.Queries + _problem.QueryOffset(_tile.Batch, _tile.Head, _tile.FirstQuery), _problem.QueryStride,
+                _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery), _problem.Queries.Stride,
                 _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
             Start();
             for (var key = 0; key < _problem.KeyCount; key += FlashAttentionTile.Size)
@@ -153,11 +167,9 @@ internal static unsafe partial class FlashAttention
         private readonly void AddValues()
         {
             var width = _problem.ValueWidth;
-            var from = _problem.Values + _problem.ValueOffset(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
-            for (var key = 0; key < _tile.Keys; key++)
-                new ReadOnlySpan<float>(from + (key * _problem.ValueStride), width).CopyTo(new Span<float>(_values + (key * width), width));
+            var values = _problem.Values.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
             FlashAttentionProduct.Run<V>(
-                _values, 1, width, _tile.Scores, _tile.Lanes, _output, _tile.Lanes, width, _tile.Lanes, _tile.Keys, add: true);
+                values, 1, _problem.Values.Stride, _tile.Scores, _tile.Lanes, _output, _tile.Lanes, width, _tile.Lanes, _tile.Keys, add: true);
         }
 
         private readonly void Finish()
@@ -165,14 +177,8 @@ internal static unsafe partial class FlashAttention
             var rows = _problem.RowOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
             for (var query = 0; query < _tile.Queries; query++)
             {
-                var sum = _sum[query];
-                var logSum = sum == 0 ? 0 : MathF.Log2(sum); // no key seen
-                _problem.LogSum[rows + query] = sum == 0 ? 0 : _greatest[query] + logSum;
-                if (_problem.Entropy != null)
-                    _problem.Entropy[rows + query] = sum == 0 ? 0 : (logSum - (_spread[query] / sum)) / FlashAttentionProblem.Log2E;
-
-                var scale = sum == 0 ? 0 : 1 / sum;
-                var to = _problem.Output + _problem.OutputOffset(_tile.Batch, _tile.Head, _tile.FirstQuery + query);
+                var scale = Normalize(_problem, rows + query, _greatest[query], _sum[query], _spread[query]);
+                var to = _problem.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery + query);
                 for (var d = 0; d < _problem.ValueWidth; d++) to[d] = _output[(d * _tile.Lanes) + query] * scale;
             }
         }

@@ -6,6 +6,8 @@ namespace Tessera.Tensors.Kernels;
 /// The small products that attention consists of: <c>c = a b</c> or <c>c += a b</c>, where a is read one number at a time
 /// with any strides and b and c a vector at a time. Blocks of 4 rows × 4 vectors (or 2, where there are 16 registers) of c stay
 /// in registers.
+/// <para>Compiled with AggressiveOptimization: what tiered compilation makes of these loops after profiling an early call is up
+/// to ten times slower.</para>
 /// </summary>
 internal static unsafe class FlashAttentionProduct
 {
@@ -41,6 +43,7 @@ internal static unsafe class FlashAttentionProduct
 
     // Where fewer than four rows are left, the missing ones are the last one again: the same sums, stored to the same place.
 
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static void Block4<V>(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int rows, int k, bool add)
         where V : struct, ILanes<V>
     {
@@ -93,6 +96,7 @@ internal static unsafe class FlashAttentionProduct
         Store4(c3, s30, s31, s32, s33);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static void Block2<V>(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int rows, int k, bool add)
         where V : struct, ILanes<V>
     {
@@ -138,6 +142,7 @@ internal static unsafe class FlashAttentionProduct
         s31.Store(c3 + V.Count);
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     private static void Block1<V>(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int rows, int k, bool add)
         where V : struct, ILanes<V>
     {

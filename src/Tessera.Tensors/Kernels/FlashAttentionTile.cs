@@ -79,26 +79,26 @@ internal unsafe struct FlashAttentionTile
     /// <param name="slope">[keys, lanes] for the derivative of the soft cap, or null.</param>
     public readonly void Score<V>(in FlashAttentionProblem problem, Coverage coverage, float* slope) where V : struct, ILanes<V>
     {
-        var keys = problem.Keys + problem.KeyOffset(Batch, Head / problem.Group, FirstKey);
+        var keys = problem.Keys.At(Batch, Head / problem.Group, FirstKey);
         FlashAttentionProduct.Run<V>(
-            keys, problem.KeyStride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes, problem.Width, add: false);
-        if (problem.SoftCap > 0) Cap<V>(problem.SoftCap * FlashAttentionProblem.Log2E, slope);
+            keys, problem.Keys.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes, problem.Width, add: false);
+        if (problem.SoftCap > 0) Cap<V>(Scores, Keys * Lanes, problem.SoftCap * FlashAttentionProblem.Log2E, slope);
         if (problem.Bias != null) AddBias(problem);
         if (coverage == Coverage.Some) Hide<V>();
     }
 
     /// <summary><c>cap · tanh(score / cap)</c> with <c>tanh z = 1 − 2 / (e²ᶻ + 1)</c>; its slope is 1 − tanh².</summary>
-    private readonly void Cap<V>(float cap, float* slope) where V : struct, ILanes<V>
+    public static void Cap<V>(float* scores, int count, float cap, float* slope) where V : struct, ILanes<V>
     {
         V toExponent = V.All(2 * FlashAttentionProblem.Log2E / cap), most = V.All(-40), one = V.All(1);
-        for (var i = 0; i < Keys * Lanes; i += V.Count)
+        for (var i = 0; i < count; i += V.Count)
         {
             // Between −40 and 40 the power is finite, and beyond the tangent is 1 to the last bit.
-            var z = V.Larger(most, V.Zero - (V.Load(Scores + i) * toExponent));
+            var z = V.Larger(most, V.Zero - (V.Load(scores + i) * toExponent));
             var power = V.Exp2(V.Larger(most, V.Zero - z));
             var tangent = one - (V.All(2) / (power + one));
-            (tangent * V.All(cap)).Store(Scores + i);
-            if (slope != null) (one - (tangent * tangent)).Store(slope + i);
+            (tangent * V.All(cap)).Store(scores + i);
+if (slope != null) (one - (tangent * tangent)).Store(slope + i);
         }
     }
 

@@ -82,12 +82,16 @@ public static partial class Op
         public BlockMask Mask = null!;
         public AttentionSettings Settings;
 
-        public override void Backward()
+        public override unsafe void Backward()
         {
             var flow = Tensor.Temporary(LogSum.Shape);
+            var gradients = new FlashAttentionGradients(
+                new AttentionRows(OutputGradient, Output.Shape), AttentionRows.Address(flow.Floats), AttentionRows.Gradient(Queries),
+                AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), Gradient(Settings.Bias), Gradient(Settings.Sinks));
             FlashAttention.Backward(
-                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }),
-                new FlashAttentionGradients(OutputGradient, flow.Floats, Queries.Slot, Keys.Slot, Values.Slot, Settings.Bias?.Slot, Settings.Sinks?.Slot));
+                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }), gradients);
         }
+
+        private static unsafe float* Gradient(Tensor? tensor) => tensor?.Slot is { } slot ? AttentionRows.Address(slot.Add()) : null;
     }
 }
