@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>The time loop of a recurrent cell's gradient: from the last step back to the first.</summary>
@@ -129,6 +131,7 @@ internal static unsafe class RecurrentBackward
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Step<V>(in RecurrentPlan.Slice slice, int row, int step, in Memory memory) where V : struct, ILanes<V>
         {
             var units = Plan.Units;

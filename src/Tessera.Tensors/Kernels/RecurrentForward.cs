@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>The time loop of a recurrent cell, for one direction or for two at once.</summary>
@@ -108,6 +110,7 @@ internal static unsafe class RecurrentForward
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         private readonly void Step<V>(in RecurrentPlan.Slice slice, int row, int step, float* hidden, float* cell, float* product)
             where V : struct, ILanes<V>
         {

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
@@ -7,12 +9,11 @@ namespace Tessera.Tensors.Kernels;
 /// </summary>
 internal static unsafe class RecurrentProduct
 {
-    /// <summary>Rows of results are this many elements or a multiple long, whatever the level; what lies beyond the
-    /// matrix's columns is zero.</summary>
-    public const int ColumnUnit = 32;
+    /// <summary>The widest panel of any level; rows of results are a multiple of it long.</summary>
+    private const int WidestPanel = 32;
 
-    /// <summary><paramref name="columns"/> rounded up to whole panels.</summary>
-    public static int Padded(int columns) => (columns + ColumnUnit - 1) / ColumnUnit * ColumnUnit;
+    /// <summary><paramref name="columns"/> rounded up to whole panels of any level.</summary>
+    public static int Padded(int columns) => (columns + WidestPanel - 1) / WidestPanel * WidestPanel;
 
     /// <summary>Packs b, k × n, into <c>k · Padded(n)</c> floats.</summary>
     public static void Pack(Matrix b, Span<float> packed)
@@ -47,6 +48,7 @@ internal static unsafe class RecurrentProduct
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void EightRows<V>(float* a, int strideA, float* b, int k, float* c, int strideC, bool accumulate) where V : struct, ILanes<V>
     {
         float* a0 = a, a1 = a0 + strideA, a2 = a1 + strideA, a3 = a2 + strideA, a4 = a3 + strideA, a5 = a4 + strideA, a6 = a5 + strideA, a7 = a6 + strideA;
@@ -91,6 +93,7 @@ internal static unsafe class RecurrentProduct
         Put(c + strideC, l7, r7, accumulate);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void FourRows<V>(float* a, int strideA, float* b, int k, float* c, int strideC, bool accumulate) where V : struct, ILanes<V>
     {
         float* a0 = a, a1 = a0 + strideA, a2 = a1 + strideA, a3 = a2 + strideA;
@@ -119,6 +122,7 @@ internal static unsafe class RecurrentProduct
         Put(c + strideC, l3, r3, accumulate);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void OneRow<V>(float* a, float* b, int k, float* c, bool accumulate) where V : struct, ILanes<V>
     {
         V left = V.Zero, right = V.Zero;
@@ -132,6 +136,7 @@ internal static unsafe class RecurrentProduct
         Put(c, left, right, accumulate);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Put<V>(float* c, V left, V right, bool accumulate) where V : struct, ILanes<V>
     {
         (accumulate ? V.Load(c) + left : left).Store(c);
@@ -146,16 +151,23 @@ internal static unsafe class RecurrentProduct
         public void Run<V>(int part) where V : struct, ILanes<V>
         {
             var width = 2 * V.Count;
-            var (first, last) = Simd.Share(Padded(Columns) / width, Parts, part);
+            var (first, last) = Simd.Share((Columns + width - 1) / width, Parts, part);
             for (var panel = first; panel < last; panel++)
             {
                 var to = To + ((long)panel * width * Rows);
-                for (var row = 0; row < Rows; row++, to += width)
-                    for (var i = 0; i < width; i++)
-                    {
-                        var column = (panel * width) + i;
-                        to[i] = column < Columns ? From[((long)row * RowStride) + ((long)column * ColumnStride)] : 0;
-                    }
+                var from = From + ((long)panel * width * ColumnStride);
+                var columns = Math.Min(width, Columns - (panel * width));
+                if (columns < width) new Span<float>(to, width * Rows).Clear();
+                if (ColumnStride == 1)
+                {
+                    for (var row = 0; row < Rows; row++)
+                        new Span<float>(from + ((long)row * RowStride), columns).CopyTo(new Span<float>(to + (row * width), columns));
+                    continue;
+                }
+
+                for (var column = 0; column < columns; column++)
+                    for (var row = 0; row < Rows; row++)
+                        to[(row * width) + column] = from[((long)row * RowStride) + ((long)column * ColumnStride)];
             }
         }
     }
