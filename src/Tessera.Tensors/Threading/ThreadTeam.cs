@@ -41,7 +41,7 @@ internal sealed unsafe class ThreadTeam
     }
 
     /// <summary>The team of this process: <c>TESSERA_THREADS</c> threads, or one a processor.</summary>
-    public static ThreadTeam Shared { get; } = new(WantedThreads());
+    public static ThreadTeam Shared { get; } = new(Wanted(Environment.GetEnvironmentVariable("TESSERA_THREADS")));
 
     /// <summary>How many threads work, the caller included.</summary>
     public int Threads { get; }
@@ -70,9 +70,8 @@ internal sealed unsafe class ThreadTeam
     private static void RunPart<TWork>(void* work, int part) where TWork : struct, IParallelWork, allows ref struct =>
         Unsafe.AsRef<TWork>(work).Run(part);
 
-    private static int WantedThreads()
+    internal static int Wanted(string? text)
     {
-        var text = Environment.GetEnvironmentVariable("TESSERA_THREADS");
         if (string.IsNullOrEmpty(text)) return Environment.ProcessorCount;
         return int.TryParse(text, out var threads) && threads is >= 1 and <= 1024
             ? threads

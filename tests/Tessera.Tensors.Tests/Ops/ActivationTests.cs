@@ -36,7 +36,7 @@ public class ActivationTests(ITestOutputHelper output)
             var (rows, width, seed) = size;
             errors.Add(OperationCheck.Run(
                 x => Op.Gate(x[0], x[1], activation),
-                x => [.. x[0].Zip(x[1], (gate, up) => Of(activation, gate) * up)], tolerance,
+                x => [.. x[0].Zip(x[1], (gate, up) => Of(activation, gate) * up)], 4 * tolerance, // up and what comes in multiply it
                 Samples.AwayFromZero([rows, width], seed, scale: 2), OperationCheck.Random([rows, width], seed + 1)));
         });
     }

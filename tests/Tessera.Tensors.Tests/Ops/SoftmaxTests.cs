@@ -48,6 +48,10 @@ public class SoftmaxTests(ITestOutputHelper output)
         }
     }
 
-    internal static double[] Equation(double[] x, int width) =>
-        [.. x.Chunk(width).SelectMany(row => row.Select(value => Math.Exp(value) / row.Sum(Math.Exp)))];
+    private static double[] Equation(double[] x, int width) =>
+        [.. x.Chunk(width).SelectMany(row =>
+        {
+            var total = row.Sum(Math.Exp);
+            return row.Select(value => Math.Exp(value) / total);
+        })];
 }

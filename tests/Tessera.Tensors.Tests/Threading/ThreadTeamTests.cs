@@ -60,6 +60,23 @@ public class ThreadTeamTests
         }
     }
 
+    [Theory]
+    [InlineData("0")]
+    [InlineData("-1")]
+    [InlineData("1025")]
+    [InlineData("two")]
+    public void A_number_of_threads_that_is_none_is_refused(string text) => Assert.Equal(
+        $"TESSERA_THREADS must be a number from 1 to 1024, found '{text}'",
+        Assert.Throws<InvalidOperationException>(() => ThreadTeam.Wanted(text)).Message);
+
+    [Fact]
+    public void Without_a_number_there_is_a_thread_a_processor()
+    {
+        Assert.Equal(Environment.ProcessorCount, ThreadTeam.Wanted(null));
+        Assert.Equal(Environment.ProcessorCount, ThreadTeam.Wanted(""));
+        Assert.Equal(7, ThreadTeam.Wanted("7"));
+    }
+
     [Fact]
     public void Threads_that_went_to_sleep_wake_for_the_next_job()
     {
