@@ -7,9 +7,14 @@ namespace Tessera.Nn;
 /// <param name="Width">The size of the vectors that go in and come out.</param>
 /// <param name="Path">The part's place in the recipe, such as <c>model.decoder.attention</c>.</param>
 /// <param name="Random">Where initial weights come from; a part's weights do not depend on its neighbours.</param>
-/// <param name="Dropout">The rate at which a part drops what it adds to the residual stream while training.</param>
-public sealed record PartBuilder(int Width, string Path, CounterRandom Random, float Dropout = 0)
+/// <param name="Depth">How many parts add to the same residual stream; the last map of each starts 1/√depth smaller, so
+/// that the stream does not grow with depth (Radford et al. 2019, GPT-2).</param>
+public sealed record PartBuilder(int Width, string Path, CounterRandom Random, int Depth = 1)
 {
+    /// <summary>The deviation of the initial weights of the last map of a part that adds to the stream.</summary>
+    /// <param name="inputs">The width of what the map reads.</param>
+    public double OutputDeviation(int inputs) => 1 / Math.Sqrt((double)inputs * Depth);
+
     /// <summary>The builder of a child part.</summary>
     /// <param name="key">The child's key in the recipe.</param>
     public PartBuilder At(string key) => this with { Path = $"{Path}.{key}", Random = Random.Derive(key) };

@@ -110,6 +110,17 @@ public sealed unsafe class Tensor
         return view;
     }
 
+    /// <summary>The leading <paramref name="count"/> entries of the outermost axis, without a gradient; free.</summary>
+    /// <exception cref="ShapeException">There are not so many.</exception>
+    public Tensor First(int count)
+    {
+        ShapeException.Require(Shape.Rank > 0 && (uint)count <= (uint)Shape[0], "first", "tensor", this, $"at least {count} entries");
+        Span<int> sizes = stackalloc int[Shape.Rank];
+        Shape.AsSpan().CopyTo(sizes);
+        sizes[0] = count;
+        return View(new Shape(sizes), 0);
+    }
+
     /// <summary>An owned copy, without a gradient.</summary>
     public Tensor Keep()
     {

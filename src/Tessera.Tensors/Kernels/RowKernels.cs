@@ -5,16 +5,6 @@ namespace Tessera.Tensors.Kernels;
 /// <summary>Simple loops over the rows of a matrix.</summary>
 internal static class RowKernels
 {
-    /// <summary>Adds one row to every row.</summary>
-    public static void AddToEach(Span<float> rows, ReadOnlySpan<float> row)
-    {
-        for (var i = 0; i < rows.Length; i += row.Length)
-        {
-            var target = rows.Slice(i, row.Length);
-            TensorPrimitives.Add(target, row, target);
-        }
-    }
-
     /// <summary>Adds the sum of all rows to <paramref name="sum"/>.</summary>
     public static void SumRows(ReadOnlySpan<float> rows, Span<float> sum)
     {

@@ -22,8 +22,8 @@ public static partial class Op
             ShapeException.Require(bias.Shape == [weight.Shape[0]], "linear", "bias", bias, "weight", weight);
 
         var y = Tensor.Temporary(x.Shape.WithWidth(weight.Shape[0]));
-        MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false);
-        if (bias is not null) RowKernels.AddToEach(y.Floats, bias.Floats);
+        var added = bias is null ? default : bias.Floats;
+        MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added);
 
         if (Tape.Write<LinearEntry>(y, x, weight, bias) is { } entry) (entry.X, entry.Weight, entry.Bias) = (x, weight, bias);
         return y;

@@ -1,0 +1,60 @@
+using System.Text.Json.Serialization;
+
+namespace Tessera.Generation;
+
+/// <summary>How the next token is chosen.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(GreedyOptions), "greedy")]
+[JsonDerivedType(typeof(SamplingOptions), "sampling")]
+[JsonDerivedType(typeof(BeamOptions), "beam")]
+public abstract record DecodingOptions
+{
+    /// <summary>The greatest number of tokens to generate, the end included; the longest the model was trained on where null.</summary>
+    public int? MaximumTokens { get; init; }
+
+    /// <summary>Throws where an option is out of its range.</summary>
+    /// <exception cref="ArgumentException">The message names the option, its value and what is allowed.</exception>
+    public virtual void Validate() => Require(MaximumTokens is null or >= 1, "maximum tokens", MaximumTokens, "at least 1");
+
+    private protected static void Require(bool condition, string option, object? found, string allowed)
+    {
+        if (!condition) throw new ArgumentException($"{option} is {found}; allowed: {allowed}");
+    }
+}
+
+/// <summary>Always the likeliest token.</summary>
+public sealed record GreedyOptions : DecodingOptions;
+
+/// <summary>A random token of the model's distribution, sharpened and cut off.</summary>
+/// <param name="Temperature">Divides the logits; greater than 0, 1 leaves them.</param>
+/// <param name="TopK">Only the k likeliest tokens; all where 0.</param>
+/// <param name="TopP">Only the likeliest tokens that together have this probability (Holtzman et al. 2019, arXiv 1904.09751);
+/// in (0, 1].</param>
+/// <param name="Seed">Where the random numbers come from: the same seed gives the same text.</param>
+public sealed record SamplingOptions(float Temperature = 1, int TopK = 0, float TopP = 1, ulong Seed = 0) : DecodingOptions
+{
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        Require(Temperature > 0 && float.IsFinite(Temperature), "temperature", Temperature, "greater than 0");
+        Require(TopK >= 0, "top-k", TopK, "at least 0");
+        Require(TopP is > 0 and <= 1, "top-p", TopP, "greater than 0, at most 1");
+    }
+}
+
+/// <summary>The best of several texts that are followed at once.</summary>
+/// <param name="Width">How many; 1 to 64.</param>
+/// <param name="LengthPenalty">A text's score is its log-probability divided by its length to this power.</param>
+/// <param name="EarlyStopping">Whether to stop as soon as <paramref name="Width"/> texts have ended, rather than when no
+/// running one can become better than they are.</param>
+public sealed record BeamOptions(int Width = 5, float LengthPenalty = 1, bool EarlyStopping = false) : DecodingOptions
+{
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        Require(Width is >= 1 and <= 64, "beam width", Width, "1 to 64");
+        Require(float.IsFinite(LengthPenalty), "length penalty", LengthPenalty, "a finite number");
+    }
+}

@@ -1,0 +1,123 @@
+using Tessera.Models;
+using Tessera.Tensors;
+
+namespace Tessera.Generation.Search;
+
+/// <summary>
+/// Beam search over several prompts at once, as Hugging Face transformers defines it: of the 2 · width best continuations of
+/// a prompt's beams, those that end among the best <c>width</c> are finished, and the best <c>width</c> that do not end go
+/// on.
+/// </summary>
+internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int mostTokens)
+{
+    private readonly int _width = options.Width;
+
+    /// <summary>The best sequence of each prompt, best first where several are wanted.</summary>
+    /// <param name="prompts">Token ids.</param>
+    /// <param name="cancellation">Stops between two tokens.</param>
+    /// <returns>For each prompt up to <c>width</c> sequences, the best first.</returns>
+    public IReadOnlyList<IReadOnlyList<Generated>> Run(IReadOnlyList<int[]> prompts, CancellationToken cancellation)
+    {
+        var state = model.Start(prompts, _width, mostTokens);
+        var searches = prompts.Select(_ => new Search(this)).ToList();
+        var (live, next) = (Enumerable.Range(0, prompts.Count).ToList(), state.First);
+        for (var length = 1; length <= mostTokens && live.Count > 0; length++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using (Arena.Current.Scope())
+            {
+                var logits = model.Next(state, next);
+                var row = 0;
+                foreach (var index in live) row += searches[index].Advance(logits, row, length);
+            }
+
+            live.RemoveAll(index => searches[index].IsDone);
+            if (live.Count == 0) break;
+            state.Select([.. live.SelectMany(index => searches[index].Rows)]);
+            next = [.. live.SelectMany(index => searches[index].Tokens)];
+        }
+
+        return [.. searches.Select(search => search.Finish())];
+    }
+
+    /// <summary>The beams of one prompt.</summary>
+    private sealed class Search(BeamSearch owner)
+    {
+        private readonly List<Generated> _finished = [];
+        private List<Beam> _beams = [new([], 0, 0)];
+
+        public bool IsDone { get; private set; }
+
+        /// <summary>The row each beam came from.</summary>
+        public IEnumerable<int> Rows => _beams.Select(beam => beam.Row);
+
+        /// <summary>The last token of each beam, to be read next.</summary>
+        public IEnumerable<int[]> Tokens => _beams.Select(beam => new[] { beam.Ids[^1] });
+
+        /// <summary>Follows every beam one token further; returns how many rows of logits were its own.</summary>
+        public int Advance(Tensor logits, int firstRow, int length)
+        {
+            var rows = _beams.Count;
+            var continuations = new List<Beam>();
+            var going = new List<Beam>();
+            for (var i = 0; i < rows; i++)
+            {
+                var scores = logits.Floats.Slice((firstRow + i) * logits.Shape[1], logits.Shape[1]);
+                var total = Sampling.TokenChooser.LogSumExp(scores);
+                foreach (var token in Best(scores, 2 * owner._width))
+                    continuations.Add(new Beam([.. _beams[i].Ids, token], _beams[i].LogProbability + (scores[token] - total), firstRow + i));
+            }
+
+            // A stable sort: of equals the earlier beam, then the lower token.
+            var ranked = continuations.OrderByDescending(beam => beam.LogProbability).Take(2 * owner._width).ToList();
+            for (var rank = 0; rank < ranked.Count && going.Count < owner._width; rank++)
+            {
+                if (ranked[rank].Ids[^1] != SpecialTokens.End) going.Add(ranked[rank]);
+                else if (rank < owner._width) Add(ranked[rank], ended: true);
+            }
+
+            _beams = going;
+            IsDone = _beams.Count == 0 || (_finished.Count >= owner._width && (owner.Early || !CanImprove(length)));
+            return rows;
+        }
+
+        /// <summary>All that was finished, and what was still running where the limit was reached; the best first.</summary>
+        public List<Generated> Finish()
+        {
+            if (!IsDone)
+                foreach (var beam in _beams.Where(beam => beam.Ids.Length > 0)) Add(beam, ended: false);
+            return _finished;
+        }
+
+        private bool CanImprove(int length) => Score(_beams[0].LogProbability, length) > _finished[^1].Score;
+
+        private void Add(Beam beam, bool ended)
+        {
+            var ids = ended ? beam.Ids[..^1] : beam.Ids;
+            _finished.Add(new Generated(ids, Score(beam.LogProbability, beam.Ids.Length), ended));
+            var best = _finished.OrderByDescending(found => found.Score).Take(owner._width).ToList();
+            _finished.Clear();
+            _finished.AddRange(best);
+        }
+
+        private double Score(double logProbability, int length) => logProbability / Math.Pow(length, owner.Penalty);
+
+        private static IEnumerable<int> Best(ReadOnlySpan<float> scores, int count)
+        {
+            var best = new PriorityQueue<int, (float Score, int Order)>();
+            for (var token = 0; token < scores.Length; token++)
+            {
+                if (best.Count < count) best.Enqueue(token, (scores[token], -token));
+                else if (best.TryPeek(out _, out var worst) && scores[token] > worst.Score) best.EnqueueDequeue(token, (scores[token], -token));
+            }
+
+            return best.UnorderedItems.OrderByDescending(item => item.Priority).Select(item => item.Element);
+        }
+    }
+
+    private bool Early => options.EarlyStopping;
+
+    private float Penalty => options.LengthPenalty;
+
+    private readonly record struct Beam(int[] Ids, double LogProbability, int Row);
+}

@@ -1,0 +1,110 @@
+using Tessera.Nn;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Blocks;
+using Tessera.Tensors;
+
+namespace Tessera.Models;
+
+/// <summary>Options of <see cref="EncoderDecoderModel"/>; <c>"kind": "encoder-decoder"</c> in a recipe.</summary>
+public sealed record EncoderDecoderOptions : ModelOptions
+{
+    /// <summary>What reads the source.</summary>
+    public required EncoderOptions Encoder { get; init; }
+
+    /// <summary>What writes the target.</summary>
+    public required TransformerOptions Decoder { get; init; }
+
+    /// <summary>The width of the source's embeddings; as the model's where null.</summary>
+    public int? SourceWidth { get; init; }
+
+    /// <summary>Whether source and target share one table of embeddings; needs equal widths.</summary>
+    public bool ShareEmbeddings { get; init; }
+
+    /// <inheritdoc/>
+    protected override SequenceModel Build(PartBuilder part, int vocabulary) => new EncoderDecoderModel(this, part, vocabulary);
+}
+
+/// <summary>
+/// An encoder reads the source, recurrent or not; a decoder with cross-attention writes the target.
+/// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>; a recurrent encoder under a Transformer
+/// decoder: Chen et al. 2018, <see href="https://arxiv.org/abs/1804.09849"/>.</para>
+/// </summary>
+public sealed class EncoderDecoderModel : SequenceModel
+{
+    private readonly Embedding _sourceEmbedding;
+    private readonly Encoder _encoder;
+    private readonly Embedding _targetEmbedding;
+    private readonly Transformer _decoder;
+    private readonly Parameter _head;
+
+    internal EncoderDecoderModel(EncoderDecoderOptions options, PartBuilder part, int vocabulary) : base(vocabulary)
+    {
+        var sourceWidth = options.SourceWidth ?? part.Width;
+        part.Require(sourceWidth is >= 1 and <= 65536, "sourceWidth", sourceWidth, "1 to 65536");
+        part.Require(
+            !options.ShareEmbeddings || sourceWidth == part.Width, "shareEmbeddings", "true", $"only where sourceWidth, {sourceWidth}, is width, {part.Width}");
+
+        _sourceEmbedding = Own("source_embed", Embeddings.Of(part.At("source_embed"), vocabulary, sourceWidth));
+        _encoder = Own("encoder", options.Encoder.Build(part.At("encoder") with { Width = sourceWidth }));
+        _targetEmbedding = options.ShareEmbeddings
+            ? _sourceEmbedding
+            : Own("target_embed", Embeddings.Of(part.At("target_embed"), vocabulary, part.Width));
+        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal, _encoder.OutputWidth));
+        _head = Own(
+            "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width));
+    }
+
+    /// <inheritdoc/>
+    public override bool ReadsSource => true;
+
+    /// <inheritdoc/>
+    protected override Tensor HeadWeight => _head.Value;
+
+    /// <inheritdoc/>
+    public override DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens)
+    {
+        var (rows, length) = (prompts.Count * rowsEach, prompts.Max(prompt => prompt.Length));
+        using var scope = Arena.Current.Scope();
+        using var pause = Tape.Pause();
+        var source = Tensor.Temporary([prompts.Count, length], ElementType.I32);
+        var lengths = Tensor.Allocate([rows], ElementType.I32);
+        source.Ints.Clear();
+        for (var row = 0; row < prompts.Count; row++)
+        {
+            prompts[row].CopyTo(source.Ints[(row * length)..]);
+            lengths.Ints[row] = prompts[row].Length;
+        }
+
+        var encoded = Encode(source, lengths.First(prompts.Count), step: null);
+        var memory = Tensor.Allocate([rows, length, encoded.Shape[2]]);
+        encoded.Floats.CopyTo(memory.Floats);
+        int[][] first = [.. prompts.Select(_ => new[] { SpecialTokens.Begin })];
+        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory, lengths);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Hidden(Batch batch, Step step)
+    {
+        var source = batch.Source ?? throw new ArgumentException("an encoder-decoder needs a batch with sources", nameof(batch));
+        step.Memory = Encode(source, batch.SourceLengths, step);
+        step.MemoryLengths = batch.SourceLengths;
+        return Decode(batch.Inputs, step);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Decode(Tensor inputs, Step step) => _decoder.Forward(_targetEmbedding.Forward(inputs), step);
+
+    private Tensor Encode(Tensor source, Tensor? lengths, Step? step)
+    {
+        var positions = Tensor.Temporary(source.Shape, ElementType.I32);
+        for (var i = 0; i < positions.Ints.Length; i++) positions.Ints[i] = i % source.Shape[1];
+        var encoding = new Step
+        {
+            Positions = positions, Lengths = lengths, IsTraining = step?.IsTraining ?? false,
+            Random = (step?.Random ?? default).Derive("encoder"), ExpertUse = step?.ExpertUse,
+        };
+        var memory = _encoder.Forward(_sourceEmbedding.Forward(source), encoding);
+        foreach (var (name, loss) in encoding.Losses) step?.AddLoss(name, loss);
+        return memory;
+    }
+}

@@ -1,0 +1,165 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Formats;
+
+/// <summary>
+/// Writes a safetensors file, byte for byte as the reference implementation would: tensors by type, widest first, then
+/// by name; the header filled up with spaces to a multiple of 8. Tensors are named first and read while the file is
+/// written, one after the other, so that nothing is held twice.
+/// <para>The format: <see href="https://github.com/huggingface/safetensors#format"/>.</para>
+/// </summary>
+public sealed class SafetensorsWriter
+{
+    private const int Piece = 1 << 18;
+
+    private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    private readonly Dictionary<string, Pending> _tensors = new(StringComparer.Ordinal);
+
+    /// <summary>Strings to write under <c>__metadata__</c>, in order of their keys; none leaves it out.</summary>
+    public IDictionary<string, string> Metadata { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
+
+    /// <summary>The size of the file to be written.</summary>
+    public long ByteCount => Header(InOrder()).Length + _tensors.Values.Sum(tensor => Size(tensor.Type, tensor.Shape));
+
+    /// <summary>Adds a tensor of Tessera: F32 or I32. It must live, unchanged, until the file is written.</summary>
+    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>.</exception>
+    public void Add(string name, Tensor tensor)
+    {
+        long[] shape = [.. tensor.Shape.AsSpan().ToArray()];
+        if (tensor.Type == ElementType.F32) Add(name, SafetensorsType.F32, shape, stream => WriteAll<float>(stream, tensor.Floats));
+        else Add(name, SafetensorsType.I32, shape, stream => WriteAll<int>(stream, tensor.Ints));
+    }
+
+    /// <summary>Adds a tensor of any type whose bytes are written when it is its turn.</summary>
+    /// <param name="name">The full name.</param>
+    /// <param name="type">What an element is.</param>
+    /// <param name="shape">The sizes, none negative.</param>
+    /// <param name="write">Writes exactly the tensor's bytes, row-major and little-endian.</param>
+    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>, or a size is negative.</exception>
+    public void Add(string name, SafetensorsType type, ReadOnlySpan<long> shape, Action<Stream> write)
+    {
+        if (name == "__metadata__") throw new ArgumentException("'__metadata__' cannot be the name of a tensor", nameof(name));
+        foreach (var size in shape) ArgumentOutOfRangeException.ThrowIfNegative(size, nameof(shape));
+        if (!_tensors.TryAdd(name, new Pending(name, type, shape.ToArray(), write))) throw new ArgumentException($"two tensors are named '{name}'", nameof(name));
+    }
+
+    /// <summary>Writes the file, over one that may be there. For a file that must be whole or absent, write to a
+    /// temporary name and rename.</summary>
+    public void Save(string path)
+    {
+        using var stream = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: Piece);
+        Write(stream);
+    }
+
+    /// <summary>Writes the file to a stream, front to back.</summary>
+    /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has.</exception>
+    public void Write(Stream stream)
+    {
+        var order = InOrder();
+        stream.Write(Header(order));
+        foreach (var (name, type, shape, write) in order)
+        {
+            var counted = new CountedStream(stream);
+            write(counted);
+            if (counted.Written != Size(type, shape))
+                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {Size(type, shape)}");
+        }
+    }
+
+    private List<Pending> InOrder() =>
+        [.. _tensors.Values.OrderByDescending(tensor => tensor.Type).ThenBy(tensor => tensor.Name, StringComparer.Ordinal)];
+
+    private byte[] Header(List<Pending> tensors)
+    {
+        var buffer = new MemoryStream();
+        buffer.Write(stackalloc byte[sizeof(ulong)]);
+        using (var json = new Utf8JsonWriter(buffer, s_json))
+        {
+            json.WriteStartObject();
+            if (Metadata.Count > 0) WriteMetadata(json);
+            var end = 0L;
+            foreach (var tensor in tensors) WriteEntry(json, tensor, ref end);
+            json.WriteEndObject();
+        }
+
+        while (buffer.Length % sizeof(ulong) != 0) buffer.WriteByte((byte)' ');
+        var header = buffer.ToArray();
+        BinaryPrimitives.WriteUInt64LittleEndian(header, (ulong)(header.Length - sizeof(ulong)));
+        return header;
+    }
+
+    private void WriteMetadata(Utf8JsonWriter json)
+    {
+        json.WriteStartObject("__metadata__");
+        foreach (var (key, value) in Metadata) json.WriteString(key, value);
+        json.WriteEndObject();
+    }
+
+    private static void WriteEntry(Utf8JsonWriter json, Pending tensor, ref long end)
+    {
+        var begin = end;
+        end = checked(begin + Size(tensor.Type, tensor.Shape));
+        json.WriteStartObject(tensor.Name);
+        json.WriteString("dtype", tensor.Type.Name());
+        json.WriteStartArray("shape");
+        foreach (var size in tensor.Shape) json.WriteNumberValue(size);
+        json.WriteEndArray();
+        json.WriteStartArray("data_offsets");
+        json.WriteNumberValue(begin);
+        json.WriteNumberValue(end);
+        json.WriteEndArray();
+        json.WriteEndObject();
+    }
+
+    private static long Size(SafetensorsType type, long[] shape)
+    {
+        var bytes = (long)type.Size();
+        foreach (var size in shape) bytes = checked(bytes * size);
+        return bytes;
+    }
+
+    /// <summary>Piece by piece, since the bytes of a large tensor do not fit one span.</summary>
+    private static void WriteAll<T>(Stream stream, ReadOnlySpan<T> values) where T : unmanaged
+    {
+        for (; !values.IsEmpty; values = values[Math.Min(Piece, values.Length)..])
+            stream.Write(MemoryMarshal.AsBytes(values[..Math.Min(Piece, values.Length)]));
+    }
+
+    private sealed record Pending(string Name, SafetensorsType Type, long[] Shape, Action<Stream> Write);
+
+    private sealed class CountedStream(Stream inner) : Stream
+    {
+        public long Written { get; private set; }
+
+        public override bool CanRead => false;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => true;
+
+        public override long Length => Written;
+
+        public override long Position { get => Written; set => throw new NotSupportedException(); }
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            inner.Write(buffer);
+            Written += buffer.Length;
+        }
+
+        public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
+
+        public override void Flush() => inner.Flush();
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+    }
+}

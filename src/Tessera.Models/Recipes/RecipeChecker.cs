@@ -1,0 +1,106 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Tessera.Nn;
+
+namespace Tessera.Models.Recipes;
+
+/// <summary>Walks a recipe beside the records it is to become and finds what does not fit, with its path.</summary>
+internal sealed class RecipeChecker(JsonSerializerOptions options)
+{
+    /// <summary>Throws for the first thing in <paramref name="json"/> that a <paramref name="type"/> cannot be.</summary>
+    public void Check(JsonElement json, Type type, string path)
+    {
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        if (json.ValueKind == JsonValueKind.Null) return; // whether null is allowed is the property's matter
+        var info = options.GetTypeInfo(type);
+        switch (info.Kind)
+        {
+            case JsonTypeInfoKind.Object:
+                Require(json, JsonValueKind.Object, path, "an object { … }");
+                CheckObject(json, info, path);
+                break;
+            case JsonTypeInfoKind.Enumerable:
+                Require(json, JsonValueKind.Array, path, "a list [ … ]");
+                var index = 0;
+                foreach (var item in json.EnumerateArray()) Check(item, info.ElementType!, $"{path}[{index++}]");
+                break;
+            case JsonTypeInfoKind.Dictionary:
+                Require(json, JsonValueKind.Object, path, "an object { … }");
+                foreach (var item in json.EnumerateObject()) Check(item.Value, info.ElementType!, Join(path, item.Name));
+                break;
+            default:
+                CheckValue(json, type, path);
+                break;
+        }
+    }
+
+    private void CheckObject(JsonElement json, JsonTypeInfo info, string path)
+    {
+        var isPart = info.PolymorphismOptions is not null;
+        if (isPart) info = options.GetTypeInfo(PartOf(json, info, path));
+
+        var keys = info.Properties.Where(property => property.Set is not null || property.AssociatedParameter is not null)
+            .ToDictionary(property => property.Name);
+        var found = new HashSet<string>();
+        foreach (var member in json.EnumerateObject())
+        {
+            var place = Join(path, member.Name);
+            if (!found.Add(member.Name)) throw new RecipeException(place, "appears twice");
+            if (isPart && member.Name == "kind") continue;
+            if (!keys.TryGetValue(member.Name, out var property))
+                throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", (isPart ? ["kind"] : Enumerable.Empty<string>()).Concat(keys.Keys))}");
+            if (member.Value.ValueKind == JsonValueKind.Null && !property.IsSetNullable && property.AssociatedParameter?.IsNullable != true)
+                throw new RecipeException(place, $"is null; expected {Describe(property.PropertyType)}");
+            Check(member.Value, property.PropertyType, place);
+        }
+
+        foreach (var (name, property) in keys)
+        {
+            var required = property.IsRequired || property.AssociatedParameter is { HasDefaultValue: false };
+            if (required && !found.Contains(name))
+                throw new RecipeException(Join(path, name), $"is missing; expected {Describe(property.PropertyType)}");
+        }
+    }
+
+    private static Type PartOf(JsonElement json, JsonTypeInfo info, string path)
+    {
+        var kinds = info.PolymorphismOptions!.DerivedTypes;
+        var allowed = string.Join(", ", kinds.Select(kind => kind.TypeDiscriminator));
+        if (!json.TryGetProperty("kind", out var kind)) throw new RecipeException(Join(path, "kind"), $"is missing; allowed: {allowed}");
+        foreach (var known in kinds)
+            if (kind.ValueKind == JsonValueKind.String && kind.GetString() == (string?)known.TypeDiscriminator) return known.DerivedType;
+        throw new RecipeException(Join(path, "kind"), $"is {kind.GetRawText()}; allowed: {allowed}");
+    }
+
+    private void CheckValue(JsonElement json, Type type, string path)
+    {
+        try
+        {
+            json.Deserialize(type, options);
+        }
+        catch (JsonException)
+        {
+            throw new RecipeException(path, $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
+        }
+    }
+
+    private static void Require(JsonElement json, JsonValueKind kind, string path, string expected)
+    {
+        if (json.ValueKind != kind) throw new RecipeException(path, $"is {Shorten(json.GetRawText())}; expected {expected}");
+    }
+
+    private string Describe(Type type)
+    {
+        type = Nullable.GetUnderlyingType(type) ?? type;
+        if (type == typeof(string)) return "a text";
+        if (type == typeof(bool)) return "true or false";
+        if (type == typeof(int) || type == typeof(long) || type == typeof(ulong)) return "a whole number";
+        if (type == typeof(float) || type == typeof(double)) return "a number";
+        if (type.IsEnum) return "one of " + string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName));
+        return options.GetTypeInfo(type).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }";
+    }
+
+    private static string Shorten(string text) => text.Length <= 60 ? text : text[..60] + "…";
+
+    private static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
+}

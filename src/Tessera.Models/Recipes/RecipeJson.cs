@@ -1,0 +1,91 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Schema;
+using System.Text.Json.Serialization;
+using System.Text.Json.Serialization.Metadata;
+using Tessera.Nn;
+
+namespace Tessera.Models.Recipes;
+
+/// <summary>
+/// Reads and writes option records as JSON: one object a part, <c>kind</c> naming it, options beside it in camel case.
+/// What a record does not have is an error, and every error names its place (<c>model.decoder.attention.heads</c>), what
+/// was found there and what is allowed.
+/// </summary>
+public static class RecipeJson
+{
+    private static readonly JsonSerializerOptions s_options = Create();
+
+
+    /// <summary>Reads a record from a file.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="RecipeException">It is not JSON, or not such a record.</exception>
+    public static T ReadFile<T>(string path)
+    {
+        if (!File.Exists(path)) throw new FileNotFoundException($"there is no recipe '{path}'", path);
+        return Read<T>(Parse(File.ReadAllText(path), path));
+    }
+
+    /// <summary>The JSON tree of a recipe's text.</summary>
+    /// <param name="text">The recipe.</param>
+    /// <param name="source">The file it came from, for error messages.</param>
+    /// <exception cref="RecipeException">It is not a JSON object.</exception>
+    public static JsonObject Parse(string text, string source)
+    {
+        var reading = new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
+        try
+        {
+            return JsonNode.Parse(text, documentOptions: reading) as JsonObject
+                ?? throw new RecipeException(source, "is not a JSON object");
+        }
+        catch (JsonException error)
+        {
+            throw new RecipeException($"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", "is not valid JSON here");
+        }
+    }
+
+    /// <summary>Reads a record from a JSON tree.</summary>
+    /// <exception cref="RecipeException">The tree is not such a record.</exception>
+    public static T Read<T>(JsonObject json)
+    {
+        using var document = JsonDocument.Parse(json.ToJsonString());
+        new RecipeChecker(s_options).Check(document.RootElement, typeof(T), "");
+        try
+        {
+            return document.RootElement.Deserialize<T>(s_options)!;
+        }
+        catch (JsonException error)
+        {
+            throw new RecipeException((error.Path ?? "").TrimStart('$', '.'), error.InnerException?.Message ?? error.Message);
+        }
+    }
+
+    /// <summary>Writes a record, readable by <see cref="Read"/>.</summary>
+    public static string Write<T>(T record) => JsonSerializer.Serialize(record, s_options);
+
+    /// <summary>A JSON schema of such a record, so that editors complete and check it.</summary>
+    public static JsonNode Schema<T>() => s_options.GetJsonSchemaAsNode(
+        typeof(T), new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+
+    private static JsonSerializerOptions Create()
+    {
+        var options = new JsonSerializerOptions
+        {
+            PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
+            UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+            DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+            ReadCommentHandling = JsonCommentHandling.Skip,
+            AllowTrailingCommas = true,
+            AllowOutOfOrderMetadataProperties = true,
+            RespectNullableAnnotations = true,
+            RespectRequiredConstructorParameters = true,
+            WriteIndented = true,
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
+            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
+        };
+        options.MakeReadOnly();
+        return options;
+    }
+}

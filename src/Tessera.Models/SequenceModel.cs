@@ -1,0 +1,104 @@
+using System.Text.Json.Serialization;
+using Tessera.Nn;
+using Tessera.Tensors;
+
+namespace Tessera.Models;
+
+/// <summary>Options of a whole model; <c>"model": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(EncoderDecoderOptions), "encoder-decoder")]
+[JsonDerivedType(typeof(DecoderOptions), "decoder")]
+public abstract record ModelOptions
+{
+    /// <summary>The size of the vectors that flow through the model; 1 to 65,536.</summary>
+    public required int Width { get; init; }
+
+    /// <summary>Whether the table that maps tokens to vectors also maps vectors to the logits of tokens
+    /// (Press and Wolf 2017, arXiv 1608.05859).</summary>
+    public bool TieEmbeddings { get; init; }
+
+    /// <summary>Builds the model.</summary>
+    /// <param name="vocabulary">How many tokens the tokenizer knows.</param>
+    /// <param name="seed">Where the initial weights come from.</param>
+    /// <exception cref="RecipeException">An option is not allowed.</exception>
+    public SequenceModel Build(int vocabulary, ulong seed)
+    {
+        var part = new PartBuilder(Width, "model", new CounterRandom(seed).Derive("weights"));
+        part.Require(Width is >= 1 and <= 65536, "width", Width, "1 to 65536");
+        return Build(part, vocabulary);
+    }
+
+    /// <summary>Builds the model from checked sizes.</summary>
+    protected abstract SequenceModel Build(PartBuilder part, int vocabulary);
+}
+
+/// <summary>
+/// A model that predicts a sequence token by token. Training and cached decoding run the same parts: <see cref="Loss"/>
+/// over whole sequences, <see cref="Start"/> and <see cref="Next"/> step by step.
+/// </summary>
+public abstract class SequenceModel : Module
+{
+    /// <summary>A model over a vocabulary of the given size.</summary>
+    protected SequenceModel(int vocabulary) => Vocabulary = vocabulary;
+
+    /// <summary>How many tokens there are.</summary>
+    public int Vocabulary { get; }
+
+    /// <summary>Whether the model translates a source sequence, or only continues one.</summary>
+    public abstract bool ReadsSource { get; }
+
+    /// <summary>[vocabulary, width]: maps vectors to logits.</summary>
+    protected abstract Tensor HeadWeight { get; }
+
+    /// <summary>The mean negative log-likelihood of a batch's targets, in nats.</summary>
+    /// <param name="batch">What to predict from what.</param>
+    /// <param name="step">Its positions are the batch's; parts add their losses to it.</param>
+    /// <param name="settings">Label smoothing and z loss.</param>
+    /// <returns>A scalar.</returns>
+    public Tensor Loss(Batch batch, Step step, CrossEntropySettings settings = default) =>
+        Op.LinearCrossEntropy(Hidden(batch, step), HeadWeight, batch.Targets, settings);
+
+    /// <summary>Begins decoding.</summary>
+    /// <param name="prompts">Token ids: sources to translate, or beginnings to continue. At least one, none empty.</param>
+    /// <param name="rowsEach">How many rows a prompt may grow to, as beam search needs.</param>
+    /// <param name="newTokens">The greatest number of tokens to be generated.</param>
+    /// <returns>A state with one row a prompt.</returns>
+    public abstract DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens);
+
+    /// <summary>Reads the next tokens of each row and gives the logits of the token after them.</summary>
+    /// <param name="state">What was read before; it advances.</param>
+    /// <param name="tokens">The tokens of each row; rows may be of different lengths, none empty.</param>
+    /// <returns>[rows, vocabulary], a temporary.</returns>
+    public Tensor Next(DecodingState state, IReadOnlyList<int[]> tokens)
+    {
+        if (tokens.Count != state.Rows) throw new ArgumentException($"{tokens.Count} rows of tokens for {state.Rows} rows of state");
+        using var pause = Tape.Pause();
+        var length = tokens.Max(row => row.Length);
+        var inputs = Tensor.Temporary([state.Rows, length], ElementType.I32);
+        var last = Tensor.Temporary([state.Rows], ElementType.I32);
+        inputs.Ints.Clear();
+        for (var row = 0; row < state.Rows; row++)
+        {
+            tokens[row].CopyTo(inputs.Ints[(row * length)..]);
+            last.Ints[row] = (row * length) + tokens[row].Length - 1;
+        }
+
+        var step = new Step
+        {
+            Positions = Batch.PositionsFrom(state.Positions, length),
+            Caches = state.Caches,
+            Memory = state.Memory?.First(state.Rows),
+            MemoryLengths = state.MemoryLengths?.First(state.Rows),
+        };
+        var hidden = Decode(inputs, step);
+        for (var row = 0; row < state.Rows; row++) state.Positions[row] += tokens[row].Length;
+        var ends = Op.Embedding(last, hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]));
+        return Op.Linear(ends, HeadWeight);
+    }
+
+    /// <summary>The vectors from which each place's next token is predicted: [batch, length, width].</summary>
+    protected abstract Tensor Hidden(Batch batch, Step step);
+
+    /// <summary>The decoder alone: I32 [rows, length] to [rows, length, width].</summary>
+    protected abstract Tensor Decode(Tensor inputs, Step step);
+}

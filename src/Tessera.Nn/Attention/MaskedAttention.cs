@@ -1,0 +1,148 @@
+using Tessera.Nn.Positions;
+using Tessera.Tensors;
+
+namespace Tessera.Nn.Attention;
+
+/// <summary>Options of attention by softmax over the keys that a mask allows.</summary>
+/// <param name="Heads">Query heads; at least 1.</param>
+public abstract record MaskedOptions(int Heads) : AttentionOptions
+{
+    /// <summary>Key and value heads, each shared by <c>Heads / KeyValueHeads</c> query heads (Ainslie et al. 2023, arXiv
+    /// 2305.13245); as many as <c>Heads</c> where null.</summary>
+    public int? KeyValueHeads { get; init; }
+
+    /// <summary>The width of a head; <c>width / Heads</c> where null.</summary>
+    public int? HeadWidth { get; init; }
+
+    /// <summary>Whether the projections have biases.</summary>
+    public bool Bias { get; init; }
+
+    /// <summary>How queries and keys are marked with their positions; not at all where null.</summary>
+    public PositionOptions? Position { get; init; }
+}
+
+/// <summary>
+/// <c>o(softmax(q kᵀ / √d + mask) v)</c> with linear q, k, v and o: everything but the mask, which each kind of attention
+/// draws for itself. Cached decoding keeps keys and values, O(length) a layer.
+/// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>, section 3.2.</para>
+/// </summary>
+public abstract class MaskedAttention : Attention, ICached
+{
+    private readonly int _heads;
+    private readonly int _keyValueHeads;
+    private readonly int _headWidth;
+    private readonly Linear _queries;
+    private readonly Linear _keys;
+    private readonly Linear _values;
+    private readonly Linear _output;
+    private readonly PositionEncoding? _position;
+
+    /// <summary>Builds the projections and checks the options that all kinds share.</summary>
+    protected MaskedAttention(MaskedOptions options, PartBuilder part, AttentionRole role, int memoryWidth)
+    {
+        part.Require(options.Heads >= 1, "heads", options.Heads, "at least 1");
+        part.Require(
+            options.HeadWidth is not null || part.Width % options.Heads == 0, "heads", options.Heads, $"a divisor of the width {part.Width}, or a headWidth");
+        (_heads, _keyValueHeads) = (options.Heads, options.KeyValueHeads ?? options.Heads);
+        part.Require(_keyValueHeads >= 1 && _heads % _keyValueHeads == 0, "keyValueHeads", _keyValueHeads, $"a divisor of heads, {_heads}");
+        _headWidth = options.HeadWidth ?? part.Width / options.Heads;
+        part.Require(_headWidth >= 1, "headWidth", _headWidth, "at least 1");
+
+        Role = role;
+        var source = role == AttentionRole.Cross ? memoryWidth : part.Width;
+        _queries = Project("q_proj", part.Width, _heads * _headWidth);
+        _keys = Project("k_proj", source, _keyValueHeads * _headWidth);
+        _values = Project("v_proj", source, _keyValueHeads * _headWidth);
+        _output = Project("o_proj", _heads * _headWidth, part.Width, part.OutputDeviation(_heads * _headWidth));
+        if (options.Position is null || role == AttentionRole.Cross) return;
+        _position = Own("position", options.Position.Build(part.At("position") with { Width = _headWidth }));
+        part.Require(!_position.ActsOnEmbeddings, "position.kind", options.Position.GetType().Name, "a kind that acts on queries and keys, such as rotary");
+
+        Linear Project(string name, int inputs, int outputs, double? deviation = null) =>
+            Own(name, new Linear(part.At(name), inputs, outputs, options.Bias, deviation));
+    }
+
+    /// <summary>What this attention is for.</summary>
+    protected AttentionRole Role { get; }
+
+    /// <inheritdoc/>
+    public sealed override Tensor Forward(Tensor x, Step step)
+    {
+        var queries = Mark(Split(_queries.Forward(x), _heads), step);
+        var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], step) : FromSelf(x, step);
+        var attended = Op.Attention(queries, keys, values, mask);
+        return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]));
+    }
+
+    /// <inheritdoc/>
+    public Cache CreateCache(CacheSize size) => new KeyValueCache(
+        size.Rows, Role == AttentionRole.Cross ? size.MemoryTokens : size.Tokens, _keyValueHeads, _headWidth, _headWidth);
+
+    /// <inheritdoc/>
+    public override double FlopsPerToken(int length) =>
+        base.FlopsPerToken(length) + (4.0 * _heads * _headWidth * MeanVisibleKeys(length));
+
+    /// <summary>Narrows the mask of this attention's role to what its kind sees.</summary>
+    /// <param name="mask">All keys that the role allows: earlier ones where causal, real ones where padded.</param>
+    protected abstract BlockMask Narrow(BlockMask mask);
+
+    /// <summary>How many keys a query of a sequence of this length sees on average, for the count of operations.</summary>
+    protected virtual double MeanVisibleKeys(int length) => Role == AttentionRole.Causal ? (length + 1) / 2.0 : length;
+
+    private Tensor Split(Tensor x, int heads) => x.Reshape([x.Shape[0], x.Shape[1], heads, _headWidth]);
+
+    private Tensor Mark(Tensor x, Step step) => _position?.Mark(x, step) ?? x;
+
+    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, Step step)
+    {
+        var keys = Mark(Split(_keys.Forward(x), _keyValueHeads), step);
+        var values = Split(_values.Forward(x), _keyValueHeads);
+        if (step.Caches is not null && Role == AttentionRole.Causal)
+        {
+            var cache = (KeyValueCache)step.Caches.Of(this);
+            cache.Write(keys, values, step.Positions);
+            return (cache.Keys.First(x.Shape[0]), cache.Values.First(x.Shape[0]), Narrow(CachedMask(step, cache.Count)));
+        }
+
+        var length = x.Shape[1];
+        var mask = Role == AttentionRole.Causal ? BlockMask.Causal(length, length) : BlockMask.Full(length, length);
+        if (step.Lengths is not null) mask = mask.Lengths(step.Lengths);
+        if (step.Segments is not null) mask = mask.Segments(step.Segments, step.Segments);
+        return (keys, values, Narrow(mask));
+    }
+
+    /// <summary>Row b's queries stand at its own positions in the cache, which may differ from its neighbours'.</summary>
+    private static BlockMask CachedMask(Step step, int keys)
+    {
+        var (rows, queries) = (step.Positions.Shape[0], step.Positions.Shape[1]);
+        Span<int> lengths = rows <= 1024 ? stackalloc int[rows] : new int[rows];
+        for (var row = 0; row < rows; row++) lengths[row] = step.Positions.Ints[row * queries] + queries;
+        return BlockMask.Causal(queries, keys, lengths);
+    }
+
+    private (Tensor Keys, Tensor Values, BlockMask Mask) FromMemory(int queries, Step step)
+    {
+        var memory = step.Memory ?? throw new InvalidOperationException("cross-attention needs Step.Memory");
+        var (batch, length) = (memory.Shape[0], memory.Shape[1]);
+        Tensor keys, values;
+        if (step.Caches?.Of(this) is KeyValueCache cache)
+        {
+            if (cache.Count == 0) cache.Write(Split(_keys.Forward(memory), _keyValueHeads), Split(_values.Forward(memory), _keyValueHeads), FirstPositions(batch, length));
+            (keys, values) = (cache.Keys.First(batch), cache.Values.First(batch));
+        }
+        else
+        {
+            (keys, values) = (Split(_keys.Forward(memory), _keyValueHeads), Split(_values.Forward(memory), _keyValueHeads));
+        }
+
+        var mask = BlockMask.Full(queries, length);
+        return (keys, values, Narrow(step.MemoryLengths is null ? mask : mask.Lengths(step.MemoryLengths)));
+    }
+
+    private static Tensor FirstPositions(int rows, int length)
+    {
+        var positions = Tensor.Temporary([rows, length], ElementType.I32);
+        positions.Ints.Clear();
+        return positions;
+    }
+}

@@ -1,0 +1,88 @@
+using Tessera.Nn.FeedForward;
+using Tessera.Tensors;
+
+namespace Tessera.Nn.Experts;
+
+/// <summary>Options of <see cref="ExpertsFeedForward"/>; <c>"kind": "experts"</c> in a recipe.</summary>
+/// <param name="Routed">Experts to choose from; at least 1.</param>
+/// <param name="Active">How many of them a token visits; 1 to <paramref name="Routed"/>.</param>
+/// <param name="Expert">What one expert is; all are alike.</param>
+/// <param name="Shared">Experts that every token visits.</param>
+public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert, int Shared = 0) : FeedForwardOptions
+{
+    /// <summary>How experts are chosen.</summary>
+    public RouterOptions Router { get; init; } = new SoftmaxRouterOptions();
+
+    /// <inheritdoc/>
+    public override FeedForward.FeedForward Build(PartBuilder part) => new ExpertsFeedForward(this, part);
+}
+
+/// <summary>
+/// A mixture of experts: <c>Σ_s g_s(x) E_s(x)</c> over the shared experts plus <c>Σ_{r ∈ top k} g_r(x) E_r(x)</c> over the
+/// routed ones. A token costs shared + active experts, whatever their number. Reports the loss <c>balance</c>.
+/// <para>Shazeer et al. 2017, <see href="https://arxiv.org/abs/1701.06538"/>; shared experts: Dai et al. 2024 (DeepSeekMoE),
+/// <see href="https://arxiv.org/abs/2401.06066"/>.</para>
+/// </summary>
+public sealed class ExpertsFeedForward : FeedForward.FeedForward
+{
+    private readonly ExpertsOptions _options;
+    private readonly Router _router;
+    private readonly SharedExperts? _shared;
+    private readonly Parameter? _gate;
+    private readonly Parameter _up;
+    private readonly Parameter _down;
+
+    internal ExpertsFeedForward(ExpertsOptions options, PartBuilder part)
+    {
+        part.Require(options.Routed >= 1, "routed", options.Routed, "at least 1");
+        part.Require(options.Active >= 1 && options.Active <= options.Routed, "active", options.Active, $"1 to routed, {options.Routed}");
+        part.Require(options.Shared >= 0, "shared", options.Shared, "at least 0");
+        part.Require(options.Expert is not null, "expert", null, "an expert such as { \"kind\": \"swiglu\", \"hidden\": 368 }");
+        part.At("expert").Require(options.Expert!.Hidden >= 1, "hidden", options.Expert.Hidden, "at least 1");
+
+        _options = options;
+        _router = Own("router", options.Router.Build(part.At("router"), options.Shared, options.Routed, options.Active));
+        if (options.Shared > 0) _shared = Own("shared_experts", new SharedExperts(options, part.At("shared_experts")));
+        var experts = part.At("experts");
+        var (width, hidden) = (part.Width, options.Expert.Hidden);
+        if (options.Expert.IsGated) _gate = Own("experts.gate_proj", experts.Normal("gate_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width)));
+        _up = Own("experts.up_proj", experts.Normal("up_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width)));
+        _down = Own("experts.down_proj", experts.Normal("down_proj", [options.Routed, width, hidden], part.OutputDeviation(hidden)));
+    }
+
+    /// <summary>How many experts there are to choose from.</summary>
+    public int Routed => _options.Routed;
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x, Step step)
+    {
+        var tokens = x.Reshape([x.Shape.Rows, x.Shape.Width]);
+        var routing = _router.Route(tokens, step);
+        step.ExpertUse?.Add(this, routing.Plan);
+        if (step.IsTraining) step.AddLoss("balance", Op.BalanceLoss(routing.Probabilities, routing.Plan));
+
+        var y = Op.Combine(Run(Op.Dispatch(tokens, routing.Plan), routing.Plan), routing.Gates, routing.Plan);
+        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates));
+        return y.Reshape(x.Shape);
+    }
+
+    /// <inheritdoc/>
+    public override long ActiveParameterCount() =>
+        _router.ActiveParameterCount() + (_shared?.ActiveParameterCount() ?? 0) + (RoutedCount() * _options.Active / _options.Routed);
+
+    /// <inheritdoc/>
+    public override double FlopsPerToken(int length) =>
+        _router.FlopsPerToken(length) + (_shared?.FlopsPerToken(length) ?? 0) + (2.0 * RoutedCount() * _options.Active / _options.Routed);
+
+    private long RoutedCount() => (_gate?.Value.Shape.Count ?? 0) + _up.Value.Shape.Count + _down.Value.Shape.Count;
+
+    private Tensor Run(Tensor slots, in DispatchPlan plan)
+    {
+        var up = Op.GroupedLinear(slots, _up.Value, plan.Offsets);
+        var activation = _options.Expert.Activation;
+        var hidden = _gate is null
+            ? Op.Activate(up, activation)
+            : Op.Gate(Op.GroupedLinear(slots, _gate.Value, plan.Offsets), up, activation);
+        return Op.GroupedLinear(hidden, _down.Value, plan.Offsets);
+    }
+}

@@ -1,0 +1,32 @@
+using System.Text.Json.Serialization;
+using Tessera.Tensors;
+
+namespace Tessera.Nn.Experts;
+
+/// <summary>Options of a router; <c>"router": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(SoftmaxRouterOptions), "softmax")]
+[JsonDerivedType(typeof(TwoStageRouterOptions), "two-stage")]
+public abstract record RouterOptions
+{
+    /// <summary>Builds the part.</summary>
+    /// <param name="part">Width of the tokens, place in the recipe, random numbers.</param>
+    /// <param name="shared">Experts that every token visits.</param>
+    /// <param name="routed">Experts to choose from.</param>
+    /// <param name="active">How many of them a token visits.</param>
+    public abstract Router Build(PartBuilder part, int shared, int routed, int active);
+}
+
+/// <summary>Which experts each token visits, and how much each counts.</summary>
+/// <param name="SharedGates">[tokens, shared], or null where shared experts count fully.</param>
+/// <param name="Gates">[tokens, active]: how much each chosen expert counts.</param>
+/// <param name="Probabilities">[tokens, routed], rows adding up to 1: what a balance loss looks at.</param>
+/// <param name="Plan">Which experts were chosen.</param>
+public readonly record struct Routing(Tensor? SharedGates, Tensor Gates, Tensor Probabilities, DispatchPlan Plan);
+
+/// <summary>Decides which experts (or heads) a token visits.</summary>
+public abstract class Router : Module
+{
+    /// <summary>Routes [tokens, width].</summary>
+    public abstract Routing Route(Tensor x, Step step);
+}

@@ -1,0 +1,87 @@
+using System.Text.Json.Serialization;
+using Tessera.Tensors;
+
+namespace Tessera.Nn.FeedForward;
+
+/// <summary>Options of <see cref="DenseFeedForward"/> and of one expert of a mixture.</summary>
+/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
+[JsonDerivedType(typeof(GeGluOptions), "geglu")]
+[JsonDerivedType(typeof(GeluOptions), "gelu")]
+[JsonDerivedType(typeof(ReluOptions), "relu")]
+public abstract record DenseOptions(int Hidden) : FeedForwardOptions
+{
+    /// <summary>The activation of the hidden layer, or of its gate.</summary>
+    internal abstract Activation Activation { get; }
+
+    /// <summary>Whether the hidden layer is gated: three matrices, not two.</summary>
+    internal abstract bool IsGated { get; }
+
+    /// <inheritdoc/>
+    public override FeedForward Build(PartBuilder part) => new DenseFeedForward(this, part);
+}
+
+/// <summary><c>"kind": "swiglu"</c>: <c>W₂ (silu(W₁ x) · W₃ x)</c>.</summary>
+/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+public sealed record SwiGluOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Silu;
+
+    internal override bool IsGated => true;
+}
+
+/// <summary><c>"kind": "geglu"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>.</summary>
+/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+public sealed record GeGluOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Gelu;
+
+    internal override bool IsGated => true;
+}
+
+/// <summary><c>"kind": "gelu"</c>: <c>W₂ gelu(W₁ x)</c>.</summary>
+/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+public sealed record GeluOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Gelu;
+
+    internal override bool IsGated => false;
+}
+
+/// <summary><c>"kind": "relu"</c>: <c>W₂ max(W₁ x, 0)</c>, the original Transformer's.</summary>
+/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+public sealed record ReluOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Relu;
+
+    internal override bool IsGated => false;
+}
+
+/// <summary>
+/// A hidden layer of every token on its own, gated or not: <c>down(f(gate(x)) · up(x))</c> or <c>down(f(up(x)))</c>.
+/// <para>Shazeer 2020, <see href="https://arxiv.org/abs/2002.05202"/>; Vaswani et al. 2017, section 3.3.</para>
+/// </summary>
+public sealed class DenseFeedForward : FeedForward
+{
+    private readonly Activation _activation;
+    private readonly Linear? _gate;
+    private readonly Linear _up;
+    private readonly Linear _down;
+
+    internal DenseFeedForward(DenseOptions options, PartBuilder part)
+    {
+        part.Require(options.Hidden >= 1, "hidden", options.Hidden, "at least 1");
+        _activation = options.Activation;
+        if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, options.Hidden));
+        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, options.Hidden));
+        _down = Own("down_proj", new Linear(part.At("down_proj"), options.Hidden, part.Width, deviation: part.OutputDeviation(options.Hidden)));
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x, Step step)
+    {
+        var up = _up.Forward(x);
+        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x), up, _activation));
+    }
+}

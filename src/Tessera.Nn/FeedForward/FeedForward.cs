@@ -1,0 +1,25 @@
+using System.Text.Json.Serialization;
+using Tessera.Nn.Experts;
+using Tessera.Tensors;
+
+namespace Tessera.Nn.FeedForward;
+
+/// <summary>Options of a feed-forward part; <c>"feedForward": { "kind": … }</c> in a recipe.</summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
+[JsonDerivedType(typeof(GeGluOptions), "geglu")]
+[JsonDerivedType(typeof(GeluOptions), "gelu")]
+[JsonDerivedType(typeof(ReluOptions), "relu")]
+[JsonDerivedType(typeof(ExpertsOptions), "experts")]
+public abstract record FeedForwardOptions
+{
+    /// <summary>Builds the part.</summary>
+    public abstract FeedForward Build(PartBuilder part);
+}
+
+/// <summary>What a layer computes for each token on its own.</summary>
+public abstract class FeedForward : Module
+{
+    /// <summary>[batch, length, width] to the same shape.</summary>
+    public abstract Tensor Forward(Tensor x, Step step);
+}

@@ -1,0 +1,44 @@
+using Tessera.Tensors;
+
+namespace Tessera.Nn.Positions;
+
+/// <summary>Options of <see cref="SinusoidalPositions"/>; <c>"kind": "sinusoidal"</c> in a recipe.</summary>
+/// <param name="Positions">How many positions are tabled: the longest sequence the part can see.</param>
+public sealed record SinusoidalOptions(int Positions = 4096) : PositionOptions
+{
+    /// <inheritdoc/>
+    public override PositionEncoding Build(PartBuilder part) => new SinusoidalPositions(this, part);
+}
+
+/// <summary>
+/// Fixed sinusoids added to embeddings: element 2i of position p is <c>sin(p / 10000^(2i/width))</c>, element 2i + 1 the
+/// cosine.
+/// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>, section 3.5.</para>
+/// </summary>
+public sealed class SinusoidalPositions : PositionEncoding
+{
+    private const int MostPositions = 1 << 20;
+
+    internal SinusoidalPositions(SinusoidalOptions options, PartBuilder part)
+    {
+        part.Require(options.Positions is > 0 and <= MostPositions, "positions", options.Positions, $"1 to {MostPositions}");
+        Table = Tensor.Allocate([options.Positions, part.Width]);
+        for (var position = 0; position < options.Positions; position++)
+        {
+            for (var i = 0; i < part.Width; i++)
+            {
+                var angle = position * Math.Pow(10000, -(double)(i - (i % 2)) / part.Width);
+                Table.Floats[(position * part.Width) + i] = (float)(i % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle));
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public override bool ActsOnEmbeddings => true;
+
+    /// <summary>[positions, width].</summary>
+    internal Tensor Table { get; }
+
+    /// <inheritdoc/>
+    public override Tensor Embed(Tensor x, Step step) => Op.Add(x, Op.Embedding(step.Positions, Table));
+}

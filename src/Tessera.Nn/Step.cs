@@ -1,0 +1,49 @@
+using Tessera.Nn.Experts;
+using Tessera.Tensors;
+
+namespace Tessera.Nn;
+
+/// <summary>What a forward pass needs besides its input: where the tokens stand, which are padding, what was cached,
+/// whether it trains, and where losses and measurements go.</summary>
+public sealed class Step
+{
+    private readonly List<(string Name, Tensor Loss)> _losses = [];
+    private ulong _draws;
+
+    /// <summary>Whether dropout and the like are on.</summary>
+    public bool IsTraining { get; init; }
+
+    /// <summary>Where this step's random numbers come from.</summary>
+    public CounterRandom Random { get; init; }
+
+    /// <summary>I32 [batch, length]: the position of each token in its sequence, from 0.</summary>
+    public required Tensor Positions { get; init; }
+
+    /// <summary>I32 [batch]: how many of a row's tokens are real, where rows are padded at the end; null: all.</summary>
+    public Tensor? Lengths { get; init; }
+
+    /// <summary>I32 [batch, length]: which of several packed sequences each token belongs to; null: one a row.</summary>
+    public Tensor? Segments { get; init; }
+
+    /// <summary>[batch, source length, width]: what cross-attention reads; null where there is none.</summary>
+    public Tensor? Memory { get; set; }
+
+    /// <summary>I32 [batch]: the real length of each row of <see cref="Memory"/>; null: all.</summary>
+    public Tensor? MemoryLengths { get; set; }
+
+    /// <summary>Keys, values and states of earlier tokens, while decoding; null: the whole sequence is in the input.</summary>
+    public CacheSet? Caches { get; init; }
+
+    /// <summary>Where routers report how much each expert was used, if anyone wants to know.</summary>
+    public ExpertUse? ExpertUse { get; init; }
+
+    /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
+    public IReadOnlyList<(string Name, Tensor Loss)> Losses => _losses;
+
+    /// <summary>Adds a loss of a part, where one is wanted.</summary>
+    public void AddLoss(string name, Tensor loss) => _losses.Add((name, loss));
+
+    /// <summary>Drops elements of <paramref name="x"/> while training, each call differently.</summary>
+    public Tensor Dropout(Tensor x, float rate) =>
+        IsTraining && rate > 0 ? Op.Dropout(x, rate, Random.Derive(_draws++)) : x;
+}

@@ -1,0 +1,188 @@
+namespace Tessera.Tensors.Kernels;
+
+internal static unsafe partial class FlashAttention
+{
+    /// <summary>
+    /// Goes over tiles and adds their gradients. With p the probabilities of a tile, transposed as its scores are:
+    /// <c>dv += p dy</c>, <c>ds = p ∘ (v dyᵀ − flow)</c>, <c>dk += ds q</c>, <c>dqᵀ += kᵀ ds</c>.
+    /// </summary>
+    private ref struct BackwardSweep<V> where V : struct, ILanes<V>
+    {
+        private readonly ref readonly FlashAttentionProblem _problem;
+        private readonly ref readonly FlashAttentionGradients _gradients;
+        private readonly bool _keySide, _querySide, _bias;
+        private readonly int _firstKey, _lastKey;
+
+        /// <summary>Widths of keys and values rounded up to whole vectors.</summary>
+        private readonly int _width, _valueWidth;
+
+        private FlashAttentionTile _tile;
+
+        /// <summary>Of the tile of queries: [queries, width] times scale; of the output's gradient: [queries, value width], and transposed.</summary>
+        private readonly float* _queryRows, _outputRows, _packedOutput;
+
+        /// <summary>[lanes] each.</summary>
+        private readonly float* _logSum, _flow;
+
+        /// <summary>[keys, lanes] each: the gradients of the scores, the slope of the soft cap.</summary>
+        private readonly float* _scores, _slope;
+
+        /// <summary>[width, lanes]: the gradients of the tile's queries.</summary>
+        private readonly float* _queryGradient;
+
+        /// <summary>[keys from first to last, width]: the gradients of keys and values.</summary>
+        private readonly float* _keyGradient, _valueGradient;
+
+        public BackwardSweep(in FlashAttentionProblem problem, in FlashAttentionGradients gradients, int firstKey, int lastKey, Pass pass)
+        {
+            _problem = ref problem;
+            _gradients = ref gradients;
+            (_firstKey, _lastKey) = (firstKey, lastKey);
+            _keySide = pass != Pass.Queries && (!gradients.Keys.IsNull || !gradients.Values.IsNull);
+            _querySide = pass != Pass.Keys && !gradients.Queries.IsNull;
+            _bias = pass == Pass.BiasHeads;
+            (_width, _valueWidth) = (RoundUp(problem.Width, V.Count), RoundUp(problem.ValueWidth, V.Count));
+
+            const int Size = FlashAttentionTile.Size;
+            long lanes = Size + V.Count, keys = _keySide ? lastKey - firstKey : 0;
+            long tile = Size * lanes, width = _width, valueWidth = _valueWidth;
+            var next = FlashAttentionScratch.Floats((2 * Size) + (3 * tile) + (2 * lanes) + (lanes * ((2 * width) + valueWidth))
+                + (Size * (width + valueWidth)) + (keys * (width + valueWidth)));
+            _tile.Words = (ulong*)next;
+            _tile.Scores = next += 2 * Size;
+            _scores = next += tile;
+            _slope = next += tile;
+            _logSum = next += tile;
+            _flow = next += lanes;
+            _tile.PackedQueries = next += lanes;
+            _queryGradient = next += lanes * width;
+            _packedOutput = next += lanes * width;
+            _queryRows = next += lanes * valueWidth;
+            _outputRows = next += Size * width;
+            _keyGradient = next += Size * valueWidth;
+            _valueGradient = next + (keys * width);
+            new Span<float>(_keyGradient, checked((int)(keys * (width + valueWidth)))).Clear();
+        }
+
+        /// <summary>Does all queries of the heads that share a key head.</summary>
+        public void Run(int batch, int keyHead)
+        {
+            for (var head = keyHead * _problem.Group; head < (keyHead + 1) * _problem.Group; head++)
+                for (var query = 0; query < _problem.QueryCount; query += FlashAttentionTile.Size) RunQueries(batch, head, query);
+            if (!_keySide) return;
+            for (var key = _firstKey; key < _lastKey; key++)
+            {
+                if (!_gradients.Keys.IsNull)
+                    AddRow(_keyGradient + ((key - _firstKey) * _width), _gradients.Keys.At(batch, keyHead, key), _problem.Width);
+                if (!_gradients.Values.IsNull)
+                    AddRow(_valueGradient + ((key - _firstKey) * _valueWidth), _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
+            }
+        }
+
+        /// <summary>Does one tile of queries.</summary>
+        public void RunQueries(int batch, int head, int firstQuery)
+        {
+            _tile.Select<V>(_problem, batch, head, firstQuery);
+            var packed = false;
+            for (var key = _firstKey; key < _lastKey; key += FlashAttentionTile.Size)
+            {
+                var coverage = _tile.Visit(_problem, key);
+                if (coverage == Coverage.None) continue;
+                if (!packed) Pack();
+                packed = true;
+                _tile.Score<V>(_problem, coverage, _slope);
+                Differentiate();
+                AddProducts();
+            }
+
+            if (packed && _querySide) AddQueryGradient();
+        }
+
+        private readonly void Pack()
+        {
+            var queries = _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
+            var output = _gradients.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
+            _tile.Pack(queries, _problem.Queries.Stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
+            _tile.Pack(output, _gradients.Output.Stride, _problem.ValueWidth, 1, _packedOutput);
+            if (_keySide)
+            {
+                CopyRows(queries, _problem.Queries.Stride, _tile.Queries, _problem.Width, _problem.Scale, _queryRows, _width);
+                CopyRows(output, _gradients.Output.Stride, _tile.Queries, _problem.ValueWidth, 1, _outputRows, _valueWidth);
+            }
+
+            var row = _problem.RowOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
+            _tile.Pack(_problem.LogSum + row, 1, 1, 1, _logSum);
+            _tile.Pack(_gradients.Flow + row, 1, 1, 1, _flow);
+            if (_querySide) new Span<float>(_queryGradient, _problem.Width * _tile.Lanes).Clear();
+        }
+
+        /// <summary>Turns scores into probabilities, and the gradients of probabilities into those of products of queries and keys.</summary>
+        private readonly void Differentiate()
+        {
+            var values = _problem.Values.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
+            FlashAttentionProduct.Run<V>(
+                values, _problem.Values.Stride, 1, _packedOutput, _tile.Lanes, _scores, _tile.Lanes, _tile.Keys, _tile.Lanes, _problem.ValueWidth, add: false);
+            for (var lane = 0; lane < _tile.Lanes; lane += V.Count)
+            {
+                V logSum = V.Load(_logSum + lane), flow = V.Load(_flow + lane);
+                for (var i = lane; i < _tile.Keys * _tile.Lanes; i += _tile.Lanes)
+                {
+                    var probability = V.Exp2(V.Load(_tile.Scores + i) - logSum);
+                    probability.Store(_tile.Scores + i);
+                    (probability * (V.Load(_scores + i) - flow)).Store(_scores + i);
+                }
+            }
+
+            if (_bias) AddBiasGradient();
+            if (_problem.SoftCap <= 0) return;
+            for (var i = 0; i < _tile.Keys * _tile.Lanes; i += V.Count) (V.Load(_scores + i) * V.Load(_slope + i)).Store(_scores + i);
+        }
+
+        private readonly void AddProducts()
+        {
+            var first = _tile.FirstKey - _firstKey;
+            if (_keySide)
+            {
+                FlashAttentionProduct.Run<V>(
+                    _tile.Scores, _tile.Lanes, 1, _outputRows, _valueWidth, _valueGradient + (first * (nint)_valueWidth), _valueWidth,
+                    _tile.Keys, _valueWidth, _tile.Queries, add: true);
+                FlashAttentionProduct.Run<V>(
+                    _scores, _tile.Lanes, 1, _queryRows, _width, _keyGradient + (first * (nint)_width), _width,
+                    _tile.Keys, _width, _tile.Queries, add: true);
+            }
+
+            if (!_querySide) return;
+            var keys = _problem.Keys.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
+            FlashAttentionProduct.Run<V>(
+                keys, 1, _problem.Keys.Stride, _scores, _tile.Lanes, _queryGradient, _tile.Lanes, _problem.Width, _tile.Lanes, _tile.Keys, add: true);
+        }
+
+        private readonly void AddQueryGradient()
+        {
+            for (var query = 0; query < _tile.Queries; query++)
+            {
+                var to = _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery + query);
+                for (var d = 0; d < _problem.Width; d++) to[d] += _queryGradient[(d * _tile.Lanes) + query] * _problem.Scale;
+            }
+        }
+
+        private readonly void AddBiasGradient()
+        {
+            for (var query = 0; query < _tile.Queries; query++)
+            {
+                var to = _gradients.Bias + _problem.BiasOffset(_tile.Batch, _tile.Head, _tile.FirstQuery + query) + _tile.FirstKey;
+                for (var key = 0; key < _tile.Keys; key++) to[key] += _scores[(key * _tile.Lanes) + query];
+            }
+        }
+
+        private static void AddRow(float* from, float* to, int width)
+        {
+            for (var d = 0; d < width; d++) to[d] += from[d];
+        }
+
+        private static void CopyRows(float* from, nint stride, int rows, int width, float factor, float* to, int paddedWidth)
+        {
+            for (var row = 0; row < rows; row++) CopyRow<V>(from + (row * stride), factor, width, to + (row * (nint)paddedWidth), paddedWidth);
+        }
+    }
+}

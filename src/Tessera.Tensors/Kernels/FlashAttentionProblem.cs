@@ -1,0 +1,106 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>Rows of numbers, one for each batch row, head and position; from a tensor they are [batch, length, heads, width].</summary>
+internal readonly unsafe struct AttentionRows
+{
+    private readonly float* _data;
+    private readonly nint _batch, _head;
+
+    public AttentionRows(ReadOnlySpan<float> elements, Shape shape)
+    {
+        _data = Address(elements);
+        (_head, Stride) = (shape[3], (nint)shape[2] * shape[3]);
+        _batch = Stride * shape[1];
+    }
+
+    /// <summary>Rows side by side: [batch, heads, length, width].</summary>
+    public AttentionRows(float* data, int heads, int length, int width)
+    {
+        _data = data;
+        (Stride, _head) = (width, (nint)length * width);
+        _batch = _head * heads;
+    }
+
+    /// <summary>Elements from one position to the next.</summary>
+    public nint Stride { get; }
+
+    public bool IsNull => _data == null;
+
+    public float* At(int batch, int head, int position) => _data + (batch * _batch) + (head * _head) + (position * Stride);
+
+    /// <summary>Where the gradient of a tensor is added to; null where none is wanted.</summary>
+    public static AttentionRows Gradient(Tensor tensor) => tensor.Slot is { } slot ? new AttentionRows(slot.Add(), tensor.Shape) : default;
+
+    /// <summary>Where elements lie: native memory, which does not move.</summary>
+    public static float* Address(ReadOnlySpan<float> elements) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(elements));
+}
+
+/// <summary>What attention is asked to do: sizes, inputs, and how single scores are made.</summary>
+internal unsafe struct FlashAttentionProblem
+{
+    /// <summary>log₂ e: scores are kept in units of ln 2, so that the softmax needs powers of two only.</summary>
+    public const float Log2E = 1.44269504f;
+
+    public int Batch, QueryCount, KeyCount, Heads, KeyHeads, Width, ValueWidth;
+
+    /// <summary>Factor of the products of queries and keys, and the cap of the scores (0: none).</summary>
+    public float Scale, SoftCap;
+
+    public AttentionRows Queries, Keys, Values, Output;
+
+    /// <summary>[batch, heads, queries]: log₂ of the sum of the exponentials of each row's scores, 0 for a row without keys.</summary>
+    public float* LogSum;
+
+    /// <summary>[batch or none, heads, queries, keys], [heads], [batch, heads, queries]; null where not wanted.</summary>
+    public float* Bias, Sinks, Entropy;
+
+    public BlockMask Mask;
+
+    /// <summary>Elements from one batch row's bias to the next; 0 where all have the same.</summary>
+    private readonly nint _biasBatch;
+
+    /// <summary>Reads sizes and addresses off tensors whose shapes have been checked; they must stay alive meanwhile.</summary>
+    public FlashAttentionProblem(
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSum, BlockMask mask, in AttentionSettings settings)
+    {
+        (Batch, QueryCount, Heads, Width) = (queries.Shape[0], queries.Shape[1], queries.Shape[2], queries.Shape[3]);
+        (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keys.Shape[2], values.Shape[3]);
+        (Scale, SoftCap, Mask) = (settings.Scale ?? 1 / MathF.Sqrt(Width), settings.SoftCap, mask);
+        Queries = new AttentionRows(queries.Floats, queries.Shape);
+        Keys = new AttentionRows(keys.Floats, keys.Shape);
+        Values = new AttentionRows(values.Floats, values.Shape);
+        Output = new AttentionRows(output.Floats, output.Shape);
+        LogSum = AttentionRows.Address(logSum.Floats);
+        if (settings.Sinks is { } sinks) Sinks = AttentionRows.Address(sinks.Floats);
+        if (settings.Entropy is { } entropy) Entropy = AttentionRows.Address(entropy.Floats);
+        if (settings.Bias is not { } bias) return;
+        Bias = AttentionRows.Address(bias.Floats);
+        _biasBatch = bias.Shape.Rank == 4 ? (nint)Heads * QueryCount * KeyCount : 0;
+    }
+
+    /// <summary>Query heads that share a key head.</summary>
+    public readonly int Group => Heads / KeyHeads;
+
+    public readonly nint RowOffset(int batch, int head, int query) => ((((nint)batch * Heads) + head) * QueryCount) + query;
+
+    public readonly nint BiasOffset(int batch, int head, int query) => (batch * _biasBatch) + ((((nint)head * QueryCount) + query) * KeyCount);
+}
+
+/// <summary>Where attention's gradients come from and go to; null where one is not wanted. All are added to.</summary>
+internal readonly unsafe struct FlashAttentionGradients(
+    AttentionRows output, float* flow, AttentionRows queries, AttentionRows keys, AttentionRows values, float* bias, float* sinks)
+{
+    /// <summary>The gradient of the output.</summary>
+    public readonly AttentionRows Output = output;
+
+    /// <summary>[batch, heads, queries]: sum over the width of output times its gradient; filled in by the kernel.</summary>
+    public readonly float* Flow = flow;
+
+    public readonly AttentionRows Queries = queries, Keys = keys, Values = values;
+
+    /// <summary>Laid out as bias and sinks are.</summary>
+    public readonly float* Bias = bias, Sinks = sinks;
+}

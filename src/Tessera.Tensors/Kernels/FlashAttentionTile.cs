@@ -1,0 +1,160 @@
+using System.Runtime.CompilerServices;
+
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>
+/// One tile of scores: up to <see cref="Size"/> queries of one head against up to <see cref="Size"/> keys. It lies
+/// <em>transposed</em>: a row is one key, the lanes of a vector are consecutive queries. So keys and values are read where they
+/// are, a number at a time, the softmax works down the rows without crossing lanes, and only the queries are packed, once.
+/// </summary>
+internal unsafe struct FlashAttentionTile
+{
+    /// <summary>Most queries and most keys of a tile: a word of a mask is a row of it.</summary>
+    public const int Size = BlockMask.KeysPerWord;
+
+    public int Batch, Head, FirstQuery, Queries;
+
+    /// <summary><see cref="Queries"/> rounded up to whole vectors: the length of each row in memory.</summary>
+    public int Lanes;
+
+    public int FirstKey, Keys;
+
+    /// <summary>[width, lanes]: the queries, transposed, times scale and log₂ e.</summary>
+    public float* PackedQueries;
+
+    /// <summary>[keys, lanes].</summary>
+    public float* Scores;
+
+    /// <summary>Room for <see cref="Size"/> words of the mask.</summary>
+    public ulong* Words;
+
+    /// <summary>Makes this the tile of the queries from <paramref name="firstQuery"/> on.</summary>
+    public void Select<V>(in FlashAttentionProblem problem, int batch, int head, int firstQuery) where V : struct, ILanes<V>
+    {
+        (Batch, Head, FirstQuery) = (batch, head, firstQuery);
+        Queries = Math.Min(Size, problem.QueryCount - firstQuery);
+        Lanes = (Queries + V.Count - 1) / V.Count * V.Count;
+    }
+
+    /// <summary>Packs rows of queries (or of what has their layout) into columns, unused lanes zero.</summary>
+    public readonly void Pack(float* rows, nint stride, int width, float factor, float* packed)
+    {
+        for (var query = 0; query < Queries; query++)
+        {
+            var row = rows + (query * stride);
+            for (var d = 0; d < width; d++) packed[(d * Lanes) + query] = row[d] * factor;
+        }
+
+        for (var query = Queries; query < Lanes; query++)
+            for (var d = 0; d < width; d++) packed[(d * Lanes) + query] = 0;
+    }
+
+    /// <summary>Moves to a tile of keys and says what of it the mask lets through.</summary>
+    public Coverage Visit(in FlashAttentionProblem problem, int firstKey)
+    {
+        (FirstKey, Keys) = (firstKey, Math.Min(Size, problem.KeyCount - firstKey));
+        var coverage = problem.Mask.Tile(Batch, Head, FirstQuery, Queries, FirstKey, Keys);
+        if (coverage != Coverage.Some) return coverage;
+
+        var present = ulong.MaxValue >> (Size - Keys);
+        var (any, all) = (0UL, present);
+        for (var query = 0; query < Queries; query++)
+        {
+            var word = problem.Mask.Row(Batch, Head, FirstQuery + query, FirstKey) & present;
+            Words[query] = word;
+            any |= word;
+            all &= word;
+        }
+
+        if (any == 0) return Coverage.None;
+        if (all == present) return Coverage.All;
+        for (var query = Queries; query < Size; query++) Words[query] = 0;
+        Transpose(Words);
+        return Coverage.Some;
+    }
+
+    /// <summary>Computes the scores, −∞ where the mask forbids.</summary>
+    /// <param name="problem">What is computed.</param>
+    /// <param name="coverage">What <see cref="Visit"/> said.</param>
+    /// <param name="slope">[keys, lanes] for the derivative of the soft cap, or null.</param>
+    public readonly void Score<V>(in FlashAttentionProblem problem, Coverage coverage, float* slope) where V : struct, ILanes<V>
+    {
+        var keys = problem.Keys.At(Batch, Head / problem.Group, FirstKey);
+        FlashAttentionProduct.Run<V>(
+            keys, problem.Keys.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes, problem.Width, add: false);
+        if (problem.SoftCap > 0) Cap<V>(Scores, Keys * Lanes, problem.SoftCap * FlashAttentionProblem.Log2E, slope);
+        if (problem.Bias != null) AddBias(problem);
+        if (coverage == Coverage.Some) Hide<V>();
+    }
+
+    /// <summary><c>cap · tanh(score / cap)</c> with <c>tanh z = 1 − 2 / (e²ᶻ + 1)</c>; its slope is 1 − tanh².</summary>
+    public static void Cap<V>(float* scores, int count, float cap, float* slope) where V : struct, ILanes<V>
+    {
+        V toExponent = V.All(2 * FlashAttentionProblem.Log2E / cap), most = V.All(-40), one = V.All(1);
+        for (var i = 0; i < count; i += V.Count)
+        {
+            // Between −40 and 40 the power is finite, and beyond the tangent is 1 to the last bit.
+            var z = V.Larger(most, V.Zero - (V.Load(scores + i) * toExponent));
+            var power = V.Exp2(V.Larger(most, V.Zero - z));
+            var tangent = one - (V.All(2) / (power + one));
+            (tangent * V.All(cap)).Store(scores + i);
+if (slope != null) (one - (tangent * tangent)).Store(slope + i);
+        }
+    }
+
+    private readonly void AddBias(in FlashAttentionProblem problem)
+    {
+        for (var query = 0; query < Queries; query++)
+        {
+            var bias = problem.Bias + problem.BiasOffset(Batch, Head, FirstQuery + query) + FirstKey;
+            for (var key = 0; key < Keys; key++) Scores[(key * Lanes) + query] += bias[key] * FlashAttentionProblem.Log2E;
+        }
+    }
+
+    private readonly void Hide<V>() where V : struct, ILanes<V>
+    {
+        var hidden = V.All(float.NegativeInfinity);
+        for (var key = 0; key < Keys; key++)
+        {
+            var word = Words[key];
+            for (var lane = 0; lane < Lanes; lane += V.Count)
+            {
+                var scores = Scores + (key * Lanes) + lane;
+                V.Where((uint)(word >> lane), V.Load(scores), hidden).Store(scores);
+            }
+        }
+    }
+
+    /// <summary>Makes bit q of word k what bit k of word q was (Warren, Hacker's Delight, section 7-3).</summary>
+    private static void Transpose(ulong* words)
+    {
+        var low = 0x00000000FFFFFFFFUL;
+        for (var half = 32; half != 0; half >>= 1, low ^= low << half)
+        {
+            for (var k = 0; k < Size; k = (k + half + 1) & ~half)
+            {
+                var swapped = ((words[k] >> half) ^ words[k + half]) & low;
+                words[k + half] ^= swapped;
+                words[k] ^= swapped << half;
+            }
+        }
+    }
+}
+
+/// <summary>Working memory of attention: a block for each thread, kept and used again.</summary>
+internal static unsafe class FlashAttentionScratch
+{
+    [ThreadStatic] private static NativeBuffer? s_buffer;
+
+    /// <summary>Room for some floats, aligned and not set, valid until the thread asks again.</summary>
+    public static float* Floats(long count)
+    {
+        if (s_buffer is not { } buffer || buffer.Bytes < count * sizeof(float))
+        {
+            s_buffer?.Dispose();
+            s_buffer = buffer = new NativeBuffer(count * sizeof(float), zeroed: false);
+        }
+
+        return (float*)buffer.Address;
+    }
+}

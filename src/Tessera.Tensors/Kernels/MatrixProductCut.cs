@@ -1,0 +1,56 @@
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>How the elements of a product are shared out: the same rectangles whatever the threads do.</summary>
+internal readonly record struct MatrixProductCut(int Rows, int Columns)
+{
+    /// <summary>What packing an element costs, in multiplications of the tile's pace.</summary>
+    private const long PackingCost = 8;
+
+    /// <summary>Below this many multiplications a part is not worth handing to another thread.</summary>
+    private const long SmallestPart = 1 << 17;
+
+    public int Parts => Rows * Columns;
+
+    /// <summary>The cut of a product for the threads there are.</summary>
+    public static MatrixProductCut Of(in MatrixProductOperands product)
+    {
+        var (m, n, k) = (product.M, product.N, product.K);
+        var most = (int)Math.Min((long)m * n * k / SmallestPart, 4L * Simd.Threads);
+        if (most <= 1 || Simd.Threads == 1) return new MatrixProductCut(1, 1);
+        if (MatrixProductDots.Suits(product)) return n >= m ? new MatrixProductCut(1, most) : new MatrixProductCut(most, 1);
+
+        // More parts than threads even out what else the machine does, as long as the copies of what they share are cheap.
+        for (var parts = most; ; parts = Math.Max(parts / 2, Simd.Threads))
+        {
+            var cut = Best(parts, m, n);
+            if (parts <= Simd.Threads || cut.Overhead(m, n) * 20 < (long)m * n) return cut;
+        }
+    }
+
+    /// <summary>The rows of a part, whole tiles but for the last.</summary>
+    public (int Start, int End) RowsOf(int part, int m, int unit) => Share(m, unit, Rows, part / Columns);
+
+    /// <summary>The columns of a part, whole tiles but for the last.</summary>
+    public (int Start, int End) ColumnsOf(int part, int n, int unit) => Share(n, unit, Columns, part % Columns);
+
+    private static (int Start, int End) Share(int items, int unit, int parts, int part)
+    {
+        var (start, end) = Simd.Share((items + unit - 1) / unit, parts, part);
+        return (Math.Min(items, start * unit), Math.Min(items, end * unit));
+    }
+
+    private static MatrixProductCut Best(int parts, int m, int n)
+    {
+        var best = new MatrixProductCut(parts, 1);
+        for (var rows = 1; rows < parts; rows++)
+        {
+            var cut = new MatrixProductCut(rows, parts / rows);
+            if (cut.Parts == parts && cut.Overhead(m, n) < best.Overhead(m, n)) best = cut;
+        }
+
+        return best;
+    }
+
+    /// <summary>What all parts spend on packing, in multiplications for each step of k.</summary>
+    private long Overhead(int m, int n) => PackingCost * (((long)m * Columns) + ((long)n * Rows));
+}

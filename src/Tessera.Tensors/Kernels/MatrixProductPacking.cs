@@ -1,0 +1,133 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
+using System.Runtime.Intrinsics.X86;
+
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>Copies parts of matrices into the order in which the tiles of a product read them.</summary>
+internal static unsafe class MatrixProductPacking
+{
+    /// <summary>The most elements of b that are packed at once: what the second-level cache of a core holds.</summary>
+    public const int BlockFloats = 256 * 1024;
+
+    /// <summary>The longest piece of k taken at once: a packed panel of a (up to 12 rows) stays in the first-level cache.</summary>
+    public const int LongestStep = 384;
+
+    [ThreadStatic] private static NativeBuffer? s_buffer;
+
+    private const int PanelFloats = 12 * LongestStep;
+
+    /// <summary>The calling thread's memory for a packed panel of a, followed by that for a <see cref="BlockOf">block of b</see>.</summary>
+    public static float* Panel()
+    {
+        s_buffer ??= new NativeBuffer((PanelFloats + BlockFloats) * sizeof(float), zeroed: false);
+        return (float*)s_buffer.Address;
+    }
+
+    /// <summary>The memory for a packed block of b.</summary>
+    public static float* BlockOf(float* panel) => panel + PanelFloats;
+
+    /// <summary><c>to[k · width + lane] = from[lane · laneStride + k · stepStride]</c>; lanes from <paramref name="lanes"/>
+    /// to <paramref name="width"/> become zeros.</summary>
+    public static void Pack<V>(float* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to)
+        where V : struct, ILanes<V>
+    {
+        if (laneStride == 1)
+            CopySteps<V>(from, stepStride, lanes, width, steps, to);
+        else
+            Transpose<V>(from, laneStride, stepStride, lanes, width, steps, to);
+        if (lanes == width) return;
+        for (var k = 0; k < steps; k++) new Span<float>(to + ((long)k * width) + lanes, width - lanes).Clear();
+    }
+
+    private static void CopySteps<V>(float* from, int stepStride, int lanes, int width, int steps, float* to)
+        where V : struct, ILanes<V>
+    {
+        for (var k = 0; k < steps; k++)
+        {
+            var lane = 0;
+            for (; lane <= lanes - V.Count; lane += V.Count) V.Load(from + lane).Store(to + lane);
+            if (V.Count > 4)
+            {
+                for (; lane <= lanes - 4; lane += 4) Vector128.Load(from + lane).Store(to + lane);
+            }
+
+            for (; lane < lanes; lane++) to[lane] = from[lane];
+            from += stepStride;
+            to += width;
+        }
+    }
+
+    /// <summary>Lanes lie apart, usually rows of dense elements. 16 steps of a few lanes at a time: whole cache lines are
+    /// used before the next, whatever the distance of the lanes, and what is written stays near.</summary>
+    private static void Transpose<V>(float* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to)
+        where V : struct, ILanes<V>
+    {
+        var fours = V.Count >= 4 && stepStride == 1 ? lanes / 4 * 4 : 0;
+        for (var start = 0; start < steps; start += 16)
+        {
+            var end = Math.Min(start + 16, steps);
+            for (var lane = 0; lane < fours; lane += 4)
+            {
+                var k = start;
+                var source = from + ((long)lane * laneStride);
+                for (; k <= end - 4; k += 4) Transpose4(source + k, laneStride, to + ((long)k * width) + lane, width);
+                PackScalars(source, laneStride, 1, 4, width, k, end, to + lane);
+            }
+
+            PackScalars(from + ((long)fours * laneStride), laneStride, stepStride, lanes - fours, width, start, end, to + fours);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Transpose4(float* from, int laneStride, float* to, int width)
+    {
+        var a = Vector128.Load(from);
+        var b = Vector128.Load(from + laneStride);
+        var c = Vector128.Load(from + (2L * laneStride));
+        var d = Vector128.Load(from + (3L * laneStride));
+        Vector128<double> abLow = Low(a, b).AsDouble(), cdLow = Low(c, d).AsDouble();
+        Vector128<double> abHigh = High(a, b).AsDouble(), cdHigh = High(c, d).AsDouble();
+        Low(abLow, cdLow).AsSingle().Store(to);
+        High(abLow, cdLow).AsSingle().Store(to + width);
+        Low(abHigh, cdHigh).AsSingle().Store(to + (2L * width));
+        High(abHigh, cdHigh).AsSingle().Store(to + (3L * width));
+    }
+
+    private static void PackScalars(
+        float* from, int laneStride, int stepStride, int lanes, int width, int start, int end, float* to)
+    {
+        for (var lane = 0; lane < lanes; lane++)
+        {
+            var source = from + ((long)lane * laneStride);
+            for (var k = start; k < end; k++) to[((long)k * width) + lane] = source[(long)k * stepStride];
+        }
+    }
+
+    /// <summary>left 0, right 0, left 1, right 1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Low(Vector128<float> left, Vector128<float> right) =>
+        Sse.IsSupported ? Sse.UnpackLow(left, right)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(left, right)
+        : Vector128.Create(left[0], right[0], left[1], right[1]);
+
+    /// <summary>left 2, right 2, left 3, right 3.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> High(Vector128<float> left, Vector128<float> right) =>
+        Sse.IsSupported ? Sse.UnpackHigh(left, right)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(left, right)
+        : Vector128.Create(left[2], right[2], left[3], right[3]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<double> Low(Vector128<double> left, Vector128<double> right) =>
+        Sse2.IsSupported ? Sse2.UnpackLow(left, right)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipLow(left, right)
+        : Vector128.Create(left[0], right[0]);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<double> High(Vector128<double> left, Vector128<double> right) =>
+        Sse2.IsSupported ? Sse2.UnpackHigh(left, right)
+        : AdvSimd.Arm64.IsSupported ? AdvSimd.Arm64.ZipHigh(left, right)
+        : Vector128.Create(left[1], right[1]);
+}

@@ -1,0 +1,95 @@
+using System.Runtime.CompilerServices;
+
+namespace Tessera.Tensors;
+
+/// <summary>How much of a tile a <see cref="BlockMask"/> lets through.</summary>
+public enum Coverage
+{
+    /// <summary>No pair: the tile is not visited.</summary>
+    None,
+
+    /// <summary>Perhaps some pairs: <see cref="BlockMask.Row"/> says which.</summary>
+    Some,
+
+    /// <summary>Every pair: the tile is visited without looking at single pairs.</summary>
+    All,
+}
+
+/// <summary>
+/// Which keys each query may attend to. <see cref="Op.Attention"/> asks it tile by tile and does only the tiles that hold
+/// something, so that a sparse attention is a mask and its cost is the number of tiles it touches.
+/// <para>Queries stand at the end of the keys: query <c>i</c> has position <c>i + keys − queries</c>, so that the same mask
+/// serves a whole sequence and the last tokens of a cached one. Masks are made by narrowing:
+/// <c>BlockMask.Causal(queries, keys).Within(window)</c>; unions by <see cref="Or"/>. They are read by several threads at
+/// once and must not change.</para>
+/// </summary>
+public abstract partial class BlockMask
+{
+    /// <summary>How many keys one word of <see cref="Row"/> tells about.</summary>
+    public const int KeysPerWord = 64;
+
+    private readonly int[]? _starts;
+
+    /// <summary>A mask of the given extent.</summary>
+    /// <param name="queries">Number of queries, at least 0.</param>
+    /// <param name="keys">Number of keys, at least 0; may be fewer than a cache tensor has room for.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A number is negative.</exception>
+    protected BlockMask(int queries, int keys) : this(queries, keys, null)
+    {
+    }
+
+    private protected BlockMask(BlockMask like) : this(like.Queries, like.Keys, like._starts)
+    {
+    }
+
+    private BlockMask(int queries, int keys, int[]? starts)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(queries);
+        ArgumentOutOfRangeException.ThrowIfNegative(keys);
+        (Queries, Keys, _starts) = (queries, keys, starts);
+    }
+
+    /// <summary>The number of queries.</summary>
+    public int Queries { get; }
+
+    /// <summary>The number of keys.</summary>
+    public int Keys { get; }
+
+    /// <summary>The number of batch rows the mask is for, or 0 where all are alike.</summary>
+    public virtual int Batch => _starts?.Length ?? 0;
+
+    /// <summary>The number of query heads the mask is for, or 0 where all are alike.</summary>
+    public virtual int Heads => 0;
+
+    /// <summary>Which of 64 keys one query sees: bit <c>n</c> is key <c>firstKey + n</c>.</summary>
+    /// <param name="batch">Row of the batch.</param>
+    /// <param name="head">Query head.</param>
+    /// <param name="query">Index of the query, 0 to <see cref="Queries"/> − 1.</param>
+    /// <param name="firstKey">A multiple of 64; bits of keys beyond <see cref="Keys"/> are ignored.</param>
+    public abstract ulong Row(int batch, int head, int query, int firstKey);
+
+    /// <summary>
+    /// What is known at once of the tile of <paramref name="queries"/> × <paramref name="keys"/> pairs; must be exact where
+    /// it is not <see cref="Coverage.Some"/>.
+    /// </summary>
+    /// <param name="batch">Row of the batch.</param>
+    /// <param name="head">Query head.</param>
+    /// <param name="firstQuery">Index of the first query.</param>
+    /// <param name="queries">How many queries, at least 1.</param>
+    /// <param name="firstKey">The first key, a multiple of 64.</param>
+    /// <param name="keys">How many keys, 1 to 64.</param>
+    public virtual Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys) => Coverage.Some;
+
+    /// <summary>Whether one query sees one key.</summary>
+    public bool Allows(int batch, int head, int query, int key) =>
+        (Row(batch, head, query, key / KeysPerWord * KeysPerWord) >> (key % KeysPerWord) & 1) != 0;
+
+    /// <summary>The position of a query among the keys of its batch row.</summary>
+    protected int Position(int batch, int query) => query + (_starts is null ? Keys - Queries : _starts[batch]);
+
+    /// <summary>The word whose bits <paramref name="from"/> to <paramref name="to"/> − 1 are set; both may lie outside of 0 to 64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private protected static ulong Bits(int from, int to) => Below(to) & ~Below(from);
+
+    private static ulong Below(int bit) => bit <= 0 ? 0 : bit >= KeysPerWord ? ulong.MaxValue : (1UL << bit) - 1;
+}

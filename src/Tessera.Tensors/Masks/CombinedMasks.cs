@@ -1,0 +1,64 @@
+namespace Tessera.Tensors;
+
+/// <summary>What both of two masks allow, or either.</summary>
+internal sealed class CombinedMask : BlockMask
+{
+    private readonly BlockMask _left, _right;
+    private readonly bool _both;
+
+    public CombinedMask(BlockMask left, BlockMask right, bool both) : base(RequireSameExtent(right, left))
+    {
+        (_left, _right, _both) = (left, right, both);
+        Batch = Common(left.Batch, right.Batch, "batch rows");
+        Heads = Common(left.Heads, right.Heads, "heads");
+    }
+
+    public override int Batch { get; }
+
+    public override int Heads { get; }
+
+    public override ulong Row(int batch, int head, int query, int firstKey)
+    {
+        var left = _left.Row(batch, head, query, firstKey);
+        if (left == (_both ? 0 : ulong.MaxValue)) return left;
+        var right = _right.Row(batch, head, query, firstKey);
+        return _both ? left & right : left | right;
+    }
+
+    public override Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys)
+    {
+        var decides = _both ? Coverage.None : Coverage.All;
+        var left = _left.Tile(batch, head, firstQuery, queries, firstKey, keys);
+        if (left == decides) return decides;
+        var right = _right.Tile(batch, head, firstQuery, queries, firstKey, keys);
+        return right == decides || left == right ? right : Coverage.Some;
+    }
+
+    private static int Common(int left, int right, string what) =>
+        left == right || right == 0 ? left
+        : left == 0 ? right
+        : throw new ArgumentException($"masks for {left} and for {right} {what} cannot be combined");
+}
+
+/// <summary>One mask a head.</summary>
+internal sealed class PerHeadMask : BlockMask
+{
+    private readonly BlockMask[] _heads;
+
+    public PerHeadMask(BlockMask[] heads)
+        : base(heads.Length > 0 ? heads[0] : throw new ArgumentException("a mask per head needs at least one head", nameof(heads)))
+    {
+        foreach (var head in heads) RequireSameExtent(heads[0], head);
+        _heads = heads;
+        Batch = heads.Max(head => head.Batch);
+    }
+
+    public override int Batch { get; }
+
+    public override int Heads => _heads.Length;
+
+    public override ulong Row(int batch, int head, int query, int firstKey) => _heads[head].Row(batch, head, query, firstKey);
+
+    public override Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys) =>
+        _heads[head].Tile(batch, head, firstQuery, queries, firstKey, keys);
+}

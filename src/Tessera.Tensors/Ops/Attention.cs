@@ -1,0 +1,97 @@
+using Tessera.Tensors.Kernels;
+
+namespace Tessera.Tensors;
+
+/// <summary>What <see cref="Op.Attention"/> does beyond <c>softmax(q kᵀ / √d) v</c>; the default does nothing more.</summary>
+public readonly record struct AttentionSettings
+{
+    /// <summary>Factor of the products of queries and keys; 1/√width unless said.</summary>
+    public float? Scale { get; init; }
+
+    /// <summary>Where above 0, a score s becomes <c>cap · tanh(s / cap)</c> (Gemma 2, <see href="https://arxiv.org/abs/2408.00118"/>).</summary>
+    public float SoftCap { get; init; }
+
+    /// <summary>F32 [heads]: one more score in the softmax of each head, which takes probability and has no value. Has a gradient.</summary>
+    public Tensor? Sinks { get; init; }
+
+    /// <summary>F32 [heads, queries, keys] or [batch, heads, queries, keys], added to the scores after scale and cap. Has a gradient.</summary>
+    public Tensor? Bias { get; init; }
+
+    /// <summary>F32 [batch, heads, queries] to be filled with the entropy of each query's probabilities in nats; a measurement
+    /// without gradient, 0 for a query that sees nothing.</summary>
+    public Tensor? Entropy { get; init; }
+}
+
+public static partial class Op
+{
+    /// <summary>
+    /// <c>y = softmax(scale · q kᵀ + bias, over the keys the mask allows) v</c>, head by head. Time grows with the number of
+    /// 64 × 64 tiles the mask touches, memory with the length. A query that may see no key gets zeros.
+    /// </summary>
+    /// <param name="queries">[batch, queries, heads, width].</param>
+    /// <param name="keys">[batch, length, key heads, width]; a cache may be longer than the mask's keys. Heads is a multiple of
+    /// key heads: consecutive query heads share one (grouped queries).</param>
+    /// <param name="values">[batch, length, key heads, value width].</param>
+    /// <param name="mask">Who sees whom; its <see cref="BlockMask.Keys"/> are how many of the keys count.</param>
+    /// <param name="settings">Scale, soft cap, sinks, bias, entropies.</param>
+    /// <returns>[batch, queries, heads, value width].</returns>
+    /// <exception cref="ShapeException">Shapes do not fit each other or the mask.</exception>
+    public static Tensor Attention(Tensor queries, Tensor keys, Tensor values, BlockMask mask, in AttentionSettings settings = default)
+    {
+        RequireAttentionShapes(queries, keys, values, mask);
+        RequireSettings(queries, mask, settings);
+        var y = Tensor.Temporary(queries.Shape.WithWidth(values.Shape.Width));
+        var logSum = Tensor.Temporary([queries.Shape[0], queries.Shape[2], queries.Shape[1]]);
+        FlashAttention.Forward(new FlashAttentionProblem(queries, keys, values, y, logSum, mask, settings));
+
+        if (Tape.Write<AttentionEntry>(y, queries, keys, values, settings.Sinks, settings.Bias) is { } entry)
+            (entry.Queries, entry.Keys, entry.Values, entry.LogSum, entry.Mask, entry.Settings) = (queries, keys, values, logSum, mask, settings);
+        return y;
+    }
+
+    private static void RequireAttentionShapes(Tensor queries, Tensor keys, Tensor values, BlockMask mask)
+    {
+        var (q, k, v) = (queries.Shape, keys.Shape, values.Shape);
+        ShapeException.Require(q.Rank == 4 && q.Width > 0, "attention", "queries", queries, "[batch, queries, heads, width]");
+        ShapeException.Require(
+            k.Rank == 4 && k[0] == q[0] && k[3] == q[3] && k[2] > 0 && q[2] % k[2] == 0, "attention", "keys", keys, "queries", queries);
+        ShapeException.Require(v.Rank == 4 && v[0] == k[0] && v[1] == k[1] && v[2] == k[2] && v[3] > 0, "attention", "values", values, "keys", keys);
+        if (mask.Queries != q[1] || mask.Keys > k[1] || (mask.Batch != 0 && mask.Batch != q[0]) || (mask.Heads != 0 && mask.Heads != q[2]))
+        {
+            throw new ShapeException(
+                $"attention: mask has {mask.Queries} queries, {mask.Keys} keys, {mask.Batch} batch rows and {mask.Heads} heads (0: any), " +
+                $"which does not fit queries, {queries}, and keys, {keys}");
+        }
+    }
+
+    private static void RequireSettings(Tensor queries, BlockMask mask, in AttentionSettings settings)
+    {
+        var (batch, heads) = (queries.Shape[0], queries.Shape[2]);
+        if (settings.SoftCap is not (>= 0 and < float.PositiveInfinity))
+            throw new ArgumentOutOfRangeException(nameof(settings), settings.SoftCap, "the soft cap must be 0 (none) or above");
+        if (settings.Sinks is { } sinks) ShapeException.Require(sinks.Shape == [heads], "attention", "sinks", sinks, "queries", queries);
+        if (settings.Entropy is { } entropy)
+            ShapeException.Require(entropy.Shape == [batch, heads, mask.Queries], "attention", "entropy", entropy, "queries", queries);
+        if (settings.Bias is { } bias && bias.Shape != [heads, mask.Queries, mask.Keys] && bias.Shape != [batch, heads, mask.Queries, mask.Keys])
+            throw new ShapeException($"attention: bias is {bias}, expected [{heads}, {mask.Queries}, {mask.Keys}], with or without {batch} before it");
+    }
+
+    private sealed class AttentionEntry : TapeEntry
+    {
+        public Tensor Queries = null!, Keys = null!, Values = null!, LogSum = null!;
+        public BlockMask Mask = null!;
+        public AttentionSettings Settings;
+
+        public override unsafe void Backward()
+        {
+            var flow = Tensor.Temporary(LogSum.Shape);
+            var gradients = new FlashAttentionGradients(
+                new AttentionRows(OutputGradient, Output.Shape), AttentionRows.Address(flow.Floats), AttentionRows.Gradient(Queries),
+                AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), Gradient(Settings.Bias), Gradient(Settings.Sinks));
+            FlashAttention.Backward(
+                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }), gradients);
+        }
+
+        private static unsafe float* Gradient(Tensor? tensor) => tensor?.Slot is { } slot ? AttentionRows.Address(slot.Add()) : null;
+    }
+}

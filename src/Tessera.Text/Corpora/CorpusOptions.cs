@@ -1,0 +1,63 @@
+using System.Text.Json.Serialization;
+
+namespace Tessera.Text.Corpora;
+
+/// <summary>
+/// Names a corpus: the object under <c>"data"</c> in a recipe, told apart by its <c>"kind"</c>. A split that has no
+/// file of its own takes its share of the training examples by a hash of their <see cref="Example.Group"/>, so that
+/// the same group goes the same way on every machine and whatever else the corpus holds.
+/// </summary>
+[JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
+[JsonDerivedType(typeof(ApiPairsOptions), "api-pairs")]
+[JsonDerivedType(typeof(ParallelFilesOptions), "parallel-files")]
+[JsonDerivedType(typeof(JsonLinesOptions), "jsonl")]
+[JsonDerivedType(typeof(TextFolderOptions), "text")]
+public abstract record CorpusOptions
+{
+    /// <summary>Share of the groups kept for validation where that split has no file: 0 to 0.5.</summary>
+    public double ValidationFraction { get; init; } = 0.05;
+
+    /// <summary>Share of the groups kept for testing where that split has no file: 0 to 0.5.</summary>
+    public double TestFraction { get; init; } = 0.05;
+
+    /// <summary>Which of the possible splits is drawn; any number.</summary>
+    public int Seed { get; init; }
+
+    /// <summary>Reads the corpus.</summary>
+    /// <param name="baseFolder">The folder that relative paths start from: the recipe's.</param>
+    /// <param name="cancellationToken">Stops the reading between two files or lines.</param>
+    /// <exception cref="ArgumentException">An option is missing or out of range; the message starts with its key.</exception>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="DirectoryNotFoundException">A folder is missing.</exception>
+    /// <exception cref="InvalidDataException">A file holds what its kind does not allow, or nothing is left to train on.</exception>
+    public Corpus Load(string baseFolder, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(baseFolder);
+        Validate();
+        return Read(Path.GetFullPath(baseFolder), cancellationToken);
+    }
+
+    /// <summary>Checks every option that can be checked without opening a file.</summary>
+    /// <exception cref="ArgumentException">An option is missing or out of range; the message starts with its key.</exception>
+    public virtual void Validate()
+    {
+        RequireBetween("validationFraction", ValidationFraction, 0, 0.5);
+        RequireBetween("testFraction", TestFraction, 0, 0.5);
+    }
+
+    private protected abstract Corpus Read(string baseFolder, CancellationToken cancellationToken);
+
+    private protected static void RequireBetween(string key, double value, double least, double most)
+    {
+        if (!(value >= least && value <= most))
+        {
+            throw new ArgumentException(
+                FormattableString.Invariant($"data.{key} must be between {least} and {most}, found {value}"));
+        }
+    }
+
+    private protected static void RequireText(string key, string? value)
+    {
+        if (string.IsNullOrWhiteSpace(value)) throw new ArgumentException($"data.{key} is missing or empty");
+    }
+}

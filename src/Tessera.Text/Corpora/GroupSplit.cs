@@ -1,0 +1,60 @@
+using System.Text;
+
+namespace Tessera.Text.Corpora;
+
+/// <summary>
+/// Divides examples into train, validation and test by a hash of their group, which makes a group's place depend on
+/// its name, the seed and the fractions only.
+/// </summary>
+internal static class GroupSplit
+{
+    /// <summary>The corpus that keeps the splits given and draws the missing ones (null) from <paramref name="examples"/>.</summary>
+    /// <exception cref="InvalidDataException">There are no examples, or none is left to train on.</exception>
+    public static Corpus Divide(
+        CorpusOptions options, string origin, IReadOnlyDictionary<string, int> dropped, IReadOnlyList<Example> examples,
+        IReadOnlyList<Example>? validation = null, IReadOnlyList<Example>? test = null)
+    {
+        if (examples.Count == 0) throw new InvalidDataException($"{origin}: no examples to train on{Reasons(dropped)}");
+
+        var validationFraction = validation is null ? options.ValidationFraction : 0;
+        var testFraction = test is null ? options.TestFraction : 0;
+        List<Example> train = [], drawnValidation = [], drawnTest = [];
+        foreach (var example in examples)
+        {
+            // Test takes the low end and validation the high one: changing one fraction leaves the other split as it was.
+            var place = Place(example.Group, options.Seed);
+            if (place < testFraction) drawnTest.Add(example);
+            else if (place >= 1 - validationFraction) drawnValidation.Add(example);
+            else train.Add(example);
+        }
+
+        if (train.Count == 0)
+        {
+            throw new InvalidDataException(
+                $"{origin}: all {examples.Count} examples fell into validation or test; " +
+                "lower data.validationFraction and data.testFraction or change data.seed");
+        }
+
+        return new Corpus(train, validation ?? drawnValidation, test ?? drawnTest) { Origin = origin, Dropped = dropped };
+    }
+
+    /// <summary>
+    /// A number in [0, 1) that is the same for the same name and seed, on every machine: FNV-1a, then a mixing of its bits.
+    /// </summary>
+    public static double Place(string name, int seed)
+    {
+        const ulong Offset = 0xcbf29ce484222325, Prime = 0x100000001b3;
+        var hash = Offset;
+        for (var shift = 0; shift < 32; shift += 8) hash = (hash ^ (byte)(seed >> shift)) * Prime;
+        foreach (var value in Encoding.UTF8.GetBytes(name)) hash = (hash ^ value) * Prime;
+
+        // FNV's high bits change little between short names; this is the last step of MurmurHash3 (public domain).
+        hash = (hash ^ (hash >> 33)) * 0xff51afd7ed558ccd;
+        hash = (hash ^ (hash >> 33)) * 0xc4ceb9fe1a85ec53;
+        hash ^= hash >> 33;
+        return (hash >> 11) * (1.0 / (1UL << 53));
+    }
+
+    private static string Reasons(IReadOnlyDictionary<string, int> dropped) =>
+        dropped.Count == 0 ? "" : $" (left out: {string.Join(", ", dropped.Select(reason => $"{reason.Value} {reason.Key}"))})";
+}

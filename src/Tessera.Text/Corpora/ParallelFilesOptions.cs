@@ -1,0 +1,76 @@
+namespace Tessera.Text.Corpora;
+
+/// <summary>
+/// Pairs from two text files a split, line <c>n</c> of one belonging to line <c>n</c> of the other (the layout of
+/// translation data sets); <c>"kind": "parallel-files"</c> in a recipe. A pair's group is its source, so equal
+/// sources stay in one split; a pair with a blank side is left out. Files are UTF-8, paths start from the recipe's folder.
+/// </summary>
+/// <param name="TrainSource">File of the training sources, a line each.</param>
+/// <param name="TrainTarget">File of the training targets, a line each.</param>
+/// <param name="ValidationSource">File of the validation sources; where null, validation is drawn from training.</param>
+/// <param name="ValidationTarget">File of the validation targets; null where <paramref name="ValidationSource"/> is.</param>
+/// <param name="TestSource">File of the test sources; where null, test is drawn from training.</param>
+/// <param name="TestTarget">File of the test targets; null where <paramref name="TestSource"/> is.</param>
+public sealed record ParallelFilesOptions(
+    string TrainSource, string TrainTarget,
+    string? ValidationSource = null, string? ValidationTarget = null,
+    string? TestSource = null, string? TestTarget = null) : CorpusOptions
+{
+    /// <inheritdoc/>
+    public override void Validate()
+    {
+        base.Validate();
+        RequireText("trainSource", TrainSource);
+        RequireText("trainTarget", TrainTarget);
+        RequireBoth("validationSource", ValidationSource, "validationTarget", ValidationTarget);
+        RequireBoth("testSource", TestSource, "testTarget", TestTarget);
+    }
+
+    private protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
+    {
+        var dropped = new DropCount();
+        var train = Pairs("train", TrainSource, TrainTarget);
+        return GroupSplit.Divide(
+            this, Path.GetFullPath(TrainSource, baseFolder), dropped, train!,
+            Pairs("validation", ValidationSource, ValidationTarget), Pairs("test", TestSource, TestTarget));
+
+        List<Example>? Pairs(string split, string? source, string? target)
+        {
+            if (source is null || target is null) return null;
+            return ReadPairs(
+                CorpusPath.File(baseFolder, $"{split}Source", source), CorpusPath.File(baseFolder, $"{split}Target", target),
+                dropped, cancellationToken);
+        }
+    }
+
+    private static List<Example> ReadPairs(
+        string sourcePath, string targetPath, DropCount dropped, CancellationToken cancellationToken)
+    {
+        var sources = Utf8File.Lines(sourcePath, cancellationToken).ToList();
+        var targets = Utf8File.Lines(targetPath, cancellationToken).ToList();
+        if (sources.Count != targets.Count)
+        {
+            throw new InvalidDataException(
+                $"parallel files must have equally many lines: {sourcePath} has {sources.Count}, " +
+                $"{targetPath} has {targets.Count}");
+        }
+
+        var pairs = new List<Example>(sources.Count);
+        foreach (var (source, target) in sources.Zip(targets))
+        {
+            if (string.IsNullOrWhiteSpace(source) || string.IsNullOrWhiteSpace(target)) dropped.Add("empty source or target");
+            else pairs.Add(new Example(source, target, source));
+        }
+
+        return pairs;
+    }
+
+    private static void RequireBoth(string sourceKey, string? source, string targetKey, string? target)
+    {
+        if (source is null != target is null)
+        {
+            var (given, missing) = source is null ? (targetKey, sourceKey) : (sourceKey, targetKey);
+            throw new ArgumentException($"data.{given} is given but data.{missing} is not; a split needs both");
+        }
+    }
+}

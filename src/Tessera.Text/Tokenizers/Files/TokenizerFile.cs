@@ -1,0 +1,148 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+
+namespace Tessera.Text.Tokenizers;
+
+/// <summary>
+/// Reads and writes Hugging Face's <c>tokenizer.json</c>: <c>added_tokens</c>, <c>normalizer</c>, <c>pre_tokenizer</c>,
+/// <c>post_processor</c>, <c>decoder</c> and <c>model</c>. <c>truncation</c> and <c>padding</c>, which are of the
+/// caller's batch and not of the text, are neither read nor written.
+/// </summary>
+internal static class TokenizerFile
+{
+    // Of a name that stands twice in an object one reader takes the first and another the last.
+    private static readonly JsonDocumentOptions _reading = new() { AllowDuplicateProperties = false };
+    private static readonly JsonWriterOptions _writing =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <summary>Reads a file, or the <c>tokenizer.json</c> of a folder.</summary>
+    public static Tokenizer Read(string path, TokenRoles? roles)
+    {
+        path = InFolder(path);
+        using var document = Parse(path);
+        var root = new JsonPart(path, document.RootElement);
+        var model = root.Required("model");
+        var kind = model.Required("type");
+        if (kind.Text() != "BPE") throw kind.Unsupported("BPE");
+        var vocabulary = Vocabulary.Read(model.Required("vocab"));
+        var parts = new TokenizerParts(
+            root.Optional("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : [],
+            root.Optional("normalizer") is { } normalizer ? Normalizer.Read(normalizer) : null,
+            root.Optional("pre_tokenizer") is { } preTokenizer ? PreTokenizer.Read(preTokenizer) : null,
+            root.Optional("post_processor") is { } postProcessor ? PostProcessor.Read(postProcessor) : null,
+            root.Optional("decoder") is { } decoder && ReadDecoder(decoder),
+            roles);
+        var tokenizer = BytePairTokenizer.Read(model, vocabulary, parts);
+        parts.PostProcessor?.Check(tokenizer);
+        return tokenizer;
+    }
+
+    /// <summary>
+    /// Writes a file under another name first, so that what stood there before stays whole until the new one is.
+    /// </summary>
+    public static void Write(string path, TokenizerParts parts, Action<Utf8JsonWriter> writeModel)
+    {
+        path = InFolder(path);
+        var unfinished = $"{path}.{Guid.NewGuid():N}.tmp";
+        using var stream = new FileStream(unfinished, FileMode.CreateNew);
+        try
+        {
+            using (var writer = new Utf8JsonWriter(stream, _writing)) WriteParts(writer, parts, writeModel);
+            stream.Flush(flushToDisk: true);
+            stream.Close();
+            File.Move(unfinished, path, overwrite: true);
+        }
+        catch
+        {
+            stream.Close();
+            File.Delete(unfinished);
+            throw;
+        }
+    }
+
+    private static string InFolder(string path) => Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
+
+    private static JsonDocument Parse(string path)
+    {
+        try
+        {
+            return JsonDocument.Parse(File.ReadAllBytes(path), _reading);
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException)
+        {
+            throw new InvalidDataException($"{path} is no valid JSON: {error.Message}", error);
+        }
+    }
+
+    private static List<AddedToken> ReadAddedTokens(JsonPart part, Vocabulary vocabulary)
+    {
+        var tokens = new List<AddedToken>();
+        var textOf = new Dictionary<int, string>();
+        var room = vocabulary.Size + part.Items().Count() + Vocabulary.MostUnusedIds;
+        foreach (var item in part.Items())
+        {
+            var special = item.Flag("special", otherwise: false);
+            var token = new AddedToken(
+                item.Required("content").Text(),
+                item.Required("id").Id(),
+                special,
+                item.Flag("single_word", otherwise: false),
+                item.Flag("lstrip", otherwise: false),
+                item.Flag("rstrip", otherwise: false),
+                item.Flag("normalized", otherwise: !special));
+            if (token.Text.Length == 0) throw item.Required("content").Wrong("at least one character");
+            if (token.Id >= room) throw item.Required("id").Wrong($"less than {room}, as the file has so few tokens");
+            if (vocabulary.Find(token.Text) is { } known && known != token.Id)
+                throw item.Required("id").Wrong($"{known}, which the vocabulary gives to '{token.Text}'");
+            var other = vocabulary.TextOf(token.Id) ?? textOf.GetValueOrDefault(token.Id, token.Text);
+            if (other != token.Text) throw item.Required("id").Wrong($"an id of its own, this is that of '{other}'");
+            if (!textOf.TryAdd(token.Id, token.Text)) throw item.Required("content").Wrong("there only once");
+            tokens.Add(token);
+        }
+
+        return tokens;
+    }
+
+    private static bool ReadDecoder(JsonPart part)
+    {
+        var kind = part.Required("type");
+        return kind.Text() == "ByteLevel" ? true : throw kind.Unsupported("ByteLevel");
+    }
+
+    private static void WriteParts(Utf8JsonWriter writer, TokenizerParts parts, Action<Utf8JsonWriter> writeModel)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("version", "1.0");
+        writer.WriteNull("truncation");
+        writer.WriteNull("padding");
+        writer.WriteStartArray("added_tokens");
+        foreach (var token in parts.AddedTokens) WriteAddedToken(writer, token);
+        writer.WriteEndArray();
+        WritePart("normalizer", parts.Normalizer is null ? null : parts.Normalizer.Write);
+        WritePart("pre_tokenizer", parts.PreTokenizer is null ? null : parts.PreTokenizer.Write);
+        WritePart("post_processor", parts.PostProcessor is null ? null : parts.PostProcessor.Write);
+        WritePart("decoder", parts.DecodesBytes ? new ByteLevelPreTokenizer().Write : null);
+        WritePart("model", writeModel);
+        writer.WriteEndObject();
+
+        void WritePart(string name, Action<Utf8JsonWriter>? write)
+        {
+            writer.WritePropertyName(name);
+            if (write is null) writer.WriteNullValue();
+            else write(writer);
+        }
+    }
+
+    private static void WriteAddedToken(Utf8JsonWriter writer, AddedToken token)
+    {
+        writer.WriteStartObject();
+        writer.WriteNumber("id", token.Id);
+        writer.WriteString("content", token.Text);
+        writer.WriteBoolean("single_word", token.SingleWord);
+        writer.WriteBoolean("lstrip", token.TrimsLeft);
+        writer.WriteBoolean("rstrip", token.TrimsRight);
+        writer.WriteBoolean("normalized", token.Normalized);
+        writer.WriteBoolean("special", token.Special);
+        writer.WriteEndObject();
+    }
+}

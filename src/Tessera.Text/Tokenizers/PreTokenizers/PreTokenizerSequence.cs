@@ -1,0 +1,75 @@
+using System.Text.Json;
+
+namespace Tessera.Text.Tokenizers;
+
+/// <summary>Pre-tokenizers one after the other, each cutting the pieces of the one before.</summary>
+public sealed class PreTokenizerSequence : PreTokenizer
+{
+    private readonly PreTokenizer[] _all;
+    private readonly PreTokenizer[] _cutting;
+
+    /// <summary>Joins pre-tokenizers.</summary>
+    /// <param name="steps">
+    /// At least one. A <see cref="ByteLevelPreTokenizer"/> can only be the last, and adds a prefix space only where it
+    /// is the only one.
+    /// </param>
+    /// <exception cref="ArgumentException">There is none, or a byte-level one in another place.</exception>
+    public PreTokenizerSequence(params PreTokenizer[] steps)
+    {
+        ArgumentNullException.ThrowIfNull(steps);
+        var fault =
+            steps.Length == 0 ? "A sequence needs at least one pre-tokenizer."
+            : steps[..^1].Any(step => step.IsByteLevel) ? "A byte-level pre-tokenizer is not the last."
+            : steps.Length > 1 && steps[^1].AddsPrefixSpace ? "A pre-tokenizer after another adds a prefix space."
+            : null;
+        if (fault is not null) throw new ArgumentException(fault, nameof(steps));
+        _all = steps;
+        _cutting = [.. steps.Where(step => step is not ByteLevelPreTokenizer { UsesPattern: false })];
+    }
+
+    internal override bool IsByteLevel => _all[^1].IsByteLevel;
+
+    internal override bool AddsPrefixSpace => _all[0].AddsPrefixSpace;
+
+    internal override void Cut(ReadOnlySpan<char> text, int offset, List<Piece> pieces)
+    {
+        if (_cutting.Length == 1)
+        {
+            _cutting[0].Cut(text, offset, pieces);
+            return;
+        }
+
+        List<Piece> before = text.Length > 0 ? [new Piece(0, text.Length)] : [];
+        foreach (var step in _cutting)
+        {
+            var after = new List<Piece>(before.Count);
+            foreach (var piece in before) step.Cut(text.Slice(piece.Start, piece.Length), piece.Start, after);
+            before = after;
+        }
+
+        foreach (var piece in before) pieces.Add(piece with { Start = offset + piece.Start });
+    }
+
+    internal override void Write(Utf8JsonWriter writer)
+    {
+        writer.WriteStartObject();
+        writer.WriteString("type", "Sequence");
+        writer.WriteStartArray("pretokenizers");
+        foreach (var step in _all) step.Write(writer);
+        writer.WriteEndArray();
+        writer.WriteEndObject();
+    }
+
+    internal static new PreTokenizerSequence Read(JsonPart part)
+    {
+        var steps = part.Required("pretokenizers");
+        try
+        {
+            return new PreTokenizerSequence([.. steps.Items().Select(PreTokenizer.Read)]);
+        }
+        catch (ArgumentException error)
+        {
+            throw new InvalidDataException($"{steps}: {error.Message}", error);
+        }
+    }
+}

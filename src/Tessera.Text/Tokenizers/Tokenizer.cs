@@ -1,0 +1,230 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace Tessera.Text.Tokenizers;
+
+/// <summary>
+/// Turns text into ids and back. A text is cut at its added tokens, normalized, cut into pieces by the pre-tokenizer,
+/// and each piece is given to the model (<see cref="BytePairTokenizer"/>). May be used by many threads at once.
+/// </summary>
+public abstract class Tokenizer
+{
+    private readonly Vocabulary _vocabulary;
+    private readonly TokenizerParts _parts;
+    private readonly Dictionary<int, (string Sought, AddedToken Token)> _added;
+    private readonly Dictionary<string, int> _addedIds;
+    private readonly AddedTokenCutter _rawTokens;
+    private readonly AddedTokenCutter _normalizedTokens;
+
+    private protected Tokenizer(Vocabulary vocabulary, TokenizerParts parts)
+    {
+        (_vocabulary, _parts) = (vocabulary, parts);
+        _added = parts.AddedTokens.ToDictionary(token => token.Id, token => (Sought(token), token));
+        _addedIds = parts.AddedTokens.ToDictionary(token => token.Text, token => token.Id, StringComparer.Ordinal);
+        _rawTokens = new AddedTokenCutter(_added.Values.Where(added => !added.Token.Normalized));
+        _normalizedTokens = new AddedTokenCutter(_added.Values.Where(added => added.Token.Normalized));
+        VocabularySize = Math.Max(vocabulary.Size, _added.Keys.DefaultIfEmpty(-1).Max() + 1);
+
+        var roles = parts.Roles ?? TokenRoles.ByName(parts.AddedTokens);
+        (PaddingId, BeginId, EndId) = (IdOf(roles.Padding), IdOf(roles.Begin), IdOf(roles.End));
+
+        string Sought(AddedToken token) => token.Normalized ? Normalized(token.Text).ToString() : token.Text;
+
+        int? IdOf(string? name) => name is null
+            ? null
+            : Find(name) ?? throw new ArgumentException($"'{name}' is to pad, begin or end sequences but is no token.");
+    }
+
+    /// <summary>The greatest id and one: how many rows an embedding needs.</summary>
+    public int VocabularySize { get; }
+
+    /// <summary>The id that fills up short sequences, or null where there is none.</summary>
+    public int? PaddingId { get; }
+
+    /// <summary>The id before a sequence, or null where there is none.</summary>
+    public int? BeginId { get; }
+
+    /// <summary>The id after a sequence, or null where there is none.</summary>
+    public int? EndId { get; }
+
+    /// <summary>
+    /// The tokens that <see cref="Encode(string)"/> looks for before anything else, special ones among them.
+    /// </summary>
+    public IReadOnlyList<AddedToken> AddedTokens => _parts.AddedTokens;
+
+    /// <summary>
+    /// The ids of a text in which added tokens count: <c>"&lt;/s&gt;"</c> gives <see cref="EndId"/>. Nothing is put
+    /// around it. This is Hugging Face's <c>encode(text, add_special_tokens=False)</c>; for what users and corpora
+    /// write take <see cref="EncodeOrdinary(string)"/>.
+    /// </summary>
+    /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
+    public int[] Encode(string text)
+    {
+        var ids = new List<int>();
+        Encode(text, ids);
+        return [.. ids];
+    }
+
+    /// <summary>Appends what <see cref="Encode(string)"/> gives.</summary>
+    /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
+    /// <param name="into">Where the ids go.</param>
+    public void Encode(string text, List<int> into)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        ArgumentNullException.ThrowIfNull(into);
+        var whole = Characters.WellFormed(text);
+        foreach (var stretch in _rawTokens.Cut(whole))
+        {
+            if (stretch.Id is { } id) into.Add(id);
+            else EncodeAroundNormalizedTokens(whole[stretch.Start..stretch.Stop], into);
+        }
+    }
+
+    /// <summary>
+    /// The ids of a text in which nothing is special: <c>"&lt;/s&gt;"</c> gives the ids of its characters, so a text
+    /// cannot end its own sequence or pass for another speaker.
+    /// </summary>
+    /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
+    public int[] EncodeOrdinary(string text)
+    {
+        ArgumentNullException.ThrowIfNull(text);
+        var ids = new List<int>();
+        EncodeOrdinary(text, ids);
+        return [.. ids];
+    }
+
+    /// <summary>Appends what <see cref="EncodeOrdinary(string)"/> gives.</summary>
+    /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
+    /// <param name="into">Where the ids go.</param>
+    public void EncodeOrdinary(ReadOnlySpan<char> text, List<int> into)
+    {
+        ArgumentNullException.ThrowIfNull(into);
+        EncodePieces(Normalized(Characters.WellFormed(text)), into);
+    }
+
+    /// <summary>
+    /// The ids of a text as its model was trained to read it: those of <see cref="Encode(string)"/> with what the
+    /// file's post-processor puts before and after. Hugging Face's <c>encode(text)</c>.
+    /// </summary>
+    /// <param name="text">Any text; a surrogate without its partner is read as U+FFFD.</param>
+    public int[] EncodeSequence(string text)
+    {
+        var ids = new List<int>(_parts.PostProcessor?.Before ?? []);
+        Encode(text, ids);
+        ids.AddRange(_parts.PostProcessor?.After ?? []);
+        return [.. ids];
+    }
+
+    /// <summary>
+    /// The text of ids. Special tokens, and ids that are no token's, are left out; bytes that are no UTF-8 become
+    /// U+FFFD.
+    /// </summary>
+    /// <param name="ids">Any ids.</param>
+    public string Decode(ReadOnlySpan<int> ids)
+    {
+        var bytes = new ArrayBufferWriter<byte>(16 + 4 * ids.Length);
+        foreach (var id in ids)
+        {
+            var isAdded = _added.TryGetValue(id, out var added);
+            var text = isAdded ? added.Sought : _vocabulary.TextOf(id);
+            if (text is null || (isAdded && added.Token.Special)) continue;
+            if (_parts.DecodesBytes)
+            {
+                ByteAlphabet.Decode(text, bytes);
+            }
+            else
+            {
+                if (bytes.WrittenCount > 0) bytes.Write(" "u8);
+                Encoding.UTF8.GetBytes(text, bytes);
+            }
+        }
+
+        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+    }
+
+    /// <summary>A token as the vocabulary writes it, such as <c>Ġthe</c> for <c>" the"</c>.</summary>
+    /// <param name="id">From 0 to <see cref="VocabularySize"/> − 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">No token has this id.</exception>
+    public string TokenText(int id) => TextOrNull(id) ?? throw new ArgumentOutOfRangeException(
+        nameof(id), id, $"No token has this id; ids go from 0 to {VocabularySize - 1}.");
+
+    /// <summary>The id of a token written as the vocabulary writes it, or null where there is none.</summary>
+    /// <param name="token">Such as <c>Ġthe</c> or <c>&lt;/s&gt;</c>.</param>
+    public int? Find(string token)
+    {
+        ArgumentNullException.ThrowIfNull(token);
+        return _addedIds.TryGetValue(token, out var id) ? id : _vocabulary.Find(token);
+    }
+
+    /// <summary>
+    /// Writes Hugging Face's <c>tokenizer.json</c>. The file appears only when it is whole. <see cref="TokenRoles"/>
+    /// are no part of it.
+    /// </summary>
+    /// <param name="path">The file, or a folder that will hold <c>tokenizer.json</c>.</param>
+    /// <exception cref="IOException">It cannot be written; what was there before is still there.</exception>
+    public void Save(string path)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        TokenizerFile.Write(path, _parts, WriteModel);
+    }
+
+    /// <summary>Reads Hugging Face's <c>tokenizer.json</c>.</summary>
+    /// <param name="path">The file, or the folder that holds it as <c>tokenizer.json</c>.</param>
+    /// <param name="roles">
+    /// Which tokens pad, begin and end a sequence; null to go by the names of well known ones.
+    /// </param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is damaged, or holds a kind of part that is not supported; the message names the file, the key and the
+    /// value.
+    /// </exception>
+    /// <exception cref="ArgumentException">A token of <paramref name="roles"/> is not in the file.</exception>
+    public static Tokenizer Load(string path, TokenRoles? roles = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        return TokenizerFile.Read(path, roles);
+    }
+
+    /// <summary>Whether a token has this id.</summary>
+    internal bool Contains(int id) => TextOrNull(id) is not null;
+
+    /// <summary>Appends the ids of one piece of text, which is not empty.</summary>
+    private protected abstract void EncodePiece(ReadOnlySpan<char> piece, List<int> into);
+
+    /// <summary>Writes the <c>model</c> of <c>tokenizer.json</c>, an object.</summary>
+    private protected abstract void WriteModel(Utf8JsonWriter writer);
+
+    private string? TextOrNull(int id) =>
+        _added.TryGetValue(id, out var added) ? added.Token.Text : _vocabulary.TextOf(id);
+
+    private ReadOnlySpan<char> Normalized(ReadOnlySpan<char> text) =>
+        _parts.Normalizer is null ? text : _parts.Normalizer.Normalize(text.ToString());
+
+    private void EncodeAroundNormalizedTokens(ReadOnlySpan<char> text, List<int> into)
+    {
+        var normalized = Normalized(text);
+        foreach (var stretch in _normalizedTokens.Cut(normalized))
+        {
+            if (stretch.Id is { } id) into.Add(id);
+            else EncodePieces(normalized[stretch.Start..stretch.Stop], into);
+        }
+    }
+
+    private void EncodePieces(ReadOnlySpan<char> text, List<int> into)
+    {
+        if (text.IsEmpty) return;
+        if (_parts.PreTokenizer is not { } preTokenizer)
+        {
+            EncodePiece(text, into);
+            return;
+        }
+
+        text = preTokenizer.Prefixed(text);
+        var pieces = new List<Piece>(text.Length / 4 + 1);
+        preTokenizer.Cut(text, 0, pieces);
+        foreach (var piece in CollectionsMarshal.AsSpan(pieces))
+            EncodePiece(text.Slice(piece.Start, piece.Length), into);
+    }
+}

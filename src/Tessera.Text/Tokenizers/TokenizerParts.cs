@@ -1,0 +1,18 @@
+namespace Tessera.Text.Tokenizers;
+
+/// <summary>What a tokenizer has around its model.</summary>
+/// <param name="AddedTokens">Tokens that are cut out of a text first.</param>
+/// <param name="Normalizer">What changes the text between them, or null.</param>
+/// <param name="PreTokenizer">What cuts that text into pieces; null where it is one piece.</param>
+/// <param name="PostProcessor">The ids around a text, or null for none.</param>
+/// <param name="DecodesBytes">
+/// Whether tokens are written in <see cref="ByteAlphabet"/>; else decoding puts blanks between them.
+/// </param>
+/// <param name="Roles">Which tokens pad, begin and end; null to go by their names.</param>
+internal sealed record TokenizerParts(
+    IReadOnlyList<AddedToken> AddedTokens,
+    Normalizer? Normalizer,
+    PreTokenizer? PreTokenizer,
+    PostProcessor? PostProcessor,
+    bool DecodesBytes,
+    TokenRoles? Roles);

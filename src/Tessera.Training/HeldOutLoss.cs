@@ -1,0 +1,39 @@
+using Tessera.Models;
+using Tessera.Nn;
+using Tessera.Nn.Experts;
+using Tessera.Tensors;
+using Tessera.Training.Data;
+
+namespace Tessera.Training;
+
+/// <summary>The loss of a model on examples it does not learn from.</summary>
+/// <param name="Nats">The summed negative log-likelihood of all targets.</param>
+/// <param name="Tokens">How many targets there were.</param>
+/// <param name="ExpertUse">How often each routed expert was chosen, by layer.</param>
+public sealed record HeldOutLoss(double Nats, long Tokens, IReadOnlyDictionary<string, IReadOnlyList<long>> ExpertUse)
+{
+    /// <summary>Nats a token.</summary>
+    public double Mean => Nats / Math.Max(1, Tokens);
+
+    /// <summary>Measures the first examples of a dataset.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="data">The examples.</param>
+    /// <param name="examples">How many at most.</param>
+    public static HeldOutLoss Measure(SequenceModel model, Dataset data, int examples)
+    {
+        var (nats, tokens, use) = (0.0, 0L, new ExpertUse());
+        var batches = data.InOrder(examples).GetEnumerator();
+        while (true)
+        {
+            using var scope = Arena.Current.Scope();
+            using var pause = Tape.Pause();
+            if (!batches.MoveNext()) break;
+            var batch = batches.Current;
+            var step = new Step { Positions = batch.Positions, Segments = batch.Segments, ExpertUse = use };
+            nats += model.Loss(batch, step).Item() * (double)batch.TargetTokens;
+            tokens += batch.TargetTokens;
+        }
+
+        return new HeldOutLoss(nats, tokens, use.In(model).ToDictionary(layer => layer.Layer, layer => layer.Counts));
+    }
+}

@@ -1,0 +1,43 @@
+using Tessera.Nn;
+using Tessera.Tensors;
+
+namespace Tessera.Training.Optimizers;
+
+/// <summary>
+/// What limiting the length of all gradients, taken as one vector, comes to: <c>g ← g · min(1, maximum / (‖g‖ + 10⁻⁶))</c>.
+/// <para>Pascanu, Mikolov, Bengio 2012, <see href="https://arxiv.org/abs/1211.5063"/>, algorithm 1; the 10⁻⁶ is that of
+/// PyTorch's <c>clip_grad_norm_</c>.</para>
+/// </summary>
+/// <param name="Norm">‖g‖ before clipping; NaN or infinite where an element of a gradient is.</param>
+/// <param name="Scale">What gradients are to be multiplied by: 1 where they are short enough or not finite.</param>
+public readonly record struct GradientClip(double Norm, double Scale)
+{
+    /// <summary>Whether all gradients are finite. Where they are not, the step is to be skipped.</summary>
+    public bool IsFinite => double.IsFinite(Norm);
+
+    /// <summary>Finds norm and scale and leaves the gradients as they are: give <see cref="Scale"/> to
+    /// <see cref="Optimizer.Step"/>, which saves a pass over them. Parameters without a gradient count as 0. The sum is taken in
+    /// double precision and does not depend on the number of threads.</summary>
+    /// <param name="parameters">All parameters that are clipped together, by name.</param>
+    /// <param name="maximumNorm">The greatest length allowed, above 0; infinite to measure only.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The maximum is not above 0.</exception>
+    public static GradientClip Measure(IReadOnlyList<(string Name, Parameter Parameter)> parameters, double maximumNorm)
+    {
+        if (!(maximumNorm > 0))
+            throw new ArgumentOutOfRangeException(nameof(maximumNorm), maximumNorm, "the maximum norm of gradients must be above 0");
+        var squares = 0.0;
+        for (var index = 0; index < parameters.Count; index++) squares += GradientSize.Squares(parameters[index].Parameter.Value);
+        var norm = Math.Sqrt(squares);
+        return new GradientClip(norm, double.IsFinite(norm) ? Math.Min(1, maximumNorm / (norm + 1e-6)) : 1);
+    }
+
+    /// <summary>Finds norm and scale and multiplies the gradients, unless they are not finite.</summary>
+    /// <inheritdoc cref="Measure"/>
+    public static GradientClip Apply(IReadOnlyList<(string Name, Parameter Parameter)> parameters, double maximumNorm)
+    {
+        var clip = Measure(parameters, maximumNorm);
+        for (var index = 0; index < parameters.Count && clip.Scale < 1; index++)
+            GradientSize.Scale(parameters[index].Parameter.Value, clip.Scale);
+        return clip;
+    }
+}

@@ -1,0 +1,53 @@
+using Tessera.Nn;
+using Tessera.Training.Schedules;
+
+namespace Tessera.Training.Phases;
+
+/// <summary>A stretch of training with its own length, learning rate and losses.</summary>
+public sealed record Phase
+{
+    /// <summary>What the phase is called.</summary>
+    public string Name { get; init; } = "train";
+
+    /// <summary>How many optimizer steps; without limit where null.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>How many minutes of training, validation and saving not counted; without limit where null. A phase needs
+    /// steps or minutes, and ends with the first that is reached. Only a phase in steps is the same on every machine.</summary>
+    public double? Minutes { get; init; }
+
+    /// <summary>The peak learning rate; greater than 0.</summary>
+    public double LearningRate { get; init; } = 1e-3;
+
+    /// <summary>How the learning rate moves; warm-up over 100 steps and a cosine to 0 unless said.</summary>
+    public ScheduleOptions Schedule { get; init; } = new CosineSchedule { WarmupSteps = 100 };
+
+    /// <summary>How much parts' own losses count, by name, such as <c>balance</c>; those not named do not count.</summary>
+    public IReadOnlyDictionary<string, double> Losses { get; init; } = new Dictionary<string, double>();
+
+    /// <summary>Label smoothing; in [0, 1).</summary>
+    public float LabelSmoothing { get; init; }
+
+    /// <summary>How many batches make one optimizer step; at least 1.</summary>
+    public int Accumulate { get; init; } = 1;
+
+    /// <summary>The greatest norm of the gradient; longer ones are shortened. Greater than 0.</summary>
+    public double ClipNorm { get; init; } = 1;
+
+    internal void Validate(string path)
+    {
+        Require(Steps is not null || Minutes is not null, "steps", "missing", "steps, or minutes, or both");
+        Require(Steps is null or >= 1, "steps", Steps, "at least 1");
+        Require(Minutes is null or > 0, "minutes", Minutes, "greater than 0");
+        Require(LearningRate > 0 && double.IsFinite(LearningRate), "learningRate", LearningRate, "greater than 0");
+        Require(LabelSmoothing is >= 0 and < 1, "labelSmoothing", LabelSmoothing, "at least 0, below 1");
+        Require(Accumulate is >= 1 and <= 65536, "accumulate", Accumulate, "1 to 65536");
+        Require(ClipNorm > 0, "clipNorm", ClipNorm, "greater than 0");
+        foreach (var (loss, weight) in Losses) Require(double.IsFinite(weight), $"losses.{loss}", weight, "a finite number");
+
+        void Require(bool condition, string key, object? found, string allowed)
+        {
+            if (!condition) throw new RecipeException($"{path}.{key}", $"is {found}; allowed: {allowed}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+using System.Text.Json.Nodes;
+using Tessera.Models;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
+using Tessera.Text.Corpora;
+using Tessera.Training.Data;
+using Tessera.Training.Optimizers;
+using Tessera.Training.Phases;
+
+namespace Tessera.Training;
+
+/// <summary>An experiment as data: what to learn from, what model to build of which parts, and how to train it.</summary>
+public sealed record Recipe
+{
+    /// <summary>What the run is called; also its folder under <c>runs/</c> unless another is given.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Where all random numbers come from: initial weights, order of the data, dropout.</summary>
+    public ulong Seed { get; init; } = 1;
+
+    /// <summary>The tokenizer to train, or to load.</summary>
+    public TokenizerOptions Tokenizer { get; init; } = new();
+
+    /// <summary>The model.</summary>
+    public required ModelOptions Model { get; init; }
+
+    /// <summary>The corpus.</summary>
+    public required CorpusOptions Data { get; init; }
+
+    /// <summary>How examples are put together into batches.</summary>
+    public BatchOptions Batches { get; init; } = new();
+
+    /// <summary>What changes the weights.</summary>
+    public OptimizerOptions Optimizer { get; init; } = new AdamWOptions();
+
+    /// <summary>The phases of training, one after the other; at least one.</summary>
+    public required IReadOnlyList<Phase> Phases { get; init; }
+
+    /// <summary>Evaluation during training.</summary>
+    public ValidationOptions Validation { get; init; } = new();
+
+    /// <summary>When the state of training is saved.</summary>
+    public CheckpointOptions Checkpoints { get; init; } = new();
+
+    /// <summary>What <c>tessera evaluate</c> measures; see <c>tessera evaluate --help</c> for the names.</summary>
+    public IReadOnlyList<string> Evaluate { get; init; } = [];
+
+    /// <summary>Reads a recipe.</summary>
+    /// <param name="path">A JSON file.</param>
+    /// <param name="settings">Changes such as <c>model.decoder.layers=2</c>; see <see cref="RecipeSettings"/>.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="RecipeException">The recipe is not valid; the message says where and what is allowed.</exception>
+    public static Recipe Load(string path, IReadOnlyList<string>? settings = null)
+    {
+        if (!File.Exists(path)) throw new FileNotFoundException($"there is no recipe '{path}'", path);
+        return Read(RecipeJson.Parse(File.ReadAllText(path), path), settings);
+    }
+
+    /// <summary>As <see cref="Load"/>, from a JSON tree.</summary>
+    public static Recipe Read(JsonObject json, IReadOnlyList<string>? settings = null)
+    {
+        foreach (var setting in settings ?? []) RecipeSettings.Apply(json, setting);
+        json.Remove("$schema");
+        var recipe = RecipeJson.Read<Recipe>(json);
+        recipe.Validate();
+        return recipe;
+    }
+
+    /// <summary>The recipe as JSON, with every default written out.</summary>
+    public string ToJson() => RecipeJson.Write(this);
+
+    /// <summary>Throws for what can be found wrong without data or model.</summary>
+    /// <exception cref="RecipeException">Something is not allowed.</exception>
+    public void Validate()
+    {
+        if (Name.Length == 0 || Name.AsSpan().IndexOfAny(Path.GetInvalidFileNameChars()) >= 0 || Name is "." or "..")
+            throw new RecipeException("name", $"is '{Name}'; allowed: a text that can name a folder");
+        if (Phases.Count == 0) throw new RecipeException("phases", "is empty; at least one phase is needed");
+        for (var i = 0; i < Phases.Count; i++) Phases[i].Validate($"phases[{i}]");
+        Tokenizer.Validate();
+        Batches.Validate();
+        Validation.Validate();
+        Checkpoints.Validate();
+        try
+        {
+            Data.Validate();
+        }
+        catch (ArgumentException error)
+        {
+            throw new RecipeException(error.Message, error); // begins with the key already
+        }
+    }
+}

@@ -1,0 +1,201 @@
+using System.Diagnostics;
+using Tessera.Nn;
+using Tessera.Tensors;
+using Tessera.Text.Tokenizers;
+using Tessera.Training.Optimizers;
+using Tessera.Training.Phases;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// Trains the model of a recipe. The run's folder holds its state after every few steps; a run that is stopped anywhere,
+/// even by a crash, goes on from there and reaches, where its phases are measured in steps, the same bits that it would have
+/// reached undisturbed.
+/// </summary>
+public sealed class Trainer
+{
+    /// <summary>Measurements are written to the log once in so many steps.</summary>
+    private const int StepsALine = 10;
+
+    /// <summary>So many steps in a row without a finite gradient, and training has failed.</summary>
+    private const int MostSkipped = 20;
+
+    private readonly TrainingSession _session;
+    private readonly Action<TrainingEvent> _report;
+    private readonly Stopwatch _clock = new();
+    private double _lossSum;
+    private int _lossCount;
+    private int _skipped;
+    private double _pace;
+
+    private Trainer(TrainingSession session, Action<TrainingEvent> report) => (_session, _report) = (session, report);
+
+    private TrainingState State => _session.State;
+
+    private Phase Phase => _session.Recipe.Phases[State.Phase];
+
+    /// <summary>Trains on a thread of its own; see <see cref="Run"/>.</summary>
+    public static Task RunAsync(
+        Recipe recipe, string folder, IProgress<TrainingEvent>? progress = null, string recipeFolder = ".", bool resume = false,
+        CancellationToken cancellation = default) => Task.Run(
+            () => Run(recipe, folder, happened => progress?.Report(happened), recipeFolder, resume, cancellation), CancellationToken.None);
+
+    /// <summary>Trains a model from a recipe.</summary>
+    /// <param name="recipe">What to do.</param>
+    /// <param name="folder">Where the run lives; made where it is missing.</param>
+    /// <param name="report">Told of each step, evaluation and checkpoint, on the calling thread.</param>
+    /// <param name="recipeFolder">Where the recipe's relative paths start.</param>
+    /// <param name="resume">Whether to go on with the run in the folder.</param>
+    /// <param name="cancellation">Stops after the current step, with a checkpoint.</param>
+    /// <exception cref="RecipeException">The recipe asks for what cannot be.</exception>
+    /// <exception cref="InvalidDataException">The corpus or a checkpoint is not as it should be.</exception>
+    /// <exception cref="IOException">The folder already holds a run and <paramref name="resume"/> is false, or a file cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">Training was stopped; a checkpoint was saved.</exception>
+    public static void Run(
+        Recipe recipe, string folder, Action<TrainingEvent>? report = null, string recipeFolder = ".", bool resume = false,
+        CancellationToken cancellation = default)
+    {
+        recipe.Validate();
+        var run = new RunFolder(folder);
+        if (!resume && run.HasRun) throw new IOException($"'{folder}' already holds a run; resume it, or name another folder");
+        var session = TrainingSession.Open(recipe, recipeFolder, run, resume, cancellation);
+        new Trainer(session, report ?? (_ => { })).Train(cancellation);
+    }
+
+    private void Train(CancellationToken cancellation)
+    {
+        using var log = new StreamWriter(_session.Folder.Metrics, append: true) { AutoFlush = true };
+        _report(new Prepared(
+            _session.Train.Count, _session.Validation?.Count ?? 0, _session.Train.TooLong, _session.Tokenizer.VocabularySize,
+            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(), State.Step));
+        for (; State.Phase < _session.Recipe.Phases.Count && !State.Done; NextPhase())
+        {
+            while (!State.Done && PhaseProgress() < 1)
+            {
+                if (cancellation.IsCancellationRequested)
+                {
+                    Save();
+                    cancellation.ThrowIfCancellationRequested();
+                }
+
+                var done = Step();
+                _report(done);
+                if (State.Step % StepsALine == 0) log.WriteLine(MetricsLog.Line(AverageLoss(done)));
+                var ends = PhaseProgress() >= 1 && State.Phase == _session.Recipe.Phases.Count - 1;
+                if (State.Step % _session.Recipe.Validation.EverySteps == 0 || ends) Validate(log);
+                if (State.Step % _session.Recipe.Checkpoints.EverySteps == 0) Save();
+            }
+        }
+
+        State.Done = true;
+        _session.Finish();
+        Save();
+    }
+
+    private void NextPhase()
+    {
+        State.Phase++;
+        (State.PhaseStep, State.PhaseSeconds, State.WarmupSeconds) = (0, 0, 0);
+    }
+
+    /// <summary>The share of the phase that is done, by steps or by time, whichever is further.</summary>
+    private double PhaseProgress() => Math.Max(
+        Phase.Steps is { } steps ? (double)State.PhaseStep / steps : 0,
+        Phase.Minutes is { } minutes ? State.PhaseSeconds / (60 * minutes) : 0);
+
+    private double LearningRate()
+    {
+        var schedule = Phase.Schedule;
+        if (Phase.Minutes is not { } minutes) return Phase.LearningRate * schedule.Factor(State.PhaseStep, Phase.Steps!.Value);
+        var byTime = (State.PhaseSeconds - State.WarmupSeconds) / Math.Max(1e-9, (60 * minutes) - State.WarmupSeconds);
+        var bySteps = Phase.Steps is { } steps ? (double)(State.PhaseStep - schedule.WarmupSteps) / Math.Max(1, steps - schedule.WarmupSteps) : 0;
+        return Phase.LearningRate * schedule.Factor(State.PhaseStep, Math.Clamp(Math.Max(byTime, bySteps), 0, 1));
+    }
+
+    private StepDone Step()
+    {
+        _clock.Restart();
+        var (loss, tokens) = (0.0, 0L);
+        foreach (var (_, parameter) in _session.Parameters) parameter.Value.ClearGradient();
+        var random = new CounterRandom(_session.Recipe.Seed).Derive("dropout").Derive((ulong)State.Step);
+        for (var part = 0; part < Phase.Accumulate; part++)
+        {
+            using var scope = Arena.Current.Scope();
+            var batch = NextBatch();
+            loss += Objective.AddGradient(_session.Model, batch, Phase, random.Derive((ulong)part), 1f / Phase.Accumulate) / Phase.Accumulate;
+            tokens += batch.Tokens;
+        }
+
+        var rate = LearningRate();
+        var clip = GradientClip.Measure(_session.Parameters, Phase.ClipNorm);
+        if (clip.IsFinite) _session.Optimizer.Step(rate, clip.Scale);
+        RequireFinite(clip, loss);
+        Count(tokens, loss);
+        var progress = PhaseProgress();
+        return new StepDone(
+            State.Step, Phase.Name, loss, rate, clip.Norm, State.Tokens, _pace, Math.Min(1, progress), State.PhaseSeconds * (1 - progress) / Math.Max(1e-9, progress));
+    }
+
+    private Models.Batch NextBatch()
+    {
+        var order = new CounterRandom(_session.Recipe.Seed).Derive("order");
+        if (State.BatchesUsed >= _session.Train.BatchesIn(State.Epoch, order)) (State.Epoch, State.BatchesUsed) = (State.Epoch + 1, 0);
+        return _session.Train.Make(State.Epoch, State.BatchesUsed++, order);
+    }
+
+    private void RequireFinite(GradientClip clip, double loss)
+    {
+        _skipped = clip.IsFinite ? 0 : _skipped + 1;
+        if (_skipped >= MostSkipped)
+        {
+            throw new InvalidDataException(
+                $"training has diverged: at step {State.Step} the loss is {loss} and the last {MostSkipped} gradients were not finite; try a lower phases[{State.Phase}].learningRate");
+        }
+    }
+
+    private void Count(long tokens, double loss)
+    {
+        var seconds = _clock.Elapsed.TotalSeconds;
+        State.Step++;
+        State.PhaseStep++;
+        State.PhaseSeconds += seconds;
+        State.Tokens += tokens;
+        if (State.PhaseStep == Phase.Schedule.WarmupSteps) State.WarmupSeconds = State.PhaseSeconds;
+        _pace = _pace == 0 ? tokens / seconds : (0.95 * _pace) + (0.05 * tokens / seconds);
+        (_lossSum, _lossCount) = (_lossSum + loss, _lossCount + 1);
+    }
+
+    private StepDone AverageLoss(StepDone done)
+    {
+        var average = done with { Loss = _lossSum / _lossCount };
+        (_lossSum, _lossCount) = (0, 0);
+        return average;
+    }
+
+    private void Validate(StreamWriter log)
+    {
+        if (_session.Validation is null) return;
+        var loss = HeldOutLoss.Measure(_session.Model, _session.Validation, _session.Recipe.Validation.Examples);
+        var isBest = State.BestLoss is null || loss.Mean < State.BestLoss;
+        (State.BestLoss, State.SinceBest) = isBest ? (loss.Mean, 0) : (State.BestLoss, State.SinceBest + 1);
+        if (_session.Recipe.Validation.Patience is { } patience)
+        {
+            if (isBest) Save(loss.Mean);
+            State.Done = State.SinceBest >= patience;
+        }
+
+        var use = loss.ExpertUse.ToDictionary(layer => layer.Key, layer => Jain(layer.Value));
+        var validated = new Validated(State.Step, loss.Mean, isBest, use);
+        log.WriteLine(MetricsLog.Line(validated));
+        _report(validated);
+    }
+
+    private void Save(double? score = null) => _report(new Saved(State.Step, _session.Save(score)));
+
+    /// <summary>Jain's index of fairness, (Σx)² / (n Σx²): 1 when all are even, 1/n when one has all.</summary>
+    private static double Jain(IReadOnlyList<long> loads)
+    {
+        var (sum, squares) = (loads.Sum(load => (double)load), loads.Sum(load => (double)load * load));
+        return squares == 0 ? 1 : sum * sum / (loads.Count * squares);
+    }
+}

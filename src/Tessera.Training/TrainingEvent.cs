@@ -1,0 +1,41 @@
+namespace Tessera.Training;
+
+/// <summary>Something that happened during training, for whoever watches.</summary>
+public abstract record TrainingEvent;
+
+/// <summary>Everything is ready: the data is read, the tokenizer trained or loaded, the model built.</summary>
+/// <param name="Examples">Training examples.</param>
+/// <param name="ValidationExamples">Validation examples.</param>
+/// <param name="TooLong">Training examples left out because they are longer than <c>batches.length</c>.</param>
+/// <param name="Vocabulary">Tokens known.</param>
+/// <param name="Parameters">Weights of the model.</param>
+/// <param name="ActiveParameters">Weights that take part in one token.</param>
+/// <param name="Step">The step that training starts from: 0, or where a run is resumed.</param>
+public sealed record Prepared(
+    int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Step) : TrainingEvent;
+
+/// <summary>An optimizer step was done.</summary>
+/// <param name="Step">How many steps have been done.</param>
+/// <param name="Phase">The phase's name.</param>
+/// <param name="Loss">The mean loss of the step's batches in nats a token, label smoothing included, parts' losses not.</param>
+/// <param name="LearningRate">The learning rate of the step.</param>
+/// <param name="GradientNorm">The norm of the gradient before clipping; not finite where the step was skipped.</param>
+/// <param name="Tokens">How many tokens, source and target, have been learned from.</param>
+/// <param name="TokensPerSecond">Over the last steps.</param>
+/// <param name="Progress">The share of this phase that is done, 0 to 1.</param>
+/// <param name="SecondsLeft">Of this phase, as far as can be told.</param>
+public sealed record StepDone(
+    long Step, string Phase, double Loss, double LearningRate, double GradientNorm, long Tokens, double TokensPerSecond, double Progress,
+    double SecondsLeft) : TrainingEvent;
+
+/// <summary>The model was evaluated on the validation examples.</summary>
+/// <param name="Step">After how many steps.</param>
+/// <param name="Loss">Nats a token.</param>
+/// <param name="IsBest">Whether no earlier loss was as low.</param>
+/// <param name="ExpertUse">Jain's index of the routed experts' use, by layer; empty without experts.</param>
+public sealed record Validated(long Step, double Loss, bool IsBest, IReadOnlyDictionary<string, double> ExpertUse) : TrainingEvent;
+
+/// <summary>The state of training was saved.</summary>
+/// <param name="Step">After how many steps.</param>
+/// <param name="Path">Where.</param>
+public sealed record Saved(long Step, string Path) : TrainingEvent;

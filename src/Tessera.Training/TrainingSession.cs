@@ -1,0 +1,124 @@
+using Tessera.Models.Formats;
+using Tessera.Models;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
+using Tessera.Text.Corpora;
+using Tessera.Text.Tokenizers;
+using Tessera.Training.Checkpoints;
+using Tessera.Training.Data;
+using Tessera.Training.Optimizers;
+
+namespace Tessera.Training;
+
+/// <summary>All that a run is made of: corpus, tokenizer, datasets, model, optimizer and where training stands.</summary>
+internal sealed class TrainingSession
+{
+    private readonly CheckpointStore _store;
+
+    private TrainingSession(Recipe recipe, RunFolder folder, Corpus corpus, Tokenizer tokenizer)
+    {
+        (Recipe, Folder, Tokenizer) = (recipe, folder, tokenizer);
+        Model = recipe.Model.Build(tokenizer.VocabularySize, recipe.Seed);
+        Train = Dataset.Of(corpus.Train, tokenizer, recipe.Batches, Model.ReadsSource);
+        Validation = corpus.Validation.Count == 0 ? null : Dataset.Of(corpus.Validation, tokenizer, recipe.Batches, Model.ReadsSource);
+        Parameters = [.. Model.Parameters()];
+        Optimizer = BuildOptimizer(recipe, Parameters);
+        State = new TrainingState { Data = Train.Fingerprint() };
+        _store = new CheckpointStore(folder.Checkpoints, recipe.Checkpoints.Keep);
+    }
+
+    public Recipe Recipe { get; }
+
+    public RunFolder Folder { get; }
+
+    public Tokenizer Tokenizer { get; }
+
+    public SequenceModel Model { get; }
+
+    public Dataset Train { get; }
+
+    public Dataset? Validation { get; }
+
+    public Optimizer Optimizer { get; }
+
+    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
+
+    public TrainingState State { get; private set; }
+
+    /// <summary>Begins a run in an empty folder, or goes on from the folder's newest whole checkpoint.</summary>
+    /// <param name="recipe">What to do.</param>
+    /// <param name="recipeFolder">Where the recipe's relative paths start.</param>
+    /// <param name="folder">Where the run lives.</param>
+    /// <param name="resume">Whether to go on.</param>
+    /// <param name="cancellation">Stops the preparation.</param>
+    public static TrainingSession Open(Recipe recipe, string recipeFolder, RunFolder folder, bool resume, CancellationToken cancellation)
+    {
+        var corpus = recipe.Data.Load(recipeFolder, cancellation);
+        var tokenizer = resume && File.Exists(folder.Tokenizer)
+            ? Tokenizer.Load(folder.Tokenizer)
+            : TokenizerFor(recipe, recipeFolder, corpus, cancellation);
+        var session = new TrainingSession(recipe, folder, corpus, tokenizer);
+        // Nothing is written before everything that can be wrong with recipe and data has been found.
+        Directory.CreateDirectory(folder.Path);
+        if (!resume) tokenizer.Save(folder.Tokenizer);
+        if (!resume) RunFolder.Write(folder.Origin, Path.GetFullPath(recipeFolder) + "\n");
+        if (!resume) RunFolder.Write(folder.Recipe, recipe.ToJson() + "\n");
+        if (resume) session.Restore();
+        return session;
+    }
+
+    /// <summary>Saves the state of training; returns where.</summary>
+    /// <param name="score">The validation loss, where this may become the best checkpoint.</param>
+    public string Save(double? score = null) => _store.Save(
+        State.Step,
+        checkpoint =>
+        {
+            checkpoint.Model(Model);
+            checkpoint.Optimizer(Optimizer);
+            checkpoint.State(State);
+        },
+        score).Folder;
+
+    /// <summary>Writes the finished model beside the recipe: with early stopping the best, else the last.</summary>
+    public void Finish()
+    {
+        if (Recipe.Validation.Patience is not null) _store.Best()?.Restore(Model);
+        Weights.Save(Folder.Weights, Model);
+        var config = new ModelConfig
+        {
+            Model = Recipe.Model, Vocabulary = Tokenizer.VocabularySize, Length = Recipe.Batches.Length, SourceLength = Recipe.Batches.SourceLength,
+        };
+        RunFolder.Write(Folder.Config, RecipeJson.Write(config) + "\n");
+    }
+
+    private static Optimizer BuildOptimizer(Recipe recipe, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+    {
+        try
+        {
+            return recipe.Optimizer.Build(parameters);
+        }
+        catch (ArgumentException error)
+        {
+            throw new RecipeException("optimizer", error.Message);
+        }
+    }
+
+    private static Tokenizer TokenizerFor(Recipe recipe, string recipeFolder, Corpus corpus, CancellationToken cancellation)
+    {
+        if (recipe.Tokenizer.File is { } file) return Tokenizer.Load(Path.Combine(recipeFolder, file));
+        var texts = corpus.Train.SelectMany(example => example.Source is null ? [example.Target] : new[] { example.Source, example.Target });
+        return BytePairTrainer.Train(texts, new BytePairTrainerOptions(recipe.Tokenizer.Vocabulary, SpecialTokens: SpecialTokens.Texts), cancellation);
+    }
+
+    private void Restore()
+    {
+        if (_store.Latest() is not { } checkpoint) return; // killed before the first checkpoint: from the start
+        var state = checkpoint.State<TrainingState>();
+        if (state.Data != State.Data)
+            throw new InvalidDataException($"{checkpoint.Folder}: the run was trained on other data than the recipe's corpus gives now; start a new run");
+        checkpoint.Restore(Model);
+        checkpoint.Restore(Optimizer);
+        State = state;
+        MetricsLog.Cut(Folder.Metrics, state.Step);
+    }
+}

@@ -1,0 +1,146 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Tessera.Tensors.Kernels;
+
+namespace Tessera.Tensors.Tests.Kernels;
+
+/// <summary>Run at each level and with other numbers of threads: <c>TESSERA_KERNELS</c>, <c>TESSERA_THREADS</c>.</summary>
+public class MatrixProductTests
+{
+    /// <summary>Nothing, one, primes, and the neighbours of tiles (6, 8, 12, 16, 32), of "few rows" and of blocks of k (384).</summary>
+    private static readonly int[] s_sizes =
+        [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97, 131];
+
+    private static readonly int[] s_lengths = [.. s_sizes, 383, 384, 385, 769];
+
+    [Fact]
+    public void Products_of_any_shape_stride_and_transposition_agree_with_double_precision()
+    {
+        var cases =
+            from m in Gen.Elements(s_sizes)
+            from n in Gen.Elements(s_sizes)
+            from k in Gen.Elements(s_lengths)
+            from flags in Gen.Choose(0, 15)
+            from gaps in Gen.Elements(0, 1, 5, 16).Three()
+            select new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, (flags & 8) != 0, gaps.Item1, gaps.Item2, gaps.Item3);
+        Check.One(Config.QuickThrowOnFailure.WithMaxTest(1500), Prop.ForAll(cases.ToArbitrary(), one => one.Verify()));
+    }
+
+    [Theory]
+    [InlineData(1030, 70, 400)]
+    [InlineData(320, 744, 1000)]
+    [InlineData(7, 5000, 130)]
+    [InlineData(5000, 3, 130)]
+    [InlineData(1, 3000, 1030)]
+    [InlineData(130, 2300, 390)]
+    public void Products_cut_into_several_blocks_and_parts_agree_with_double_precision(int m, int n, int k)
+    {
+        for (var flags = 0; flags < 4; flags++)
+            new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, flags == 2, flags != 1, 0, flags, 0).Verify();
+    }
+
+    [Fact]
+    public void The_same_product_has_the_same_bits_every_time()
+    {
+        var (a, b) = (Elements(257 * 401, 1), Elements(401 * 333, 2));
+        var first = new float[257 * 333];
+        MatrixProduct.Multiply(new Matrix(a, 257, 401), new Matrix(b, 333, 401).T, first, accumulate: false);
+        for (var run = 0; run < 20; run++)
+        {
+            var again = new float[257 * 333];
+            MatrixProduct.Multiply(new Matrix(a, 257, 401), new Matrix(b, 333, 401).T, again, accumulate: false);
+            Assert.Equal(first, again);
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(40)]
+    public void What_is_not_a_number_spreads_to_its_row_and_column_and_no_further(int rows)
+    {
+        var (a, b) = (Elements(rows * 37, 1), Elements(37 * 35, 2));
+        a[36] = float.NaN;
+        b[(34 * 37) + 5] = float.PositiveInfinity;
+        var c = new float[rows * 35];
+        MatrixProduct.Multiply(new Matrix(a, rows, 37), new Matrix(b, 35, 37).T, c, accumulate: false);
+        for (var i = 0; i < rows; i++)
+            for (var j = 0; j < 35; j++)
+                Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
+    }
+
+    [Fact]
+    public void After_the_first_time_a_product_allocates_nothing()
+    {
+        var (a, b, c) = (Elements(300 * 200, 1), Elements(200 * 300, 2), new float[300 * 300]);
+        void Multiply() => MatrixProduct.Multiply(new Matrix(a, 300, 200), new Matrix(b, 200, 300), c, accumulate: true);
+        for (var i = 0; i < 50; i++) Multiply();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var i = 0; i < 50; i++) Multiply();
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+    }
+
+    [Fact]
+    public void Sizes_that_do_not_fit_are_refused()
+    {
+        var memory = new float[12];
+        Assert.Throws<ArgumentException>(() => MatrixProduct.Multiply(new Matrix(memory, 3, 4), new Matrix(memory, 3, 4), new float[12], false));
+        Assert.Throws<ArgumentException>(() => MatrixProduct.Multiply(new Matrix(memory, 3, 4), new Matrix(memory, 4, 3), new float[8], false));
+        Assert.Throws<ArgumentException>(() =>
+            MatrixProduct.Multiply(new Matrix(memory, 3, 4), new Matrix(memory, 4, 3), new float[9], false, bias: new float[2]));
+    }
+
+    private static float[] Elements(int count, int seed)
+    {
+        var random = new Random(seed);
+        return [.. Enumerable.Range(0, count).Select(_ => (2 * random.NextSingle()) - 1)];
+    }
+
+    private sealed record Case(
+        int M, int N, int K, bool TransposeA, bool TransposeB, bool Accumulate, bool Bias, int GapA, int GapB, int GapC)
+    {
+        private const float Untouched = 12345;
+
+        public void Verify()
+        {
+            var a = new Operand(M, K, TransposeA, GapA, 1);
+            var b = new Operand(K, N, TransposeB, GapB, 2);
+            var bias = Bias ? Elements(N, 3) : [];
+            var rowC = N + GapC;
+            var before = Elements(M * rowC, 4);
+            for (var i = 0; i < before.Length; i++)
+                if (i % rowC >= N) before[i] = Untouched;
+            var c = before.ToArray();
+            MatrixProduct.Multiply(a.Matrix, b.Matrix, c, Accumulate, rowC, bias);
+
+            // A sum of k random products of at most 1 stays within about √k, and k roundings of it add up to √k of them.
+            var tolerance = Math.ScaleB(1, -23) * (Math.Sqrt(K) + 2) * Math.Max(4, Math.Sqrt(K));
+            for (var i = 0; i < M; i++)
+            {
+                for (var j = 0; j < rowC; j++)
+                {
+                    var found = c[(i * rowC) + j];
+                    if (j >= N)
+                    {
+                        Assert.Equal(Untouched, found);
+                        continue;
+                    }
+
+                    var expected = (Accumulate ? before[(i * rowC) + j] : 0.0) + (Bias ? bias[j] : 0.0);
+                    for (var k = 0; k < K; k++) expected += (double)a[i, k] * b[k, j];
+                    Assert.True(Math.Abs(expected - found) <= tolerance, $"{this}: ({i}, {j}) is {found}, expected {expected}");
+                }
+            }
+        }
+    }
+
+    private sealed class Operand(int rows, int columns, bool transposed, int gap, int seed)
+    {
+        private readonly int _stride = (transposed ? rows : columns) + gap;
+        private readonly float[] _elements = Elements(transposed ? Math.Max(0, (columns * (rows + gap)) - gap) : Math.Max(0, (rows * (columns + gap)) - gap), seed);
+
+        public Matrix Matrix => transposed ? new Matrix(_elements, columns, rows, _stride).T : new Matrix(_elements, rows, columns, _stride);
+
+        public float this[int i, int j] => transposed ? _elements[(j * _stride) + i] : _elements[(i * _stride) + j];
+    }
+}

@@ -1,0 +1,267 @@
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Tessera.Tensors.Tests.Ops;
+
+public class AttentionTests
+{
+    private const double Tolerance = 1e-5;
+
+    private static readonly string[] MaskNames =
+        ["full", "causal", "window-7", "window-both-5", "dilated-6x3", "global-4-window-5", "strided-8", "chunked-16", "prefix-10"];
+
+    [Fact]
+    public void Attention_and_its_gradient_agree_with_the_equation_on_random_shapes_and_masks()
+    {
+        var cases =
+            from batch in Gen.Choose(1, 2)
+            from keyHeads in Gen.Choose(1, 2)
+            from queries in Gen.Choose(1, 9)
+            from keys in Gen.Choose(1, 9)
+            from widths in Gen.Choose(1, 5).Two()
+            from mask in Gen.Elements(MaskNames)
+            from shared in Gen.Choose(1, 2)
+            from cap in Gen.Elements(0f, 2f)
+            select new Sizes(batch, queries, keys, keys, keyHeads * shared, keyHeads, widths.Item1, widths.Item2, mask, cap);
+        Check.One(Config.QuickThrowOnFailure.WithMaxTest(40), Prop.ForAll(cases.ToArbitrary(), size => AgreeWithDifferences(size)));
+    }
+
+    [Theory]
+    [InlineData(63, 63, 16, 16)]
+    [InlineData(64, 64, 16, 20)]
+    [InlineData(65, 65, 17, 16)]
+    [InlineData(127, 129, 8, 8)]
+    [InlineData(200, 130, 33, 3)]
+    [InlineData(3, 200, 40, 70)]
+    [InlineData(1, 65, 64, 64)]
+    public void Lengths_around_the_tile_size_agree_with_the_equation(int queries, int keys, int width, int valueWidth)
+    {
+        foreach (var mask in MaskNames)
+            AgreeWithTranscription(new Sizes(2, queries, keys, keys + 3, 4, 2, width, valueWidth, mask, 0));
+        AgreeWithTranscription(new Sizes(1, queries, keys, keys, 3, 3, width, valueWidth, "causal", 1.5f));
+    }
+
+    [Fact]
+    public void A_query_that_sees_no_key_gets_zeros_and_gives_zero_gradients()
+    {
+        using var scope = Arena.Current.Scope();
+        foreach (var queries in new[] { 4, 70 })
+        {
+            using var tape = Tape.Record();
+            var shape = new Shape(1, queries, 2, 8);
+            var (q, k, v) = (Random(shape, 1), Random(shape, 2), Random(shape, 3));
+            var y = Op.Attention(q, k, v, BlockMask.Causal(queries, queries).Prefix(0));
+            tape.Backward(y, Enumerable.Repeat(1f, (int)shape.Count).ToArray());
+            Assert.All(y.ToArray(), value => Assert.Equal(0, value));
+            foreach (var input in new[] { q, k, v }) Assert.All(input.Gradient.ToArray(), value => Assert.Equal(0, value));
+        }
+    }
+
+    [Fact]
+    public void Very_large_scores_neither_overflow_nor_become_NaN()
+    {
+        using var scope = Arena.Current.Scope();
+        var (q, k, v) = (Random([1, 40, 1, 16], 1, 300), Random([1, 40, 1, 16], 2, 300), Random([1, 40, 1, 16], 3));
+        Assert.All(Op.Attention(q, k, v, BlockMask.Causal(40, 40)).ToArray(), value => Assert.True(float.IsFinite(value)));
+    }
+
+    [Fact]
+    public void The_same_inputs_give_the_same_bits_every_time()
+    {
+        foreach (var (batch, heads) in new[] { (1, 1), (2, 4) })
+        {
+            var first = Bits(batch, heads);
+            for (var run = 0; run < 3; run++) Assert.Equal(first, Bits(batch, heads));
+        }
+
+        static float[] Bits(int batch, int heads)
+        {
+            using var scope = Arena.Current.Scope();
+            using var tape = Tape.Record();
+            var shape = new Shape(batch, 300, heads, 32);
+            var (q, k, v) = (Random(shape, 1), Random(shape, 2), Random(shape, 3));
+            var y = Op.Attention(q, k, v, BlockMask.Causal(300, 300));
+            tape.Backward(y, Random(shape, 4).Floats);
+            return [.. y.ToArray(), .. q.Gradient, .. k.Gradient, .. v.Gradient];
+        }
+    }
+
+    [Fact]
+    public void Memory_grows_with_the_length_and_not_with_its_square()
+    {
+        long shorter = 0, longer = 0;
+        var worker = new Thread(() => (shorter, longer) = (Capacity(4096), Capacity(8192))); // an arena of its own
+        worker.Start();
+        worker.Join();
+        Assert.InRange(longer, shorter, 2.6 * shorter);
+
+        static long Capacity(int length)
+        {
+            using var scope = Arena.Current.Scope();
+            using var tape = Tape.Record();
+            var shape = new Shape(1, length, 2, 16);
+            var (q, k, v) = (Random(shape, 1), Random(shape, 2), Random(shape, 3));
+            var y = Op.Attention(q, k, v, BlockMask.Causal(length, length).Within(100));
+            tape.Backward(y, y.Floats);
+            return Arena.Current.Capacity;
+        }
+    }
+
+    [Fact]
+    public void Nothing_managed_is_allocated_by_a_step_that_has_been_seen_before()
+    {
+        var mask = BlockMask.Causal(100, 100);
+        for (var run = 0; ; run++)
+        {
+            using var scope = Arena.Current.Scope();
+            var (q, k, v) = (Random([2, 100, 2, 16], 1), Random([2, 100, 2, 16], 2), Random([2, 100, 2, 16], 3));
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Op.Attention(q, k, v, mask);
+            var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+            if (allocated == 0) break;
+            Assert.True(run < 5, $"{allocated} bytes were allocated");
+        }
+    }
+
+    [Fact]
+    public void A_mask_that_does_not_fit_is_named_with_its_sizes()
+    {
+        using var scope = Arena.Current.Scope();
+        var q = Random([2, 5, 4, 8], 1);
+        var error = Assert.Throws<ShapeException>(() => Op.Attention(q, q, q, BlockMask.Causal(5, 6)));
+        Assert.Contains("mask has 5 queries, 6 keys", error.Message, StringComparison.Ordinal);
+        var other = Assert.Throws<ShapeException>(() => Op.Attention(q, Random([2, 5, 3, 8], 2), q, BlockMask.Causal(5, 5)));
+        Assert.Contains("attention: keys is F32 [2, 5, 3, 8]", other.Message, StringComparison.Ordinal);
+    }
+
+    private static Tensor Random(Shape shape, int seed, double scale = 1) =>
+        Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape).WithGradient();
+
+    private static (Shape Shape, float[] Values)[] Inputs(Sizes s) =>
+    [
+        OperationCheck.Random([s.Batch, s.Queries, s.Heads, s.Width], 1),
+        OperationCheck.Random([s.Batch, s.Capacity, s.KeyHeads, s.Width], 2),
+        OperationCheck.Random([s.Batch, s.Capacity, s.KeyHeads, s.ValueWidth], 3),
+        OperationCheck.Random([s.Heads], 4),
+        OperationCheck.Random([s.Heads, s.Queries, s.Keys], 5),
+    ];
+
+    private static Tensor Run(Sizes s, Tensor[] x)
+    {
+        var settings = new AttentionSettings { SoftCap = s.Cap, Sinks = x[3], Bias = x[4], Scale = 0.4f };
+        return Op.Attention(x[0], x[1], x[2], s.BlockMask(), settings);
+    }
+
+    private static void AgreeWithDifferences(Sizes s) =>
+        OperationCheck.Run(x => Run(s, x), x => new Transcription(s, x).Output, Tolerance, Inputs(s));
+
+    private static void AgreeWithTranscription(Sizes s)
+    {
+        using var scope = Arena.Current.Scope();
+        using var tape = Tape.Record();
+        var inputs = Inputs(s);
+        var tensors = inputs.Select(input => Tensor.From(input.Values, input.Shape).WithGradient()).ToArray();
+        var y = Run(s, tensors);
+        var exact = new Transcription(s, [.. inputs.Select(input => input.Values.Select(value => (double)value).ToArray())]);
+        OperationCheck.Compare($"{s}", exact.Output, y.ToArray(), Tolerance);
+
+        var dy = OperationCheck.Random(y.Shape, 6).Values;
+        tape.Backward(y, dy);
+        var gradients = exact.Gradients(dy);
+        for (var which = 0; which < gradients.Length; which++)
+            OperationCheck.Compare($"{s} gradient {which}", gradients[which], tensors[which].Gradient.ToArray(), Tolerance);
+    }
+
+    internal sealed record Sizes(
+        int Batch, int Queries, int Keys, int Capacity, int Heads, int KeyHeads, int Width, int ValueWidth, string Mask, float Cap)
+    {
+        public BlockMask BlockMask() => AttentionFixtureTests.Mask(Mask, Batch, Queries, Keys);
+    }
+
+    /// <summary>Attention as its equation says, in double precision, with the gradients written out.</summary>
+    private sealed class Transcription
+    {
+        private readonly Sizes _s;
+        private readonly double[] _q, _k, _v;
+        private readonly double[,,,] _probability, _slope;
+
+        public Transcription(Sizes s, double[][] x)
+        {
+            (_s, _q, _k, _v) = (s, x[0], x[1], x[2]);
+            _probability = new double[s.Batch, s.Heads, s.Queries, s.Keys + 1]; // the last is the sink's
+            _slope = new double[s.Batch, s.Heads, s.Queries, s.Keys];
+            Output = new double[s.Batch * s.Queries * s.Heads * s.ValueWidth];
+            var mask = s.BlockMask();
+            ForEach((b, h, i) => Row(mask, x[3][h], x[4], b, h, i));
+        }
+
+        public double[] Output { get; }
+
+        public double[][] Gradients(float[] dy)
+        {
+            var s = _s;
+            double[] dq = new double[_q.Length], dk = new double[_k.Length], dv = new double[_v.Length];
+            double[] dSinks = new double[s.Heads], dBias = new double[s.Heads * s.Queries * s.Keys];
+            ForEach((b, h, i) =>
+            {
+                var flow = 0.0;
+                for (var e = 0; e < s.ValueWidth; e++) flow += Output[Query(b, h, i, s.ValueWidth) + e] * dy[Query(b, h, i, s.ValueWidth) + e];
+                dSinks[h] -= _probability[b, h, i, s.Keys] * flow;
+                for (var j = 0; j < s.Keys; j++)
+                {
+                    var p = _probability[b, h, i, j];
+                    var dp = 0.0;
+                    for (var e = 0; e < s.ValueWidth; e++)
+                    {
+                        var upstream = dy[Query(b, h, i, s.ValueWidth) + e];
+                        dp += _v[Key(b, h, j, s.ValueWidth) + e] * upstream;
+                        dv[Key(b, h, j, s.ValueWidth) + e] += p * upstream;
+                    }
+
+                    var ds = p * (dp - flow);
+                    dBias[(((h * s.Queries) + i) * s.Keys) + j] += ds;
+                    for (var d = 0; d < s.Width; d++)
+                    {
+                        dq[Query(b, h, i, s.Width) + d] += ds * _slope[b, h, i, j] * 0.4 * _k[Key(b, h, j, s.Width) + d];
+                        dk[Key(b, h, j, s.Width) + d] += ds * _slope[b, h, i, j] * 0.4 * _q[Query(b, h, i, s.Width) + d];
+                    }
+                }
+            });
+            return [dq, dk, dv, dSinks, dBias];
+        }
+
+        private void Row(BlockMask mask, double sink, double[] bias, int b, int h, int i)
+        {
+            var scores = new double[_s.Keys + 1];
+            for (var j = 0; j < _s.Keys; j++)
+            {
+                var product = 0.0;
+                for (var d = 0; d < _s.Width; d++) product += _q[Query(b, h, i, _s.Width) + d] * _k[Key(b, h, j, _s.Width) + d];
+                var capped = _s.Cap > 0 ? _s.Cap * Math.Tanh(0.4 * product / _s.Cap) : 0.4 * product;
+                _slope[b, h, i, j] = _s.Cap > 0 ? 1 - (capped / _s.Cap * (capped / _s.Cap)) : 1;
+                scores[j] = mask.Allows(b, h, i, j) ? capped + bias[(((h * _s.Queries) + i) * _s.Keys) + j] : double.NegativeInfinity;
+            }
+
+            scores[_s.Keys] = sink;
+            var greatest = scores.Max();
+            var sum = scores.Sum(score => Math.Exp(score - greatest));
+            for (var j = 0; j <= _s.Keys; j++)
+            {
+                var p = _probability[b, h, i, j] = Math.Exp(scores[j] - greatest) / sum;
+                if (j == _s.Keys) continue;
+                for (var e = 0; e < _s.ValueWidth; e++) Output[Query(b, h, i, _s.ValueWidth) + e] += p * _v[Key(b, h, j, _s.ValueWidth) + e];
+            }
+        }
+
+        private int Query(int b, int h, int i, int width) => ((((b * _s.Queries) + i) * _s.Heads) + h) * width;
+
+        private int Key(int b, int h, int j, int width) => ((((b * _s.Capacity) + j) * _s.KeyHeads) + (h * _s.KeyHeads / _s.Heads)) * width;
+
+        private void ForEach(Action<int, int, int> body)
+        {
+            for (var b = 0; b < _s.Batch; b++)
+                for (var h = 0; h < _s.Heads; h++)
+                    for (var i = 0; i < _s.Queries; i++) body(b, h, i);
+        }
+    }
+}
