@@ -4,7 +4,8 @@ using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
-/// <summary>What an optimizer does to every weight, and the norm of gradients.</summary>
+/// <summary>What an optimizer does to every weight, and the norm of gradients. Products and sums are rounded together or apart
+/// as PyTorch's are, so that long runs stay comparable bit for bit nearly everywhere.</summary>
 internal static unsafe class OptimizerKernels
 {
     private const int Block = 16;
@@ -93,7 +94,7 @@ internal static unsafe class OptimizerKernels
                 var squares = V.MultiplyAdd(gradient * secondIntake, gradient, V.Load(row.Second + i) * keep);
                 squares.Store(row.Second + i);
                 var step = size * mean / (V.Sqrt(squares) / root + epsilon);
-                V.MultiplyAdd(V.Load(row.Weights + i), shrink, step).Store(row.Weights + i);
+                ((V.Load(row.Weights + i) * shrink) + step).Store(row.Weights + i);
             }
         }
     }
@@ -109,7 +110,7 @@ internal static unsafe class OptimizerKernels
             {
                 var weights = V.Load(row.Weights + i);
                 var gradient = V.MultiplyAdd(decay, weights, V.Load(row.Gradient + i) * scale);
-                var velocity = V.MultiplyAdd(V.Load(row.First + i), momentum, gradient);
+                var velocity = (V.Load(row.First + i) * momentum) + gradient;
                 velocity.Store(row.First + i);
                 V.MultiplyAdd(V.MultiplyAdd(velocity, momentum, gradient), size, weights).Store(row.Weights + i);
             }

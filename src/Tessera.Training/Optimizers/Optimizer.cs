@@ -56,8 +56,8 @@ public abstract class Optimizer
         Run(_batch, gradientScale);
     }
 
-    /// <summary>Makes one tensor of zeros a trained parameter, the list in the order of the index given to <see cref="Add"/>,
-    /// named <c>&lt;parameter&gt;.&lt;name&gt;</c> in <see cref="State"/>.</summary>
+    /// <summary>Allocates a tensor of zeros for every trained parameter, in the order of the index given to <see cref="Add"/>;
+    /// in <see cref="State"/> it is named <c>&lt;parameter&gt;.&lt;name&gt;</c>.</summary>
     /// <param name="name">The last part of the name.</param>
     /// <param name="scalar">Whether it is one integer (I32) instead of as many floats as the parameter has.</param>
     protected IReadOnlyList<Tensor> Remember(string name, bool scalar = false)

@@ -33,7 +33,7 @@ public class OptimizerTests
             foreach (var (index, parameter) in parameters)
             {
                 if (!expected.Has($"after{step + 1}.{index}")) continue;
-                Near(expected.Floats($"after{step + 1}.{index}"), parameter.Value.ToArray(), 1e-6);
+                Near(expected.Floats($"after{step + 1}.{index}"), parameter.Value.ToArray(), 2e-7);
                 compared++;
             }
         }
