@@ -1,0 +1,53 @@
+using Tessera.Tensors.Kernels;
+
+namespace Tessera.Tensors;
+
+public static partial class Op
+{
+    /// <summary>
+    /// A linear map for each group of rows, as the experts of a mixture: <c>y[i] = x[i] W[g]ᵀ</c> for the rows i from
+    /// <c>offsets[g]</c> to <c>offsets[g + 1]</c>; one call for all groups, none of which is padded.
+    /// </summary>
+    /// <param name="x">[slots, inputs], rows sorted by group.</param>
+    /// <param name="weight">[groups, outputs, inputs].</param>
+    /// <param name="offsets">I32 [groups + 1]: 0 first, never falling, the last at most slots.</param>
+    /// <returns>[slots, outputs]; rows from <c>offsets[groups]</c> on are 0.</returns>
+    /// <exception cref="ShapeException">Shapes do not fit, or an offset is out of range.</exception>
+    public static Tensor GroupedLinear(Tensor x, Tensor weight, Tensor offsets)
+    {
+        ShapeException.Require(x.Shape.Rank == 2, "grouped linear", "x", x, "[slots, inputs]");
+        ShapeException.Require(
+            weight.Shape.Rank == 3 && weight.Shape[2] == x.Shape[1], "grouped linear", "weight", weight, "x", x);
+        ShapeException.Require(
+            offsets.Type == ElementType.I32 && offsets.Shape == [weight.Shape[0] + 1],
+            "grouped linear", "offsets", offsets, "weight", weight);
+
+        var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
+        MatrixProductGroups.MultiplyRows(
+            x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false);
+
+        if (Tape.Write<GroupedLinearEntry>(y, x, weight) is { } entry) (entry.X, entry.Weight, entry.Offsets) = (x, weight, offsets);
+        return y;
+    }
+
+    private sealed class GroupedLinearEntry : TapeEntry
+    {
+        public Tensor X = null!, Weight = null!, Offsets = null!;
+
+        public override void Backward()
+        {
+            var dy = Matrix.Of(OutputGradient, Output.Shape);
+            if (X.Slot is { } x)
+            {
+                var dx = x.Write(out var accumulate);
+                MatrixProductGroups.MultiplyRows(dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate);
+            }
+
+            if (Weight.Slot is { } weight)
+            {
+                var dw = weight.Write(out var accumulate);
+                MatrixProductGroups.MultiplyEach(dy, X.AsMatrix(), Offsets.Ints, dw, accumulate);
+            }
+        }
+    }
+}
