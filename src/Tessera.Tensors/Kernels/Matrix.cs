@@ -17,6 +17,14 @@ internal readonly ref struct Matrix
         (Rows, Columns, RowStride, ColumnStride) = (rows, columns, rowStride, columnStride);
     }
 
+    /// <summary>The elements of a tensor, all axes but the innermost taken as rows.</summary>
+    public static Matrix Of(ReadOnlySpan<float> data, Shape shape)
+    {
+        var rows = 1;
+        for (var axis = 0; axis < shape.Rank - 1; axis++) rows = checked(rows * shape[axis]);
+        return new Matrix(data, rows, shape.Width);
+    }
+
     public ReadOnlySpan<float> Data { get; }
 
     public int Rows { get; }

@@ -7,7 +7,7 @@ internal readonly record struct MatrixProductCut(int Rows, int Columns)
     private const long PackingCost = 8;
 
     /// <summary>Below this many multiplications a part is not worth handing to another thread.</summary>
-    private const long SmallestPart = 1 << 17;
+    public const long SmallestPart = 1 << 17;
 
     public int Parts => Rows * Columns;
 

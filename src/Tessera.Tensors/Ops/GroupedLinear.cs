@@ -4,18 +4,28 @@ namespace Tessera.Tensors;
 
 public static partial class Op
 {
-    /// <summary>Stand-in until the merge.</summary>
+    /// <summary>
+    /// A linear map for each group of rows, as the experts of a mixture: <c>y[i] = x[i] W[g]ᵀ</c> for the rows i from
+    /// <c>offsets[g]</c> to <c>offsets[g + 1]</c>; one call for all groups, none of which is padded.
+    /// </summary>
+    /// <param name="x">[slots, inputs], rows sorted by group.</param>
+    /// <param name="weight">[groups, outputs, inputs].</param>
+    /// <param name="offsets">I32 [groups + 1]: 0 first, never falling, the last at most slots.</param>
+    /// <returns>[slots, outputs]; rows from <c>offsets[groups]</c> on are 0.</returns>
+    /// <exception cref="ShapeException">Shapes do not fit, or an offset is out of range.</exception>
     public static Tensor GroupedLinear(Tensor x, Tensor weight, Tensor offsets)
     {
-        var (groups, outputs, inputs) = (weight.Shape[0], weight.Shape[1], weight.Shape[2]);
-        var y = Tensor.Temporary([x.Shape[0], outputs]);
-        for (var g = 0; g < groups; g++)
-        {
-            var (from, count) = (offsets.Ints[g], offsets.Ints[g + 1] - offsets.Ints[g]);
-            if (count == 0) continue;
-            MatrixProduct.Multiply(new Matrix(x.Floats.Slice(from * inputs, count * inputs), count, inputs),
-                new Matrix(weight.Floats.Slice(g * outputs * inputs, outputs * inputs), outputs, inputs).T, y.Floats.Slice(from * outputs, count * outputs), false);
-        }
+        ShapeException.Require(x.Shape.Rank == 2, "grouped linear", "x", x, "[slots, inputs]");
+        ShapeException.Require(
+            weight.Shape.Rank == 3 && weight.Shape[2] == x.Shape[1], "grouped linear", "weight", weight, "x", x);
+        ShapeException.Require(
+            offsets.Type == ElementType.I32 && offsets.Shape == [weight.Shape[0] + 1],
+            "grouped linear", "offsets", offsets, "weight", weight);
+
+        var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
+        MatrixProductGroups.MultiplyRows(
+            x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false);
+
         if (Tape.Write<GroupedLinearEntry>(y, x, weight) is { } entry) (entry.X, entry.Weight, entry.Offsets) = (x, weight, offsets);
         return y;
     }
@@ -26,16 +36,17 @@ public static partial class Op
 
         public override void Backward()
         {
-            var (groups, outputs, inputs) = (Weight.Shape[0], Weight.Shape[1], Weight.Shape[2]);
-            var dx = X.Slot!.Add();
-            var dw = Weight.Slot!.Add();
-            for (var g = 0; g < groups; g++)
+            var dy = Matrix.Of(OutputGradient, Output.Shape);
+            if (X.Slot is { } x)
             {
-                var (from, count) = (Offsets.Ints[g], Offsets.Ints[g + 1] - Offsets.Ints[g]);
-                if (count == 0) continue;
-                var dy = new Matrix(OutputGradient.Slice(from * outputs, count * outputs), count, outputs);
-                MatrixProduct.Multiply(dy, new Matrix(Weight.Floats.Slice(g * outputs * inputs, outputs * inputs), outputs, inputs), dx.Slice(from * inputs, count * inputs), true);
-                MatrixProduct.Multiply(dy.T, new Matrix(X.Floats.Slice(from * inputs, count * inputs), count, inputs), dw.Slice(g * outputs * inputs, outputs * inputs), true);
+                var dx = x.Write(out var accumulate);
+                MatrixProductGroups.MultiplyRows(dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate);
+            }
+
+            if (Weight.Slot is { } weight)
+            {
+                var dw = weight.Write(out var accumulate);
+                MatrixProductGroups.MultiplyEach(dy, X.AsMatrix(), Offsets.Ints, dw, accumulate);
             }
         }
     }

@@ -30,7 +30,7 @@ public static partial class Op
     }
 
     /// <summary>All axes but the innermost taken as rows.</summary>
-    internal static Matrix AsMatrix(this Tensor tensor) => new(tensor.Floats, tensor.Shape.Rows, tensor.Shape.Width);
+    internal static Matrix AsMatrix(this Tensor tensor) => Matrix.Of(tensor.Floats, tensor.Shape);
 
     private sealed class LinearEntry : TapeEntry
     {
@@ -39,7 +39,7 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dy = new Matrix(OutputGradient, Output.Shape.Rows, Output.Shape.Width);
+            var dy = Matrix.Of(OutputGradient, Output.Shape);
             if (X.Slot is { } x)
                 MatrixProduct.Multiply(dy, Weight.AsMatrix(), x.Write(out var accumulate), accumulate);
             if (Weight.Slot is { } weight)
