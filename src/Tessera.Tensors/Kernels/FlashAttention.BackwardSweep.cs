@@ -159,11 +159,9 @@ internal static unsafe partial class FlashAttention
 
         private readonly void AddQueryGradient()
         {
-            for (var query = 0; query < _tile.Queries; query++)
-            {
-                var to = _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery + query);
-                for (var d = 0; d < _problem.Width; d++) to[d] += _queryGradient[(d * _tile.Lanes) + query] * _problem.Scale;
-            }
+            var to = _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
+            FlashAttentionTranspose.Run(
+                _queryGradient, _tile.Lanes, _problem.Width, _tile.Queries, _problem.Scale, to, _gradients.Queries.Stride, add: true);
         }
 
         private readonly void AddBiasGradient()
@@ -177,7 +175,9 @@ internal static unsafe partial class FlashAttention
 
         private static void AddRow(float* from, float* to, int width)
         {
-            for (var d = 0; d < width; d++) to[d] += from[d];
+            var d = 0;
+            for (; d + V.Count <= width; d += V.Count) (V.Load(to + d) + V.Load(from + d)).Store(to + d);
+            for (; d < width; d++) to[d] += from[d];
         }
 
         private static void CopyRows(float* from, nint stride, int rows, int width, float factor, float* to, int paddedWidth)

@@ -176,11 +176,11 @@ internal static unsafe partial class FlashAttention
         {
             var rows = _problem.RowOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
             for (var query = 0; query < _tile.Queries; query++)
-            {
-                var scale = Normalize(_problem, rows + query, _greatest[query], _sum[query], _spread[query]);
-                var to = _problem.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery + query);
-                for (var d = 0; d < _problem.ValueWidth; d++) to[d] = _output[(d * _tile.Lanes) + query] * scale;
-            }
+                _decay[query] = Normalize(_problem, rows + query, _greatest[query], _sum[query], _spread[query]);
+            ScaleOutput();
+            var output = _problem.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
+            FlashAttentionTranspose.Run(
+                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, output, _problem.Output.Stride, add: false);
         }
     }
 }

@@ -1,4 +1,4 @@
-using System.Runtime.CompilerServices;
+using System.Numerics;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -39,14 +39,9 @@ internal unsafe struct FlashAttentionTile
     /// <summary>Packs rows of queries (or of what has their layout) into columns, unused lanes zero.</summary>
     public readonly void Pack(float* rows, nint stride, int width, float factor, float* packed)
     {
-        for (var query = 0; query < Queries; query++)
-        {
-            var row = rows + (query * stride);
-            for (var d = 0; d < width; d++) packed[(d * Lanes) + query] = row[d] * factor;
-        }
-
-        for (var query = Queries; query < Lanes; query++)
-            for (var d = 0; d < width; d++) packed[(d * Lanes) + query] = 0;
+        FlashAttentionTranspose.Run(rows, stride, Queries, width, factor, packed, Lanes, add: false);
+        if (Lanes == Queries) return;
+        for (var d = 0; d < width; d++) new Span<float>(packed + (d * Lanes) + Queries, Lanes - Queries).Clear();
     }
 
     /// <summary>Moves to a tile of keys and says what of it the mask lets through.</summary>
@@ -68,8 +63,9 @@ internal unsafe struct FlashAttentionTile
 
         if (any == 0) return Coverage.None;
         if (all == present) return Coverage.All;
-        for (var query = Queries; query < Size; query++) Words[query] = 0;
-        Transpose(Words);
+        var side = (int)BitOperations.RoundUpToPowerOf2((uint)Math.Max(Queries, Keys));
+        for (var query = Queries; query < side; query++) Words[query] = 0;
+        Transpose(Words, side);
         return Coverage.Some;
     }
 
@@ -125,13 +121,14 @@ if (slope != null) (one - (tangent * tangent)).Store(slope + i);
         }
     }
 
-    /// <summary>Makes bit q of word k what bit k of word q was (Warren, Hacker's Delight, section 7-3).</summary>
-    private static void Transpose(ulong* words)
+    /// <summary>Makes bit q of word k what bit k of word q was, in a square of <paramref name="side"/> = 2ⁿ bits (Warren, Hacker's
+    /// Delight, section 7-3).</summary>
+    private static void Transpose(ulong* words, int side)
     {
-        var low = 0x00000000FFFFFFFFUL;
-        for (var half = 32; half != 0; half >>= 1, low ^= low << half)
+        for (var half = side / 2; half != 0; half >>= 1)
         {
-            for (var k = 0; k < Size; k = (k + half + 1) & ~half)
+            var low = ulong.MaxValue / ((1UL << half) + 1);
+            for (var k = 0; k < side; k = (k + half + 1) & ~half)
             {
                 var swapped = ((words[k] >> half) ^ words[k + half]) & low;
                 words[k + half] ^= swapped;
