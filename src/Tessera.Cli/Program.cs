@@ -1,4 +1,10 @@
-using Tessera.Training;
-var recipe = Recipe.Load(args[0], args[2..]);
-Trainer.Run(recipe, args[1], e => { if (e is not StepDone d || d.Step % 10 == 0) Console.WriteLine(MetricsLog.Line(e)); }, args[0].Contains("java") ? "/work/shared/data/java-cs" : ".");
-return 0;
+using System.CommandLine;
+using Tessera.Cli;
+using Tessera.Cli.Commands;
+
+var root = new RootCommand("Trains, evaluates and runs sequence models built from swappable parts, in C#, on ordinary processors.")
+{
+    QuickstartCommand.Create(), TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), DataCommand.Create(),
+    RecipeCommand.Create(), InfoCommand.Create(),
+};
+return await CommandRunner.RunAsync(root, args);

@@ -1,0 +1,93 @@
+using System.CommandLine;
+using System.Globalization;
+using Tessera.Nn;
+using Tessera.Tensors.Kernels;
+
+namespace Tessera.Cli;
+
+/// <summary>Runs a command and turns what goes wrong into one line and an exit code.</summary>
+internal static class CommandRunner
+{
+    /// <summary>All went well.</summary>
+    public const int Success = 0;
+
+    /// <summary>Something unforeseen: a defect of the program.</summary>
+    public const int Defect = 1;
+
+    /// <summary>The input is not as it should be: arguments, recipe, corpus, checkpoint, disk.</summary>
+    public const int BadInput = 2;
+
+    /// <summary>Stopped by Ctrl-C or a signal.</summary>
+    public const int Interrupted = 130;
+
+    /// <summary>Parses the arguments and runs what they ask for.</summary>
+    public static async Task<int> RunAsync(RootCommand root, string[] arguments)
+    {
+        CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
+        var parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            foreach (var error in parsed.Errors) Console.Error.WriteLine($"tessera: {error.Message}");
+            Console.Error.WriteLine($"tessera: see '{string.Join(' ', CommandPath(parsed).Append("tessera").Reverse())} --help'");
+            return BadInput;
+        }
+
+        try
+        {
+            if (SettingsProblem() is { } problem) return Complain(problem);
+            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
+        }
+        catch (Exception error)
+        {
+            return Explain(error);
+        }
+    }
+
+    /// <summary>What is wrong with TESSERA_KERNELS or TESSERA_THREADS, found before any work is done; null if nothing.</summary>
+    private static string? SettingsProblem()
+    {
+        try
+        {
+            return Simd.Level <= Simd.Highest && Simd.Threads > 0 ? null : "no kernels for this processor";
+        }
+        catch (TypeInitializationException error)
+        {
+            return (error.InnerException ?? error).Message;
+        }
+    }
+
+    private static int Complain(string problem)
+    {
+        Console.Error.WriteLine($"tessera: {problem}");
+        return BadInput;
+    }
+
+    private static int Explain(Exception error)
+    {
+        if (error is AggregateException { InnerExceptions: [var only] }) error = only;
+        switch (error)
+        {
+            case OperationCanceledException:
+                Console.Error.WriteLine("tessera: stopped");
+                return Interrupted;
+            case RecipeException or InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException:
+                return Complain(OneLine(error.Message));
+            default:
+                Console.Error.WriteLine($"tessera: this is a defect, please report it: {error}");
+                return Defect;
+        }
+    }
+
+    /// <summary>A message on one line; .NET adds the parameter's name to those of arguments.</summary>
+    private static string OneLine(string message)
+    {
+        var end = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
+        return (end < 0 ? message : message[..end]).ReplaceLineEndings(" ");
+    }
+
+    private static IEnumerable<string> CommandPath(ParseResult parsed)
+    {
+        for (var result = parsed.CommandResult; result.Parent is System.CommandLine.Parsing.CommandResult parent; result = parent)
+            yield return result.Command.Name;
+    }
+}

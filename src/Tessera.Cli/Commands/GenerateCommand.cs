@@ -1,0 +1,65 @@
+using System.CommandLine;
+using Tessera.Cli.Terminal;
+using Tessera.Generation;
+using Tessera.Generation.Validation;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera generate RUN "text"</c>.</summary>
+internal static class GenerateCommand
+{
+    public static Command Create()
+    {
+        var run = new Argument<string>("run") { Description = "The folder of a finished run or model." };
+        var prompts = new Argument<string[]>("text") { Description = "Prompts; read from standard input, a line each, where there is none.", Arity = ArgumentArity.ZeroOrMore };
+        var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
+        var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
+        var command = new Command("generate", CommonOptions.WithExamples(
+            "Generates text with a trained model.",
+            "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
+            "tessera generate runs/quickstart --beam 5 --check < prompts.txt",
+            "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\"")) { run, prompts, check, json };
+        decoding.AddTo(command);
+        command.SetAction(async (parsed, cancellation) =>
+        {
+            var (options, screen) = (decoding.Read(parsed), new Screen(parsed.GetValue(json)));
+            string[] texts = parsed.GetValue(prompts) is { Length: > 0 } given ? given : [.. ReadLines()];
+            if (texts.Length == 0) throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
+            var model = LanguageModel.Load(parsed.GetRequiredValue(run));
+            if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
+                await Stream(model, texts[0], options, cancellation);
+            else Print(model, texts, options, parsed.GetValue(check), screen, cancellation);
+            return CommandRunner.Success;
+        });
+        return command;
+    }
+
+    private static async Task Stream(LanguageModel model, string prompt, DecodingOptions options, CancellationToken cancellation)
+    {
+        await foreach (var piece in model.StreamAsync(prompt, options, cancellation)) Console.Out.Write(piece);
+        Console.Out.WriteLine();
+    }
+
+    private static void Print(
+        LanguageModel model, string[] prompts, DecodingOptions options, bool check, Screen screen, CancellationToken cancellation)
+    {
+        var validator = new CSharpSyntaxValidator();
+        var outputs = model.Generate(prompts, options, progress: null, cancellation);
+        for (var i = 0; i < prompts.Length; i++)
+        {
+            var (text, tokens) = outputs[i];
+            var error = check ? validator.FirstError(text) : null;
+            screen.Json(new { prompt = prompts[i], text, tokens = tokens.Ids.Count, tokens.Score, tokens.Ended, valid = check ? error is null : (bool?)null, error });
+            if (screen.IsJson) continue;
+            Console.Out.WriteLine(text);
+            if (check) Console.Out.WriteLine(error is null ? "  valid C#" : $"  not valid C#: {error}");
+        }
+    }
+
+    private static IEnumerable<string> ReadLines()
+    {
+        if (!Console.IsInputRedirected) yield break;
+        while (Console.In.ReadLine() is { } line)
+            if (line.Length > 0) yield return line;
+    }
+}

@@ -1,0 +1,82 @@
+using System.CommandLine;
+using Tessera.Cli.Terminal;
+using Tessera.Evaluation.Tasks;
+using Tessera.Models;
+using Tessera.Models.Recipes;
+using Tessera.Training;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera recipe show|check|schema</c>.</summary>
+internal static class RecipeCommand
+{
+    public static Command Create() => new("recipe", CommonOptions.WithExamples(
+        "Looks at recipes.",
+        "tessera recipe show recipes/quickstart.json",
+        "tessera recipe check recipes/quickstart.json --set model.decoder.attention.heads=3",
+        "tessera recipe schema > recipes/recipe.schema.json")) { Show(), Check(), Schema() };
+
+    private static Command Show()
+    {
+        var (recipe, set, json) = (RecipeArgument(), CommonOptions.Set(), CommonOptions.Json());
+        var length = new Option<int>("--length") { Description = "The sequence length that operations and memory are counted for.", DefaultValueFactory = _ => 256 };
+        var command = new Command("show", "Prints a model's parts, shapes, parameters, memory and operations a token.") { recipe, set, length, json };
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(length) < 1) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: at least 1");
+            var loaded = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
+            var model = loaded.Model.Build(loaded.Tokenizer.Vocabulary, loaded.Seed);
+            var summary = ModelSummary.Of(model, parsed.GetValue(length));
+            Print(summary, new Screen(parsed.GetValue(json)));
+            return CommandRunner.Success;
+        });
+        return command;
+    }
+
+    private static Command Check()
+    {
+        var (recipe, set) = (RecipeArgument(), CommonOptions.Set());
+        var command = new Command("check", "Says whether a recipe is valid; if not, where and what is allowed.") { recipe, set };
+        command.SetAction(parsed =>
+        {
+            var loaded = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
+            loaded.Model.Build(loaded.Tokenizer.Vocabulary, loaded.Seed);
+            Console.Out.WriteLine($"{parsed.GetRequiredValue(recipe)}: valid");
+            return CommandRunner.Success;
+        });
+        return command;
+    }
+
+    private static Command Schema()
+    {
+        var command = new Command("schema", "Prints the JSON schema of recipes, for editors.");
+        command.SetAction(_ =>
+        {
+            Console.Out.WriteLine(RecipeJson.Schema<Recipe>().ToJsonString(new() { WriteIndented = true }));
+            return CommandRunner.Success;
+        });
+        return command;
+    }
+
+    private static Argument<string> RecipeArgument() => new("recipe") { Description = "A recipe." };
+
+    private static Recipe Load(string path, string[] settings)
+    {
+        var recipe = Recipe.Load(path, settings);
+        Metric.Named(recipe.Evaluate);
+        return recipe;
+    }
+
+    private static void Print(ModelSummary summary, Screen screen)
+    {
+        screen.Table(
+            ["part", "kind", "shapes", "parameters"],
+            summary.Parts.Select(part => (IReadOnlyList<string>)[part.Name, part.Kind, part.Shapes, part.Parameters == 0 ? "" : Amount.Of(part.Parameters)]));
+        screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
+        screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
+        screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes)}; with gradients and AdamW's state {Amount.Bytes(4 * summary.WeightBytes)}");
+        screen.Line($"cache                {Amount.Bytes(summary.CacheBytes)} for a sequence of {summary.Length}");
+        screen.Line($"operations a token   {Amount.Of((long)summary.FlopsPerToken)} FLOPs forward at length {summary.Length}; about three times that in training");
+        screen.Json(summary);
+    }
+}

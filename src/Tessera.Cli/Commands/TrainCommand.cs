@@ -1,0 +1,47 @@
+using System.CommandLine;
+using Tessera.Cli.Terminal;
+using Tessera.Evaluation.Tasks;
+using Tessera.Training;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera train RECIPE</c>.</summary>
+internal static class TrainCommand
+{
+    public static Command Create()
+    {
+        var recipe = new Argument<string>("recipe") { Description = "A recipe: a JSON file that names data, model and phases." };
+        var output = new Option<string?>("--out") { Description = "The run's folder; runs/NAME unless given." };
+        var data = new Option<string?>("--data") { Description = "The folder that the recipe's data paths start from; the recipe's own unless given." };
+        var resume = new Option<bool>("--resume") { Description = "Go on with the run in the folder from its newest whole checkpoint." };
+        var (set, json) = (CommonOptions.Set(), CommonOptions.Json());
+        var command = new Command("train", CommonOptions.WithExamples(
+            "Trains the model of a recipe. Ctrl-C saves a checkpoint; --resume goes on from there.",
+            "tessera train recipes/quickstart.json",
+            "tessera train recipes/java-cs.json --data ../java-cs --out runs/translate",
+            "tessera train recipes/quickstart.json --set model.decoder.layers=2 --set phases[0].minutes=1",
+            "tessera train recipes/quickstart.json --resume")) { recipe, output, data, resume, set, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            var path = parsed.GetRequiredValue(recipe);
+            var settings = parsed.GetValue(set) ?? [];
+            var isResumed = parsed.GetValue(resume);
+            var loaded = Recipe.Load(path, settings);
+            Metric.Named(loaded.Evaluate);
+            var folder = parsed.GetValue(output) ?? Path.Combine("runs", loaded.Name);
+            var from = parsed.GetValue(data) ?? Path.GetDirectoryName(Path.GetFullPath(path))!;
+            Run(loaded, folder, from, isResumed, new Screen(parsed.GetValue(json)), cancellation);
+            return Task.FromResult(CommandRunner.Success);
+        });
+        return command;
+    }
+
+    /// <summary>Trains under a display; also for quickstart.</summary>
+    public static void Run(Recipe recipe, string folder, string recipeFolder, bool resume, Screen screen, CancellationToken cancellation)
+    {
+        if (!resume && new RunFolder(folder).HasRun)
+            throw new IOException($"'{folder}' already holds a run; use --resume to go on with it, or --out to name another folder");
+        new TrainingDisplay(screen).Run(report => Trainer.Run(recipe, folder, report, recipeFolder, resume, cancellation));
+        screen.Line($"The model is in {folder}");
+    }
+}

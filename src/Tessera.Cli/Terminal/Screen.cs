@@ -1,0 +1,77 @@
+using System.Text.Json;
+using Spectre.Console;
+using Tessera.Evaluation.Tasks;
+
+namespace Tessera.Cli.Terminal;
+
+/// <summary>What people see: tables and lines, in colour where the terminal has it, plain where the output goes to a file
+/// or <c>NO_COLOR</c> is set; or JSON lines for other programs.</summary>
+internal sealed class Screen
+{
+    /// <summary>A screen.</summary>
+    /// <param name="json">Whether to print JSON lines and nothing else.</param>
+    public Screen(bool json)
+    {
+        IsJson = json;
+        var plain = Console.IsOutputRedirected || !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("NO_COLOR"));
+        Terminal = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Ansi = plain ? AnsiSupport.No : AnsiSupport.Detect,
+            ColorSystem = plain ? ColorSystemSupport.NoColors : ColorSystemSupport.Detect,
+            Interactive = Console.IsOutputRedirected ? InteractionSupport.No : InteractionSupport.Detect,
+        });
+        // Lines in files and pipes are not cut or wrapped.
+        if (Console.IsOutputRedirected) Terminal.Profile.Width = 4096;
+    }
+
+    /// <summary>Whether only JSON lines are printed.</summary>
+    public bool IsJson { get; }
+
+    /// <summary>The console behind it.</summary>
+    public IAnsiConsole Terminal { get; }
+
+    /// <summary>Whether progress can be shown in place.</summary>
+    public bool IsInteractive => !IsJson && Terminal.Profile.Capabilities.Interactive && Terminal.Profile.Capabilities.Ansi;
+
+    /// <summary>A line of text; nothing in JSON mode.</summary>
+    public void Line(string text = "")
+    {
+        if (!IsJson) Terminal.WriteLine(text);
+    }
+
+    /// <summary>A heading.</summary>
+    public void Heading(string text)
+    {
+        if (!IsJson) Terminal.MarkupLineInterpolated($"[bold]{text}[/]");
+    }
+
+    /// <summary>An object as one line of JSON; nothing otherwise.</summary>
+    public void Json(object value)
+    {
+        if (IsJson) Console.Out.WriteLine(JsonSerializer.Serialize(value, JsonOutput.Options));
+    }
+
+    /// <summary>A table; numbers to the right.</summary>
+    public void Table(IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<string>> rows)
+    {
+        if (IsJson) return;
+        var table = new Table().Border(Terminal.Profile.Capabilities.Unicode ? TableBorder.Rounded : TableBorder.Ascii);
+        for (var i = 0; i < columns.Count; i++)
+        {
+            var column = new TableColumn(Markup.Escape(columns[i]));
+            table.AddColumn(i == 0 ? column : column.RightAligned());
+        }
+
+        foreach (var row in rows) table.AddRow([.. row.Select(Markup.Escape)]);
+        Terminal.Write(table);
+    }
+
+    /// <summary>The table of an evaluation.</summary>
+    public void Evaluation(EvaluationResult result, IReadOnlyList<Metric> metrics)
+    {
+        Table(
+            ["system", .. metrics.Select(metric => metric.Title)],
+            result.Systems.Select(system => (IReadOnlyList<string>)[system.System, .. metrics.Select(metric => metric.Show(system.Values[metric.Name]))]));
+        Json(new { @event = "evaluated", result.Split, result.Examples, result.Systems });
+    }
+}

@@ -1,0 +1,92 @@
+using System.Diagnostics;
+using System.Globalization;
+using Spectre.Console;
+using Tessera.Training;
+
+namespace Tessera.Cli.Terminal;
+
+/// <summary>Shows training as it goes: a bar with loss, speed and time left; a line now and then where the output is no
+/// terminal; JSON lines where those are wanted.</summary>
+internal sealed class TrainingDisplay(Screen screen)
+{
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(10);
+
+    private readonly Stopwatch _sinceLine = Stopwatch.StartNew();
+    private ProgressTask? _bar;
+
+    /// <summary>Runs training under the display.</summary>
+    /// <param name="train">Trains, reporting what happens.</param>
+    public void Run(Action<Action<TrainingEvent>> train)
+    {
+        if (!screen.IsInteractive)
+        {
+            train(ReportLine);
+            return;
+        }
+
+        screen.Terminal.Progress()
+            .AutoClear(false)
+            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn())
+            .Start(progress => train(happened => ReportBar(progress, happened)));
+    }
+
+    private void ReportBar(ProgressContext progress, TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case StepDone done:
+                _bar ??= progress.AddTask("training", maxValue: 1);
+                _bar.Description = Markup.Escape(Describe(done));
+                _bar.Value = done.Progress;
+                break;
+            case Validated validated:
+                screen.Terminal.MarkupLineInterpolated($"[grey]{Describe(validated)}[/]");
+                break;
+            case Prepared prepared:
+                screen.Line(Describe(prepared));
+                break;
+        }
+    }
+
+    private void ReportLine(TrainingEvent happened)
+    {
+        if (screen.IsJson)
+        {
+            Console.Out.WriteLine(MetricsLog.Line(happened));
+            return;
+        }
+
+        switch (happened)
+        {
+            case Prepared prepared:
+                screen.Line(Describe(prepared));
+                break;
+            case StepDone done when _sinceLine.Elapsed > s_pause || done.Step == 1:
+                screen.Line(Describe(done));
+                _sinceLine.Restart();
+                break;
+            case Validated validated:
+                screen.Line(Describe(validated));
+                break;
+            case Saved saved:
+                screen.Line($"saved {saved.Path}");
+                break;
+        }
+    }
+
+    private static string Describe(Prepared prepared) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
+
+    private static string Describe(StepDone done) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"{done.Phase}: step {done.Step:N0}  loss {done.Loss:F3}  {done.TokensPerSecond:N0} tokens/s  {Left(done.SecondsLeft)} left");
+
+    private static string Describe(Validated validated) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"step {validated.Step:N0}: validation loss {validated.Loss:F3}, perplexity {Math.Exp(validated.Loss):F2}{(validated.IsBest ? ", the best so far" : "")}");
+
+    private static string Left(double seconds) => double.IsFinite(seconds) && seconds < 1e7
+        ? TimeSpan.FromSeconds(seconds).ToString(seconds < 3600 ? @"m\:ss" : @"d\.hh\:mm\:ss", CultureInfo.InvariantCulture)
+        : "?";
+}

@@ -1,0 +1,40 @@
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>What a model is made of and what it costs.</summary>
+/// <param name="Parts">The parts that own parameters, or have parts that do, in order.</param>
+/// <param name="Parameters">All weights.</param>
+/// <param name="ActiveParameters">Weights that take part in one token.</param>
+/// <param name="WeightBytes">Memory of the weights.</param>
+/// <param name="CacheBytes">Memory of the caches of one sequence, its source as long as itself.</param>
+/// <param name="FlopsPerToken">Multiplications and additions for one token, forward; of an encoder-decoder for one token of
+/// source and one of target.</param>
+/// <param name="Length">The sequence length assumed.</param>
+public sealed record ModelSummary(
+    IReadOnlyList<PartSummary> Parts, long Parameters, long ActiveParameters, long WeightBytes, long CacheBytes, double FlopsPerToken, int Length)
+{
+    /// <summary>Summarises a model for sequences of <paramref name="length"/> tokens.</summary>
+    public static ModelSummary Of(SequenceModel model, int length)
+    {
+        var parts = model.Modules()
+            .Where(module => module.Module.Parameters().Any())
+            .Select(module => new PartSummary(
+                module.Name.Length == 0 ? "model" : module.Name,
+                module.Module.GetType().Name,
+                string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Value.Shape}")),
+                module.Module.ParameterCount()))
+            .ToList();
+        var count = model.ParameterCount();
+        return new ModelSummary(
+            parts, count, model.ActiveParameterCount(), count * sizeof(float), new CacheSet(model, new CacheSize(1, length, length)).Bytes,
+            model.FlopsPerToken(length), length);
+    }
+}
+
+/// <summary>One part of a model.</summary>
+/// <param name="Name">Its full name.</param>
+/// <param name="Kind">Its class.</param>
+/// <param name="Shapes">Its own parameters with their shapes.</param>
+/// <param name="Parameters">Its weights, those of the parts below it included.</param>
+public sealed record PartSummary(string Name, string Kind, string Shapes, long Parameters);
