@@ -50,6 +50,14 @@ internal static unsafe class MatrixProductPacking
     {
         for (var k = 0; k < steps; k++)
         {
+            if (Sse.IsSupported)
+            {
+                // The next pieces are a row away each, which processors do not foresee.
+                var ahead = from + (16L * stepStride);
+                Sse.Prefetch0(ahead);
+                Sse.Prefetch0(ahead + lanes - 1);
+            }
+
             var lane = 0;
             for (; lane <= lanes - V.Count; lane += V.Count) V.Load(from + lane).Store(to + lane);
             if (V.Count > 4)
