@@ -1,3 +1,5 @@
+using System.Numerics.Tensors;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
@@ -76,7 +78,7 @@ internal static unsafe class MatrixProductBlocks
             }
             else if (product.Accumulate)
             {
-                System.Numerics.Tensors.TensorPrimitives.Add(c, bias, c);
+                TensorPrimitives.Add(c, bias, c);
             }
             else
             {
