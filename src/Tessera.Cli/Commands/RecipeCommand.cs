@@ -14,7 +14,8 @@ internal static class RecipeCommand
         "Looks at recipes.",
         "tessera recipe show recipes/quickstart.json",
         "tessera recipe check recipes/quickstart.json --set model.decoder.attention.heads=3",
-        "tessera recipe schema > recipes/recipe.schema.json")) { Show(), Check(), Schema() };
+        "tessera recipe schema > recipes/recipe.schema.json",
+        "tessera recipe parts > docs/parts.md")) { Show(), Check(), Schema(), Parts() };
 
     private static Command Show()
     {
@@ -53,6 +54,17 @@ internal static class RecipeCommand
         command.SetAction(_ =>
         {
             Console.Out.WriteLine(RecipeJson.Schema<Recipe>().ToJsonString(new() { WriteIndented = true }));
+            return CommandRunner.Success;
+        });
+        return command;
+    }
+
+    private static Command Parts()
+    {
+        var command = new Command("parts", "Prints the catalogue of parts that a recipe can name, as Markdown.");
+        command.SetAction(_ =>
+        {
+            Console.Out.Write(PartCatalogue.Markdown());
             return CommandRunner.Success;
         });
         return command;

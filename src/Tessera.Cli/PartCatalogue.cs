@@ -1,0 +1,110 @@
+using System.Globalization;
+using System.Reflection;
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using System.Text.RegularExpressions;
+using System.Xml.Linq;
+using Tessera.Models;
+using Tessera.Nn.Attention;
+using Tessera.Text.Corpora;
+using Tessera.Training;
+
+namespace Tessera.Cli;
+
+/// <summary>The parts that a recipe can name, written as Markdown from the options' doc comments, which lie beside the
+/// assemblies as XML.</summary>
+internal static partial class PartCatalogue
+{
+    private static readonly Assembly[] s_assemblies =
+        [typeof(ModelOptions).Assembly, typeof(AttentionOptions).Assembly, typeof(CorpusOptions).Assembly, typeof(Recipe).Assembly];
+
+    /// <summary>The catalogue.</summary>
+    /// <exception cref="FileNotFoundException">The documentation of an assembly is not beside it.</exception>
+    public static string Markdown()
+    {
+        var text = new StringBuilder("# The parts\n\nWhat a recipe can name, group by group; printed by `tessera recipe parts` from the doc comments.\n");
+        var comments = s_assemblies.Select(Comments).SelectMany(members => members).ToDictionary(member => member.Key, member => member.Value);
+        var groups =
+            from assembly in s_assemblies
+            from type in assembly.GetExportedTypes()
+            where type.GetCustomAttribute<JsonPolymorphicAttribute>() is not null
+            orderby Array.IndexOf(s_assemblies, assembly), type.FullName
+            select type;
+        foreach (var group in groups)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\n## {Title(group)}\n\n{Summary(comments, group)}\n");
+            foreach (var part in group.GetCustomAttributes<JsonDerivedTypeAttribute>()) Append(text, part, comments);
+        }
+
+        return text.ToString();
+    }
+
+    private static void Append(StringBuilder text, JsonDerivedTypeAttribute part, Dictionary<string, XElement> comments)
+    {
+        text.Append(CultureInfo.InvariantCulture, $"\n### `{part.TypeDiscriminator}`\n\n{Summary(comments, part.DerivedType)}\n");
+        // The module's own comment gives the equation, the cost and the source.
+        var module = part.DerivedType.Assembly.GetType(part.DerivedType.FullName!.Replace("Options", "", StringComparison.Ordinal));
+        if (module is not null && module != part.DerivedType && Summary(comments, module) is { Length: > 0 } computes) text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");
+
+        var options = part.DerivedType.GetProperties().Where(property => property.CanWrite).ToList();
+        if (options.Count == 0) return;
+        text.Append("\n| option | |\n|---|---|\n");
+        foreach (var option in options)
+            text.Append(CultureInfo.InvariantCulture, $"| `{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}` | {Describe(comments, part.DerivedType, option)} |\n");
+    }
+
+    private static string Describe(Dictionary<string, XElement> comments, Type part, PropertyInfo option)
+    {
+        if (comments.TryGetValue($"P:{option.DeclaringType!.FullName}.{option.Name}", out var own) && Plain(own.Element("summary")) is { Length: > 0 } summary) return summary;
+        for (var type = part; type is not null; type = type.BaseType)
+        {
+            var parameter = comments.GetValueOrDefault($"T:{type.FullName}")?.Elements("param").FirstOrDefault(found => found.Attribute("name")?.Value == option.Name);
+            if (parameter is not null) return Plain(parameter);
+        }
+
+        return "";
+    }
+
+    private static Dictionary<string, XElement> Comments(Assembly assembly)
+    {
+        var path = Path.ChangeExtension(assembly.Location, ".xml");
+        if (!File.Exists(path)) throw new FileNotFoundException($"the documentation {path} is missing; it is built beside the assembly", path);
+        return XDocument.Load(path).Descendants("member").ToDictionary(member => member.Attribute("name")!.Value);
+    }
+
+    private static string Title(Type group) => Capitals().Replace(group.Name.Replace("Options", "", StringComparison.Ordinal), " $1").Trim();
+
+    private static string Summary(Dictionary<string, XElement> comments, Type type) =>
+        comments.TryGetValue($"T:{type.FullName}", out var member) ? Plain(member.Element("summary")) : "";
+
+    /// <summary>A comment's text: references by their last name, code in backticks, blanks collapsed.</summary>
+    private static string Plain(XElement? element)
+    {
+        if (element is null) return "";
+        var text = string.Concat(element.Nodes().Select(node => node switch
+        {
+            XText plain => plain.Value,
+            XElement { Name.LocalName: "c" or "code" } code => $"`{code.Value}`",
+            XElement { Name.LocalName: "see" or "paramref" } reference => Reference(reference),
+            XElement { Name.LocalName: "para" } paragraph => "\n\n" + Plain(paragraph),
+            XElement other => Plain(other),
+            _ => "",
+        }));
+        return string.Join("\n\n", text.Split("\n\n").Select(paragraph => Blanks().Replace(paragraph, " ").Trim()).Where(paragraph => paragraph.Length > 0));
+    }
+
+    private static string Reference(XElement reference)
+    {
+        if (reference.Attribute("href")?.Value is { } link) return $"<{link}>";
+        var name = (reference.Attribute("cref") ?? reference.Attribute("langword") ?? reference.Attribute("name"))?.Value ?? "";
+        var plain = name.Split('(')[0].Split('.', ':')[^1];
+        return $"`{(reference.Name.LocalName == "paramref" ? JsonNamingPolicy.CamelCase.ConvertName(plain) : plain)}`";
+    }
+
+    [GeneratedRegex("(?<!^)([A-Z])")]
+    private static partial Regex Capitals();
+
+    [GeneratedRegex(@"\s+")]
+    private static partial Regex Blanks();
+}
