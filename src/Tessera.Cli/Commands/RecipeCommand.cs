@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.RegularExpressions;
 using Tessera.Cli.Terminal;
 using Tessera.Evaluation.Tasks;
 using Tessera.Models;
@@ -8,7 +9,7 @@ using Tessera.Training;
 namespace Tessera.Cli.Commands;
 
 /// <summary><c>tessera recipe show|check|schema</c>.</summary>
-internal static class RecipeCommand
+internal static partial class RecipeCommand
 {
     public static Command Create() => new("recipe", CommonOptions.WithExamples(
         "Looks at recipes.",
@@ -70,6 +71,9 @@ internal static class RecipeCommand
         return command;
     }
 
+    [GeneratedRegex(@"(\blayers\.)\d+")]
+    private static partial Regex LayerNumber();
+
     private static Argument<string> RecipeArgument() => new("recipe") { Description = "A recipe." };
 
     private static Recipe Load(string path, string[] settings)
@@ -83,7 +87,12 @@ internal static class RecipeCommand
     {
         screen.Table(
             ["part", "kind", "shapes", "parameters"],
-            summary.Parts.Select(part => (IReadOnlyList<string>)[part.Name, part.Kind, part.Shapes, part.Parameters == 0 ? "" : Amount.Of(part.Parameters)]));
+            summary.Parts.GroupBy(part => (LayerNumber().Replace(part.Name, "$1#"), part.Kind, part.Shapes)).Select(alike => (IReadOnlyList<string>)
+            [
+                alike.Count() == 1 ? alike.First().Name : $"{alike.Key.Item1}  × {alike.Count()}", alike.Key.Kind, alike.Key.Shapes,
+                Amount.Of(alike.Sum(part => part.Parameters)),
+            ]),
+            textColumns: 3);
         screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
         screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
         screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes)}; with gradients and AdamW's state {Amount.Bytes(4 * summary.WeightBytes)}");

@@ -51,15 +51,18 @@ internal sealed class Screen
         if (IsJson) Console.Out.WriteLine(JsonSerializer.Serialize(value, JsonOutput.Options));
     }
 
-    /// <summary>A table; numbers to the right.</summary>
-    public void Table(IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<string>> rows)
+    /// <summary>A table; columns of text to the left, of numbers to the right.</summary>
+    /// <param name="columns">The headings.</param>
+    /// <param name="rows">The cells.</param>
+    /// <param name="textColumns">How many of the first columns hold text.</param>
+    public void Table(IReadOnlyList<string> columns, IEnumerable<IReadOnlyList<string>> rows, int textColumns = 1)
     {
         if (IsJson) return;
         var table = new Table().Border(Terminal.Profile.Capabilities.Unicode ? TableBorder.Rounded : TableBorder.Ascii);
         for (var i = 0; i < columns.Count; i++)
         {
             var column = new TableColumn(Markup.Escape(columns[i]));
-            table.AddColumn(i == 0 ? column : column.RightAligned());
+            table.AddColumn(i < textColumns ? column : column.RightAligned());
         }
 
         foreach (var row in rows) table.AddRow([.. row.Select(Markup.Escape)]);
