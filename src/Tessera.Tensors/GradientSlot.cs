@@ -1,4 +1,4 @@
-using System.Numerics.Tensors;
+using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
@@ -43,7 +43,7 @@ internal sealed unsafe class GradientSlot(int count, Arena? arena, int depth = 0
     public void Add(ReadOnlySpan<float> contribution)
     {
         var values = Write(out var accumulate);
-        if (accumulate) TensorPrimitives.Add(values, contribution, values);
+        if (accumulate) SumKernel.Add(values, contribution, values);
         else contribution.CopyTo(values);
     }
 

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
@@ -11,7 +12,7 @@ public static partial class Op
     {
         ShapeException.Require(left.Shape == right.Shape, "add", "right", right, "left", left);
         var y = Tensor.Temporary(left.Shape);
-        TensorPrimitives.Add(left.Floats, right.Floats, y.Floats);
+        SumKernel.Add(left.Floats, right.Floats, y.Floats);
         if (Tape.Write<AddEntry>(y, left, right) is { } entry) (entry.Left, entry.Right) = (left, right);
         return y;
     }

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels;
+
 namespace Tessera.Tensors;
 
 public static partial class Op
@@ -13,26 +15,9 @@ public static partial class Op
         if (rate is not (>= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(rate), rate, "a dropout rate is in [0, 1)");
         if (rate == 0) return x;
         var y = Tensor.Temporary(x.Shape);
-        Drop(x.Floats, y.Floats, rate, random, accumulate: false);
+        DropoutKernel.Drop(x.Floats, y.Floats, rate, random, accumulate: false);
         if (Tape.Write<DropoutEntry>(y, x) is { } entry) (entry.X, entry.Rate, entry.Random) = (x, rate, random);
         return y;
-    }
-
-    /// <summary>One 64-bit number decides about four elements, 16 bits each.</summary>
-    private static void Drop(ReadOnlySpan<float> x, Span<float> y, float rate, CounterRandom random, bool accumulate)
-    {
-        var threshold = (int)Math.Round(rate * 65536.0);
-        var keep = 1 / (1 - rate);
-        for (var i = 0; i < x.Length; i += 4)
-        {
-            var bits = random.Bits((ulong)i / 4);
-            var end = Math.Min(i + 4, x.Length);
-            for (var j = i; j < end; j++, bits >>= 16)
-            {
-                var value = (int)(bits & 0xFFFF) < threshold ? 0 : x[j] * keep;
-                y[j] = accumulate ? y[j] + value : value;
-            }
-        }
     }
 
     private sealed class DropoutEntry : TapeEntry
@@ -44,7 +29,7 @@ public static partial class Op
         public override void Backward()
         {
             var dx = X.Slot!.Write(out var accumulate);
-            Drop(OutputGradient, dx, Rate, Random, accumulate);
+            DropoutKernel.Drop(OutputGradient, dx, Rate, Random, accumulate);
         }
     }
 }
