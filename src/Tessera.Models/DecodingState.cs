@@ -41,11 +41,15 @@ public sealed class DecodingState
 
     /// <summary>Rearranges the rows: row i becomes what row <paramref name="rows"/>[i] was; rows may be repeated or left out.</summary>
     /// <exception cref="ArgumentException">There are more rows than the state was made for, or one does not exist.</exception>
+    /// <exception cref="InvalidOperationException">The rows have not read anything yet.</exception>
     public void Select(ReadOnlySpan<int> rows)
     {
         if (rows.Length > _positions.Length) throw new ArgumentException($"{rows.Length} rows for a state of at most {_positions.Length}");
         foreach (var row in rows)
             if ((uint)row >= (uint)Rows) throw new ArgumentException($"there is no row {row}; rows: {Rows}");
+
+        // What the encoder said reaches the caches at the first step and is rearranged only there.
+        if (Positions.Contains(0)) throw new InvalidOperationException("rows can be rearranged once each has read its first tokens");
 
         Caches.Select(rows);
         var (positions, lengths) = (Positions.ToArray(), MemoryLengths?.Ints[..Rows].ToArray());

@@ -67,7 +67,8 @@ public abstract class SequenceModel : Module
 
     /// <summary>Reads the next tokens of each row and gives the logits of the token after them.</summary>
     /// <param name="state">What was read before; it advances.</param>
-    /// <param name="tokens">The tokens of each row; rows may be of different lengths, none empty.</param>
+    /// <param name="tokens">The tokens of each row; rows may be of different lengths, none empty. Shorter ones are padded, and
+    /// the padding, too, must fit what the state was made for.</param>
     /// <returns>[rows, vocabulary], a temporary.</returns>
     public Tensor Next(DecodingState state, IReadOnlyList<int[]> tokens)
     {

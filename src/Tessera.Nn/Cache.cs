@@ -16,8 +16,8 @@ public abstract class Cache
 /// <summary>A part that can remember earlier tokens.</summary>
 public interface ICached
 {
-    /// <summary>An empty cache.</summary>
-    Cache CreateCache(CacheSize size);
+    /// <summary>An empty cache, or null where the part, used as it is, reads whole sequences and remembers nothing.</summary>
+    Cache? CreateCache(CacheSize size);
 }
 
 /// <summary>What caches are made for.</summary>
@@ -35,7 +35,7 @@ public sealed class CacheSet
     public CacheSet(Module model, CacheSize size)
     {
         foreach (var (_, module) in model.Modules())
-            if (module is ICached cached) _caches[module] = cached.CreateCache(size);
+            if (module is ICached cached && cached.CreateCache(size) is { } cache) _caches[module] = cache;
     }
 
     /// <summary>Bytes of memory held by all caches.</summary>

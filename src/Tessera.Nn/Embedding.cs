@@ -26,7 +26,7 @@ public sealed class Embedding : Module
     public Tensor Forward(Tensor ids) => Op.Embedding(ids, Weight.Value, _scale);
 
     /// <inheritdoc/>
-    public override long ActiveParameterCount() => Weight.Value.Shape[1];
+    protected override long ActiveWeights(Parameter parameter) => parameter.Value.Shape[1];
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) => 0;

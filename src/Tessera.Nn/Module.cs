@@ -39,15 +39,21 @@ public abstract class Module
     public long ParameterCount() => Parameters().Sum(parameter => parameter.Parameter.Value.Shape.Count);
 
     /// <summary>The weights that take part in computing one token: all, but for the experts that a token does not visit
-    /// and the rows of embedding tables that it does not look up.</summary>
-    public virtual long ActiveParameterCount() =>
-        _parameters.Sum(own => own.Parameter.Value.Shape.Count) + _children.Sum(child => child.Module.ActiveParameterCount());
+    /// and the rows of embedding tables that it does not look up. Of a shared parameter the part that uses most of it
+    /// counts, so that this is never more than <see cref="ParameterCount"/>.</summary>
+    public long ActiveParameterCount() => Modules()
+        .SelectMany(module => module.Module._parameters, (module, own) => (own.Parameter, Active: module.Module.ActiveWeights(own.Parameter)))
+        .GroupBy(use => use.Parameter, (_, uses) => uses.Max(use => use.Active))
+        .Sum();
 
     /// <summary>Multiplications and additions for one token of a sequence of <paramref name="length"/>, forward: two for
     /// each active weight of a matrix, and what a part adds of its own (attention's scores).</summary>
     public virtual double FlopsPerToken(int length) =>
         _parameters.Where(own => own.Parameter.Value.Shape.Rank >= 2).Sum(own => 2.0 * own.Parameter.Value.Shape.Count)
         + _children.Sum(child => child.Module.FlopsPerToken(length));
+
+    /// <summary>How many weights of one of this part's own parameters take part in computing one token; all unless said.</summary>
+    protected virtual long ActiveWeights(Parameter parameter) => parameter.Value.Shape.Count;
 
     /// <summary>Makes a parameter this part's own.</summary>
     protected Parameter Own(string name, Parameter parameter)

@@ -75,7 +75,7 @@ public abstract class MaskedAttention : Attention, ICached
     }
 
     /// <inheritdoc/>
-    public Cache CreateCache(CacheSize size) => new KeyValueCache(
+    public Cache? CreateCache(CacheSize size) => Role == AttentionRole.Bidirectional ? null : new KeyValueCache(
         size.Rows, Role == AttentionRole.Cross ? size.MemoryTokens : size.Tokens, _keyValueHeads, _headWidth, _headWidth);
 
     /// <inheritdoc/>

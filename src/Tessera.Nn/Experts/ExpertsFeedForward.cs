@@ -67,8 +67,7 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     }
 
     /// <inheritdoc/>
-    public override long ActiveParameterCount() =>
-        _router.ActiveParameterCount() + (_shared?.ActiveParameterCount() ?? 0) + (RoutedCount() * _options.Active / _options.Routed);
+    protected override long ActiveWeights(Parameter parameter) => parameter.Value.Shape.Count / _options.Routed * _options.Active;
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) =>

@@ -1,0 +1,164 @@
+using Tessera.Nn.Experts;
+using Tessera.Nn.FeedForward;
+using Tessera.Tensors;
+
+namespace Tessera.Nn.Tests;
+
+public sealed class ExpertsFeedForwardTests
+{
+    private const int Batch = 2;
+    private const int Length = 4;
+    private const int Width = 6;
+    private const int Hidden = 5;
+
+    public static TheoryData<string, int, bool> Mixtures => new()
+    {
+        { "swiglu", 0, false }, { "relu", 0, false }, { "swiglu", 2, false }, { "relu", 1, false }, { "swiglu", 2, true }, { "relu", 3, true },
+    };
+
+    [Theory]
+    [MemberData(nameof(Mixtures))]
+    public void A_mixture_is_a_loop_over_tokens_and_their_experts(string kind, int shared, bool twoStage)
+    {
+        var options = Options(kind, shared, twoStage ? new TwoStageRouterOptions() : new SoftmaxRouterOptions());
+        var part = (ExpertsFeedForward)options.Build(PartCheck.Builder(Width));
+        PartCheck.Run(
+            part, inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)), exact => Equation(exact, options),
+            5e-5, null, ("x", [Batch, Length, Width]));
+    }
+
+    [Fact]
+    public void Gates_that_are_not_normalised_stay_probabilities()
+    {
+        var options = Options("swiglu", 1, new SoftmaxRouterOptions(Normalise: false));
+        var part = options.Build(PartCheck.Builder(Width));
+        PartCheck.Run(
+            part, inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)), exact => Equation(exact, options),
+            5e-5, null, ("x", [Batch, Length, Width]));
+    }
+
+    [Fact]
+    public void The_balance_loss_and_the_use_of_experts_are_reported()
+    {
+        using var scope = Arena.Current.Scope();
+        var options = Options("relu", 0, new SoftmaxRouterOptions());
+        var part = (ExpertsFeedForward)options.Build(PartCheck.Builder(Width));
+        var x = PartCheck.Normal(Batch * Length * Width, 8);
+        var use = new ExpertUse();
+        var step = new Step { Positions = PartCheck.Positions(Batch, Length), IsTraining = true, ExpertUse = use };
+        part.Forward(Tensor.From(x, [Batch, Length, Width]), step);
+
+        var scores = ExactMath.Linear([.. x.Select(value => (double)value)], PartCheck.Exact(part)["router.gate.weight"], null, Width);
+        var (counts, means) = (new long[options.Routed], new double[options.Routed]);
+        for (var token = 0; token < Batch * Length; token++)
+        {
+            var probabilities = ExactMath.Softmax(scores[(token * options.Routed)..((token + 1) * options.Routed)]);
+            for (var i = 0; i < options.Routed; i++) means[i] += probabilities[i] / (Batch * Length);
+            foreach (var i in Largest(probabilities, options.Active)) counts[i]++;
+        }
+
+        var (name, loss) = Assert.Single(step.Losses);
+        Assert.Equal("balance", name);
+        var expected = options.Routed * Enumerable.Range(0, options.Routed).Sum(i => means[i] * counts[i] / (Batch * Length * options.Active));
+        Assert.Equal(expected, loss.Item(), 1e-5);
+        Assert.Equal(counts, use.Of(part));
+        Assert.Equal(("", Batch * Length * options.Active), use.In(part).Select(layer => (layer.Layer, (int)layer.Counts.Sum())).Single());
+
+        var judging = new Step { Positions = PartCheck.Positions(Batch, Length), ExpertUse = use };
+        part.Forward(Tensor.From(x, [Batch, Length, Width]), judging);
+        Assert.Empty(judging.Losses);
+        Assert.Equal(counts.Select(count => 2 * count), use.Of(part));
+        Assert.Empty(new ExpertUse().Of(part));
+    }
+
+    [Fact]
+    public void The_balance_loss_trains_the_router_alone()
+    {
+        using var scope = Arena.Current.Scope();
+        using var tape = Tape.Record();
+        var part = Options("relu", 0, new SoftmaxRouterOptions()).Build(PartCheck.Builder(Width));
+        var step = new Step { Positions = PartCheck.Positions(Batch, Length), IsTraining = true };
+        part.Forward(Tensor.From(PartCheck.Normal(Batch * Length * Width, 8), [Batch, Length, Width]), step);
+        tape.Backward(step.Losses[0].Loss);
+        foreach (var (name, parameter) in part.Parameters())
+            Assert.Equal(name == "router.gate.weight", parameter.Value.Gradient.ToArray().Any(value => value != 0));
+    }
+
+    [Fact]
+    public void Active_weights_are_those_of_the_experts_that_a_token_visits()
+    {
+        var part = new ExpertsOptions(8, 2, new SwiGluOptions(10), Shared: 1) { Router = new TwoStageRouterOptions() }.Build(PartCheck.Builder(16));
+        const int Expert = 3 * 10 * 16, Router = (2 + 1 + 8) * 16;
+        Assert.Equal((9 * Expert) + Router, part.ParameterCount());
+        Assert.Equal((3 * Expert) + Router, part.ActiveParameterCount());
+        Assert.Equal(2 * ((3 * Expert) + Router), part.FlopsPerToken(100));
+    }
+
+    [Theory]
+    [InlineData(0, 1, 0, 4, "model.routed: is 0; allowed: at least 1")]
+    [InlineData(4, 5, 0, 4, "model.active: is 5; allowed: 1 to routed, 4")]
+    [InlineData(4, 0, 0, 4, "model.active: is 0; allowed: 1 to routed, 4")]
+    [InlineData(4, 2, -1, 4, "model.shared: is -1; allowed: at least 0")]
+    [InlineData(4, 2, 0, 0, "model.expert.hidden: is 0; allowed: at least 1")]
+    public void Sizes_that_cannot_be_are_named(int routed, int active, int shared, int hidden, string message)
+    {
+        var options = new ExpertsOptions(routed, active, new ReluOptions(hidden), shared);
+        Assert.Equal(message, Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(Width))).Message);
+    }
+
+    private static ExpertsOptions Options(string kind, int shared, RouterOptions router) =>
+        new(5, 2, kind == "relu" ? new ReluOptions(Hidden) : new SwiGluOptions(Hidden), shared) { Router = router };
+
+    private static int[] Largest(double[] values, int count) => [.. Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).Take(count)];
+
+    private static double[] Equation(Dictionary<string, double[]> exact, ExpertsOptions options)
+    {
+        var (x, y) = (exact["x"], new double[exact["x"].Length]);
+        for (var token = 0; token < x.Length; token += Width)
+        {
+            var vector = x[token..(token + Width)];
+            var (shared, routed) = Gates(exact, options, vector);
+            for (var s = 0; s < options.Shared; s++) AddExpert(s, shared[s], "shared_experts.", ".weight", options.Shared);
+            foreach (var r in Largest(routed, options.Active)) AddExpert(r, routed[r], "experts.", "", 0);
+
+            // Expert e's hidden units are rows e · Hidden … of gate and up. Of down they are columns where experts lie side by
+            // side in one matrix, and a matrix of their own otherwise.
+            void AddExpert(int e, double gate, string prefix, string suffix, int together)
+            {
+                var (up, down) = (exact[$"{prefix}up_proj{suffix}"], exact[$"{prefix}down_proj{suffix}"]);
+                var gating = exact.GetValueOrDefault($"{prefix}gate_proj{suffix}");
+                for (var h = 0; h < Hidden; h++)
+                {
+                    var row = ((e * Hidden) + h) * Width;
+                    var hidden = Enumerable.Range(0, Width).Sum(i => up[row + i] * vector[i]);
+                    hidden = gating is null
+                        ? ExactMath.Relu(hidden)
+                        : hidden * ExactMath.Silu(Enumerable.Range(0, Width).Sum(i => gating[row + i] * vector[i]));
+                    for (var i = 0; i < Width; i++)
+                        y[token + i] += gate * hidden * down[together > 0 ? (i * together * Hidden) + (e * Hidden) + h : (((e * Width) + i) * Hidden) + h];
+                }
+            }
+        }
+
+        return y;
+    }
+
+    /// <summary>What each expert counts, were it chosen.</summary>
+    private static (double[] Shared, double[] Routed) Gates(Dictionary<string, double[]> exact, ExpertsOptions options, double[] vector)
+    {
+        if (options.Router is SoftmaxRouterOptions softmax)
+        {
+            var probabilities = Softmax("gate");
+            var total = softmax.Normalise ? Largest(probabilities, options.Active).Sum(i => probabilities[i]) : 1;
+            return ([.. Enumerable.Repeat(1.0, options.Shared)], [.. probabilities.Select(probability => probability / total)]);
+        }
+
+        var (stage, shared, routed) = (Softmax("stage"), Softmax("shared"), Softmax("routed"));
+        var sum = Largest(routed, options.Active).Sum(i => routed[i]);
+        return (
+            [.. shared.Select(gate => 2 * stage[0] * options.Shared * gate)],
+            [.. routed.Select(gate => 2 * stage[1] * options.Active * gate / sum)]);
+
+        double[] Softmax(string name) => ExactMath.Softmax(ExactMath.Linear(vector, exact[$"router.{name}.weight"], null, Width));
+    }
+}
