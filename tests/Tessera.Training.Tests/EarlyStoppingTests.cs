@@ -41,10 +41,12 @@ public sealed class EarlyStoppingTests : IDisposable
         Assert.Equal(_folder.Weights("whole"), _folder.Weights());
     }
 
-    [Fact]
-    public void Where_the_last_weights_are_the_best_resuming_the_finished_run_keeps_them()
+    [Theory]
+    [InlineData(5)]
+    [InlineData(1000)]
+    public void Where_the_last_weights_are_the_best_resuming_the_finished_run_keeps_them(int checkpointEvery)
     {
-        var recipe = Recipe("validation.patience=9", "phases[0].steps=15");
+        var recipe = Recipe("validation.patience=9", "phases[0].steps=15", $"checkpoints.everySteps={checkpointEvery}");
         var validated = _folder.Train(recipe).OfType<Validated>().ToList();
         Assert.Equal([true, true, true], validated.Select(happened => happened.IsBest));
         var weights = _folder.Weights();

@@ -150,11 +150,13 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal([5L, 10, 12], events.OfType<Saved>().Select(saved => saved.Step));
     }
 
-    [Fact]
-    public void Training_that_diverges_skips_steps_and_then_says_so_and_keeps_its_last_good_checkpoint()
+    [Theory]
+    [InlineData(3)]
+    [InlineData(14)] // the first validation loss is not a number
+    public void Training_that_diverges_skips_steps_and_then_says_so_and_keeps_its_last_good_checkpoint(int validateEvery)
     {
         var events = new List<TrainingEvent>();
-        var recipe = TrainingFolder.Recipe("phases[0].steps=10", "checkpoints.everySteps=2", "validation.everySteps=3");
+        var recipe = TrainingFolder.Recipe("phases[0].steps=10", "checkpoints.everySteps=2", $"validation.everySteps={validateEvery}", "validation.patience=100");
         recipe = recipe with { Phases = [recipe.Phases[0], recipe.Phases[0] with { Steps = 500, LearningRate = 1e38 }] };
         var message = Assert.Throws<InvalidDataException>(() => _folder.Train(recipe, also: events.Add)).Message;
         Assert.Contains("training has diverged", message, StringComparison.Ordinal);
