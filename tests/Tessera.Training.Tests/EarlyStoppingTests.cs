@@ -29,7 +29,7 @@ public sealed class EarlyStoppingTests : IDisposable
     [Fact]
     public void A_run_stopped_after_its_best_evaluation_still_ends_with_it()
     {
-        var recipe = Recipe("validation.patience=2", "checkpoints.keep=1");
+        var recipe = Recipe("validation.patience=2", "checkpoints.keep=1", "checkpoints.everySteps=1000");
         recipe = recipe with { Phases = [recipe.Phases[0] with { Steps = 10 }, recipe.Phases[0] with { Steps = 500, LearningRate = 3 }] };
         _folder.Train(recipe, "whole");
         using var source = new CancellationTokenSource();
