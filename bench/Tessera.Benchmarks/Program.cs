@@ -1,11 +1,19 @@
+using System.Globalization;
 using Tessera.Benchmarks;
 
 // Each benchmark prints one JSON line a measurement, so that a peer's lines can be laid beside them.
 switch (args)
 {
     case ["products"]: ProductBenchmark.Run(); break;
+    case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, int.Parse(kills, CultureInfo.InvariantCulture));
+    case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, int.Parse(steps, CultureInfo.InvariantCulture)); break;
     default:
-        Console.Error.WriteLine("usage: Tessera.Benchmarks products   (TESSERA_THREADS and TESSERA_KERNELS apply)");
+        Console.Error.WriteLine("""
+            usage: Tessera.Benchmarks products
+                   Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
+                   Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
+            (TESSERA_THREADS and TESSERA_KERNELS apply)
+            """);
         return 2;
 }
 

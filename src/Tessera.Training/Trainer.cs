@@ -83,12 +83,14 @@ public sealed class Trainer
                 if (State.Step % StepsALine == 0) log.WriteLine(MetricsLog.Line(AverageLoss(done)));
                 var ends = PhaseProgress() >= 1 && State.Phase == _session.Recipe.Phases.Count - 1;
                 if (State.Step % _session.Recipe.Validation.EverySteps == 0 || ends) Validate(log);
-                if (State.Step % _session.Recipe.Checkpoints.EverySteps == 0) Save();
+                // Weights that give no finite gradient must not push out the checkpoints that do.
+                if (_skipped == 0 && State.Step % _session.Recipe.Checkpoints.EverySteps == 0) Save();
             }
         }
 
         State.Done = true;
         _session.Finish();
+        if (_session.Recipe.Validation.Patience is not null) State.BestStep = State.Step; // the model has its best weights now
         Save();
     }
 
@@ -176,11 +178,16 @@ public sealed class Trainer
     {
         if (_session.Validation is null) return;
         var loss = HeldOutLoss.Measure(_session.Model, _session.Validation, _session.Recipe.Validation.Examples);
-        var isBest = State.BestLoss is null || loss.Mean < State.BestLoss;
+        var isBest = double.IsFinite(loss.Mean) && (State.BestLoss is null || loss.Mean < State.BestLoss);
         (State.BestLoss, State.SinceBest) = isBest ? (loss.Mean, 0) : (State.BestLoss, State.SinceBest + 1);
         if (_session.Recipe.Validation.Patience is { } patience)
         {
-            if (isBest) Save(loss.Mean);
+            if (isBest)
+            {
+                State.BestStep = State.Step;
+                Save();
+            }
+
             State.Done = State.SinceBest >= patience;
         }
 
@@ -190,7 +197,7 @@ public sealed class Trainer
         _report(validated);
     }
 
-    private void Save(double? score = null) => _report(new Saved(State.Step, _session.Save(score)));
+    private void Save() => _report(new Saved(State.Step, _session.Save()));
 
     /// <summary>Jain's index of fairness, (Σx)² / (n Σx²): 1 when all are even, 1/n when one has all.</summary>
     private static double Jain(IReadOnlyList<long> loads)

@@ -53,23 +53,28 @@ internal sealed class TrainingSession
     /// <param name="cancellation">Stops the preparation.</param>
     public static TrainingSession Open(Recipe recipe, string recipeFolder, RunFolder folder, bool resume, CancellationToken cancellation)
     {
+        var goesOn = resume && folder.HasRun; // the recipe is written last: without it the run was killed before it began
         var corpus = recipe.Data.Load(recipeFolder, cancellation);
-        var tokenizer = resume && File.Exists(folder.Tokenizer)
+        var tokenizer = goesOn
             ? Tokenizer.Load(folder.Tokenizer)
             : TokenizerFor(recipe, recipeFolder, corpus, cancellation);
         var session = new TrainingSession(recipe, folder, corpus, tokenizer);
         // Nothing is written before everything that can be wrong with recipe and data has been found.
         Directory.CreateDirectory(folder.Path);
-        if (!resume) tokenizer.Save(folder.Tokenizer);
-        if (!resume) RunFolder.Write(folder.Origin, Path.GetFullPath(recipeFolder) + "\n");
-        if (!resume) RunFolder.Write(folder.Recipe, recipe.ToJson() + "\n");
-        if (resume) session.Restore();
+        if (goesOn)
+        {
+            session.Restore();
+            return session;
+        }
+
+        tokenizer.Save(folder.Tokenizer);
+        RunFolder.Write(folder.Origin, Path.GetFullPath(recipeFolder) + "\n");
+        RunFolder.Write(folder.Recipe, recipe.ToJson() + "\n");
         return session;
     }
 
-    /// <summary>Saves the state of training; returns where.</summary>
-    /// <param name="score">The validation loss, where this may become the best checkpoint.</param>
-    public string Save(double? score = null) => _store.Save(
+    /// <summary>Saves the state of training, with the validation loss where these are the best weights; returns where.</summary>
+    public string Save() => _store.Save(
         State.Step,
         checkpoint =>
         {
@@ -77,13 +82,15 @@ internal sealed class TrainingSession
             checkpoint.Optimizer(Optimizer);
             checkpoint.State(State);
         },
-        score).Folder;
+        State.BestStep == State.Step ? State.BestLoss : null).Folder;
 
     /// <summary>Writes the finished model beside the recipe: with early stopping the best, else the last.</summary>
     public void Finish()
     {
         if (Recipe.Validation.Patience is not null) _store.Best()?.Restore(Model);
-        Weights.Save(Folder.Weights, Model);
+        var unfinished = Folder.Weights + ".tmp";
+        Weights.Save(unfinished, Model);
+        File.Move(unfinished, Folder.Weights, overwrite: true);
         var config = new ModelConfig
         {
             Model = Recipe.Model, Vocabulary = Tokenizer.VocabularySize, Length = Recipe.Batches.Length, SourceLength = Recipe.Batches.SourceLength,
@@ -112,7 +119,12 @@ internal sealed class TrainingSession
 
     private void Restore()
     {
-        if (_store.Latest() is not { } checkpoint) return; // killed before the first checkpoint: from the start
+        if (_store.Latest() is not { } checkpoint)
+        {
+            MetricsLog.Cut(Folder.Metrics, 0); // killed before the first checkpoint: from the start
+            return;
+        }
+
         var state = checkpoint.State<TrainingState>();
         if (state.Data != State.Data)
             throw new InvalidDataException($"{checkpoint.Folder}: the run was trained on other data than the recipe's corpus gives now; start a new run");

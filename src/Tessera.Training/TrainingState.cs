@@ -31,6 +31,9 @@ internal sealed record TrainingState
     /// <summary>The lowest validation loss; none yet where null.</summary>
     public double? BestLoss { get; set; }
 
+    /// <summary>The step of the weights that have it; kept with early stopping only.</summary>
+    public long? BestStep { get; set; }
+
     /// <summary>Evaluations since then.</summary>
     public int SinceBest { get; set; }
 

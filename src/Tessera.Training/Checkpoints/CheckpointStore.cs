@@ -66,7 +66,7 @@ public sealed partial class CheckpointStore
 
         FolderFlush.ToDisk(Folder);
         foreach (var (_, _, replaced) in same) Discard(replaced);
-        Retire();
+        Retire(path);
         return Checkpoint.Unverified(path);
     }
 
@@ -128,10 +128,12 @@ public sealed partial class CheckpointStore
         orderby score, stored.Step descending
         select stored;
 
-    private void Retire()
+    /// <summary>Removes old checkpoints. Those of later steps than the one just saved are damaged ones that were passed over;
+    /// they must not push it out.</summary>
+    private void Retire(string saved)
     {
         var best = ByScore().FirstOrDefault();
-        var old = Stored().OrderByDescending(stored => (stored.Step, stored.Repeat)).Skip(_keep).Where(stored => stored != best);
+        var old = Stored().OrderByDescending(stored => (stored.Step, stored.Repeat)).Skip(_keep).Where(stored => stored != best && stored.Path != saved);
         foreach (var (_, _, path) in old.ToList()) Discard(path);
     }
 

@@ -13,7 +13,7 @@ namespace Tessera.Training.Data;
 /// </summary>
 public abstract class Dataset
 {
-    private int _plannedEpoch = -1;
+    private (int Epoch, CounterRandom Random)? _planned;
     private List<int[]> _plan = [];
 
     /// <summary>How many examples were left out because they were too long.</summary>
@@ -52,7 +52,7 @@ public abstract class Dataset
         foreach (var batch in Cut([.. Enumerable.Range(0, Math.Min(examples, Count))])) yield return Make(batch);
     }
 
-    /// <summary>A SHA-256 of all ids, to notice data that changed between two parts of a run.</summary>
+    /// <summary>A SHA-256 of all ids and of what is to be predicted, to notice data that changed between two parts of a run.</summary>
     public string Fingerprint()
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
@@ -79,10 +79,10 @@ public abstract class Dataset
 
     private void Plan(int epoch, CounterRandom random)
     {
-        if (epoch == _plannedEpoch) return;
+        if (_planned == (epoch, random)) return;
         var ofEpoch = random.Derive((ulong)epoch);
         _plan = Cut(Order(ofEpoch.Derive("examples")));
         ofEpoch.Derive("batches").Shuffle(CollectionsMarshal.AsSpan(_plan));
-        _plannedEpoch = epoch;
+        _planned = (epoch, random);
     }
 }

@@ -41,7 +41,7 @@ internal sealed class PackedDataset : Dataset
 
     public override int Count => _rows.Count;
 
-    protected override IEnumerable<int[]> Rows() => _rows.Select(row => row.Inputs);
+    protected override IEnumerable<int[]> Rows() => _rows.SelectMany(row => new[] { row.Inputs, row.Targets });
 
     protected override int[] Order(CounterRandom random)
     {

@@ -1,3 +1,4 @@
+using Tessera.Models.Formats;
 using Tessera.Training.Checkpoints;
 using Tessera.Training.Optimizers;
 using Tessera.Training.Tests.Optimizers;

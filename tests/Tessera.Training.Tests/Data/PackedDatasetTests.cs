@@ -1,0 +1,124 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Tessera.Models;
+using Tessera.Tensors;
+using Tessera.Text.Corpora;
+using Tessera.Training.Data;
+
+namespace Tessera.Training.Tests.Data;
+
+public sealed class PackedDatasetTests
+{
+    private static readonly CounterRandom s_random = new(5);
+
+    [Fact]
+    public void Texts_lie_end_to_end_and_each_place_predicts_the_next_token_of_its_own_text()
+    {
+        var data = Data([Text("ab"), Text("c")], length: 6, tokens: 6);
+        using var scope = Arena.Current.Scope();
+        var batch = Assert.Single(data.InOrder(9));
+        var (a, b, c) = (ByteTokens.Of("a")[0], ByteTokens.Of("b")[0], ByteTokens.Of("c")[0]);
+        Assert.Equal([1, a, b, 1, c, 0], batch.Inputs.Ints.ToArray());
+        Assert.Equal([a, b, 2, c, 2, -1], batch.Targets.Ints.ToArray());
+        Assert.Equal([0, 1, 2, 0, 1, 0], batch.Positions.Ints.ToArray());
+        Assert.Equal([0, 0, 0, 1, 1, -1], batch.Segments!.Ints.ToArray());
+        Assert.Equal((5, 5), (batch.TargetTokens, batch.Tokens));
+    }
+
+    [Fact]
+    public void A_text_that_does_not_fit_goes_on_in_the_next_row_and_no_prediction_is_lost()
+    {
+        var data = Data([Text("abcd"), Text("e")], length: 3, tokens: 9);
+        using var scope = Arena.Current.Scope();
+        var batch = Assert.Single(data.InOrder(9));
+        var (a, b, c, d, e) = (ByteTokens.Of("a")[0], ByteTokens.Of("b")[0], ByteTokens.Of("c")[0], ByteTokens.Of("d")[0], ByteTokens.Of("e")[0]);
+        Assert.Equal([1, a, b, c, d, 1, e, 0, 0], batch.Inputs.Ints.ToArray());
+        Assert.Equal([a, b, c, d, 2, e, 2, -1, -1], batch.Targets.Ints.ToArray());
+        Assert.Equal([0, 1, 2, 0, 1, 0, 0, 0, 0], batch.Positions.Ints.ToArray());
+        Assert.Equal([0, 0, 0, 0, 0, 1, 0, -1, -1], batch.Segments!.Ints.ToArray());
+    }
+
+    [Fact]
+    public void A_pair_is_its_source_a_line_break_and_its_target_of_which_only_the_target_is_predicted()
+    {
+        var data = Data([new Example("ab", "xy", "g")], length: 8, tokens: 8);
+        using var scope = Arena.Current.Scope();
+        var batch = Assert.Single(data.InOrder(9));
+        Assert.Equal([1, .. ByteTokens.Of("ab\nxy"), 0, 0], batch.Inputs.Ints.ToArray());
+        Assert.Equal([-1, -1, -1, .. ByteTokens.Of("xy"), 2, -1, -1], batch.Targets.Ints.ToArray());
+        Assert.Equal((3, 6), (batch.TargetTokens, batch.Tokens));
+    }
+
+    [Fact]
+    public void Every_token_of_every_text_is_predicted_once_an_epoch() => Check.One(
+        Config.QuickThrowOnFailure.WithMaxTest(60),
+        Prop.ForAll(
+            (from count in Gen.Choose(1, 30) from length in Gen.Choose(2, 20) from tokens in Gen.Choose(4, 60) select (count, length, tokens)).ToArbitrary(),
+            sizes =>
+            {
+                var texts = Enumerable.Range(0, sizes.count).Select(i => Text(new string((char)('a' + (i % 26)), 1 + (i * 7 % 23)))).ToArray();
+                var expected = texts.SelectMany(text => ByteTokens.Of(text.Target).Append(SpecialTokens.End)).Order();
+                var data = Data(texts, sizes.length, sizes.tokens);
+                for (var epoch = 0; epoch < 2; epoch++)
+                {
+                    var predicted = new List<int>();
+                    for (var index = 0; index < data.BatchesIn(epoch, s_random); index++)
+                    {
+                        using var scope = Arena.Current.Scope();
+                        var batch = data.Make(epoch, index, s_random);
+                        Assert.Equal(sizes.length, batch.Inputs.Shape[1]);
+                        Assert.True(batch.Inputs.Shape[0] == 1 || batch.Inputs.Shape.Count <= sizes.tokens);
+                        var targets = batch.Targets.Ints.ToArray().Where(id => id >= 0).ToList();
+                        Assert.Equal(batch.TargetTokens, targets.Count);
+                        predicted.AddRange(targets);
+                    }
+
+                    Assert.Equal(expected, predicted.Order());
+                }
+            }));
+
+    [Fact]
+    public void The_order_is_a_function_of_seed_and_epoch_only()
+    {
+        var texts = Enumerable.Range(0, 40).Select(i => Text($"text {i}")).ToArray();
+        var data = Data(texts, length: 8, tokens: 16);
+        var first = Epoch(data, 0, new CounterRandom(1));
+        Assert.NotEqual(first, Epoch(data, 1, new CounterRandom(1)));
+        Assert.NotEqual(first, Epoch(data, 0, new CounterRandom(2)));
+        Assert.Equal(first, Epoch(data, 0, new CounterRandom(1)));
+        Assert.Equal(first, Epoch(Data(texts, length: 8, tokens: 16), 0, new CounterRandom(1)));
+    }
+
+    [Fact]
+    public void Fingerprints_differ_when_a_token_or_what_is_to_be_predicted_differs()
+    {
+        string[] prints =
+        [
+            Data([Text("ab\nc")]).Fingerprint(), Data([Text("ab\nd")]).Fingerprint(), Data([new Example("ab", "c", "g")]).Fingerprint(),
+            Data([Text("ab\nc"), Text("d")]).Fingerprint(), Data([Text("d"), Text("ab\nc")]).Fingerprint(),
+        ];
+        Assert.Equal(prints.Length, prints.Distinct().Count());
+        Assert.Equal(prints[0], Data([Text("ab\nc")]).Fingerprint());
+    }
+
+    [Fact]
+    public void No_text_at_all_is_refused() =>
+        Assert.Contains("no text to learn from", Assert.Throws<InvalidDataException>(() => Data([])).Message, StringComparison.Ordinal);
+
+    private static Example Text(string text) => new(null, text, "group");
+
+    private static PackedDataset Data(Example[] examples, int length = 16, int tokens = 64) =>
+        new(examples, ByteTokens.Tokenizer, new BatchOptions { Length = length, Tokens = tokens });
+
+    private static List<string> Epoch(PackedDataset data, int epoch, CounterRandom random)
+    {
+        var batches = new List<string>();
+        for (var index = 0; index < data.BatchesIn(epoch, random); index++)
+        {
+            using var scope = Arena.Current.Scope();
+            batches.Add(string.Join(' ', data.Make(epoch, index, random).Inputs.Ints.ToArray()));
+        }
+
+        return batches;
+    }
+}
