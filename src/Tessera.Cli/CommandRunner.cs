@@ -27,9 +27,8 @@ internal static class CommandRunner
         var parsed = root.Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
-            foreach (var error in parsed.Errors) Console.Error.WriteLine($"tessera: {error.Message}");
-            Console.Error.WriteLine($"tessera: see '{string.Join(' ', CommandPath(parsed).Append("tessera").Reverse())} --help'");
-            return BadInput;
+            var problems = string.Join("; ", parsed.Errors.Select(error => OneLine(error.Message).TrimEnd('.')));
+            return Complain($"{problems}; see '{string.Join(' ', CommandPath(parsed).Append("tessera").Reverse())} --help'");
         }
 
         try
@@ -72,6 +71,8 @@ internal static class CommandRunner
                 return Interrupted;
             case RecipeException or InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException:
                 return Complain(OneLine(error.Message));
+            case OutOfMemoryException:
+                return Complain("there is not enough memory for this; ask for fewer tokens, a narrower beam, or a smaller model or batch");
             default:
                 Console.Error.WriteLine($"tessera: this is a defect, please report it: {error}");
                 return Defect;

@@ -9,12 +9,16 @@ namespace Tessera.Generation;
 [JsonDerivedType(typeof(BeamOptions), "beam")]
 public abstract record DecodingOptions
 {
-    /// <summary>The greatest number of tokens to generate, the end included; the longest the model was trained on where null.</summary>
+    private const int MostTokens = 1 << 20;
+
+    /// <summary>The greatest number of tokens to generate, the end included; the longest the model was trained on where null.
+    /// 1 to 1,048,576: the caches for them are made at the start.</summary>
     public int? MaximumTokens { get; init; }
 
     /// <summary>Throws where an option is out of its range.</summary>
     /// <exception cref="ArgumentException">The message names the option, its value and what is allowed.</exception>
-    public virtual void Validate() => Require(MaximumTokens is null or >= 1, "maximum tokens", MaximumTokens, "at least 1");
+    public virtual void Validate() =>
+        Require(MaximumTokens is null or (>= 1 and <= MostTokens), "maximum tokens", MaximumTokens, $"1 to {MostTokens}");
 
     private protected static void Require(bool condition, string option, object? found, string allowed)
     {

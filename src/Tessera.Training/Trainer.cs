@@ -65,6 +65,7 @@ public sealed class Trainer
     private void Train(CancellationToken cancellation)
     {
         using var log = new StreamWriter(_session.Folder.Metrics, append: true) { AutoFlush = true };
+        foreach (var problem in _session.PassedOver) _report(new CheckpointPassedOver(problem));
         _report(new Prepared(
             _session.Train.Count, _session.Validation?.Count ?? 0, _session.Train.TooLong, _session.Tokenizer.VocabularySize,
             _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(), State.Step));

@@ -14,6 +14,10 @@ public abstract record TrainingEvent;
 public sealed record Prepared(
     int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Step) : TrainingEvent;
 
+/// <summary>A checkpoint is damaged: an older one is gone on from.</summary>
+/// <param name="Problem">What is wrong, and with which file.</param>
+public sealed record CheckpointPassedOver(string Problem) : TrainingEvent;
+
 /// <summary>An optimizer step was done.</summary>
 /// <param name="Step">How many steps have been done.</param>
 /// <param name="Phase">The phase's name.</param>

@@ -45,6 +45,9 @@ internal sealed class TrainingSession
 
     public TrainingState State { get; private set; }
 
+    /// <summary>Why newer checkpoints than the one gone on from were passed over.</summary>
+    public List<string> PassedOver { get; } = [];
+
     /// <summary>Begins a run in an empty folder, or goes on from the folder's newest whole checkpoint.</summary>
     /// <param name="recipe">What to do.</param>
     /// <param name="recipeFolder">Where the recipe's relative paths start.</param>
@@ -119,8 +122,9 @@ internal sealed class TrainingSession
 
     private void Restore()
     {
-        if (_store.Latest() is not { } checkpoint)
+        if (_store.Latest(damaged => PassedOver.Add(damaged.Message)) is not { } checkpoint)
         {
+            if (PassedOver.Count > 0) throw new InvalidDataException($"{PassedOver[0]}; no other checkpoint of the run is whole, start a new run");
             MetricsLog.Cut(Folder.Metrics, 0); // killed before the first checkpoint: from the start
             return;
         }

@@ -23,6 +23,7 @@ internal static class DataCommand
             "tessera data recipes/java-cs.json --data ../java-cs")) { recipe, output, samples, data, set, json };
         command.SetAction((parsed, cancellation) =>
         {
+            if (parsed.GetValue(samples) < 0) throw new ArgumentException($"--samples is {parsed.GetValue(samples)}; allowed: at least 0");
             var (options, from) = Corpus(parsed.GetValue(recipe), parsed.GetValue(set) ?? []);
             var corpus = options.Load(parsed.GetValue(data) ?? from, cancellation);
             var screen = new Screen(parsed.GetValue(json));

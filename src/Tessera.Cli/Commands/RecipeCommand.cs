@@ -11,6 +11,8 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera recipe show|check|schema</c>.</summary>
 internal static partial class RecipeCommand
 {
+    private const int MostLength = 1 << 20;
+
     public static Command Create() => new("recipe", CommonOptions.WithExamples(
         "Looks at recipes.",
         "tessera recipe show recipes/quickstart.json",
@@ -25,7 +27,7 @@ internal static partial class RecipeCommand
         var command = new Command("show", "Prints a model's parts, shapes, parameters, memory and operations a token.") { recipe, set, length, json };
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(length) < 1) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: at least 1");
+            if (parsed.GetValue(length) is < 1 or > MostLength) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: 1 to {MostLength}");
             var loaded = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
             var model = loaded.Model.Build(loaded.Tokenizer.Vocabulary, loaded.Seed);
             var summary = ModelSummary.Of(model, parsed.GetValue(length));

@@ -41,6 +41,8 @@ internal static class TrainCommand
     {
         if (!resume && new RunFolder(folder).HasRun)
             throw new IOException($"'{folder}' already holds a run; use --resume to go on with it, or --out to name another folder");
+        if (resume && !new RunFolder(folder).HasRun)
+            throw new DirectoryNotFoundException($"'{folder}' holds no run to go on with; leave out --resume to begin one");
         new TrainingDisplay(screen).Run(report => Trainer.Run(recipe, folder, report, recipeFolder, resume, cancellation));
         screen.Line($"The model is in {folder}");
     }

@@ -45,6 +45,9 @@ internal sealed class TrainingDisplay(Screen screen)
             case Prepared prepared:
                 screen.Line(Describe(prepared));
                 break;
+            case CheckpointPassedOver passed:
+                screen.Line(Describe(passed));
+                break;
         }
     }
 
@@ -60,6 +63,9 @@ internal sealed class TrainingDisplay(Screen screen)
         {
             case Prepared prepared:
                 screen.Line(Describe(prepared));
+                break;
+            case CheckpointPassedOver passed:
+                screen.Line(Describe(passed));
                 break;
             case StepDone done when _sinceLine.Elapsed > s_pause || done.Step == 1:
                 screen.Line(Describe(done));
@@ -77,6 +83,8 @@ internal sealed class TrainingDisplay(Screen screen)
     private static string Describe(Prepared prepared) => string.Create(
         CultureInfo.InvariantCulture,
         $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
+
+    private static string Describe(CheckpointPassedOver passed) => $"a damaged checkpoint was passed over: {passed.Problem}";
 
     private static string Describe(StepDone done) => string.Create(
         CultureInfo.InvariantCulture,

@@ -76,7 +76,7 @@ public sealed class HeldOutEvaluation
             var generated = language.Generate(
                 [.. _examples.Select(example => example.Source!)], _request.Decoding, done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"), cancellation);
             (outputs, seconds) = ([.. generated.Select(text => text.Text)], clock.Elapsed.TotalSeconds);
-            tokens = generated.Sum(text => (long)text.Tokens.Ids.Count + 1);
+            tokens = generated.Sum(text => (long)text.Tokens.Ids.Count + (text.Tokens.Ended ? 1 : 0));
         }
 
         var use = loss.ExpertUse.Count == 0 ? double.NaN : loss.ExpertUse.Values.Average(layer => JainIndex.Of([.. layer.Select(count => (double)count)]));
