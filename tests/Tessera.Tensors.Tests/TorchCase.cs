@@ -3,7 +3,7 @@ using Tessera.Testing;
 
 namespace Tessera.Tensors.Tests;
 
-/// <summary>What PyTorch computed for an operation: <c>Fixtures/torch/&lt;name&gt;</c>, written by <c>Fixtures/make_torch.py</c>.</summary>
+/// <summary>What PyTorch computed for an operation: <c>Fixtures/torch/&lt;name&gt;</c>, written by <c>tests/Fixtures/make_torch.py</c>.</summary>
 internal sealed class TorchCase(string name)
 {
     private readonly ReferenceTensors _tensors = new(Path.Combine(Fixture.Local("torch"), name, "expected.safetensors"));

@@ -3,7 +3,7 @@ using Tessera.Testing;
 
 namespace Tessera.Evaluation.Tests.Metrics;
 
-/// <summary>The texts and the numbers that <c>Fixtures/metrics/make_metrics.py</c> recorded of the tools that define each measure.</summary>
+/// <summary>The texts and the numbers that <c>tests/Fixtures/make_metrics.py</c> recorded of the tools that define each measure.</summary>
 internal static class ReferenceSets
 {
     public static JsonElement Read(string file)

@@ -4,7 +4,7 @@ using Tessera.Testing;
 namespace Tessera.Text.Tokenizers.Tests;
 
 /// <summary>
-/// Texts with the ids that Hugging Face's library gives them; see <c>Fixtures/tokenizers/make_tokenizers.py</c>.
+/// Texts with the ids that Hugging Face's library gives them; see <c>tests/Fixtures/make_tokenizers.py</c>.
 /// </summary>
 internal static class TokenizerFixtures
 {
