@@ -33,7 +33,8 @@ internal static class SmallModels
         }),
         ["transformer, shared and tied"] = Translator(new TransformerOptions
         {
-            Layers = 1, Attention = new MultiHeadOptions(2) { Bias = true, Position = new RotaryOptions(Positions: 64) }, FeedForward = new ReluOptions(10), Position = new SinusoidalOptions(64),
+            Layers = 1, FeedForward = new ReluOptions(10), Position = new SinusoidalOptions(64),
+            Attention = new MultiHeadOptions(2) { Bias = true, Position = new RotaryOptions(Positions: 64) },
         }) with { ShareEmbeddings = true, TieEmbeddings = true },
         ["lstm"] = Translator(new LstmOptions { Layers = 2, Hidden = 5, Bidirectional = true, Residual = true }) with { SourceWidth = 6 },
         ["gru"] = Translator(new GruOptions { Layers = 1, Hidden = 7 }) with { TieEmbeddings = true },
