@@ -62,6 +62,33 @@ public sealed class ModelTests
     }
 
     [Fact]
+    public void Embeddings_are_multiplied_by_the_root_of_the_width_and_normed_before_the_head()
+    {
+        using var scope = Arena.Current.Scope();
+        const int Width = SmallModels.Width, Position = 2, Token = 11;
+        var model = SmallModels.Build("tied decoder with experts");
+        var parameters = model.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value);
+        foreach (var (name, tensor) in parameters)
+            if (name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal)) tensor.Floats.Clear();
+
+        // Where no layer adds anything, the last token's logits are the head's of its normed embedding and position.
+        var table = parameters["lm_head.weight"].ToArray();
+        var x = new double[Width];
+        for (var i = 0; i < Width; i++)
+        {
+            var angle = Position / Math.Pow(10000, (double)(i / 2 * 2) / Width);
+            x[i] = (Math.Sqrt(Width) * table[(Token * Width) + i]) + (i % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle));
+        }
+
+        var size = Math.Sqrt(x.Average(value => value * value) + 1e-6);
+        var state = model.Start([[4, 5, Token]], 1, 1);
+        var logits = model.Next(state, state.First);
+        for (var token = 0; token < SmallModels.Vocabulary; token++)
+            Assert.Equal(Enumerable.Range(0, Width).Sum(i => x[i] / size * table[(token * Width) + i]), logits.Floats[token], 1e-5);
+        Assert.Equal(1 / Math.Sqrt(Width), Math.Sqrt(table.Average(value => (double)value * value)), 0.06);
+    }
+
+    [Fact]
     public void Shared_tables_need_equal_widths()
     {
         var options = (EncoderDecoderOptions)SmallModels.All["lstm"] with { ShareEmbeddings = true };
