@@ -62,7 +62,7 @@ public sealed record ModelFolder(ModelConfig Config, Tokenizer Tokenizer, Sequen
         }
         catch (RecipeException error)
         {
-            throw new InvalidDataException($"{path}: {error.Message}", error);
+            throw new InvalidDataException(error.Path.StartsWith(path, StringComparison.Ordinal) ? error.Message : $"{path}: {error.Message}", error);
         }
     }
 }

@@ -32,7 +32,7 @@ public sealed class DenseFeedForwardTests
 
                 return ExactMath.Linear(up, exact["down_proj.weight"], null, Hidden);
             },
-            5e-5, null, ("x", [2, 3, Width]));
+            5e-6, null, ("x", [2, 3, Width]));
     }
 
     /// <summary>x Φ(x), the normal distribution's Φ from the series of its error function.</summary>

@@ -7,6 +7,25 @@ namespace Tessera.Models.Recipes;
 /// <summary>Walks a recipe beside the records it is to become and finds what does not fit, with its path.</summary>
 internal sealed class RecipeChecker(JsonSerializerOptions options)
 {
+    /// <summary>Throws for the first key that an object has twice, of which a tree could keep only one.</summary>
+    public static void RequireUniqueKeys(JsonElement json, string path)
+    {
+        if (json.ValueKind == JsonValueKind.Array)
+        {
+            var index = 0;
+            foreach (var item in json.EnumerateArray()) RequireUniqueKeys(item, $"{path}[{index++}]");
+        }
+        else if (json.ValueKind == JsonValueKind.Object)
+        {
+            var found = new HashSet<string>();
+            foreach (var member in json.EnumerateObject())
+            {
+                if (!found.Add(member.Name)) throw new RecipeException(Join(path, member.Name), "appears twice");
+                RequireUniqueKeys(member.Value, Join(path, member.Name));
+            }
+        }
+    }
+
     /// <summary>Throws for the first thing in <paramref name="json"/> that a <paramref name="type"/> cannot be.</summary>
     public void Check(JsonElement json, Type type, string path)
     {
@@ -22,16 +41,22 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
             case JsonTypeInfoKind.Enumerable:
                 Require(json, JsonValueKind.Array, path, "a list [ … ]");
                 var index = 0;
-                foreach (var item in json.EnumerateArray()) Check(item, info.ElementType!, $"{path}[{index++}]");
+                foreach (var item in json.EnumerateArray()) CheckItem(item, info.ElementType!, $"{path}[{index++}]");
                 break;
             case JsonTypeInfoKind.Dictionary:
                 Require(json, JsonValueKind.Object, path, "an object { … }");
-                foreach (var item in json.EnumerateObject()) Check(item.Value, info.ElementType!, Join(path, item.Name));
+                foreach (var item in json.EnumerateObject()) CheckItem(item.Value, info.ElementType!, Join(path, item.Name));
                 break;
             default:
                 CheckValue(json, type, path);
                 break;
         }
+    }
+
+    private void CheckItem(JsonElement json, Type type, string path)
+    {
+        if (json.ValueKind == JsonValueKind.Null) throw new RecipeException(path, $"is null; expected {Describe(type)}");
+        Check(json, type, path);
     }
 
     private void CheckObject(JsonElement json, JsonTypeInfo info, string path)
@@ -45,7 +70,7 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
         foreach (var member in json.EnumerateObject())
         {
             var place = Join(path, member.Name);
-            if (!found.Add(member.Name)) throw new RecipeException(place, "appears twice");
+            found.Add(member.Name);
             if (isPart && member.Name == "kind") continue;
             if (!keys.TryGetValue(member.Name, out var property))
                 throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", (isPart ? ["kind"] : Enumerable.Empty<string>()).Concat(keys.Keys))}");

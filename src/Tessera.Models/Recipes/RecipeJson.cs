@@ -17,7 +17,6 @@ public static class RecipeJson
 {
     private static readonly JsonSerializerOptions s_options = Create();
 
-
     /// <summary>Reads a record from a file.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="RecipeException">It is not JSON, or not such a record.</exception>
@@ -30,14 +29,17 @@ public static class RecipeJson
     /// <summary>The JSON tree of a recipe's text.</summary>
     /// <param name="text">The recipe.</param>
     /// <param name="source">The file it came from, for error messages.</param>
-    /// <exception cref="RecipeException">It is not a JSON object.</exception>
+    /// <exception cref="RecipeException">It is not a JSON object, or a key appears twice in one.</exception>
     public static JsonObject Parse(string text, string source)
     {
         var reading = new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip };
         try
         {
-            return JsonNode.Parse(text, documentOptions: reading) as JsonObject
-                ?? throw new RecipeException(source, "is not a JSON object");
+            using var document = JsonDocument.Parse(text, reading);
+            RecipeChecker.RequireUniqueKeys(document.RootElement, "");
+            return document.RootElement.ValueKind == JsonValueKind.Object
+                ? JsonObject.Create(document.RootElement.Clone())!
+                : throw new RecipeException(source, "is not a JSON object");
         }
         catch (JsonException error)
         {

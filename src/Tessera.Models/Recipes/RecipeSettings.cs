@@ -16,6 +16,7 @@ public static class RecipeSettings
         if (equals <= 0) throw new RecipeException($"--set {setting}", "is not of the form path=value");
         var (path, value) = (setting[..equals].Trim(), ValueOf(setting[(equals + 1)..].Trim()));
         var keys = path.Replace("[", ".", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal).Split('.');
+        if (keys.Contains("")) throw new RecipeException(path, "leads nowhere: there is no ''");
         JsonNode node = recipe;
         foreach (var key in keys[..^1]) node = Descend(node, key, path);
         Set(node, keys[^1], value, path);

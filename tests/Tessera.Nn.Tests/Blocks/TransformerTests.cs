@@ -25,7 +25,7 @@ public sealed class TransformerTests
         PartCheck.Run(
             part,
             tensors => part.Forward(tensors["x"], new Step { Positions = PartCheck.Positions(1, Length), Memory = tensors.GetValueOrDefault("memory") }),
-            Equation, 5e-5, null, [.. inputs]);
+            Equation, 5e-6, null, [.. inputs]);
 
         double[] Equation(Dictionary<string, double[]> exact)
         {

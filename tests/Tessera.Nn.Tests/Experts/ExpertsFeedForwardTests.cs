@@ -24,7 +24,7 @@ public sealed class ExpertsFeedForwardTests
         var part = (ExpertsFeedForward)options.Build(PartCheck.Builder(Width));
         PartCheck.Run(
             part, inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)), exact => Equation(exact, options),
-            5e-5, null, ("x", [Batch, Length, Width]));
+            5e-6, null, ("x", [Batch, Length, Width]));
     }
 
     [Fact]
@@ -34,7 +34,7 @@ public sealed class ExpertsFeedForwardTests
         var part = options.Build(PartCheck.Builder(Width));
         PartCheck.Run(
             part, inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)), exact => Equation(exact, options),
-            5e-5, null, ("x", [Batch, Length, Width]));
+            5e-6, null, ("x", [Batch, Length, Width]));
     }
 
     [Fact]

@@ -1,0 +1,138 @@
+using System.Text.Json.Nodes;
+using Tessera.Models.Recipes;
+using Tessera.Models.Tests.Formats;
+using Tessera.Nn;
+
+namespace Tessera.Models.Tests;
+
+/// <summary>Every error names the place, what was found and what is allowed.</summary>
+public sealed class RecipeErrorTests
+{
+    private const string Good =
+        """
+        {
+          "vocabulary": 270, "length": 20, "sourceLength": 10,
+          "model": {
+            "kind": "decoder", "width": 8,
+            "decoder": {
+              "layers": 2, "dropout": 0.1, "position": { "kind": "sinusoidal" }, "norm": { "kind": "layer" },
+              "attention": { "kind": "multi-head", "heads": 4, "position": { "kind": "rotary", "layout": "interleaved" } },
+              "feedForward": { "kind": "experts", "routed": 4, "active": 2, "expert": { "kind": "relu", "hidden": 5 } }
+            }
+          }
+        }
+        """;
+
+    [Fact]
+    public void The_recipe_that_the_other_tests_spoil_is_good()
+    {
+        var config = RecipeJson.Read<ModelConfig>(RecipeJson.Parse(Good, "good.json"));
+        Assert.Equal("decoder", config.Model is DecoderOptions ? "decoder" : "other");
+        Assert.True(config.Model.Build(270, 1).ParameterCount() > 0);
+    }
+
+    [Theory]
+    [InlineData("\"heads\": 4", "\"heads\": 4, \"head\": 3", "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, bias, position")]
+    [InlineData("\"layers\": 2", "\"layers\": 2, \"kind\": \"transformer\"", "model.decoder.kind: is not a key here; allowed: layers, attention, crossAttention, feedForward, norm, position, dropout")]
+    [InlineData("\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head")]
+    [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head")]
+    [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder")]
+    [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
+    [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, gelu, relu")]
+    [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
+    [InlineData("\"routed\": 4, ", "", "model.decoder.feedForward.routed: is missing; expected a whole number")]
+    [InlineData(", \"expert\": { \"kind\": \"relu\", \"hidden\": 5 }", "", "model.decoder.feedForward.expert: is missing; expected an object { … }")]
+    [InlineData("\"width\": 8", "\"width\": \"8\"", "model.width: is \"8\"; expected a whole number")]
+    [InlineData("\"width\": 8", "\"width\": 8.5", "model.width: is 8.5; expected a whole number")]
+    [InlineData("\"width\": 8", "\"width\": 99999999999", "model.width: is 99999999999; expected a whole number")]
+    [InlineData("\"width\": 8", "\"width\": true", "model.width: is true; expected a whole number")]
+    [InlineData("\"dropout\": 0.1", "\"dropout\": \"a little\"", "model.decoder.dropout: is \"a little\"; expected a number")]
+    [InlineData("\"width\": 8", "\"width\": 8, \"tieEmbeddings\": 1", "model.tieEmbeddings: is 1; expected true or false")]
+    [InlineData("\"interleaved\"", "\"thirds\"", "model.decoder.attention.position.layout: is \"thirds\"; expected one of halves, interleaved")]
+    [InlineData("\"interleaved\"", "1", "model.decoder.attention.position.layout: is 1; expected one of halves, interleaved")]
+    [InlineData("{ \"kind\": \"layer\" }", "\"layer\"", "model.decoder.norm: is \"layer\"; expected an object { … }")]
+    [InlineData("{ \"kind\": \"layer\" }", "[ ]", "model.decoder.norm: is [ ]; expected an object { … }")]
+    [InlineData("{ \"kind\": \"layer\" }", "null", "model.decoder.norm: is null; expected an object { … }")]
+    [InlineData("\"width\": 8", "\"width\": null", "model.width: is null; expected a whole number")]
+    [InlineData("\"width\": 8", "\"width\": 8, \"width\": 9", "model.width: appears twice")]
+    [InlineData("\"vocabulary\": 270", "\"vocabulary\": 270, \"other\": 1", "other: is not a key here; allowed: model, vocabulary, length, sourceLength")]
+    public void A_recipe_that_does_not_fit_is_refused_with_its_place(string old, string changed, string message)
+    {
+        var error = Assert.Throws<RecipeException>(() => RecipeJson.Read<ModelConfig>(Changed(old, changed)));
+        Assert.Equal(message, error.Message.Replace("[]", "[ ]", StringComparison.Ordinal));
+        Assert.Equal(message[..message.IndexOf(':', StringComparison.Ordinal)], error.Path);
+    }
+
+    [Theory]
+    [InlineData("\"heads\": 4", "\"heads\": 3", "model.decoder.attention.heads: is 3; allowed: a divisor of the width 8, or a headWidth")]
+    [InlineData("\"heads\": 4", "\"heads\": 8", "model.decoder.attention.position.width: is 1; allowed: an even width of a head")]
+    [InlineData("\"active\": 2", "\"active\": 5", "model.decoder.feedForward.active: is 5; allowed: 1 to routed, 4")]
+    [InlineData("\"hidden\": 5", "\"hidden\": -5", "model.decoder.feedForward.expert.hidden: is -5; allowed: at least 1")]
+    [InlineData("{ \"kind\": \"sinusoidal\" }", "{ \"kind\": \"rotary\" }", "model.decoder.position.kind: is RotaryOptions; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position")]
+    [InlineData("{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }", "{ \"kind\": \"sinusoidal\" }", "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys, such as rotary")]
+    [InlineData("\"active\": 2", "\"active\": 2, \"router\": { \"kind\": \"two-stage\" }", "model.decoder.feedForward.router.kind: is two-stage; allowed: a router for at least one shared expert")]
+    [InlineData("\"kind\": \"layer\"", "\"kind\": \"layer\", \"epsilon\": 0", "model.decoder.norm.epsilon: is 0; allowed: greater than 0")]
+    public void A_model_that_cannot_be_is_refused_with_its_place(string old, string changed, string message)
+    {
+        var config = RecipeJson.Read<ModelConfig>(Changed(old, changed));
+        Assert.Equal(message, Assert.Throws<RecipeException>(() => config.Model.Build(270, 1)).Message);
+    }
+
+    [Theory]
+    [InlineData("{\n  \"a\": 1,\n  \"b\": x\n}", "recipe.json(3,8): is not valid JSON here")]
+    [InlineData("{", "recipe.json(1,2): is not valid JSON here")]
+    [InlineData("", "recipe.json(1,1): is not valid JSON here")]
+    [InlineData("[1]", "recipe.json: is not a JSON object")]
+    [InlineData("null", "recipe.json: is not a JSON object")]
+    [InlineData("3", "recipe.json: is not a JSON object")]
+    public void A_text_that_is_not_a_JSON_object_is_refused_with_line_and_column(string text, string message) =>
+        Assert.Equal(message, Assert.Throws<RecipeException>(() => RecipeJson.Parse(text, "recipe.json")).Message);
+
+    [Fact]
+    public void Comments_and_trailing_commas_are_allowed() =>
+        Assert.Equal(8, RecipeJson.Read<ModelConfig>(Changed("\"width\": 8,", "// narrow\n \"width\": 8, /* enough */")).Model.Width);
+
+    [Fact]
+    public void Lists_and_dictionaries_are_checked_item_by_item()
+    {
+        Assert.Equal("texts[1]: is 2; expected a text", Message("""{ "texts": ["a", 2] }"""));
+        Assert.Equal("texts: is \"a\"; expected a list [ … ]", Message("""{ "texts": "a" }"""));
+        Assert.Equal("parts[1].hidden: is missing; expected a whole number", Message("""{ "parts": [{ "kind": "relu", "hidden": 1 }, { "kind": "gelu" }] }"""));
+        Assert.Equal("parts[0]: is null; expected an object { … }", Message("""{ "parts": [null] }"""));
+        Assert.Equal("weights.balance: is \"much\"; expected a number", Message("""{ "weights": { "balance": "much" } }"""));
+        Assert.Equal("weights.balance: is null; expected a number", Message("""{ "weights": { "balance": null } }"""));
+        Assert.Equal("texts[0]: is null; expected a text", Message("""{ "texts": [null] }"""));
+
+        static string Message(string text) => Assert.Throws<RecipeException>(() => RecipeJson.Read<Lists>(RecipeJson.Parse(text, "lists.json"))).Message;
+    }
+
+    [Fact]
+    public void A_long_wrong_value_is_shown_shortened()
+    {
+        var error = Assert.Throws<RecipeException>(() => RecipeJson.Read<ModelConfig>(Changed("\"width\": 8", $"\"width\": \"{new string('x', 500)}\"")));
+        Assert.InRange(error.Message.Length, 60, 120);
+    }
+
+    [Fact]
+    public void A_missing_file_is_named()
+    {
+        using var folder = new TemporaryFolder();
+        var error = Assert.Throws<FileNotFoundException>(() => RecipeJson.ReadFile<ModelConfig>(folder.File("none.json")));
+        Assert.Equal(folder.File("none.json"), error.FileName);
+    }
+
+    internal static JsonObject Changed(string old, string changed)
+    {
+        Assert.Contains(old, Good, StringComparison.Ordinal);
+        return RecipeJson.Parse(Good.Replace(old, changed, StringComparison.Ordinal), "recipe.json");
+    }
+
+    public sealed record Lists
+    {
+        public IReadOnlyList<string> Texts { get; init; } = [];
+
+        public IReadOnlyList<Nn.FeedForward.DenseOptions> Parts { get; init; } = [];
+
+        public IReadOnlyDictionary<string, double> Weights { get; init; } = new Dictionary<string, double>();
+    }
+}

@@ -1,0 +1,89 @@
+using System.Reflection;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Tessera.Models.Recipes;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Blocks;
+using Tessera.Nn.Experts;
+using Tessera.Nn.FeedForward;
+using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
+using Tessera.Nn.Recurrence;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Tests;
+
+/// <summary>Every kind of part can be written, read back and completed by an editor.</summary>
+public sealed class RecipeKindTests
+{
+    private static readonly TransformerOptions s_stack = new() { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new ReluOptions(4) };
+
+    [Fact]
+    public void Attentions_come_back() => ComeBack<AttentionOptions>(
+        new MultiHeadOptions(4), new MultiHeadOptions(4) { KeyValueHeads = 2, HeadWidth = 5, Bias = true, Position = new RotaryOptions(500.5f, RotaryLayout.Interleaved, 77) });
+
+    [Fact]
+    public void Positions_come_back() => ComeBack<PositionOptions>(new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9));
+
+    [Fact]
+    public void Norms_come_back() => ComeBack<NormOptions>(new RmsNormOptions(), new LayerNormOptions(), new LayerNormOptions(1e-3f, Bias: false));
+
+    [Fact]
+    public void Routers_come_back() => ComeBack<RouterOptions>(new SoftmaxRouterOptions(), new SoftmaxRouterOptions(false), new TwoStageRouterOptions());
+
+    [Fact]
+    public void Dense_feed_forwards_come_back() =>
+        ComeBack<DenseOptions>(new SwiGluOptions(3), new GeGluOptions(4), new GeluOptions(5), new ReluOptions(6));
+
+    [Fact]
+    public void Feed_forwards_come_back() => ComeBack<FeedForwardOptions>(
+        new SwiGluOptions(3), new GeGluOptions(4), new GeluOptions(5), new ReluOptions(6), new ExpertsOptions(4, 2, new GeluOptions(3)),
+        new ExpertsOptions(4, 2, new SwiGluOptions(3), Shared: 2) { Router = new TwoStageRouterOptions() });
+
+    [Fact]
+    public void Encoders_come_back() => ComeBack<EncoderOptions>(
+        s_stack, s_stack with { Norm = new LayerNormOptions(), Position = new SinusoidalOptions(), Dropout = 0.125f, CrossAttention = new MultiHeadOptions(1) },
+        new LstmOptions { Hidden = 3 }, new LstmOptions { Hidden = 3, Layers = 4, Bidirectional = true, Residual = true }, new GruOptions { Hidden = 2 });
+
+    [Fact]
+    public void Models_come_back() => ComeBack<ModelOptions>([.. SmallModels.All.Values]);
+
+    [Fact]
+    public void Kinds_may_stand_after_their_options()
+    {
+        var read = RecipeJson.Read<Holder<NormOptions>>(RecipeJson.Parse("""{ "part": { "epsilon": 0.5, "kind": "rms" } }""", "test"));
+        Assert.Equal(new RmsNormOptions(0.5f), read.Part);
+    }
+
+    [Fact]
+    public void The_schema_is_JSON_and_knows_every_kind()
+    {
+        var text = RecipeJson.Schema<ModelConfig>().ToJsonString();
+        Assert.IsType<JsonObject>(JsonNode.Parse(text));
+        var kinds = typeof(AttentionOptions).Assembly.GetTypes().Concat(typeof(ModelOptions).Assembly.GetTypes())
+            .SelectMany(type => type.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false))
+            .Select(derived => (string)derived.TypeDiscriminator!).Distinct().ToList();
+        Assert.True(kinds.Count >= 17, $"only {kinds.Count} kinds found");
+        Assert.All(kinds, kind => Assert.Contains($"\"const\":\"{kind}\"", text, StringComparison.Ordinal));
+        Assert.Contains("\"enum\":[\"halves\",\"interleaved\"]", text, StringComparison.Ordinal);
+    }
+
+    /// <summary>Each sample is equal after writing and reading, and no kind is without a sample.</summary>
+    private static void ComeBack<T>(params T[] samples) where T : class
+    {
+        var kinds = typeof(T).GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false).Select(derived => derived.DerivedType);
+        Assert.Equal(kinds.Select(kind => kind.Name).Order(), samples.Select(sample => sample.GetType().Name).Distinct().Order());
+        foreach (var sample in samples)
+        {
+            var text = RecipeJson.Write(new Holder<T> { Part = sample });
+            var read = RecipeJson.Read<Holder<T>>(RecipeJson.Parse(text, "test"));
+            Assert.Equal(sample, read.Part);
+            Assert.NotSame(sample, read.Part);
+        }
+    }
+
+    public sealed record Holder<T>
+    {
+        public required T Part { get; init; }
+    }
+}
