@@ -85,7 +85,7 @@ public sealed class Trainer
                 var ends = PhaseProgress() >= 1 && State.Phase == _session.Recipe.Phases.Count - 1;
                 if (State.Step % _session.Recipe.Validation.EverySteps == 0 || ends) Validate(log);
                 // Weights that give no finite gradient must not push out the checkpoints that do.
-                if (_skipped == 0 && State.Step % _session.Recipe.Checkpoints.EverySteps == 0) Save();
+                if (State.BestStep == State.Step || (_skipped == 0 && State.Step % _session.Recipe.Checkpoints.EverySteps == 0)) Save();
             }
         }
 
@@ -183,12 +183,7 @@ public sealed class Trainer
         (State.BestLoss, State.SinceBest) = isBest ? (loss.Mean, 0) : (State.BestLoss, State.SinceBest + 1);
         if (_session.Recipe.Validation.Patience is { } patience)
         {
-            if (isBest)
-            {
-                State.BestStep = State.Step;
-                Save();
-            }
-
+            if (isBest) State.BestStep = State.Step;
             State.Done = State.SinceBest >= patience;
         }
 
