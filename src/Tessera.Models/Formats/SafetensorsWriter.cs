@@ -48,8 +48,8 @@ public sealed class SafetensorsWriter
         if (!_tensors.TryAdd(name, new Pending(name, type, shape.ToArray(), write))) throw new ArgumentException($"two tensors are named '{name}'", nameof(name));
     }
 
-    /// <summary>Writes the file, over one that may be there. For a file that must be whole or absent, write to a
-    /// temporary name and rename.</summary>
+    /// <summary>Writes the file, over one that may be there: it appears under its name only when it is whole and on the disk.</summary>
+    /// <exception cref="IOException">It cannot be written; what was there before is still there.</exception>
     public void Save(string path)
     {
         var unfinished = path + ".tmp";

@@ -1,0 +1,106 @@
+namespace Tessera.Cli.Tests;
+
+[Collection(TinyRunCollection.Name)]
+public sealed class BadInputTests(TinyRun tiny)
+{
+    private const string Metrics = "bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed";
+    private const string Keys = "name, seed, tokenizer, model, data, batches, optimizer, phases, validation, checkpoints, evaluate";
+
+    [Theory]
+    [InlineData($"sede: is not a key here; allowed: {Keys}", "--set", "sede=2")]
+    [InlineData("model.width: is \"wide\"; expected a whole number", "--set", "model.width=wide")]
+    [InlineData("model.decoder.attention.heads: is 3; allowed: a divisor of the width 16, or a headWidth", "--set", "model.decoder.attention.heads=3")]
+    [InlineData("model.kind: is \"tree\"; allowed: encoder-decoder, decoder", "--set", "model.kind=tree")]
+    [InlineData("tokenizer.vocabulary: is 10; allowed: 260 (the bytes and the special tokens) to 1000000", "--set", "tokenizer.vocabulary=10")]
+    [InlineData("--set model.decoder.layers: is not of the form path=value", "--set", "model.decoder.layers")]
+    [InlineData("phases[3].steps: leads nowhere: there is no '3'", "--set", "phases[3].steps=1")]
+    [InlineData($"evaluate[0]: is 'blue'; allowed: {Metrics}", "--set", "evaluate=[\"blue\"]")]
+    [InlineData("data.trainSource: {folder}/nothing.txt does not exist", "--set", "data.trainSource=nothing.txt")]
+    [InlineData("parallel files must have equally many lines: {folder}/sources.txt has 60, {folder}/short.txt has 2", "--set", "data.trainTarget=short.txt")]
+    [InlineData("{folder}/latin.txt:3: byte 0xFF at offset 10 of the file is not valid UTF-8", "--set", "data.trainSource=latin.txt")]
+    [InlineData("{folder}/empty.txt: no examples to train on", "--set", "data.trainSource=empty.txt", "--set", "data.trainTarget=empty.txt")]
+    [InlineData("'new' holds no run to go on with; leave out --resume to begin one", "--resume")]
+    public void Training_says_in_one_line_what_is_wrong_and_leaves_nothing(string message, params string[] arguments)
+    {
+        tiny.Write("short.txt", "one\ntwo\n");
+        tiny.Write("empty.txt", "");
+        File.WriteAllBytes(tiny.In("latin.txt"), [.. "one\ntwo\nab"u8, 0xFF, .. "c\n"u8]);
+        Complains(message, ["train", "tiny.json", "--out", "new", .. arguments]);
+        Assert.False(Path.Exists(tiny.In("new")));
+    }
+
+    [Fact]
+    public void A_machine_without_the_reference_packs_is_told_where_they_were_sought()
+    {
+        Directory.CreateDirectory(tiny.In("no-packs"));
+        var outcome = tiny.Tessera("train", "tiny.json", "--out", "new", "--set", """data={"kind":"api-pairs","packsFolder":"no-packs","packs":["No.Such.Pack"]}""");
+        Assert.Equal(2, outcome.Code);
+        Assert.StartsWith($"tessera: there is no reference pack No.Such.Pack; looked in {tiny.In("no-packs")}", outcome.Error, StringComparison.Ordinal);
+        Assert.Equal(1, outcome.Error.Count(character => character == '\n'));
+        Assert.False(Path.Exists(tiny.In("new")));
+    }
+
+    [Theory]
+    [InlineData("there is no recipe 'nothing.json'", "train", "nothing.json")]
+    [InlineData("cut.json(2,1): is not valid JSON here", "recipe", "check", "cut.json")]
+    [InlineData("list.json: is not a JSON object", "recipe", "check", "list.json")]
+    [InlineData("--length is 0; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "0")]
+    [InlineData("--length is 2000000000; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "2000000000")]
+    [InlineData("--samples is -3; allowed: at least 0", "data", "tiny.json", "--samples", "-3")]
+    [InlineData("'run' already holds a run; use --resume to go on with it, or --out to name another folder", "train", "tiny.json", "--out", "run")]
+    [InlineData("'run' holds something else than an earlier quickstart; name another folder with --out", "quickstart", "--out", "run")]
+    [InlineData("Required command was not provided; Unrecognized command or argument 'trian'; see 'tessera --help'", "trian")]
+    [InlineData("Unrecognized command or argument '--colour'; see 'tessera train --help'", "train", "tiny.json", "--colour")]
+    [InlineData("Required argument 'recipe' missing for command: 'show'; see 'tessera recipe show --help'", "recipe", "show")]
+    public void Commands_say_in_one_line_what_is_wrong(string message, params string[] arguments)
+    {
+        tiny.Write("cut.json", "{ \"name\": \n");
+        tiny.Write("list.json", "[1]");
+        Complains(message, arguments);
+    }
+
+    [Theory]
+    [InlineData("the prompt is empty", "")]
+    [InlineData("there is no text to start from: give it as an argument or on standard input")]
+    [InlineData("--beam and sampling (--temperature, --top-k, --top-p) exclude each other", "hi", "--beam", "2", "--temperature", "1")]
+    [InlineData("beam width is 65; allowed: 1 to 64", "hi", "--beam", "65")]
+    [InlineData("temperature is 0; allowed: greater than 0", "hi", "--temperature", "0")]
+    [InlineData("top-p is 2; allowed: greater than 0, at most 1", "hi", "--top-p", "2")]
+    [InlineData("maximum tokens is 2000000000; allowed: 1 to 1048576", "hi", "--max-tokens", "2000000000")]
+    public void Generating_says_in_one_line_what_is_wrong(string message, params string[] arguments) => Complains(message, ["generate", "run", .. arguments]);
+
+    [Fact]
+    public void A_prompt_longer_than_the_context_is_told_both_lengths()
+    {
+        // Bytes that the tokenizer never saw are a token each.
+        Complains("the prompt has 61 tokens; this model was trained on at most 40", ["generate", "run", new string('€', 20)]);
+    }
+
+    [Theory]
+    [InlineData("TESSERA_KERNELS", "nonsense", "TESSERA_KERNELS must be one of scalar, vector128, vector256, vector512; found 'nonsense'")]
+    [InlineData("TESSERA_THREADS", "0", "TESSERA_THREADS must be a number from 1 to 1024, found '0'")]
+    public void Settings_of_the_environment_are_checked(string name, string value, string message)
+    {
+        var outcome = TesseraProcess.Run(tiny.Folder, ["info"], "", (name, value));
+        Assert.Equal((2, $"tessera: {message}\n"), (outcome.Code, outcome.Error));
+    }
+
+    [Theory]
+    [InlineData("evaluate[0]: is 'blue'; allowed: " + Metrics, "run", "--metric", "blue")]
+    [InlineData("--examples is 0; allowed: at least 1", "run", "--examples", "0")]
+    [InlineData("there is no model folder 'nowhere'", "nowhere")]
+    [InlineData("'unfinished' holds no finished model: there is no config.json", "unfinished")]
+    public void Evaluating_says_in_one_line_what_is_wrong(string message, params string[] arguments)
+    {
+        Directory.CreateDirectory(tiny.In("unfinished"));
+        File.Copy(tiny.In("run", "recipe.json"), tiny.In("unfinished", "recipe.json"), overwrite: true);
+        Complains(message, ["evaluate", .. arguments]);
+    }
+
+    private void Complains(string message, string[] arguments)
+    {
+        var outcome = tiny.Tessera(arguments);
+        Assert.Equal(
+            (2, $"tessera: {message.Replace("{folder}", tiny.Folder, StringComparison.Ordinal)}\n", ""), (outcome.Code, outcome.Error, outcome.Output));
+    }
+}
