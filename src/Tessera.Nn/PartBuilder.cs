@@ -11,6 +11,8 @@ namespace Tessera.Nn;
 /// that the stream does not grow with depth (Radford et al. 2019, GPT-2).</param>
 public sealed record PartBuilder(int Width, string Path, CounterRandom Random, int Depth = 1)
 {
+    private const int MostWeights = int.MaxValue / sizeof(float);
+
     /// <summary>The deviation of the initial weights of the last map of a part that adds to the stream.</summary>
     /// <param name="inputs">The width of what the map reads.</param>
     public double OutputDeviation(int inputs) => 1 / Math.Sqrt((double)inputs * Depth);
@@ -38,8 +40,10 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
         Normal(name, [rows, columns], deviation ?? 1 / Math.Sqrt(columns));
 
     /// <summary>A weight tensor drawn from a normal distribution.</summary>
+    /// <exception cref="RecipeException">It would have more than 2²⁹ − 1 elements.</exception>
     public Parameter Normal(string name, Shape shape, double deviation)
     {
+        if (shape.Count > MostWeights) throw new RecipeException($"{Path}.{name}", $"would be {shape}; allowed: at most {MostWeights} weights");
         var tensor = Tensor.AllocateParameter(shape);
         var random = Random.Derive(name);
         for (var i = 0; i < tensor.Floats.Length; i++) tensor.Floats[i] = (float)(deviation * random.Normal((ulong)i));

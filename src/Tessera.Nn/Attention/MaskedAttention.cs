@@ -4,14 +4,14 @@ using Tessera.Tensors;
 namespace Tessera.Nn.Attention;
 
 /// <summary>Options of attention by softmax over the keys that a mask allows.</summary>
-/// <param name="Heads">Query heads; at least 1.</param>
+/// <param name="Heads">Query heads; 1 to 65,536.</param>
 public abstract record MaskedOptions(int Heads) : AttentionOptions
 {
     /// <summary>Key and value heads, each shared by <c>Heads / KeyValueHeads</c> query heads (Ainslie et al. 2023, arXiv
     /// 2305.13245); as many as <c>Heads</c> where null.</summary>
     public int? KeyValueHeads { get; init; }
 
-    /// <summary>The width of a head; <c>width / Heads</c> where null.</summary>
+    /// <summary>The width of a head, 1 to 16,384; <c>width / Heads</c> where null.</summary>
     public int? HeadWidth { get; init; }
 
     /// <summary>Whether the projections have biases.</summary>
@@ -40,13 +40,13 @@ public abstract class MaskedAttention : Attention, ICached
     /// <summary>Builds the projections and checks the options that all kinds share.</summary>
     protected MaskedAttention(MaskedOptions options, PartBuilder part, AttentionRole role, int memoryWidth)
     {
-        part.Require(options.Heads >= 1, "heads", options.Heads, "at least 1");
+        part.Require(options.Heads is >= 1 and <= 65536, "heads", options.Heads, "1 to 65536");
         part.Require(
             options.HeadWidth is not null || part.Width % options.Heads == 0, "heads", options.Heads, $"a divisor of the width {part.Width}, or a headWidth");
         (_heads, _keyValueHeads) = (options.Heads, options.KeyValueHeads ?? options.Heads);
         part.Require(_keyValueHeads >= 1 && _heads % _keyValueHeads == 0, "keyValueHeads", _keyValueHeads, $"a divisor of heads, {_heads}");
         _headWidth = options.HeadWidth ?? part.Width / options.Heads;
-        part.Require(_headWidth >= 1, "headWidth", _headWidth, "at least 1");
+        part.Require(_headWidth is >= 1 and <= 16384, "headWidth", _headWidth, "1 to 16384");
 
         Role = role;
         var source = role == AttentionRole.Cross ? memoryWidth : part.Width;

@@ -3,7 +3,7 @@ using Tessera.Tensors;
 namespace Tessera.Nn.Attention;
 
 /// <summary>Options of <see cref="MultiHeadAttention"/>; <c>"kind": "multi-head"</c> in a recipe.</summary>
-/// <param name="Heads">Query heads; at least 1.</param>
+/// <param name="Heads">Query heads; 1 to 65,536.</param>
 public sealed record MultiHeadOptions(int Heads) : MaskedOptions(Heads)
 {
     /// <inheritdoc/>

@@ -4,10 +4,10 @@ using Tessera.Tensors;
 namespace Tessera.Nn.Experts;
 
 /// <summary>Options of <see cref="ExpertsFeedForward"/>; <c>"kind": "experts"</c> in a recipe.</summary>
-/// <param name="Routed">Experts to choose from; at least 1.</param>
+/// <param name="Routed">Experts to choose from; 1 to 65,536.</param>
 /// <param name="Active">How many of them a token visits; 1 to <paramref name="Routed"/>.</param>
 /// <param name="Expert">What one expert is; all are alike.</param>
-/// <param name="Shared">Experts that every token visits.</param>
+/// <param name="Shared">Experts that every token visits; 0 to 1,024.</param>
 public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert, int Shared = 0) : FeedForwardOptions
 {
     /// <summary>How experts are chosen.</summary>
@@ -34,11 +34,12 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
 
     internal ExpertsFeedForward(ExpertsOptions options, PartBuilder part)
     {
-        part.Require(options.Routed >= 1, "routed", options.Routed, "at least 1");
+        part.Require(options.Routed is >= 1 and <= 65536, "routed", options.Routed, "1 to 65536");
         part.Require(options.Active >= 1 && options.Active <= options.Routed, "active", options.Active, $"1 to routed, {options.Routed}");
-        part.Require(options.Shared >= 0, "shared", options.Shared, "at least 0");
+        part.Require(options.Shared is >= 0 and <= 1024, "shared", options.Shared, "0 to 1024");
         part.Require(options.Expert is not null, "expert", null, "an expert such as { \"kind\": \"swiglu\", \"hidden\": 368 }");
-        part.At("expert").Require(options.Expert!.Hidden >= 1, "hidden", options.Expert.Hidden, "at least 1");
+        part.At("expert").Require(
+            options.Expert!.Hidden is >= 1 and <= DenseFeedForward.MostHidden, "hidden", options.Expert.Hidden, $"1 to {DenseFeedForward.MostHidden}");
 
         _options = options;
         _router = Own("router", options.Router.Build(part.At("router"), options.Shared, options.Routed, options.Active));

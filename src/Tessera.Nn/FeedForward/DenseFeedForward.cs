@@ -4,7 +4,7 @@ using Tessera.Tensors;
 namespace Tessera.Nn.FeedForward;
 
 /// <summary>Options of <see cref="DenseFeedForward"/> and of one expert of a mixture.</summary>
-/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
@@ -23,7 +23,7 @@ public abstract record DenseOptions(int Hidden) : FeedForwardOptions
 }
 
 /// <summary><c>"kind": "swiglu"</c>: <c>W₂ (silu(W₁ x) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
 public sealed record SwiGluOptions(int Hidden) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Silu;
@@ -32,7 +32,7 @@ public sealed record SwiGluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "geglu"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
 public sealed record GeGluOptions(int Hidden) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Gelu;
@@ -41,7 +41,7 @@ public sealed record GeGluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "gelu"</c>: <c>W₂ gelu(W₁ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
 public sealed record GeluOptions(int Hidden) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Gelu;
@@ -50,7 +50,7 @@ public sealed record GeluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "relu"</c>: <c>W₂ max(W₁ x, 0)</c>, the original Transformer's.</summary>
-/// <param name="Hidden">The width of the hidden layer; at least 1.</param>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
 public sealed record ReluOptions(int Hidden) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Relu;
@@ -64,6 +64,7 @@ public sealed record ReluOptions(int Hidden) : DenseOptions(Hidden)
 /// </summary>
 public sealed class DenseFeedForward : FeedForward
 {
+    internal const int MostHidden = 1 << 20;
     private readonly Activation _activation;
     private readonly Linear? _gate;
     private readonly Linear _up;
@@ -71,7 +72,7 @@ public sealed class DenseFeedForward : FeedForward
 
     internal DenseFeedForward(DenseOptions options, PartBuilder part)
     {
-        part.Require(options.Hidden >= 1, "hidden", options.Hidden, "at least 1");
+        part.Require(options.Hidden is >= 1 and <= MostHidden, "hidden", options.Hidden, $"1 to {MostHidden}");
         _activation = options.Activation;
         if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, options.Hidden));
         _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, options.Hidden));

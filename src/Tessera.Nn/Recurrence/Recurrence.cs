@@ -9,7 +9,7 @@ public abstract record RecurrenceOptions : EncoderOptions
     /// <summary>How many layers; at least 1.</summary>
     public int Layers { get; init; } = 1;
 
-    /// <summary>Hidden units of a direction; at least 1.</summary>
+    /// <summary>Hidden units of a direction; 1 to 1,048,576.</summary>
     public required int Hidden { get; init; }
 
     /// <summary>Whether each layer also reads from the end; its outputs are then twice as wide.</summary>
@@ -70,7 +70,7 @@ public sealed class Recurrence : Encoder
     internal Recurrence(RecurrenceOptions options, PartBuilder part)
     {
         part.Require(options.Layers is >= 1 and <= 64, "layers", options.Layers, "1 to 64");
-        part.Require(options.Hidden >= 1, "hidden", options.Hidden, "at least 1");
+        part.Require(options.Hidden is >= 1 and <= 1 << 20, "hidden", options.Hidden, $"1 to {1 << 20}");
         _options = options;
         OutputWidth = checked(options.Hidden * (options.Bidirectional ? 2 : 1));
         for (var layer = 0; layer < options.Layers; layer++)

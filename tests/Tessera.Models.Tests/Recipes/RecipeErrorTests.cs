@@ -67,7 +67,7 @@ public sealed class RecipeErrorTests
     [InlineData("\"heads\": 4", "\"heads\": 3", "model.decoder.attention.heads: is 3; allowed: a divisor of the width 8, or a headWidth")]
     [InlineData("\"heads\": 4", "\"heads\": 8", "model.decoder.attention.position.width: is 1; allowed: an even width of a head")]
     [InlineData("\"active\": 2", "\"active\": 5", "model.decoder.feedForward.active: is 5; allowed: 1 to routed, 4")]
-    [InlineData("\"hidden\": 5", "\"hidden\": -5", "model.decoder.feedForward.expert.hidden: is -5; allowed: at least 1")]
+    [InlineData("\"hidden\": 5", "\"hidden\": -5", "model.decoder.feedForward.expert.hidden: is -5; allowed: 1 to 1048576")]
     [InlineData("{ \"kind\": \"sinusoidal\" }", "{ \"kind\": \"rotary\" }", "model.decoder.position.kind: is RotaryOptions; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position")]
     [InlineData("{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }", "{ \"kind\": \"sinusoidal\" }", "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys, such as rotary")]
     [InlineData("\"active\": 2", "\"active\": 2, \"router\": { \"kind\": \"two-stage\" }", "model.decoder.feedForward.router.kind: is two-stage; allowed: a router for at least one shared expert")]

@@ -94,11 +94,12 @@ public sealed class MultiHeadAttentionTests
     }
 
     [Theory]
-    [InlineData(0, null, null, "model.heads: is 0; allowed: at least 1")]
+    [InlineData(0, null, null, "model.heads: is 0; allowed: 1 to 65536")]
     [InlineData(3, null, null, "model.heads: is 3; allowed: a divisor of the width 8, or a headWidth")]
     [InlineData(4, 3, null, "model.keyValueHeads: is 3; allowed: a divisor of heads, 4")]
     [InlineData(4, 0, null, "model.keyValueHeads: is 0; allowed: a divisor of heads, 4")]
-    [InlineData(4, null, 0, "model.headWidth: is 0; allowed: at least 1")]
+    [InlineData(4, null, 0, "model.headWidth: is 0; allowed: 1 to 16384")]
+    [InlineData(65536, null, 65536, "model.headWidth: is 65536; allowed: 1 to 16384")]
     public void Sizes_that_cannot_be_are_named(int heads, int? keyHeads, int? headWidth, string message)
     {
         var options = new MultiHeadOptions(heads) { KeyValueHeads = keyHeads, HeadWidth = headWidth };

@@ -133,7 +133,7 @@ public sealed class TransformerTests
         Expect("model.layers: is 0; allowed: 1 to 256", Options() with { Layers = 0 });
         Expect("model.dropout: is 1; allowed: at least 0, below 1", Options() with { Dropout = 1 });
         Expect("model.norm.epsilon: is 0; allowed: greater than 0", Options() with { Norm = new RmsNormOptions(0) });
-        Expect("model.feedForward.hidden: is 0; allowed: at least 1", Options() with { FeedForward = new SwiGluOptions(0) });
+        Expect("model.feedForward.hidden: is 0; allowed: 1 to 1048576", Options() with { FeedForward = new SwiGluOptions(0) });
 
         static void Expect(string message, TransformerOptions options)
         {
