@@ -45,20 +45,23 @@ public sealed class TrainerTests : IDisposable
         // 127 letters, with Begin and End 128 predictions: four full rows, one batch of 128 or two of 64 an epoch.
         ByteTokens.Tokenizer.Save(_folder.In("bytes.json"));
         File.WriteAllText(_folder.In("text.txt"), string.Concat(Enumerable.Range(0, 127).Select(i => (char)('a' + (i * i % 23)))));
+        // Plain descent: Adam's first step is a gradient's sign, and experts are chosen; both make rounding visible.
         List<StepDone> Train(int tokens, int accumulate) => [.. _folder.Train(
             TrainingFolder.TextRecipe(
                 """data={"kind":"text","path":"text.txt","validationFraction":0,"testFraction":0}""", "tokenizer.file=bytes.json",
-                $"batches.tokens={tokens}", $"phases[0].accumulate={accumulate}", "phases[0].steps=4", "phases[0].losses={}", "model.decoder.dropout=0"),
+                $"batches.tokens={tokens}", $"phases[0].accumulate={accumulate}", "phases[0].steps=4", "phases[0].losses={}", "model.decoder.dropout=0",
+                """optimizer={"kind":"nesterov"}""", """model.decoder.feedForward={"kind":"swiglu","hidden":16}"""),
             $"{tokens}-{accumulate}").OfType<StepDone>()];
 
         var (whole, halves, half) = (Train(128, 1), Train(64, 2), Train(64, 1));
         for (var step = 0; step < whole.Count; step++)
         {
-            Assert.Equal(whole[step].Loss, halves[step].Loss, 1e-4 * whole[step].Loss);
-            Assert.Equal(whole[step].GradientNorm, halves[step].GradientNorm, 1e-3 * whole[step].GradientNorm);
+            Assert.Equal(whole[step].Loss, halves[step].Loss, 1e-5 * whole[step].Loss);
+            Assert.Equal(whole[step].GradientNorm, halves[step].GradientNorm, 1e-4 * whole[step].GradientNorm);
             Assert.Equal(whole[step].Tokens, halves[step].Tokens);
         }
 
+        Assert.True(whole[^1].Loss < whole[0].Loss);
         Assert.True(Math.Abs(whole[0].GradientNorm - half[0].GradientNorm) > 0.01 * whole[0].GradientNorm);
     }
 
@@ -123,6 +126,7 @@ public sealed class TrainerTests : IDisposable
     public void A_phase_in_minutes_ends_in_time_and_its_rate_falls()
     {
         var phase = new Phase { Minutes = 0.01, LearningRate = 0.01, Schedule = new LinearSchedule { WarmupSteps = 3 } };
+        _folder.Train(TrainingFolder.Recipe(), "warm"); // so that the compiler's time is not the phase's
         var start = DateTime.UtcNow;
         var done = _folder.Train(TrainingFolder.Recipe() with { Phases = [phase, phase with { Steps = 2, Minutes = 10 }] }).OfType<StepDone>().ToList();
         Assert.InRange((DateTime.UtcNow - start).TotalSeconds, 0.6, 20);
