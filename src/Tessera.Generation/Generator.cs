@@ -28,7 +28,7 @@ public static class Generator
         var done = 0;
         foreach (var group in order.Chunk(options is BeamOptions beam ? Math.Max(1, RowsAtOnce / beam.Width) : RowsAtOnce))
         {
-            var found = Together(model, [.. group.Select(i => prompts[i])], options, mostTokens, cancellation);
+            var found = Together(model, [.. group.Select(i => prompts[i])], group, options, mostTokens, cancellation);
             for (var i = 0; i < group.Length; i++) results[group[i]] = found[i];
             progress?.Invoke(done += group.Length);
         }
@@ -43,15 +43,15 @@ public static class Generator
     {
         if (options is BeamOptions) throw new ArgumentException("beam search cannot be streamed: its beginning may change until the end");
         Check([prompt], options, mostTokens);
-        return new StepwiseSearch(model, options, mostTokens).Run([prompt], new Generated[1], cancellation).Select(chosen => chosen.Token);
+        return new StepwiseSearch(model, options, mostTokens).Run([prompt], [0], new Generated[1], cancellation).Select(chosen => chosen.Token);
     }
 
     private static Generated[] Together(
-        SequenceModel model, IReadOnlyList<int[]> prompts, DecodingOptions options, int mostTokens, CancellationToken cancellation)
+        SequenceModel model, IReadOnlyList<int[]> prompts, int[] numbers, DecodingOptions options, int mostTokens, CancellationToken cancellation)
     {
         if (options is BeamOptions beam) return [.. new BeamSearch(model, beam, mostTokens).Run(prompts, cancellation).Select(found => found[0])];
         var results = new Generated[prompts.Count];
-        foreach (var _ in new StepwiseSearch(model, options, mostTokens).Run(prompts, results, cancellation)) { }
+        foreach (var _ in new StepwiseSearch(model, options, mostTokens).Run(prompts, numbers, results, cancellation)) { }
         return results;
     }
 

@@ -68,15 +68,15 @@ public sealed class HeldOutEvaluation
         progress?.Invoke($"{name}: likelihood");
         var options = new BatchOptions { Length = model.Config.Length, SourceLength = model.Config.SourceLength };
         var loss = HeldOutLoss.Measure(model.Model, Dataset.Of(_examples, model.Tokenizer, options, _isTranslation), int.MaxValue);
-        var language = new LanguageModel(model);
         var (outputs, seconds, tokens) = ((IReadOnlyList<string>)[], 0.0, 0L);
         if (_isTranslation)
         {
             var clock = Stopwatch.StartNew();
-            var generated = language.Generate(
-                [.. _examples.Select(example => example.Source!)], _request.Decoding, done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"), cancellation);
-            (outputs, seconds) = ([.. generated.Select(text => text.Text)], clock.Elapsed.TotalSeconds);
-            tokens = generated.Sum(text => (long)text.Tokens.Ids.Count + (text.Tokens.Ended ? 1 : 0));
+            var generated = Generator.Generate(
+                model.Model, [.. _examples.Select(example => Source(model, example.Source!))], _request.Decoding,
+                _request.Decoding.MaximumTokens ?? model.Config.Length, done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"), cancellation);
+            (outputs, seconds) = ([.. generated.Select(found => model.Tokenizer.Decode([.. found.Ids]))], clock.Elapsed.TotalSeconds);
+            tokens = generated.Sum(found => (long)found.Ids.Count + (found.Ended ? 1 : 0));
         }
 
         var use = loss.ExpertUse.Count == 0 ? double.NaN : loss.ExpertUse.Values.Average(layer => JainIndex.Of([.. layer.Select(count => (double)count)]));
@@ -89,6 +89,10 @@ public sealed class HeldOutEvaluation
         });
         return (score, outputs, loss);
     }
+
+    /// <summary>A source with its end; where it is too long it is cut, as it was in training.</summary>
+    private static int[] Source(ModelFolder model, string text) =>
+        [.. model.Tokenizer.EncodeOrdinary(text).Take(model.Config.SourceLength - 1), SpecialTokens.End];
 
     private SystemScore OfNearestPair()
     {

@@ -30,7 +30,9 @@ internal sealed class TokenChooser(DecodingOptions options, int vocabulary)
 
     private int Sample(ReadOnlySpan<float> logits, SamplingOptions sampling, int sequence, int place)
     {
-        TensorPrimitives.Divide(logits, sampling.Temperature, _probabilities);
+        // The greatest becomes 0, so that no temperature, however small, makes it infinite.
+        TensorPrimitives.Subtract(logits, TensorPrimitives.Max(logits), _probabilities);
+        TensorPrimitives.Divide(_probabilities, sampling.Temperature, _probabilities);
         TensorPrimitives.SoftMax(_probabilities, _probabilities);
         var draw = new CounterRandom(sampling.Seed).Derive((ulong)sequence).Uniform((ulong)place);
         if (sampling is { TopK: 0, TopP: 1 }) return Pick(draw, _probabilities);

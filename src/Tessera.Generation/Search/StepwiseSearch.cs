@@ -9,9 +9,11 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
 {
     /// <summary>The tokens of all prompts as they are chosen: which prompt, which token (the end is not reported).</summary>
     /// <param name="prompts">Token ids.</param>
+    /// <param name="numbers">Which prompt each is of all that were asked for: each has random numbers of its own.</param>
     /// <param name="results">Filled: one a prompt.</param>
     /// <param name="cancellation">Stops between two tokens.</param>
-    public IEnumerable<(int Prompt, int Token)> Run(IReadOnlyList<int[]> prompts, Generated[] results, CancellationToken cancellation)
+    public IEnumerable<(int Prompt, int Token)> Run(
+        IReadOnlyList<int[]> prompts, int[] numbers, Generated[] results, CancellationToken cancellation)
     {
         var state = model.Start(prompts, 1, mostTokens);
         var chooser = new TokenChooser(options, model.Vocabulary);
@@ -22,7 +24,7 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
         for (var place = 0; place < mostTokens && live.Length > 0; place++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var chosen = Choose(state, next, chooser, live, place);
+            var chosen = Choose(state, next, chooser, [.. live.Select(prompt => numbers[prompt])], place);
             var going = new List<int>();
             for (var row = 0; row < live.Length; row++)
             {
@@ -49,13 +51,13 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
     }
 
     private (int Token, double LogProbability)[] Choose(
-        DecodingState state, IReadOnlyList<int[]> tokens, TokenChooser chooser, int[] live, int place)
+        DecodingState state, IReadOnlyList<int[]> tokens, TokenChooser chooser, int[] numbers, int place)
     {
         using var scope = Arena.Current.Scope();
         var logits = model.Next(state, tokens);
-        var chosen = new (int, double)[live.Length];
-        for (var row = 0; row < live.Length; row++)
-            chosen[row] = chooser.Choose(logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), live[row], place);
+        var chosen = new (int, double)[numbers.Length];
+        for (var row = 0; row < numbers.Length; row++)
+            chosen[row] = chooser.Choose(logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), numbers[row], place);
         return chosen;
     }
 }

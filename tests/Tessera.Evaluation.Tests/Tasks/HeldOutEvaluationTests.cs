@@ -1,0 +1,148 @@
+using Tessera.Evaluation.Metrics;
+using Tessera.Evaluation.Reports;
+using Tessera.Evaluation.Tasks;
+using Tessera.Generation;
+using Tessera.Models;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
+using Tessera.Text.Corpora;
+using Tessera.Text.Tokenizers;
+using Tessera.Training;
+
+namespace Tessera.Evaluation.Tests.Tasks;
+
+public sealed class HeldOutEvaluationTests
+{
+    private const string Layers = """
+        { "layers": 1, "attention": { "kind": "multi-head", "heads": 2, "position": { "kind": "rotary" } },
+          "feedForward": { "kind": "experts", "shared": 1, "routed": 2, "active": 1, "router": { "kind": "two-stage" }, "expert": { "kind": "swiglu", "hidden": 16 } } }
+        """;
+
+    private static readonly Example[] s_train =
+        [new("alpha beta gamma", "int A();", "a"), new("delta epsilon zeta", "void D();", "d"), new("eta theta iota", "bool E();", "e")];
+
+    private static readonly Example[] s_held = [new("alpha beta", "int A();", "x"), new("delta zeta", "int F();", "y"), new("eta", "bool E();", "z")];
+
+    private static readonly Tokenizer s_tokenizer = BytePairTrainer.Train(
+        s_train.SelectMany(example => new[] { example.Source!, example.Target }), new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts));
+
+    [Fact]
+    public void Every_figure_is_its_metric_of_the_outputs()
+    {
+        var model = Model(readsSource: true);
+        var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All, new BeamOptions(2)), seed: 9);
+        Assert.Equal(("test", 3), (result.Split, result.Examples));
+        Assert.Equal(["this model", "nearest training pair", "untrained model"], result.Systems.Select(system => system.System));
+
+        var references = s_held.Select(example => example.Target).ToList();
+        var language = new LanguageModel(model);
+        var outputs = s_held.Select(example => language.Generate(example.Source!, new BeamOptions(2))).ToList();
+        var values = result.Systems[0].Values;
+        AssertMeasured(outputs, references, values);
+        Assert.Equal(Perplexity(model), values["perplexity"], 1e-3 * values["perplexity"]);
+        var loads = Assert.Single(result.ExpertUse).Value.Select(count => (double)count).ToArray();
+        Assert.Equal(Math.Pow(loads.Sum(), 2) / (loads.Length * loads.Sum(load => load * load)), values["expert-use"], 1e-9);
+        Assert.True(values["speed"] > 0);
+        Assert.Equal(s_held.Zip(outputs).Select(pair => (pair.First.Source!, pair.First.Target, pair.Second)), result.Samples.Select(sample => (sample.Source, sample.Reference, sample.Output)));
+
+        // The nearest training sources share two, two and one words; the second's target differs.
+        AssertMeasured(["int A();", "void D();", "bool E();"], references, result.Systems[1].Values);
+        Assert.Equal(200 / 3.0, result.Systems[1].Values["exact-match"], 1e-9);
+        Assert.True(double.IsNaN(result.Systems[1].Values["perplexity"]));
+        Assert.Equal(Perplexity(model with { Model = model.Config.Model.Build(model.Config.Vocabulary, 9) }), result.Systems[2].Values["perplexity"], 0.5);
+    }
+
+    [Fact]
+    public void Validation_examples_stand_in_for_a_missing_test_and_none_is_an_error()
+    {
+        var request = new EvaluationRequest(Metric.Named(["perplexity"]), new GreedyOptions { MaximumTokens = 2 }, Examples: 2, Baselines: false);
+        var result = HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, s_held, []), request);
+        Assert.Equal(("validation", 2), (result.Split, result.Examples));
+        Assert.Equal(["alpha beta", "delta zeta"], result.Samples.Select(sample => sample.Source)); // spread: 0 and 3 / 2
+        Assert.Single(result.Systems);
+        var error = Assert.Throws<InvalidDataException>(() => HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, [], []), request));
+        Assert.Equal("data: the corpus has neither test nor validation examples; set testFraction", error.Message);
+    }
+
+    [Fact]
+    public void Sources_longer_than_the_model_reads_are_cut_as_in_training()
+    {
+        var longer = new Example(string.Join(' ', Enumerable.Repeat("omega", 40)), "int A();", "w");
+        var result = HeldOutEvaluation.Run(
+            Model(readsSource: true), new Corpus(s_train, [], [longer]), new EvaluationRequest(Metric.Named(["exact-match", "perplexity"]), new GreedyOptions()));
+        Assert.Equal(1, result.Examples);
+        Assert.True(double.IsFinite(result.Systems[0].Values["perplexity"]));
+    }
+
+    [Fact]
+    public void A_model_of_plain_text_has_its_perplexity_alone()
+    {
+        var texts = s_held.Select(example => new Example(null, example.Target, example.Group)).ToList();
+        var result = HeldOutEvaluation.Run(Model(readsSource: false), new Corpus(texts, [], texts), new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"]), new GreedyOptions()));
+        var system = Assert.Single(result.Systems);
+        Assert.InRange(system.Values["perplexity"], 1, 10_000);
+        Assert.True(double.IsNaN(system.Values["bleu-4"]));
+        Assert.Empty(result.Samples);
+    }
+
+    [Fact]
+    public void An_unknown_metric_is_told_with_its_place_and_those_there_are()
+    {
+        var error = Assert.Throws<RecipeException>(() => Metric.Named(["bleu-4", "blue"]));
+        Assert.Equal("evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed", error.Message);
+        Assert.Equal("–", Metric.All[0].Show(double.NaN));
+    }
+
+    [Fact]
+    public void The_report_of_a_run_shows_its_figures_curves_and_samples()
+    {
+        var model = Model(readsSource: true);
+        var metrics = Metric.Named(["exact-match", "perplexity"]);
+        var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(metrics, new GreedyOptions()));
+        var recipe = Recipe.Read(RecipeJson.Parse(
+            $$"""{ "name": "small", "model": {{Options(readsSource: true)}}, "data": { "kind": "text", "path": "." }, "phases": [{ "steps": 1 }] }""", "test"));
+        TrainingEvent[] events = [new StepDone(10, "train", 2.5, 1e-3, 1, 12345, 100, 1, 0), new Validated(10, 2.25, true, new Dictionary<string, double>())];
+        var page = HtmlReport.Render(RunReport.Of(recipe, model, events, result, metrics));
+        foreach (var shown in new[] { "Tessera: small", "3 test examples", "12,345", "exact match %", "nearest training pair", "66.7", "alpha beta", "int F();", "Use of the routed experts" })
+            Assert.Contains(shown, page, StringComparison.Ordinal);
+    }
+
+    private static void AssertMeasured(IReadOnlyList<string> outputs, IReadOnlyList<string> references, IReadOnlyDictionary<string, double> values)
+    {
+        Assert.Equal(CorpusBleu.Score(outputs, references).Score, values["bleu-4"], 1e-9);
+        Assert.Equal(100 * CodeXGlueBleu.Score(outputs, references).Score, values["codexglue-bleu"], 1e-9);
+        Assert.Equal(100.0 * outputs.Zip(references).Count(pair => pair.First == pair.Second) / outputs.Count, values["exact-match"], 1e-9);
+    }
+
+    /// <summary>From the log-probability of each token, one after the other.</summary>
+    private static double Perplexity(ModelFolder model)
+    {
+        var (nats, tokens) = (0.0, 0);
+        foreach (var example in s_held)
+        {
+            using var scope = Tessera.Tensors.Arena.Current.Scope();
+            int[] target = [.. s_tokenizer.EncodeOrdinary(example.Target), SpecialTokens.End];
+            var state = model.Model.Start([[.. s_tokenizer.EncodeOrdinary(example.Source!), SpecialTokens.End]], 1, target.Length);
+            var read = SpecialTokens.Begin;
+            foreach (var token in target)
+            {
+                var logits = model.Model.Next(state, [[read]]).Floats.ToArray();
+                nats += Math.Log(logits.Sum(logit => Math.Exp(logit))) - logits[token];
+                (read, tokens) = (token, tokens + 1);
+            }
+        }
+
+        return Math.Exp(nats / tokens);
+    }
+
+    private static string Options(bool readsSource) => readsSource
+        ? $$"""{ "kind": "encoder-decoder", "width": 16, "tieEmbeddings": true, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8 }, "decoder": {{Layers}} }"""
+        : $$"""{ "kind": "decoder", "width": 16, "decoder": {{Layers}} }""";
+
+    private static ModelFolder Model(bool readsSource)
+    {
+        var options = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(Options(readsSource), "test"));
+        var config = new ModelConfig { Model = options, Vocabulary = s_tokenizer.VocabularySize, Length = 32, SourceLength = 24 };
+        return new ModelFolder(config, s_tokenizer, options.Build(config.Vocabulary, seed: 1));
+    }
+}

@@ -1,0 +1,92 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Tessera.Models;
+using Tessera.Text.Tokenizers;
+
+namespace Tessera.Generation.Tests;
+
+public sealed class LanguageModelTests
+{
+    private static readonly Tokenizer s_tokenizer = BytePairTrainer.Train(
+        ["the cat 😀 naïve — 猫", "the dog 😀😀 über"], new BytePairTrainerOptions(290, SpecialTokens: SpecialTokens.Texts));
+
+    [Fact]
+    public void No_piece_holds_part_of_a_character()
+    {
+        const string Text = "a 👩‍💻 naïve 猫 — 😀!";
+        var pieces = Pieces([.. System.Text.Encoding.UTF8.GetBytes(Text).Select(ByteToken)]);
+        Assert.Equal(Text, string.Concat(pieces));
+        Assert.DoesNotContain(pieces, piece => piece.Contains('\uFFFD', StringComparison.Ordinal));
+        Assert.All(pieces.Where(piece => piece.Length > 0), piece => Assert.False(char.IsLowSurrogate(piece[0]) || char.IsHighSurrogate(piece[^1])));
+        Assert.Contains("😀", pieces);
+
+        static int ByteToken(byte value) => Enumerable.Range(3, 256).Single(id => s_tokenizer.TokenText(id) == Letter(value));
+    }
+
+    [Fact]
+    public void The_pieces_of_any_tokens_join_to_their_text() =>
+        Prop.ForAll(Gen.Choose(0, s_tokenizer.VocabularySize - 1).ArrayOf().ToArbitrary(), ids =>
+            string.Concat(Pieces(ids)) == s_tokenizer.Decode(ids)).QuickCheckThrowOnFailure();
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_stream_joins_to_the_text_that_is_generated_at_once(bool readsSource)
+    {
+        var language = Language(readsSource);
+        foreach (DecodingOptions options in new DecodingOptions[] { new GreedyOptions(), new SamplingOptions(1.2f, Seed: 3), new SamplingOptions(Seed: 4) { MaximumTokens = 25 } })
+        {
+            var pieces = new List<string>();
+            await foreach (var piece in language.StreamAsync("the cat", options)) pieces.Add(piece);
+            Assert.Equal(language.Generate("the cat", options), string.Concat(pieces));
+        }
+    }
+
+    [Fact]
+    public void No_more_tokens_come_than_allowed()
+    {
+        var language = Language(readsSource: true);
+        var few = language.Generate(["the dog"], new SamplingOptions(Seed: 1) { MaximumTokens = 4 })[0].Tokens;
+        Assert.Equal((4, false), (few.Ids.Count, few.Ended));
+        Assert.Equal(16, language.Generate(["the dog"], new SamplingOptions(Seed: 1))[0].Tokens.Ids.Count); // what it was trained on
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData(" \n")]
+    public void An_empty_prompt_is_told(string prompt) =>
+        Assert.Equal("the prompt is empty", Assert.Throws<ArgumentException>(() => Language(readsSource: true).Generate(prompt)).Message);
+
+    [Theory]
+    [InlineData(true, 10)]
+    [InlineData(false, 16)]
+    public void A_prompt_longer_than_the_context_is_told_both_lengths(bool readsSource, int allowed)
+    {
+        var language = Language(readsSource);
+        var longest = string.Concat(Enumerable.Repeat("~", allowed - 1)); // the end, or the beginning, is one more
+        language.Generate(longest, new GreedyOptions { MaximumTokens = 1 });
+        Assert.Equal(
+            $"the prompt has {allowed + 1} tokens; this model was trained on at most {allowed}",
+            Assert.Throws<ArgumentException>(() => language.Generate(longest + "~")).Message);
+    }
+
+    private static LanguageModel Language(bool readsSource)
+    {
+        var model = TinyModel.Build(readsSource, s_tokenizer.VocabularySize, seed: 6);
+        var config = new ModelConfig { Model = null!, Vocabulary = s_tokenizer.VocabularySize, Length = 16, SourceLength = 10 };
+        return new LanguageModel(new ModelFolder(config, s_tokenizer, model));
+    }
+
+    private static List<string> Pieces(int[] ids)
+    {
+        var decoder = new PieceDecoder(s_tokenizer);
+        return [.. ids.Select(decoder.Add), decoder.Rest()];
+    }
+
+    /// <summary>How GPT-2's alphabet of bytes writes a byte: printable Latin-1 as itself, the rest from U+0100 up in order.</summary>
+    private static string Letter(byte value)
+    {
+        static bool IsPrintable(int b) => b is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or >= 0xAE;
+        return $"{(char)(IsPrintable(value) ? value : 0x100 + Enumerable.Range(0, value).Count(b => !IsPrintable(b)))}";
+    }
+}

@@ -1,0 +1,63 @@
+using Tessera.Models;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
+using Tessera.Tensors;
+
+namespace Tessera.Generation.Tests;
+
+/// <summary>Small models with random weights, and what they say computed without incremental decoding.</summary>
+internal static class TinyModel
+{
+    private const string Decoder = """
+        { "layers": 1, "attention": { "kind": "multi-head", "heads": 2, "position": { "kind": "rotary" } }, "feedForward": { "kind": "swiglu", "hidden": 24 } }
+        """;
+
+    /// <summary>A model that translates, or one that continues.</summary>
+    public static SequenceModel Build(bool readsSource, int vocabulary, ulong seed)
+    {
+        var options = readsSource
+            ? $$"""{ "kind": "encoder-decoder", "width": 16, "tieEmbeddings": true, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8, "bidirectional": true }, "decoder": {{Decoder}} }"""
+            : $$"""{ "kind": "decoder", "width": 16, "tieEmbeddings": true, "decoder": {{Decoder}} }""";
+        var model = Options(options).Build(vocabulary, seed);
+        // Fresh weights say much the same after every prompt; larger ones make the logits differ.
+        foreach (var (_, parameter) in model.Parameters())
+            foreach (ref var weight in parameter.Value.Floats) weight *= 1.7f;
+        return model;
+    }
+
+    public static ModelOptions Options(string json) => RecipeJson.Read<ModelOptions>(RecipeJson.Parse(json, "test"));
+
+    /// <summary>The log-probabilities of the token after a prompt and what was generated, in one pass over all of it.</summary>
+    public static double[] LogProbabilities(SequenceModel model, int[] prompt, IEnumerable<int> generated)
+    {
+        int[] read = model.ReadsSource ? [SpecialTokens.Begin, .. generated] : [.. prompt, .. generated];
+        using var scope = Arena.Current.Scope();
+        var state = model.Start([model.ReadsSource ? prompt : read], 1, read.Length + 1);
+        var logits = model.Next(state, [read]).Floats.ToArray();
+        var total = logits.Max() + Math.Log(logits.Sum(logit => Math.Exp(logit - logits.Max())));
+        return [.. logits.Select(logit => logit - total)];
+    }
+
+    /// <summary>The sum of the log-probabilities of tokens after a prompt, by the loss that training uses: no cache anywhere.</summary>
+    public static double Score(SequenceModel model, int[] prompt, IReadOnlyList<int> tokens)
+    {
+        using var scope = Arena.Current.Scope();
+        using var pause = Tape.Pause();
+        int[] read = model.ReadsSource ? [SpecialTokens.Begin, .. tokens.SkipLast(1)] : [.. prompt, .. tokens.SkipLast(1)];
+        int[] targets = [.. Enumerable.Repeat(-1, read.Length - tokens.Count), .. tokens];
+        var positions = Batch.PositionsFrom([0], read.Length);
+        var batch = new Batch
+        {
+            Inputs = Row(read), Targets = Row(targets), Positions = positions, TargetTokens = tokens.Count, Tokens = read.Length,
+            Source = model.ReadsSource ? Row(prompt) : null, SourceLengths = model.ReadsSource ? Row([prompt.Length]).Reshape([1]) : null,
+        };
+        return -model.Loss(batch, new Step { Positions = positions }).Item() * (double)tokens.Count;
+    }
+
+    private static Tensor Row(int[] values)
+    {
+        var row = Tensor.Temporary([1, values.Length], ElementType.I32);
+        values.CopyTo(row.Ints);
+        return row;
+    }
+}
