@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Tessera.Nn;
+using Tessera.Tensors;
 using Tessera.Tensors.Kernels;
 
 namespace Tessera.Cli;
@@ -66,6 +67,8 @@ internal static class CommandRunner
         if (error is AggregateException { InnerExceptions: [var only] }) error = only;
         switch (error)
         {
+            case ShapeException:
+                goto default; // shapes are the program's affair, though the exception is one of arguments
             case OperationCanceledException:
                 Console.Error.WriteLine("tessera: stopped");
                 return Interrupted;

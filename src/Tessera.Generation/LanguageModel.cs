@@ -39,7 +39,9 @@ public sealed class LanguageModel(ModelFolder folder)
     public IReadOnlyList<GeneratedText> Generate(
         IReadOnlyList<string> prompts, DecodingOptions options, Action<int>? progress = null, CancellationToken cancellation = default)
     {
-        var generated = Generator.Generate(Folder.Model, [.. prompts.Select(Encode)], options, MostTokens(options), progress, cancellation);
+        int[][] ids = [.. prompts.Select(Encode)];
+        var most = MostTokens(options, ids.Max(prompt => prompt.Length));
+        var generated = Generator.Generate(Folder.Model, ids, options, most, progress, cancellation);
         return [.. generated.Select(tokens => new GeneratedText(Folder.Tokenizer.Decode([.. tokens.Ids]), tokens))];
     }
 
@@ -49,7 +51,8 @@ public sealed class LanguageModel(ModelFolder folder)
     {
         var decoding = options ?? new GreedyOptions();
         var pieces = new PieceDecoder(Folder.Tokenizer);
-        using var tokens = Generator.Stream(Folder.Model, Encode(prompt), decoding, MostTokens(decoding), cancellation).GetEnumerator();
+        var ids = Encode(prompt);
+        using var tokens = Generator.Stream(Folder.Model, ids, decoding, MostTokens(decoding, ids.Length), cancellation).GetEnumerator();
         while (await Task.Run(tokens.MoveNext, cancellation).ConfigureAwait(false))
         {
             if (pieces.Add(tokens.Current) is { Length: > 0 } piece) yield return piece;
@@ -69,5 +72,12 @@ public sealed class LanguageModel(ModelFolder folder)
         return translates ? [.. ids, SpecialTokens.End] : [SpecialTokens.Begin, .. ids];
     }
 
-    private int MostTokens(DecodingOptions options) => options.MaximumTokens ?? Folder.Config.Length;
+    /// <summary>How many tokens may follow: a beginning takes its place among the model's positions.</summary>
+    private int MostTokens(DecodingOptions options, int longestPrompt)
+    {
+        var room = Folder.Model.LongestSequence - (Folder.Model.ReadsSource ? 0 : longestPrompt);
+        if (options.MaximumTokens > room)
+            throw new ArgumentException($"maximum tokens is {options.MaximumTokens}; allowed: 1 to {room}, the positions that this model has left");
+        return Math.Min(options.MaximumTokens ?? Folder.Config.Length, room);
+    }
 }

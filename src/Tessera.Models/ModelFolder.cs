@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Tessera.Models.Formats;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
@@ -19,6 +20,9 @@ public sealed record ModelConfig
 
     /// <summary>The longest source it was trained on, in tokens.</summary>
     public required int SourceLength { get; init; }
+
+    /// <summary>The SHA-256 of <c>model.safetensors</c>, to notice damage; not checked where null.</summary>
+    public string? WeightsHash { get; init; }
 }
 
 /// <summary>A model as a folder: <c>config.json</c>, <c>tokenizer.json</c> and <c>model.safetensors</c>.</summary>
@@ -57,12 +61,22 @@ public sealed record ModelFolder(ModelConfig Config, Tokenizer Tokenizer, Sequen
             if (config.Vocabulary != tokenizer.VocabularySize)
                 throw new InvalidDataException($"{path}: vocabulary is {config.Vocabulary}, but {TokenizerFile} has {tokenizer.VocabularySize} tokens");
             var model = config.Model.Build(config.Vocabulary, seed: 0);
-            Weights.Load(Path.Combine(folder, WeightsFile), model);
+            var weights = Path.Combine(folder, WeightsFile);
+            Weights.Load(weights, model); // its own errors say more than that the hash differs
+            if (config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
+                throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
             return new ModelFolder(config, tokenizer, model);
         }
         catch (RecipeException error)
         {
             throw new InvalidDataException(error.Path.StartsWith(path, StringComparison.Ordinal) ? error.Message : $"{path}: {error.Message}", error);
         }
+    }
+
+    /// <summary>The SHA-256 of a file, in lower-case hexadecimal digits.</summary>
+    public static string Hash(string path)
+    {
+        using var file = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(file));
     }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Tessera.Nn;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -46,6 +47,12 @@ public abstract class SequenceModel : Module
 
     /// <summary>Whether the model translates a source sequence, or only continues one.</summary>
     public abstract bool ReadsSource { get; }
+
+    /// <summary>The longest sequence the decoder can read: the positions that its encodings have; without limit where none has.</summary>
+    public int LongestSequence => Longest(name => !IsInEncoder(name));
+
+    /// <summary>The longest source the encoder can read.</summary>
+    public int LongestSource => Longest(IsInEncoder);
 
     /// <summary>[vocabulary, width]: maps vectors to logits.</summary>
     protected abstract Tensor HeadWeight { get; }
@@ -99,6 +106,12 @@ public abstract class SequenceModel : Module
 
     /// <summary>The vectors from which each place's next token is predicted: [batch, length, width].</summary>
     protected abstract Tensor Hidden(Batch batch, Step step);
+
+    private static bool IsInEncoder(string name) => name.StartsWith("encoder.", StringComparison.Ordinal);
+
+    private int Longest(Func<string, bool> where) => Modules()
+        .Where(module => where(module.Name)).Select(module => module.Module).OfType<PositionEncoding>()
+        .Select(encoding => encoding.Positions).DefaultIfEmpty(int.MaxValue).Min();
 
     /// <summary>The decoder alone: I32 [rows, length] to [rows, length, width].</summary>
     protected abstract Tensor Decode(Tensor inputs, Step step);

@@ -17,13 +17,22 @@ public abstract class Module
     /// <summary>This part's own parameters with their names, in order.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> OwnParameters => _parameters;
 
-    /// <summary>All parameters with their full names, in order; one that is shared comes once, by its first name.</summary>
-    public IEnumerable<(string Name, Parameter Parameter)> Parameters()
+    /// <summary>All parameters with their full names, in order; one that is shared comes once, by the name it has in the
+    /// last part that owns it: a tied head by its embedding's, as Hugging Face names it.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters()
     {
-        var seen = new HashSet<Parameter>();
-        return Modules().SelectMany(
-            module => module.Module._parameters.Where(own => seen.Add(own.Parameter)),
-            (module, own) => (Join(module.Name, own.Name), own.Parameter));
+        var names = new Dictionary<Parameter, string>();
+        var order = new List<Parameter>();
+        foreach (var (name, module) in Modules())
+        {
+            foreach (var (own, parameter) in module._parameters)
+            {
+                if (!names.ContainsKey(parameter)) order.Add(parameter);
+                names[parameter] = Join(name, own);
+            }
+        }
+
+        return order.ConvertAll(parameter => (names[parameter], parameter));
     }
 
     /// <summary>This part and all below it with their full names, each before its children.</summary>

@@ -26,8 +26,20 @@ internal static class Objective
             if (phase.Losses.TryGetValue(name, out var weight) && weight != 0) total = Op.Add(total, Op.Scale(part, (float)weight));
         }
 
+        RequireReported(phase, step);
         var value = loss.Item();
         tape.Backward(total, scale);
         return value;
+    }
+
+    /// <summary>A weight for a loss that no part reports is a slip of the pen.</summary>
+    private static void RequireReported(Phase phase, Step step)
+    {
+        foreach (var (name, _) in phase.Losses)
+        {
+            if (step.Losses.Any(part => part.Name == name)) continue;
+            var reported = step.Losses.Count == 0 ? "none, this model's parts report no losses" : string.Join(", ", step.Losses.Select(part => part.Name).Distinct());
+            throw new RecipeException($"phases.losses.{name}", $"is no loss of this model; allowed: {reported}");
+        }
     }
 }

@@ -34,6 +34,30 @@ public sealed record RunFolder(string Path)
     /// <summary>A file of the run.</summary>
     public string In(string file) => System.IO.Path.Combine(Path, file);
 
+    /// <summary>Keeps the folder for one process; makes it where it is missing.</summary>
+    /// <returns>To be disposed when the process is done with the folder.</returns>
+    /// <exception cref="IOException">Another process trains in it, or it holds somebody's files that are no run's.</exception>
+    internal IDisposable Hold()
+    {
+        const string Lock = ".lock";
+        string[] own = [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "checkpoints"];
+        if (!HasRun && Directory.Exists(Path)
+            && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).FirstOrDefault(name => !own.Contains(name) && !name!.EndsWith(".tmp", StringComparison.Ordinal)) is { } foreign)
+        {
+            throw new IOException($"'{Path}' holds other files than a run's, such as {foreign}; name another folder");
+        }
+
+        var made = Directory.Exists(Path) ? null : Directory.CreateDirectory(Path);
+        try
+        {
+            return new Held(this, new FileStream(In(Lock), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose), made is not null);
+        }
+        catch (IOException error) when (File.Exists(In(Lock)))
+        {
+            throw new IOException($"another process is training in '{Path}'; wait for it, or name another folder", error);
+        }
+    }
+
     /// <summary>Writes a text file under another name and renames it, so that it is never half-written.</summary>
     public static void Write(string path, string text)
     {
@@ -47,6 +71,16 @@ public sealed record RunFolder(string Path)
         {
             File.Delete(temporary);
             throw;
+        }
+    }
+
+    /// <summary>Lets the folder go; one that was made and stayed empty leaves with it.</summary>
+    private sealed class Held(RunFolder folder, FileStream file, bool made) : IDisposable
+    {
+        public void Dispose()
+        {
+            file.Dispose();
+            if (made && Directory.Exists(folder.Path) && !Directory.EnumerateFileSystemEntries(folder.Path).Any()) Directory.Delete(folder.Path);
         }
     }
 }

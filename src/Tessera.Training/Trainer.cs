@@ -58,6 +58,7 @@ public sealed class Trainer
         recipe.Validate();
         var run = new RunFolder(folder);
         if (!resume && run.HasRun) throw new IOException($"'{folder}' already holds a run; resume it, or name another folder");
+        using var alone = run.Hold();
         var session = TrainingSession.Open(recipe, recipeFolder, run, resume, cancellation);
         new Trainer(session, report ?? (_ => { })).Train(cancellation);
     }
@@ -69,6 +70,7 @@ public sealed class Trainer
         _report(new Prepared(
             _session.Train.Count, _session.Validation?.Count ?? 0, _session.Train.TooLong, _session.Tokenizer.VocabularySize,
             _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(), State.Step));
+        if (State.Done) return; // a finished run has nothing left to do
         for (; State.Phase < _session.Recipe.Phases.Count && !State.Done; NextPhase())
         {
             while (!State.Done && PhaseProgress() < 1)
@@ -130,13 +132,13 @@ public sealed class Trainer
         }
 
         var rate = LearningRate();
-        var clip = GradientClip.Measure(_session.Parameters, Phase.ClipNorm);
+        var clip = GradientClip.Measure(_session.Optimizer.Learning, Phase.ClipNorm);
         if (clip.IsFinite) _session.Optimizer.Step(rate, clip.Scale);
         RequireFinite(clip, loss);
         Count(tokens, loss);
         var progress = PhaseProgress();
         return new StepDone(
-            State.Step, Phase.Name, loss, rate, clip.Norm, State.Tokens, _pace, Math.Min(1, progress), State.PhaseSeconds * (1 - progress) / Math.Max(1e-9, progress));
+            State.Step, Phase.Name, loss, rate, clip.Norm, State.Tokens, _pace, Math.Min(1, progress), State.PhaseSeconds * Math.Max(0, 1 - progress) / Math.Max(1e-9, progress));
     }
 
     private Models.Batch NextBatch()

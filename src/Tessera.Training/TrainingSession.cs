@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
 using Tessera.Models;
 using Tessera.Models.Recipes;
@@ -19,6 +20,7 @@ internal sealed class TrainingSession
     {
         (Recipe, Folder, Tokenizer) = (recipe, folder, tokenizer);
         Model = recipe.Model.Build(tokenizer.VocabularySize, recipe.Seed);
+        RequirePositions(recipe.Batches, Model);
         Train = Dataset.Of(corpus.Train, tokenizer, recipe.Batches, Model.ReadsSource);
         Validation = corpus.Validation.Count == 0 ? null : Dataset.Of(corpus.Validation, tokenizer, recipe.Batches, Model.ReadsSource);
         Parameters = [.. Model.Parameters()];
@@ -66,6 +68,7 @@ internal sealed class TrainingSession
         Directory.CreateDirectory(folder.Path);
         if (goesOn)
         {
+            session.RequireSameRecipe();
             session.Restore();
             return session;
         }
@@ -91,12 +94,11 @@ internal sealed class TrainingSession
     public void Finish()
     {
         if (Recipe.Validation.Patience is not null) _store.Best()?.Restore(Model);
-        var unfinished = Folder.Weights + ".tmp";
-        Weights.Save(unfinished, Model);
-        File.Move(unfinished, Folder.Weights, overwrite: true);
+        Weights.Save(Folder.Weights, Model);
         var config = new ModelConfig
         {
             Model = Recipe.Model, Vocabulary = Tokenizer.VocabularySize, Length = Recipe.Batches.Length, SourceLength = Recipe.Batches.SourceLength,
+            WeightsHash = ModelFolder.Hash(Folder.Weights),
         };
         RunFolder.Write(Folder.Config, RecipeJson.Write(config) + "\n");
     }
@@ -113,11 +115,55 @@ internal sealed class TrainingSession
         }
     }
 
+    /// <summary>Sequences are framed with the ids that tokenizers trained here give their special tokens.</summary>
+    private static Tokenizer WithSpecialTokens(Tokenizer tokenizer)
+    {
+        for (var id = 0; id < SpecialTokens.Texts.Count; id++)
+        {
+            if (tokenizer.Find(SpecialTokens.Texts[id]) != id)
+                throw new RecipeException("tokenizer.file", $"has another token than '{SpecialTokens.Texts[id]}' with the id {id}; allowed: a tokenizer whose first tokens are {string.Join(", ", SpecialTokens.Texts)}");
+        }
+
+        return tokenizer;
+    }
+
+    /// <summary>Sequences must fit the tables of the model's position encodings.</summary>
+    private static void RequirePositions(BatchOptions batches, SequenceModel model)
+    {
+        Require("batches.length", batches.Length, model.LongestSequence);
+        if (model.ReadsSource) Require("batches.sourceLength", batches.SourceLength, model.LongestSource);
+
+        static void Require(string path, int found, int most)
+        {
+            if (found > most) throw new RecipeException(path, $"is {found}; allowed: at most {most}, the positions that the model's encoding has");
+        }
+    }
+
     private static Tokenizer TokenizerFor(Recipe recipe, string recipeFolder, Corpus corpus, CancellationToken cancellation)
     {
-        if (recipe.Tokenizer.File is { } file) return Tokenizer.Load(Path.Combine(recipeFolder, file));
+        if (recipe.Tokenizer.File is { } file) return WithSpecialTokens(Tokenizer.Load(Path.Combine(recipeFolder, file)));
         var texts = corpus.Train.SelectMany(example => example.Source is null ? [example.Target] : new[] { example.Source, example.Target });
         return BytePairTrainer.Train(texts, new BytePairTrainerOptions(recipe.Tokenizer.Vocabulary, SpecialTokens: SpecialTokens.Texts), cancellation);
+    }
+
+    /// <summary>A run that went on with another recipe would be neither's. Only how long its phases last may be changed.</summary>
+    private void RequireSameRecipe()
+    {
+        if (RecipeJson.FirstDifference(WithoutLengths(File.ReadAllText(Folder.Recipe)), WithoutLengths(Recipe.ToJson())) is { } path)
+            throw new RecipeException(path, $"differs from the run's own recipe, {Folder.Recipe}; resume with that, or begin a new run");
+        RunFolder.Write(Folder.Recipe, Recipe.ToJson() + "\n");
+
+        static JsonObject WithoutLengths(string recipe)
+        {
+            var json = RecipeJson.Parse(recipe, "recipe.json");
+            foreach (var phase in json["phases"]!.AsArray().OfType<JsonObject>())
+            {
+                phase.Remove("steps");
+                phase.Remove("minutes");
+            }
+
+            return json;
+        }
     }
 
     private void Restore()

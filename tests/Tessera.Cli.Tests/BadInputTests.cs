@@ -19,7 +19,6 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData("parallel files must have equally many lines: {folder}/sources.txt has 60, {folder}/short.txt has 2", "--set", "data.trainTarget=short.txt")]
     [InlineData("{folder}/latin.txt:3: byte 0xFF at offset 10 of the file is not valid UTF-8", "--set", "data.trainSource=latin.txt")]
     [InlineData("{folder}/empty.txt: no examples to train on", "--set", "data.trainSource=empty.txt", "--set", "data.trainTarget=empty.txt")]
-    [InlineData("'new' holds no run to go on with; leave out --resume to begin one", "--resume")]
     public void Training_says_in_one_line_what_is_wrong_and_leaves_nothing(string message, params string[] arguments)
     {
         tiny.Write("short.txt", "one\ntwo\n");

@@ -11,12 +11,32 @@ public sealed class DamagedRunTests(TinyRun tiny)
     [Fact]
     public void Weights_that_were_cut_short_are_found() => Complains(
         run => File.WriteAllBytes(Path.Combine(run, "model.safetensors"), File.ReadAllBytes(Path.Combine(run, "model.safetensors"))[..30000]),
-        "{run}/model.safetensors: the tensors end at byte 63040 after the header, but the file has 26888 bytes there");
+        "{run}/model.safetensors: the tensors end at byte 63040 after the header, but the file has 26880 bytes there");
 
     [Fact]
     public void Weights_of_another_shape_are_found() => Complains(
         run => Replace(Path.Combine(run, "config.json"), "\"width\": 16", "\"width\": 32"),
-        "{run}/model.safetensors: tensor 'lm_head.weight' has the shape [300, 16], in the model [300, 32]");
+        "{run}/model.safetensors: tensor 'target_embed.weight' has the shape [300, 16], in the model [300, 32]");
+
+    [Fact]
+    public void A_changed_weight_is_found()
+    {
+        var run = tiny.CopyOfRun("flipped");
+        TinyRun.Flip(Path.Combine(run, "model.safetensors"), -5);
+        var outcome = tiny.Tessera("generate", "flipped", "alpha");
+        Assert.Equal((2, ""), (outcome.Code, outcome.Output));
+        Assert.StartsWith($"tessera: {Path.Combine("flipped", "model.safetensors")}: has been changed: expected SHA-256 ", outcome.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_of_other_files_is_left_alone()
+    {
+        Directory.CreateDirectory(tiny.In("letters"));
+        File.WriteAllText(tiny.In("letters/dear.txt"), "aunt");
+        var outcome = tiny.Tessera("train", "tiny.json", "--out", "letters");
+        Assert.Equal((2, "tessera: 'letters' holds other files than a run's, such as dear.txt; name another folder\n"), (outcome.Code, outcome.Error));
+        Assert.Equal(["dear.txt"], Directory.GetFileSystemEntries(tiny.In("letters")).Select(Path.GetFileName));
+    }
 
     [Fact]
     public void A_tokenizer_of_another_size_is_found() => Complains(
@@ -51,11 +71,11 @@ public sealed class DamagedRunTests(TinyRun tiny)
     }
 
     [Fact]
-    public void A_run_is_not_gone_on_with_on_other_data()
+    public void A_run_is_not_gone_on_with_by_another_recipe()
     {
         var outcome = tiny.Tessera("train", "tiny.json", "--out", "run", "--resume", "--set", "data.seed=5");
         Assert.Equal(2, outcome.Code);
-        Assert.EndsWith(": the run was trained on other data than the recipe's corpus gives now; start a new run\n", outcome.Error, StringComparison.Ordinal);
+        Assert.Equal($"tessera: data.seed: differs from the run's own recipe, {Path.Combine("run", "recipe.json")}; resume with that, or begin a new run\n", outcome.Error);
     }
 
     private void Complains(Action<string> damage, string message)
@@ -63,7 +83,8 @@ public sealed class DamagedRunTests(TinyRun tiny)
         var name = Guid.NewGuid().ToString("N");
         damage(tiny.CopyOfRun(name));
         var outcome = tiny.Tessera("generate", name, "alpha");
-        Assert.Equal((2, $"tessera: {message.Replace("{run}", name, StringComparison.Ordinal)}\n", ""), (outcome.Code, outcome.Error, outcome.Output));
+        Assert.Equal($"tessera: {message.Replace("{run}", name, StringComparison.Ordinal)}\n", outcome.Error);
+        Assert.Equal((2, ""), (outcome.Code, outcome.Output));
     }
 
     private static string Newest(string run) => Directory.GetDirectories(Path.Combine(run, "checkpoints")).Max(StringComparer.Ordinal)!;

@@ -25,7 +25,7 @@ public sealed class InterruptionTests(TinyRun tiny)
         var step = saved.RootElement.GetProperty("step").GetInt64();
         Assert.InRange(step, 5, 50_000);
 
-        var resumed = tiny.Tessera("train", "tiny.json", "--out", "stopped", "--json", "--resume", "--set", $"phases[0].steps={step + 2}");
+        var resumed = tiny.Tessera("train", "tiny.json", "--out", "stopped", "--json", "--resume", "--set", $"phases[0].steps={step + 2}", "--set", "checkpoints.everySteps=100000");
         Assert.Equal((0, ""), (resumed.Code, resumed.Error));
         using var prepared = JsonDocument.Parse(resumed.Lines[0]);
         Assert.Equal(step, prepared.RootElement.GetProperty("step").GetInt64());

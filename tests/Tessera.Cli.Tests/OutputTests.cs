@@ -49,7 +49,7 @@ public sealed class OutputTests(TinyRun tiny)
     [Fact]
     public void Prompts_are_read_from_standard_input_a_line_each()
     {
-        var outcome = TesseraProcess.Run(tiny.Folder, ["generate", "run", "--json", "--max-tokens", "3"], "alpha\n\nbeta gamma\n");
+        var outcome = TesseraProcess.Run(tiny.Folder, ["generate", "run", "--json", "--max-tokens", "3"], "alpha\nbeta gamma\n");
         Assert.Equal(["alpha", "beta gamma"], Parse(outcome).Select(line => line.GetProperty("prompt").GetString()));
     }
 

@@ -43,10 +43,10 @@ public sealed class ModuleTests
     }
 
     [Fact]
-    public void A_shared_parameter_is_counted_once_and_named_by_its_first_place()
+    public void A_shared_parameter_is_counted_once_and_named_by_its_last_place()
     {
         var part = new Tied();
-        Assert.Equal(["head"], part.Parameters().Select(own => own.Name));
+        Assert.Equal(["table.weight"], part.Parameters().Select(own => own.Name));
         Assert.Equal(40, part.ParameterCount());
         Assert.Equal(40, part.ActiveParameterCount());
         Assert.Equal(80, part.FlopsPerToken(1));

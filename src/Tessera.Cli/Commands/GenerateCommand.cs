@@ -59,7 +59,10 @@ internal static class GenerateCommand
     private static IEnumerable<string> ReadLines()
     {
         if (!Console.IsInputRedirected) yield break;
-        while (Console.In.ReadLine() is { } line)
-            if (line.Length > 0) yield return line;
+        for (var number = 1; Console.In.ReadLine() is { } line; number++)
+        {
+            if (string.IsNullOrWhiteSpace(line)) throw new ArgumentException($"line {number} of standard input is empty; each line is a prompt");
+            yield return line;
+        }
     }
 }

@@ -13,7 +13,7 @@ internal static class TrainCommand
         var recipe = new Argument<string>("recipe") { Description = "A recipe: a JSON file that names data, model and phases." };
         var output = new Option<string?>("--out") { Description = "The run's folder; runs/NAME unless given." };
         var data = new Option<string?>("--data") { Description = "The folder that the recipe's data paths start from; the recipe's own unless given." };
-        var resume = new Option<bool>("--resume") { Description = "Go on with the run in the folder from its newest whole checkpoint." };
+        var resume = new Option<bool>("--resume") { Description = "Go on with the run in the folder from its newest whole checkpoint; begins it where it has not begun." };
         var (set, json) = (CommonOptions.Set(), CommonOptions.Json());
         var command = new Command("train", CommonOptions.WithExamples(
             "Trains the model of a recipe. Ctrl-C saves a checkpoint; --resume goes on from there.",
@@ -29,7 +29,9 @@ internal static class TrainCommand
             var loaded = Recipe.Load(path, settings);
             Metric.Named(loaded.Evaluate);
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", loaded.Name);
-            var from = parsed.GetValue(data) ?? Path.GetDirectoryName(Path.GetFullPath(path))!;
+            var begun = new RunFolder(folder);
+            var from = parsed.GetValue(data)
+                ?? (isResumed && begun.HasRun ? File.ReadAllText(begun.Origin).Trim() : Path.GetDirectoryName(Path.GetFullPath(path))!);
             Run(loaded, folder, from, isResumed, new Screen(parsed.GetValue(json)), cancellation);
             return Task.FromResult(CommandRunner.Success);
         });
@@ -41,8 +43,6 @@ internal static class TrainCommand
     {
         if (!resume && new RunFolder(folder).HasRun)
             throw new IOException($"'{folder}' already holds a run; use --resume to go on with it, or --out to name another folder");
-        if (resume && !new RunFolder(folder).HasRun)
-            throw new DirectoryNotFoundException($"'{folder}' holds no run to go on with; leave out --resume to begin one");
         new TrainingDisplay(screen).Run(report => Trainer.Run(recipe, folder, report, recipeFolder, resume, cancellation));
         screen.Line($"The model is in {folder}");
     }

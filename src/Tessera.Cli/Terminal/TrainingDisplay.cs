@@ -39,6 +39,9 @@ internal sealed class TrainingDisplay(Screen screen)
                 _bar.Description = Markup.Escape(Describe(done));
                 _bar.Value = done.Progress;
                 break;
+            case Saved saved:
+                screen.Terminal.MarkupLineInterpolated($"[grey]saved {saved.Path}[/]");
+                break;
             case Validated validated:
                 screen.Terminal.MarkupLineInterpolated($"[grey]{Describe(validated)}[/]");
                 break;

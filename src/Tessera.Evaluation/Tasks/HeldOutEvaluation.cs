@@ -31,7 +31,7 @@ public sealed class HeldOutEvaluation
     {
         (_corpus, _request) = (corpus, request);
         (_split, var all) = corpus.Test.Count > 0 ? ("test", corpus.Test) : ("validation", corpus.Validation);
-        if (all.Count == 0) throw new InvalidDataException("data: the corpus has neither test nor validation examples; set testFraction");
+        if (all.Count == 0) throw new InvalidDataException("data: the corpus has neither test nor validation examples; set data.testFraction, or give it more than two groups of examples");
         var count = Math.Min(request.Examples, all.Count);
         _examples = [.. Enumerable.Range(0, count).Select(i => all[(int)((long)i * all.Count / count)])];
         _isTranslation = readsSource;

@@ -47,6 +47,23 @@ public static class RecipeJson
         }
     }
 
+    /// <summary>The path of the first value in which two recipes differ; null where they are alike.</summary>
+    public static string? FirstDifference(JsonNode? left, JsonNode? right, string path = "")
+    {
+        if (JsonNode.DeepEquals(left, right)) return null;
+        var difference = (left, right) switch
+        {
+            (JsonObject one, JsonObject other) => one.Select(member => member.Key).Union(other.Select(member => member.Key))
+                .Select(key => FirstDifference(one[key], other[key], path.Length == 0 ? key : $"{path}.{key}"))
+                .FirstOrDefault(found => found is not null),
+            (JsonArray one, JsonArray other) when one.Count == other.Count => Enumerable.Range(0, one.Count)
+                .Select(index => FirstDifference(one[index], other[index], $"{path}[{index}]"))
+                .FirstOrDefault(found => found is not null),
+            _ => null,
+        };
+        return difference ?? path;
+    }
+
     /// <summary>Reads a record from a JSON tree.</summary>
     /// <exception cref="RecipeException">The tree is not such a record.</exception>
     public static T Read<T>(JsonObject json)

@@ -21,6 +21,9 @@ public abstract class PositionEncoding : Module
     /// <summary>Whether the encoding is added to embeddings (and so belongs to a stack, not to an attention).</summary>
     public abstract bool ActsOnEmbeddings { get; }
 
+    /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
+    public abstract int Positions { get; }
+
     /// <summary>Adds positions to embeddings [batch, length, width].</summary>
     public virtual Tensor Embed(Tensor x, Step step) => x;
 

@@ -47,5 +47,8 @@ public sealed class RotaryPositions : PositionEncoding
     public override bool ActsOnEmbeddings => false;
 
     /// <inheritdoc/>
+    public override int Positions => _cosines.Shape[0];
+
+    /// <inheritdoc/>
     public override Tensor Mark(Tensor x, Step step) => Op.Rotate(x, step.Positions, _cosines, _sines, _layout);
 }

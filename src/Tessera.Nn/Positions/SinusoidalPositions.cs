@@ -36,6 +36,9 @@ public sealed class SinusoidalPositions : PositionEncoding
     /// <inheritdoc/>
     public override bool ActsOnEmbeddings => true;
 
+    /// <inheritdoc/>
+    public override int Positions => Table.Shape[0];
+
     /// <summary>[positions, width].</summary>
     internal Tensor Table { get; }
 

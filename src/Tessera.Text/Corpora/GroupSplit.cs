@@ -28,6 +28,8 @@ internal static class GroupSplit
             else train.Add(example);
         }
 
+        if (testFraction > 0 && drawnTest.Count == 0) MoveGroup(train, drawnTest, options.Seed, last: false);
+        if (validationFraction > 0 && drawnValidation.Count == 0) MoveGroup(train, drawnValidation, options.Seed, last: true);
         if (train.Count == 0)
         {
             throw new InvalidDataException(
@@ -36,6 +38,16 @@ internal static class GroupSplit
         }
 
         return new Corpus(train, validation ?? drawnValidation, test ?? drawnTest) { Origin = origin, Dropped = dropped };
+    }
+
+    /// <summary>A small corpus may have no group where a split's share lies: the nearest one goes there, if two others remain.</summary>
+    private static void MoveGroup(List<Example> from, List<Example> to, int seed, bool last)
+    {
+        var groups = from.Select(example => example.Group).Distinct().OrderBy(group => Place(group, seed)).ToList();
+        if (groups.Count < 3) return;
+        var moved = last ? groups[^1] : groups[0];
+        to.AddRange(from.Where(example => example.Group == moved));
+        from.RemoveAll(example => example.Group == moved);
     }
 
     /// <summary>

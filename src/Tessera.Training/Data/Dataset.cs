@@ -45,11 +45,11 @@ public abstract class Dataset
         return Make(_plan[index]);
     }
 
-    /// <summary>The batches of the first examples in order, unshuffled, as for evaluation.</summary>
+    /// <summary>The batches of the first examples, shorter ones first, as for evaluation.</summary>
     /// <param name="examples">How many examples at most.</param>
     public IEnumerable<Batch> InOrder(int examples)
     {
-        foreach (var batch in Cut([.. Enumerable.Range(0, Math.Min(examples, Count))])) yield return Make(batch);
+        foreach (var batch in Cut([.. Enumerable.Range(0, Math.Min(examples, Count)).OrderBy(LengthOf)])) yield return Make(batch);
     }
 
     /// <summary>A SHA-256 of all ids and of what is to be predicted, to notice data that changed between two parts of a run.</summary>
@@ -64,6 +64,9 @@ public abstract class Dataset
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
+
+    /// <summary>How long an example's row is, where examples differ in that.</summary>
+    protected virtual int LengthOf(int example) => 0;
 
     /// <summary>All sequences of ids, for the fingerprint.</summary>
     protected abstract IEnumerable<int[]> Rows();

@@ -44,7 +44,7 @@ internal sealed class PairDataset : Dataset
     protected override int[] Order(CounterRandom random)
     {
         var order = Enumerable.Range(0, Count).ToArray();
-        Array.Sort(order.Select(i => Longer(i) + (LengthNoise * random.Uniform((ulong)i))).ToArray(), order);
+        Array.Sort(order.Select(i => LengthOf(i) + (LengthNoise * random.Uniform((ulong)i))).ToArray(), order);
         return order;
     }
 
@@ -54,11 +54,11 @@ internal sealed class PairDataset : Dataset
         var (start, longest) = (0, 0);
         for (var i = 0; i < order.Length; i++)
         {
-            var wider = Math.Max(longest, Longer(order[i]));
+            var wider = Math.Max(longest, LengthOf(order[i]));
             if (i > start && (long)wider * (i - start + 1) > _tokens)
             {
                 batches.Add(order[start..i]);
-                (start, longest) = (i, Longer(order[i]));
+                (start, longest) = (i, LengthOf(order[i]));
             }
             else
             {
@@ -101,5 +101,5 @@ internal sealed class PairDataset : Dataset
         };
     }
 
-    private int Longer(int pair) => Math.Max(_pairs[pair].Source.Length, _pairs[pair].Target.Length + 1);
+    protected override int LengthOf(int pair) => Math.Max(_pairs[pair].Source.Length, _pairs[pair].Target.Length + 1);
 }

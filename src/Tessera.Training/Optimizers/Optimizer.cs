@@ -29,12 +29,16 @@ public abstract class Optimizer
 
         if (rules.FirstOrDefault(rule => !names.Any(rule.Fits)) is { } idle)
             throw new ArgumentException($"no parameter's name fits the pattern '{idle.Pattern}'; a name is, for example, {names.FirstOrDefault()}", nameof(rules));
+        Learning = _trained.ConvertAll(trained => (trained.Name, trained.Parameter));
         _batch = new UpdateBatch(_trained.Count);
     }
 
     /// <summary>What is remembered between steps, named <c>&lt;parameter&gt;.exp_avg</c> and so on. Writing to these tensors
     /// restores a saved state; frozen parameters have none.</summary>
     public IReadOnlyList<(string Name, Tensor Tensor)> State => _state;
+
+    /// <summary>The parameters that learn: those that no rule freezes.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> Learning { get; }
 
     /// <summary>One step: every parameter that has a gradient moves against it. Gradients are left as they are. Allocates nothing.</summary>
     /// <param name="learningRate">η, before the factors of rules; finite and not negative.</param>

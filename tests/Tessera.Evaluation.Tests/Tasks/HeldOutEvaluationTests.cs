@@ -61,7 +61,7 @@ public sealed class HeldOutEvaluationTests
         Assert.Equal(["alpha beta", "delta zeta"], result.Samples.Select(sample => sample.Source)); // spread: 0 and 3 / 2
         Assert.Single(result.Systems);
         var error = Assert.Throws<InvalidDataException>(() => HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, [], []), request));
-        Assert.Equal("data: the corpus has neither test nor validation examples; set testFraction", error.Message);
+        Assert.Equal("data: the corpus has neither test nor validation examples; set data.testFraction, or give it more than two groups of examples", error.Message);
     }
 
     [Fact]

@@ -72,7 +72,7 @@ public sealed class ModelTests
             if (name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal)) tensor.Floats.Clear();
 
         // Where no layer adds anything, the last token's logits are the head's of its normed embedding and position.
-        var table = parameters["lm_head.weight"].ToArray();
+        var table = parameters["embed_tokens.weight"].ToArray();
         var x = new double[Width];
         for (var i = 0; i < Width; i++)
         {

@@ -55,7 +55,7 @@ public sealed class RecipeErrorTests
     [InlineData("{ \"kind\": \"layer\" }", "null", "model.decoder.norm: is null; expected an object { … }")]
     [InlineData("\"width\": 8", "\"width\": null", "model.width: is null; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": 8, \"width\": 9", "model.width: appears twice")]
-    [InlineData("\"vocabulary\": 270", "\"vocabulary\": 270, \"other\": 1", "other: is not a key here; allowed: model, vocabulary, length, sourceLength")]
+    [InlineData("\"vocabulary\": 270", "\"vocabulary\": 270, \"other\": 1", "other: is not a key here; allowed: model, vocabulary, length, sourceLength, weightsHash")]
     public void A_recipe_that_does_not_fit_is_refused_with_its_place(string old, string changed, string message)
     {
         var error = Assert.Throws<RecipeException>(() => RecipeJson.Read<ModelConfig>(Changed(old, changed)));

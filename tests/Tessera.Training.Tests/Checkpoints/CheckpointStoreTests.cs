@@ -179,7 +179,7 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         var model = new CheckpointFolder.TwoParts(-1);
         checkpoint.Restore(model);
-        return (int)model.Parameters().First().Parameter.Value.Floats[0];
+        return (int)model.Parameters()[0].Parameter.Value.Floats[0];
     }
 
     /// <summary>The operations of saving one checkpoint, in order.</summary>

@@ -1,0 +1,22 @@
+namespace Tessera.Cli.Tests;
+
+/// <summary>Files that a command prints and that are committed, so that editors and readers have them.</summary>
+public sealed class CommittedFilesTests
+{
+    [Theory]
+    [InlineData("recipes/recipe.schema.json", "schema")]
+    [InlineData("docs/parts.md", "parts")]
+    public void What_a_command_prints_is_what_is_committed(string file, string command)
+    {
+        var printed = TesseraProcess.Run(AppContext.BaseDirectory, ["recipe", command]);
+        Assert.Equal(0, printed.Code);
+        Assert.Equal(File.ReadAllText(Path.Combine(Root(), file)).ReplaceLineEndings("\n"), printed.Output.ReplaceLineEndings("\n"));
+    }
+
+    private static string Root()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, "Tessera.slnx"))) return folder.FullName;
+        throw new DirectoryNotFoundException("the tests do not run inside a checkout");
+    }
+}
