@@ -64,7 +64,7 @@ internal sealed class KillResumeBenchmark(string program, string recipe, string 
 
     private static IEnumerable<string> Settings() =>
     [
-        """data={"kind":"jsonl","train":"pairs.jsonl"}""", "tokenizer.vocabulary=400", "model.width=64", "model.sourceWidth=64", "model.encoder.hidden=32",
+        """data={"kind":"jsonl","train":"pairs.jsonl"}""", "tokenizer.vocabulary=400", "model.width=96", "model.encoder.hidden=48",
         "model.decoder.layers=2", "model.decoder.dropout=0.1", "model.decoder.feedForward.expert.hidden=96", "batches.tokens=256",
         "phases[0].minutes=null", $"phases[0].steps={Steps}", "checkpoints.everySteps=5", "validation.everySteps=20",
     ];
