@@ -1,0 +1,37 @@
+namespace Tessera.Tensors.Tests.Fuzz;
+
+/// <summary>Every operation, and how a random case of it is drawn.</summary>
+internal static class Fuzzed
+{
+    public static readonly Dictionary<string, Func<Draw, FuzzCase>> Operations = new()
+    {
+        ["product"] = FuzzedProducts.Product,
+        ["linear"] = FuzzedProducts.Linear,
+        ["grouped-linear"] = FuzzedProducts.GroupedLinear,
+        ["attention"] = FuzzedAttention.Attention,
+        ["lstm"] = FuzzedRecurrence.Lstm,
+        ["gru"] = FuzzedRecurrence.Gru,
+        ["rms-norm"] = FuzzedRows.RmsNorm,
+        ["layer-norm"] = FuzzedRows.LayerNorm,
+        ["activate"] = FuzzedRows.Activate,
+        ["gate"] = FuzzedRows.Gate,
+        ["add-scale"] = FuzzedRows.AddAndScale,
+        ["softmax"] = FuzzedRows.Softmax,
+        ["cross-entropy"] = FuzzedRows.CrossEntropy,
+        ["linear-cross-entropy"] = FuzzedRows.LinearCrossEntropy,
+        ["rotate"] = FuzzedRows.Rotate,
+        ["dropout"] = FuzzedRows.Dropout,
+        ["embedding"] = FuzzedRows.Embedding,
+        ["dispatch"] = FuzzedRouting.Dispatch,
+        ["combine"] = FuzzedRouting.Combine,
+        ["balance-loss"] = FuzzedRouting.BalanceLoss,
+        ["select"] = FuzzedRouting.Select,
+        ["scale-groups"] = FuzzedRouting.ScaleGroups,
+        ["adamw"] = FuzzedUpdates.AdamW,
+        ["nesterov"] = FuzzedUpdates.Nesterov,
+        ["gradient-norm"] = FuzzedUpdates.GradientNorm,
+    };
+
+    /// <summary>The case of one operation that follows from a number.</summary>
+    public static FuzzCase Case(string operation, ulong number) => Operations[operation](new Draw(new CounterRandom(number).Derive(operation)));
+}
