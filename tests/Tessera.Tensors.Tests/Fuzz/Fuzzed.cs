@@ -30,6 +30,10 @@ internal static class Fuzzed
         ["adamw"] = FuzzedUpdates.AdamW,
         ["nesterov"] = FuzzedUpdates.Nesterov,
         ["gradient-norm"] = FuzzedUpdates.GradientNorm,
+        ["spoilt-row"] = FuzzedPoison.Rows,
+        ["spoilt-attention"] = FuzzedPoison.Attention,
+        ["spoilt-sequence"] = FuzzedPoison.Recurrence,
+        ["wrong-shapes"] = FuzzedMistakes.Call,
     };
 
     /// <summary>The case of one operation that follows from a number.</summary>

@@ -58,13 +58,14 @@ internal static class FuzzedProducts
         var (a, b) = (Lines(draw, m, k, transposeA, gapA), Lines(draw, k, n, transposeB, gapB));
         var (c, bias) = (Lines(draw, m, n, false, gapC), draw.Normal([n]));
         var name = $"product {m} x {k} x {n}, transposed {transposeA} {transposeB}, gaps {gapA} {gapB} {gapC}, accumulate {accumulate}, bias {hasBias}";
-        return new FuzzCase(name, () =>
+        return new FuzzCase(name, tolerance =>
         {
             using var scope = Arena.Current.Scope();
-            var found = FuzzCase.Owned(c);
+            var (left, right, found, added) = (FuzzCase.Owned(a), FuzzCase.Owned(b), FuzzCase.Owned(c), FuzzCase.Owned(bias));
             MatrixProduct.Multiply(
-                Matrix(FuzzCase.Owned(a), m, k, transposeA, gapA), Matrix(FuzzCase.Owned(b), k, n, transposeB, gapB), found.Floats, accumulate, n + gapC,
-                hasBias ? FuzzCase.Owned(bias).Floats : default);
+                Matrix(left, m, k, transposeA, gapA), Matrix(right, k, n, transposeB, gapB), found.Floats, accumulate, n + gapC,
+                hasBias ? added.Floats : default);
+            GC.KeepAlive((left, right, added)); // spans do not
             var expected = c.Values.Select(value => (double)value).ToArray();
             for (var i = 0; i < m; i++)
                 for (var j = 0; j < n; j++)
@@ -75,7 +76,7 @@ internal static class FuzzedProducts
                         sum += (double)a.Values[At(i, l, m, k, transposeA, gapA)] * b.Values[At(l, j, k, n, transposeB, gapB)];
                 }
 
-            OperationCheck.Compare("product", expected, found.ToArray(), FuzzCase.ToleranceF32);
+            OperationCheck.Compare("product", expected, found.ToArray(), tolerance);
             for (var i = 0; i < expected.Length; i++)
                 if (i % (n + gapC) >= n) Assert.Equal(c.Values[i], found.Floats[i]);
         });

@@ -1,1 +1,36 @@
-return 0;
+using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Tests.Fuzz;
+using Tessera.Tensors.Tests.Guards;
+
+// The tests start this assembly as a process of its own, which may die where a kernel leaves its buffers:
+//   fuzz FIRST COUNT OPERATION…   COUNT cases of each operation, each named before it runs
+//   plant MISTAKE                 a kernel that leaves its buffer on purpose
+switch (args)
+{
+    case ["fuzz", var first, var count, .. var operations]: return Fuzz(ulong.Parse(first), ulong.Parse(count), operations);
+    case ["plant", var mistake]: PlantedMistake.Commit(mistake); return 0;
+    default: Console.Error.WriteLine("usage: fuzz FIRST COUNT OPERATION… | plant MISTAKE"); return 2;
+}
+
+static int Fuzz(ulong first, ulong count, string[] operations)
+{
+    var failures = 0;
+    foreach (var operation in operations)
+        for (var number = first; number < first + count; number++)
+        {
+            var one = Fuzzed.Case(operation, number);
+            Console.WriteLine($"{ChildProcess.Begins}{operation} {number}: {one.Name}");
+            try
+            {
+                one.Run();
+            }
+            catch (Exception error)
+            {
+                failures++;
+                Console.WriteLine($"{ChildProcess.Fails}{operation} {number}: {one.Name}: {error.Message}");
+            }
+        }
+
+    Console.WriteLine($"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{(GuardedMemory.IsOn ? ", guarded" : "")}: {Simd.WhyNotHigher}");
+    return failures == 0 ? 0 : 1;
+}
