@@ -58,7 +58,7 @@ internal static class FuzzedProducts
         var (a, b) = (Lines(draw, m, k, transposeA, gapA), Lines(draw, k, n, transposeB, gapB));
         var (c, bias) = (Lines(draw, m, n, false, gapC), draw.Normal([n]));
         var name = $"product {m} x {k} x {n}, transposed {transposeA} {transposeB}, gaps {gapA} {gapB} {gapC}, accumulate {accumulate}, bias {hasBias}";
-        return new FuzzCase(name, tolerance =>
+        return new FuzzCase(name, one =>
         {
             using var scope = Arena.Current.Scope();
             var (left, right, found, added) = (FuzzCase.Owned(a), FuzzCase.Owned(b), FuzzCase.Owned(c), FuzzCase.Owned(bias));
@@ -76,7 +76,7 @@ internal static class FuzzedProducts
                         sum += (double)a.Values[At(i, l, m, k, transposeA, gapA)] * b.Values[At(l, j, k, n, transposeB, gapB)];
                 }
 
-            OperationCheck.Compare("product", expected, found.ToArray(), tolerance);
+            OperationCheck.Compare("product", expected, found.ToArray(), one.Tolerance);
             for (var i = 0; i < expected.Length; i++)
                 if (i % (n + gapC) >= n) Assert.Equal(c.Values[i], found.Floats[i]);
         });

@@ -41,7 +41,7 @@ internal static class FuzzedUpdates
     {
         var sizes = Enumerable.Range(0, draw.Between(1, 6)).Select(_ => draw.Size(769)).ToArray();
         float[][][] elements = [.. sizes.Select(size => Enumerable.Range(0, 4).Select(_ => draw.Normal([size]).Values).ToArray())];
-        return new FuzzCase($"{name} of {string.Join(", ", sizes)} elements", tolerance =>
+        return new FuzzCase($"{name} of {string.Join(", ", sizes)} elements", one =>
         {
             var batch = new UpdateBatch(sizes.Length);
             var tensors = elements.Select(each =>
@@ -57,9 +57,9 @@ internal static class FuzzedUpdates
             {
                 var expected = Enumerable.Range(0, sizes[i])
                     .Select(j => equation(elements[i][0][j], elements[i][1][j], elements[i][2][j], Math.Abs(elements[i][3][j]))).ToArray();
-                OperationCheck.Compare("weights", [.. expected.Select(one => one.Item1)], tensors[i][0].ToArray(), tolerance);
-                OperationCheck.Compare("first", [.. expected.Select(one => one.Item2)], tensors[i][1].ToArray(), tolerance);
-                OperationCheck.Compare("second", [.. expected.Select(one => one.Item3)], tensors[i][2].ToArray(), tolerance);
+                OperationCheck.Compare("weights", [.. expected.Select(step => step.Item1)], tensors[i][0].ToArray(), one.Tolerance);
+                OperationCheck.Compare("first", [.. expected.Select(step => step.Item2)], tensors[i][1].ToArray(), one.Tolerance);
+                OperationCheck.Compare("second", [.. expected.Select(step => step.Item3)], tensors[i][2].ToArray(), one.Tolerance);
             }
         });
     }
