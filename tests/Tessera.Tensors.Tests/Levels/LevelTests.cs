@@ -34,4 +34,35 @@ public class LevelTests(ITestOutputHelper output)
         Assert.Equal((int)s_count * Fuzzed.Operations.Count, outcome.Cases);
         Assert.StartsWith($"{level.Name()}, {threads} threads", outcome.Summary, StringComparison.Ordinal);
     }
+
+    [AssembledFact]
+    public void A_system_that_refuses_executable_pages_has_the_next_lower_level_and_says_why()
+    {
+        var outcome = ChildProcess.Fuzz(0, 2, Fuzzed.Operations.Keys, ("TESSERA_KERNELS", ""), (DeniedPages.Variable, "executable-pages"));
+        output.WriteLine(outcome.Summary);
+        Assert.True(outcome.Died is null, outcome.Died);
+        Assert.Empty(outcome.Failures);
+        Assert.StartsWith("vector512, ", outcome.Summary, StringComparison.Ordinal);
+        Assert.Contains("the system refuses executable pages: Permission denied", outcome.Summary, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void As_many_threads_work_as_there_are_processors(int processors)
+    {
+        var outcome = ChildProcess.Fuzz(0, 2, Fuzzed.Operations.Keys, ("TESSERA_THREADS", ""), ("DOTNET_PROCESSOR_COUNT", $"{processors}"));
+        Assert.True(outcome.Died is null, outcome.Died);
+        Assert.Empty(outcome.Failures);
+        Assert.Contains($", {processors} threads", outcome.Summary, StringComparison.Ordinal);
+    }
+}
+
+/// <summary>Runs where kernels can be assembled at run time.</summary>
+public sealed class AssembledFactAttribute : FactAttribute
+{
+    public AssembledFactAttribute()
+    {
+        if (Simd.Highest <= KernelLevel.Vector512) Skip = $"nothing is assembled here: {Simd.WhyNotHigher}";
+    }
 }

@@ -1,11 +1,13 @@
 using Tessera.Tensors.Kernels;
 using Tessera.Tensors.Tests.Fuzz;
 using Tessera.Tensors.Tests.Guards;
+using Tessera.Tensors.Tests.Levels;
 
 // The tests start this assembly as a process of its own, which may die where a kernel leaves its buffers:
 //   fuzz FIRST COUNT OPERATION…   COUNT cases of each operation, each named before it runs
 //   levels                        the names of the levels that can be used here
 //   plant MISTAKE                 a kernel that leaves its buffer on purpose
+if (Environment.GetEnvironmentVariable(DeniedPages.Variable) is { Length: > 0 }) DeniedPages.ChooseLevel();
 switch (args)
 {
     case ["fuzz", var first, var count, .. var operations]: return Fuzz(ulong.Parse(first), ulong.Parse(count), operations);
