@@ -4,15 +4,15 @@ namespace Tessera.Tensors.Tests.Fuzz;
 /// what does not, by an exception of the <see cref="ArgumentException"/> family; between guard pages nothing else can pass.</summary>
 internal static class FuzzedMistakes
 {
-    private static readonly (string Name, Action<Draw> Call)[] s_calls =
+    private static readonly (string Name, Func<Draw, Tensor?> Call)[] s_calls =
     [
         ("linear", draw => Op.Linear(Any(draw), Any(draw), Perhaps(draw))),
         ("grouped linear", draw => Op.GroupedLinear(Any(draw), Any(draw), Any(draw))),
         ("attention", draw => Op.Attention(Any(draw), Any(draw), Any(draw), AnyMask(draw), new AttentionSettings
             { Sinks = Perhaps(draw), Bias = Perhaps(draw), Entropy = Perhaps(draw), SoftCap = draw.Pick(0, 1, -1, float.NaN) })),
-        ("lstm", draw => Op.Lstm(Any(draw), new LstmWeights(Any(draw), Any(draw), Perhaps(draw), Perhaps(draw)), Perhaps(draw), Perhaps(draw), Perhaps(draw))),
+        ("lstm", draw => Op.Lstm(Any(draw), new LstmWeights(Any(draw), Any(draw), Perhaps(draw), Perhaps(draw)), Perhaps(draw), Perhaps(draw), Perhaps(draw)).Outputs),
         ("bidirectional gru", draw => Op.BidirectionalGru(
-            Any(draw), new GruWeights(Any(draw), Any(draw), Perhaps(draw)), new GruWeights(Any(draw), Any(draw)), Perhaps(draw), Perhaps(draw))),
+            Any(draw), new GruWeights(Any(draw), Any(draw), Perhaps(draw)), new GruWeights(Any(draw), Any(draw)), Perhaps(draw), Perhaps(draw)).Outputs),
         ("rms norm", draw => Op.RmsNorm(Any(draw), Any(draw), 1e-5f)),
         ("layer norm", draw => Op.LayerNorm(Any(draw), Any(draw), Perhaps(draw), 1e-5f)),
         ("activate", draw => Op.Activate(Any(draw), (Activation)draw.Between(-1, 8))),
@@ -24,7 +24,7 @@ internal static class FuzzedMistakes
         ("rotate", draw => Op.Rotate(Any(draw), Any(draw), Any(draw), Any(draw), (RotaryLayout)draw.Between(0, 2))),
         ("dropout", draw => Op.Dropout(Any(draw), draw.Pick(0.5f, 1, -1), new CounterRandom(1))),
         ("embedding", draw => Op.Embedding(Any(draw), Any(draw))),
-        ("plan", draw => DispatchPlan.From(Any(draw), draw.Between(-1, 4))),
+        ("plan", draw => DispatchPlan.From(Any(draw), draw.Between(-1, 4)).Slots),
         ("dispatch", draw => Op.Dispatch(Any(draw), Plan(draw))),
         ("combine", draw => Op.Combine(Any(draw), Any(draw), Plan(draw))),
         ("balance loss", draw => Op.BalanceLoss(Any(draw), Plan(draw))),
@@ -36,6 +36,7 @@ internal static class FuzzedMistakes
             var batch = new UpdateBatch(1);
             batch.Add(Any(draw), Any(draw), Perhaps(draw), default);
             batch.AdamW(0.9, 0.99, 1e-8, 1);
+            return null;
         }),
     ];
 
@@ -51,7 +52,7 @@ internal static class FuzzedMistakes
                 using var tape = Tape.Record();
                 try
                 {
-                    call(draw);
+                    if (call(draw) is { RequiresGradient: true } y) tape.Backward(y, new float[y.Shape.Count]);
                 }
                 catch (ArgumentException refusal)
                 {
