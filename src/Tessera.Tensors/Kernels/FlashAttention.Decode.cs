@@ -5,7 +5,7 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe partial class FlashAttention
 {
     /// <summary>Whether there are so few queries that vectors along the width beat vectors across queries.</summary>
-    private static bool IsDecode(in FlashAttentionProblem problem) => problem.QueryCount <= Simd.Level switch
+    public static bool IsDecode(in FlashAttentionProblem problem) => problem.QueryCount <= Simd.Level switch
     {
         >= KernelLevel.Vector512 => 6,
         KernelLevel.Vector256 => 3,
@@ -213,7 +213,7 @@ internal static unsafe partial class FlashAttention
         private void Finish(int row)
         {
             var scale = Normalize(_problem, _problem.RowOffset(_batch, Head(row), Query(row)), _greatest[row], _sum[row], _spread[row]);
-            CopyRow<V>(_output + (row * (nint)_problem.ValueWidth), scale, _problem.ValueWidth, _problem.Output.At(_batch, Head(row), Query(row)), 0);
+            ScaleRow<V>(_output + (row * (nint)_problem.ValueWidth), scale, _problem.ValueWidth, _problem.Output.At(_batch, Head(row), Query(row)));
         }
     }
 }
