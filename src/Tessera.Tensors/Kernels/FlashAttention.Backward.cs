@@ -80,8 +80,9 @@ internal static unsafe partial class FlashAttention
                 var (batch, query) = (row / Problem.QueryCount, row % Problem.QueryCount);
                 for (var head = 0; head < Problem.Heads; head++)
                 {
+                    float* output = Problem.Output.At(batch, head, query), gradient = Gradients.Output.At(batch, head, query);
                     Gradients.Flow[Problem.RowOffset(batch, head, query)] =
-                        Dot<V>(Problem.Output.At(batch, head, query), Gradients.Output.At(batch, head, query), Problem.ValueWidth);
+                        Problem.Bf16 ? AttentionBf16.Dot(output, gradient, Problem.ValueWidth) : Dot<V>(output, gradient, Problem.ValueWidth);
                 }
             }
         }

@@ -18,7 +18,7 @@ internal static unsafe partial class FlashAttention
 
         private FlashAttentionTile _tile;
 
-        /// <summary>Of the tile of queries: [queries, width] times scale; of the output's gradient: [queries, value width], and transposed.</summary>
+        /// <summary>Of the tile of queries: [queries, width] times scale and log₂ e; of the output's gradient: [queries, value width], and transposed.</summary>
         private readonly float* _queryRows, _outputRows, _packedOutput;
 
         /// <summary>[lanes] each.</summary>
@@ -77,9 +77,9 @@ internal static unsafe partial class FlashAttention
             for (var key = _firstKey; key < _lastKey; key++)
             {
                 if (!_gradients.Keys.IsNull)
-                    AddRow(_keyGradient + ((key - _firstKey) * _width), _gradients.Keys.At(batch, keyHead, key), _problem.Width);
+                    AddRow(_keyGradient + ((key - _firstKey) * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key), _problem.Width);
                 if (!_gradients.Values.IsNull)
-                    AddRow(_valueGradient + ((key - _firstKey) * _valueWidth), _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
+                    AddRow(_valueGradient + ((key - _firstKey) * _valueWidth), 1, _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
             }
         }
 
@@ -106,12 +106,13 @@ internal static unsafe partial class FlashAttention
         {
             var queries = _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
             var output = _gradients.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            _tile.PackFactors<V, F>(queries, _problem.Queries.Stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
+            var scale = _problem.Scale * FlashAttentionProblem.Log2E;
+            _tile.PackFactors<V, F>(queries, _problem.Queries.Stride, _problem.Width, scale, _tile.PackedQueries);
             _tile.PackFactors<V, F>(output, _gradients.Output.Stride, _problem.ValueWidth, 1, _packedOutput);
             if (_keySide)
             {
                 F.PackRows(
-                    queries, _problem.Queries.Stride, _tile.Queries, _tile.Lanes, _problem.Width, _problem.Scale, _queryRows, _width);
+                    queries, _problem.Queries.Stride, _tile.Queries, _tile.Lanes, _problem.Width, scale, _queryRows, _width);
                 F.PackRows(
                     output, _gradients.Output.Stride, _tile.Queries, _tile.Lanes, _problem.ValueWidth, 1, _outputRows, _valueWidth);
             }
@@ -183,11 +184,11 @@ internal static unsafe partial class FlashAttention
             }
         }
 
-        private static void AddRow(float* from, float* to, int width)
+        private static void AddRow(float* from, float factor, float* to, int width)
         {
             var d = 0;
-            for (; d + V.Count <= width; d += V.Count) (V.Load(to + d) + V.Load(from + d)).Store(to + d);
-            for (; d < width; d++) to[d] += from[d];
+            for (; d + V.Count <= width; d += V.Count) V.MultiplyAdd(V.Load(from + d), V.All(factor), V.Load(to + d)).Store(to + d);
+            for (; d < width; d++) to[d] += from[d] * factor;
         }
     }
 }

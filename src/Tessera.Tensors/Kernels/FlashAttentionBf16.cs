@@ -17,25 +17,24 @@ internal readonly unsafe struct AttentionBf16 : IAttentionFactors<Lanes512>
         for (var row = 0; row < half; row++, to += paddedWidth)
         {
             var low = from + (row * stride);
-            PackRow(low, row < rows ? width : 0, low + (half * stride), row + half < rows ? width : 0, factor, to);
-            new Span<float>(to + width, paddedWidth - width).Clear();
+            PackRow(low, row < rows ? width : 0, low + (half * stride), row + half < rows ? width : 0, factor, to, paddedWidth);
         }
     }
 
     public static void PackAlong(float* row, int width, float* to)
     {
         var half = (width + 1) / 2;
-        PackRow(row, half, row + half, width - half, 1, to);
+        PackRow(row, half, row + half, width - half, 1, to, half);
     }
 
-    /// <summary>Puts two rows of inputs into words, one beside the other, the shorter one filled up with zeros.</summary>
+    /// <summary>Puts two rows of inputs into some words, one beside the other, filled up with zeros.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-    private static void PackRow(float* low, int lowCount, float* high, int highCount, float factor, float* to)
+    private static void PackRow(float* low, int lowCount, float* high, int highCount, float factor, float* to, int words)
     {
         var i = 0;
         for (; i + Lanes <= Math.Min(lowCount, highCount); i += Lanes)
             (Round(Vector512.Load(low + i) * factor) >>> 16 | (Round(Vector512.Load(high + i) * factor) & Vector512.Create(0xFFFF0000))).Store((uint*)to + i);
-        for (; i < Math.Max(lowCount, highCount); i++)
+        for (; i < words; i++)
         {
             uint first = i < lowCount ? Round(low[i] * factor) >> 16 : 0, second = i < highCount ? Round(high[i] * factor) & 0xFFFF0000 : 0;
             ((uint*)to)[i] = first | second;
@@ -65,6 +64,20 @@ internal readonly unsafe struct AttentionBf16 : IAttentionFactors<Lanes512>
 
     public static void Multiply(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k, bool add) =>
         AttentionProduct.Run(a, aRow, aColumn, b, bRow, c, cRow, m, n, k, add);
+
+    /// <summary>The product of two rows, of which one is an input and is rounded.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
+    public static float Dot(float* row, float* input, int count)
+    {
+        var upper = Vector512.Create(0xFFFF0000);
+        var sum = Vector512<float>.Zero;
+        var i = 0;
+        for (; i + Lanes <= count; i += Lanes)
+            sum = Vector512.FusedMultiplyAdd(Vector512.Load(row + i), (Round(Vector512.Load(input + i)) & upper).AsSingle(), sum);
+        var total = Vector512.Sum(sum);
+        for (; i < count; i++) total += row[i] * BitConverter.UInt32BitsToSingle(Round(input[i]) & 0xFFFF0000);
+        return total;
+    }
 
     /// <summary>Two computed numbers in a word, rounded to nearest and ties away from zero, which is one instruction; their NaNs,
     /// quiet ones made from the packed inputs, survive it.</summary>
