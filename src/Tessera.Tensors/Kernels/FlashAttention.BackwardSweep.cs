@@ -77,9 +77,9 @@ internal static unsafe partial class FlashAttention
             for (var key = _firstKey; key < _lastKey; key++)
             {
                 if (!_gradients.Keys.IsNull)
-                    AddRow(_keyGradient + ((key - _firstKey) * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key), _problem.Width);
+                    AddRow<V>(_keyGradient + ((key - _firstKey) * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key), _problem.Width);
                 if (!_gradients.Values.IsNull)
-                    AddRow(_valueGradient + ((key - _firstKey) * _valueWidth), 1, _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
+                    AddRow<V>(_valueGradient + ((key - _firstKey) * _valueWidth), 1, _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
             }
         }
 
@@ -182,13 +182,6 @@ internal static unsafe partial class FlashAttention
                 var to = _gradients.Bias + _problem.BiasOffset(_tile.Batch, _tile.Head, _tile.FirstQuery + query) + _tile.FirstKey;
                 for (var key = 0; key < _tile.Keys; key++) to[key] += _scores[(key * _tile.Lanes) + query];
             }
-        }
-
-        private static void AddRow(float* from, float factor, float* to, int width)
-        {
-            var d = 0;
-            for (; d + V.Count <= width; d += V.Count) V.MultiplyAdd(V.Load(from + d), V.All(factor), V.Load(to + d)).Store(to + d);
-            for (; d < width; d++) to[d] += from[d] * factor;
         }
     }
 }

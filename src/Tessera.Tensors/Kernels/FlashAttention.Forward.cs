@@ -5,14 +5,13 @@ internal static unsafe partial class FlashAttention
     /// <summary>Computes output, log-sums and, where wanted, entropies.</summary>
     public static void Forward(FlashAttentionProblem problem)
     {
-        var operations = 2.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * (problem.Width + problem.ValueWidth);
         if (IsDecode(problem))
         {
-            var decode = new DecodeWork { Problem = problem, Items = problem.Batch * problem.KeyHeads };
-            Simd.Run(ref decode, decode.Parts = Parts(decode.Items, operations));
+            Decode(problem);
             return;
         }
 
+        var operations = 2.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * (problem.Width + problem.ValueWidth);
         var gathered = Gather(ref problem, backward: false);
         var work = new ForwardWork { Problem = problem, Items = problem.Batch * problem.Heads * Tiles(problem.QueryCount) };
         work.Parts = Parts(work.Items, operations);
