@@ -64,12 +64,10 @@ public unsafe class AmxTilesTests
             {
                 A = pointerA, RowA = 128, StepA = 64, B = pointerB, RowB = 128, StepB = 16 * 128, C = pointerC, RowC = 128, Steps = 2,
             };
-            using (var tiles = new AmxTiles())
-            {
-                for (var i = 0; i < 3; i++) tiles.Multiply(AmxNumbers.BFloat16, new AmxShape(32, 32), operands);
-                for (var i = 0; i < 3; i++) tiles.Multiply(AmxNumbers.BFloat16, new AmxShape(32, 8), operands);
-                Assert.True(Assert.Single(emulation.Threads).Configured);
-            }
+            for (var i = 0; i < 3; i++) AmxTiles.Multiply(AmxNumbers.BFloat16, new AmxShape(32, 32), operands);
+            for (var i = 0; i < 3; i++) AmxTiles.Multiply(AmxNumbers.BFloat16, new AmxShape(32, 8), operands);
+            Assert.True(Assert.Single(emulation.Threads).Configured);
+            AmxTiles.Release();
         }
 
         var thread = Assert.Single(emulation.Threads);
@@ -85,10 +83,7 @@ public unsafe class AmxTilesTests
     public void Tiles_that_were_not_used_run_nothing()
     {
         using var emulation = new AmxEmulation(new EmulatedMemory());
-        using (new AmxTiles())
-        {
-        }
-
+        AmxTiles.Release();
         Assert.Empty(emulation.Threads);
     }
 
@@ -96,14 +91,14 @@ public unsafe class AmxTilesTests
     public void No_steps_leave_c_or_clear_it()
     {
         using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
-        using var tiles = new AmxTiles();
         var c = stackalloc float[4] { 1, 2, 3, 4 };
         var operands = new AmxOperands { C = c, RowC = 8, Add = 1 };
-        tiles.Multiply(AmxNumbers.BFloat16, new AmxShape(2, 2), operands);
+        AmxTiles.Multiply(AmxNumbers.BFloat16, new AmxShape(2, 2), operands);
         Assert.Equal([1, 2, 3, 4], new ReadOnlySpan<float>(c, 4).ToArray());
         operands.Add = 0;
-        tiles.Multiply(AmxNumbers.BFloat16, new AmxShape(2, 2), operands);
+        AmxTiles.Multiply(AmxNumbers.BFloat16, new AmxShape(2, 2), operands);
         Assert.Equal([0, 0, 0, 0], new ReadOnlySpan<float>(c, 4).ToArray());
+        AmxTiles.Release();
     }
 
     [Theory]
@@ -142,12 +137,12 @@ public unsafe class AmxTilesTests
         fixed (byte* pointerA = a, pointerB = b)
         fixed (int* pointerC = c)
         {
-            using var tiles = new AmxTiles();
-            tiles.Multiply(numbers, new AmxShape(rows, columns, stepBytes), new AmxOperands
+            AmxTiles.Multiply(numbers, new AmxShape(rows, columns, stepBytes), new AmxOperands
             {
                 A = pointerA, RowA = k, StepA = stepBytes, B = pointerB, RowB = columns * 4, StepB = stepBytes / 4 * columns * 4,
                 C = pointerC, RowC = columns * sizeof(int), Steps = steps, Add = add ? 1 : 0,
             });
+            AmxTiles.Release();
         }
 
         Assert.Equal(expected, c);
@@ -193,7 +188,9 @@ public unsafe class AmxTilesTests
                     A = a, RowA = 2 * RowA, StepA = 64, B = b, RowB = 2 * RowB, StepB = 16 * 2 * RowB, C = c, RowC = 4 * RowC,
                     Steps = Padded(K) / 32, Add = Add ? 1 : 0,
                 };
-                Multiply(memory, ref operands);
+                if (memory is not null) Declare(memory, operands);
+                AmxTiles.Multiply(AmxNumbers.BFloat16, new AmxShape(Rows, Columns), operands);
+                AmxTiles.Release();
             }
 
             var tolerance = Math.ScaleB(1, -23) * (Math.Sqrt(K) + 2) * Math.Max(2, Math.Sqrt(K));
@@ -205,13 +202,6 @@ public unsafe class AmxTilesTests
                     else if (!(Math.Abs(expected[(i * Columns) + j] - found) <= tolerance))
                         Assert.Fail($"{this}: ({i}, {j}) is {found}, expected {expected[(i * Columns) + j]}");
                 }
-        }
-
-        private void Multiply(EmulatedMemory? memory, ref AmxOperands operands)
-        {
-            using var tiles = new AmxTiles();
-            if (memory is not null) Declare(memory, operands);
-            tiles.Multiply(AmxNumbers.BFloat16, new AmxShape(Rows, Columns), operands);
         }
 
         private void Declare(EmulatedMemory memory, in AmxOperands operands)

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Tessera.Tensors.Kernels.Jit;
 
@@ -38,23 +39,24 @@ internal unsafe struct AmxOperands
 }
 
 /// <summary>
-/// The tiles (AMX) of the calling thread, from their first use to <see cref="Dispose"/>. Make one for each part of a parallel
-/// job, on the thread that does the part, and dispose it there: loading a configuration costs about 200 cycles, so it is done
-/// once a shape and not once a block; and once the tiles are released, the system need not keep their 8 KiB when it
-/// switches threads. Blocks of one shape should therefore follow one another.
+/// The tiles (AMX) of the calling thread. Loading a configuration costs about 200 cycles, so it is done where the shape
+/// changes and not for each block: blocks of one shape should follow one another. At the end of a part of a parallel job the
+/// thread gives its tiles up (<see cref="Release"/>), so that the system need not keep their 8 KiB when it switches threads.
+/// What another thread does to its tiles, and that the system switches between threads, does not matter: the state is a
+/// thread's own, and the permission to use it is the process's (Linux, Documentation/arch/x86/xstate.rst).
 /// <para>A block product is exact in what it touches: no byte of a row or column that the shape does not have is read or
 /// written, so that ragged edges need no buffers beside c.</para>
-/// <para>Besides linear layers, flash attention uses it (queries row by row times keys in pairs, then weights row by row
+/// <para>Besides linear layers, flash attention can use it (queries row by row times keys in pairs, then weights row by row
 /// times values in pairs) and prefill with quantized weights (<see cref="AmxNumbers.SignedBytes"/>; a step of 32 bytes is a
 /// block of Q8_0, whose sums the caller scales and adds).</para>
 /// <para><c>tdpbf16ps</c> rounds to nearest even, takes subnormal numbers as 0 and gives 0 for subnormal results. Intel,
 /// Software Developer's Manual, volume 2.</para>
 /// </summary>
-internal unsafe ref struct AmxTiles
+internal static unsafe class AmxTiles
 {
     private static readonly AmxRoutine s_configure = new(code =>
     {
-        code.ldtilecfg(Iced.Intel.AssemblerRegisters.__[Iced.Intel.AssemblerRegisters.rdi]);
+        code.ldtilecfg(__[rdi]);
         code.ret();
     });
 
@@ -72,28 +74,32 @@ internal unsafe ref struct AmxTiles
            select new AmxRoutine(code => new AmxWriter(code, numbers, rowTiles, columnTiles).Write()),
     ];
 
-    private AmxShape _shape;
+    /// <summary>What the calling thread's tiles are configured for; the default where they are not.</summary>
+    [ThreadStatic] private static AmxShape s_shape;
 
-    /// <summary>Computes one block, <c>c = a b</c> or <c>c += a b</c>.</summary>
-    public void Multiply(AmxNumbers numbers, AmxShape shape, in AmxOperands operands)
+    /// <summary>Whether there are tiles to use, or an emulator stands in for them.</summary>
+    public static bool Available => Simd.Level >= KernelLevel.Amx || AmxRoutine.Emulator is not null;
+
+    /// <summary>Computes one block, <c>c = a b</c> or <c>c += a b</c>; needs <see cref="Available"/>.</summary>
+    public static void Multiply(AmxNumbers numbers, AmxShape shape, in AmxOperands operands)
     {
-        if (shape != _shape) Configure(shape);
+        if (shape != s_shape) Configure(shape);
         fixed (AmxOperands* argument = &operands)
             s_products[((int)numbers * 4) + ((shape.RowTiles - 1) * 2) + shape.ColumnTiles - 1].Run(argument);
     }
 
-    /// <summary>Gives the tiles up.</summary>
-    public void Dispose()
+    /// <summary>Gives the calling thread's tiles up, where it uses any.</summary>
+    public static void Release()
     {
-        if (_shape == default) return;
+        if (s_shape == default) return;
         s_release.Run(null);
-        _shape = default;
+        s_shape = default;
     }
 
-    private void Configure(AmxShape shape)
+    private static void Configure(AmxShape shape)
     {
         var configuration = shape.Configuration();
         s_configure.Run(&configuration);
-        _shape = shape;
+        s_shape = shape;
     }
 }
