@@ -20,6 +20,9 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
 
     private const int UnitSteps = AmxShape.WholeStep / sizeof(ushort);
 
+    /// <summary>Whether the processor rounds to BF16; false only where an emulator stands in for a whole level.</summary>
+    private static readonly bool s_rounds = Simd.Level >= KernelLevel.Avx512Bf16;
+
     public static int Rows => AmxShape.MostRows;
 
     public static int Columns => AmxShape.MostColumns;
@@ -35,11 +38,16 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
     /// <summary>Multiplications take as many cycles as there are rows, so a low tile at the end costs little.</summary>
     public static int NextRows(int left) => Math.Min(left, Rows);
 
-    public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to) =>
-        Bf16Packing.Panel(product, row, rows, step, steps, MatrixProductBlocks.WholeSteps<MatrixProductTileAmx>(steps), to, PanelStride);
+    public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to)
+    {
+        if (product.ColumnA == 1 && s_rounds)
+            AmxPacking.Rows(product.A + ((long)row * product.RowA) + step, product.RowA, rows, steps, to, PanelStride);
+        else
+            Bf16Packing.Panel(product, row, rows, step, steps, Whole(steps), to, PanelStride);
+    }
 
     public static void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to) =>
-        Bf16Packing.Strip(product, column, columns, width, step, steps, MatrixProductBlocks.WholeSteps<MatrixProductTileAmx>(steps), to);
+        Bf16Packing.Strip(product, column, columns, width, step, steps, Whole(steps), to);
 
     public static void Run(int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add)
     {
@@ -49,7 +57,9 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
             A = a, RowA = PanelStride, StepA = AmxShape.WholeStep,
             B = b, RowB = (nint)rowB * PairBytes, StepB = (nint)rowB * AmxShape.TileRows * PairBytes,
             C = c, RowC = (nint)rowC * sizeof(float),
-            Steps = MatrixProductBlocks.WholeSteps<MatrixProductTileAmx>(steps) / UnitSteps, Add = add ? 1 : 0,
+            Steps = Whole(steps) / UnitSteps, Add = add ? 1 : 0,
         });
     }
+
+    private static int Whole(int steps) => MatrixProductBlocks.WholeSteps<MatrixProductTileAmx>(steps);
 }
