@@ -8,7 +8,8 @@ namespace Tessera.Tensors.Kernels;
 /// <para>A block of 32 x 32 is four tiles; 32 steps of k are four loads of 1 KiB (8 cycles each from the first level) and four
 /// multiplications (16 cycles each), so a core is bound by its multiplications, 1,024 operations a cycle, as long as one of
 /// the panel and the strip stays in the first level: from the second come about 48 bytes a cycle, and 64 would be needed
-/// for both. Hence <see cref="LongestStep"/>: panel, strip and the block of c together take 45 of 48 KiB.</para>
+/// for both. Hence <see cref="LongestStep"/>: panel, strip and the block of c together take 40 of 48 KiB. With 384 a model of
+/// the cache (12 ways, the least recently used goes) has most of the panel read again from the second level for each strip.</para>
 /// </summary>
 internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
 {
@@ -16,7 +17,7 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
     /// each other from it.</summary>
     private const int PanelStride = (Longest + UnitSteps) * sizeof(ushort);
 
-    private const int Longest = 320;
+    private const int Longest = 288;
 
     private const int UnitSteps = AmxShape.WholeStep / sizeof(ushort);
 

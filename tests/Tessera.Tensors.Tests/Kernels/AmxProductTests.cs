@@ -46,6 +46,38 @@ public class AmxProductTests
     }
 
     [LevelFact(KernelLevel.Avx512Bf16)]
+    public void Groups_of_rows_agree_with_the_tiles_of_vectors()
+    {
+        const int K = 70, N = 50;
+        int[] offsets = [0, 5, 5, 40, 140];
+        var (a, b) = (Product.Elements(offsets[^1] * K, 1), Product.Elements((offsets.Length - 1) * K * N, 2));
+        var (wide, each) = Groups(a, b, offsets, K, N);
+        using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
+        var (wideInTiles, eachInTiles) = Groups(a, b, offsets, K, N);
+        Assert.True(emulation.Threads.Sum(thread => thread.Products) > 0);
+        Assert.All(emulation.Threads, thread => Assert.False(thread.Configured));
+        OperationCheck.Compare("rows", [.. wide.Select(value => (double)value)], wideInTiles, 1e-6);
+        OperationCheck.Compare("each", [.. each.Select(value => (double)value)], eachInTiles, 1e-6);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(5)]
+    [InlineData(40)]
+    public void What_is_not_a_number_spreads_to_its_row_and_column_and_no_further(int rows)
+    {
+        using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
+        var (a, b) = (Product.Elements(rows * 37, 1), Product.Elements(37 * 35, 2));
+        a[36] = float.NaN;
+        b[(34 * 37) + 5] = float.PositiveInfinity;
+        var c = new float[rows * 35];
+        MatrixProduct.Multiply(new Matrix(a, rows, 37), new Matrix(b, 35, 37).T, c, accumulate: false, kind: MatrixProductKind.Bf16);
+        for (var i = 0; i < rows; i++)
+            for (var j = 0; j < 35; j++)
+                Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
+    }
+
+    [LevelFact(KernelLevel.Avx512Bf16)]
     public void A_linear_layer_in_BF16_and_its_gradients_agree_with_rounded_factors_in_double_precision()
     {
         using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
@@ -57,6 +89,16 @@ public class AmxProductTests
     [AmxFact]
     public void A_linear_layer_in_BF16_and_its_gradients_agree_with_rounded_factors_on_this_processor() =>
         VerifyLinear(tokens: 500, inputs: 256, outputs: 720);
+
+    private static (float[] Rows, float[] Each) Groups(float[] a, float[] b, int[] offsets, int k, int n)
+    {
+        var left = new Matrix(a, offsets[^1], k);
+        var rows = new float[offsets[^1] * n];
+        MatrixProductGroups.MultiplyRows(left, b, transposed: true, offsets, rows, n, accumulate: false, kind: MatrixProductKind.Bf16);
+        var each = new float[(offsets.Length - 1) * k * n];
+        MatrixProductGroups.MultiplyEach(left, new Matrix(b, offsets[^1], n), offsets, each, accumulate: false, kind: MatrixProductKind.Bf16);
+        return (rows, each);
+    }
 
     private static void VerifyLinear(int tokens, int inputs, int outputs)
     {
@@ -131,7 +173,7 @@ public class AmxProductTests
             }
         }
 
-        private static float[] Elements(int count, int seed)
+        public static float[] Elements(int count, int seed)
         {
             var random = new Random(seed);
             return [.. Enumerable.Range(0, count).Select(_ => (2 * random.NextSingle()) - 1)];

@@ -7,7 +7,7 @@ namespace Tessera.Tensors.Kernels.Jit;
 /// <summary>
 /// Rounds rows of F32 to BF16 with the processor's own instruction for two vectors (<c>vcvtne2ps2bf16</c> of AVX-512 BF16:
 /// to nearest even; subnormal numbers become 0, as which the products take them anyway). Tiles multiply so fast that rounding
-/// by calculation takes half as long as multiplying with 256 columns; this takes half of that.
+/// by calculation takes almost half as long as multiplying with 256 columns; this takes half of that.
 /// </summary>
 internal static unsafe class AmxPacking
 {
