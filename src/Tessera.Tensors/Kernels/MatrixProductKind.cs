@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels.Jit;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>What a product rounds its factors to, and which tile computes it.</summary>
@@ -54,6 +56,17 @@ internal static class MatrixProductKinds
     {
         switch (kind)
         {
+            case MatrixProductKind.Bf16 when AmxTiles.Available:
+                try
+                {
+                    work.Run<V, MatrixProductTileAmx>(part);
+                }
+                finally
+                {
+                    AmxTiles.Release();
+                }
+
+                break;
             case MatrixProductKind.Bf16: work.Run<V, MatrixProductTileBf16>(part); break;
             case MatrixProductKind.F16: work.Run<V, MatrixProductTileF16<V>>(part); break;
             default: work.Run<V, MatrixProductTileF32<V>>(part); break;
