@@ -17,8 +17,19 @@ internal unsafe interface IQuantizedFormat
 /// <summary>What the formats share.</summary>
 internal static unsafe class QuantizedFormat
 {
-    private const float TwoTo112 = 5192296858534827628530496329220096f;
+    /// <summary>What the exponents of F32 and F16 differ by.</summary>
+    public const float TwoTo112 = 5192296858534827628530496329220096f;
+
     private const float HalfInfinity = 65520; // and above rounds to infinity
+
+    /// <summary>Expands the elements stored in <paramref name="from"/>, whole blocks, to F32.</summary>
+    public static void Load(ElementType type, ReadOnlySpan<byte> from, Span<float> to)
+    {
+        if (from.Length != type.Bytes(to.Length)) throw new ArgumentException($"{from.Length} bytes are not {to.Length} elements of {type}");
+        fixed (byte* pFrom = from)
+        fixed (float* pTo = to)
+            Load(type, pFrom, pTo, to.Length);
+    }
 
     /// <summary>Expands <paramref name="count"/> elements, whole blocks, to F32.</summary>
     public static void Load(ElementType type, byte* from, float* to, int count)

@@ -71,7 +71,7 @@ internal static unsafe class QuantizedSearch
             new ReadOnlySpan<byte>(trial, count).CopyTo(new Span<byte>(numbers, count));
         }
 
-        return scale;
+        return float.IsFinite(scale) ? scale : greatest / -zero; // sums that overflow belong to a scale that F16 does not hold
     }
 
     private static void Weigh(float* x, int count, float* weights, out float sumW, out float sumX)

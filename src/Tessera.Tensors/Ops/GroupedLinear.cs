@@ -9,7 +9,7 @@ public static partial class Op
     /// <c>offsets[g]</c> to <c>offsets[g + 1]</c>; one call for all groups, none of which is padded.
     /// </summary>
     /// <param name="x">[slots, inputs], rows sorted by group.</param>
-    /// <param name="weight">[groups, outputs, inputs].</param>
+    /// <param name="weight">[groups, outputs, inputs], of any type but I32; see <see cref="Linear"/>.</param>
     /// <param name="offsets">I32 [groups + 1]: 0 first, never falling, the last at most slots.</param>
     /// <returns>[slots, outputs]; rows from <c>offsets[groups]</c> on are 0.</returns>
     /// <exception cref="ShapeException">Shapes do not fit, or an offset is out of range.</exception>
@@ -23,8 +23,15 @@ public static partial class Op
             "grouped linear", "offsets", offsets, "weight", weight);
 
         var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
-        MatrixProductGroups.MultiplyRows(
-            x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false);
+        if (weight.Type == ElementType.F32)
+        {
+            MatrixProductGroups.MultiplyRows(
+                x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false);
+        }
+        else
+        {
+            StoredProduct.MultiplyGroups(x.AsMatrix(), weight.AsStoredMatrix("grouped linear"), offsets.Ints, y.Floats);
+        }
 
         if (Tape.Write<GroupedLinearEntry>(y, x, weight) is { } entry) (entry.X, entry.Weight, entry.Offsets) = (x, weight, offsets);
         return y;
@@ -40,7 +47,10 @@ public static partial class Op
             if (X.Slot is { } x)
             {
                 var dx = x.Write(out var accumulate);
-                MatrixProductGroups.MultiplyRows(dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate);
+                if (Weight.Type == ElementType.F32)
+                    MatrixProductGroups.MultiplyRows(dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate);
+                else
+                    StoredProduct.MultiplyGroupsBack(dy, Weight.AsStoredMatrix("grouped linear"), Offsets.Ints, dx, accumulate);
             }
 
             if (Weight.Slot is { } weight)
