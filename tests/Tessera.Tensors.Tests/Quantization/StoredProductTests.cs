@@ -80,7 +80,7 @@ public class StoredProductTests
         var x = Tensor.From(OperationCheck.Random([40, 512], 4).Values, [40, 512]);
         var all = Op.Linear(x, weight).ToArray();
         for (var rows = 1; rows < 40; rows += 3)
-            OperationCheck.Compare($"{rows} rows", [.. all.Take(rows * 70).Select(y => (double)y)], Op.Linear(x.First(rows), weight).ToArray(), 1e-6);
+            OperationCheck.Compare($"{rows} rows", [.. all.Take(rows * 70).Select(y => (double)y)], Op.Linear(x.First(rows), weight).ToArray(), 2e-6);
     }
 
     [Theory, MemberData(nameof(Types))]
@@ -148,7 +148,7 @@ public class StoredProductTests
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
-        for (var i = 0; i < 5; i++) Allocated();
+        for (var i = 0; i < 40; i++) Allocated(); // the runtime allocates too, while it compiles again what is used often
         var capacity = Arena.Current.Capacity;
         Assert.Equal(0, Allocated());
         Assert.Equal(capacity, Arena.Current.Capacity);
