@@ -40,6 +40,9 @@ internal static unsafe class StoredProduct
     /// <summary>Up to this many rows, weights are used where they lie.</summary>
     private const int FewRows = 12;
 
+    /// <summary>The same where tiles of bytes make many rows cheap.</summary>
+    private const int FewRowsForTiles = 2;
+
     /// <summary>Rows of y = rows of x × wᵀ + bias.</summary>
     /// <param name="x">m × k, dense rows.</param>
     /// <param name="w">n × k.</param>
@@ -120,9 +123,15 @@ internal static unsafe class StoredProduct
 
     private static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
     {
-        if (x.Rows <= FewRows)
+        if (x.Rows <= (StoredProductTiles.IsSupported ? FewRowsForTiles : FewRows) || x.Columns == 0)
         {
             StoredProductDots.Multiply(x, w, y, bias);
+            return;
+        }
+
+        if (StoredProductTiles.IsSupported)
+        {
+            StoredProductTiles.Multiply(x, w, y, bias);
             return;
         }
 

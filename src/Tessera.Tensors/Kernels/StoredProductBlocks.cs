@@ -19,7 +19,8 @@ internal unsafe interface IStoredBlock<TSelf> where TSelf : struct, IStoredBlock
 
     static abstract TSelf Open(byte* block);
 
-    Vector256<sbyte> Numbers(int part);
+    /// <summary>The numbers that scales multiply; the block need not be open.</summary>
+    static abstract Vector256<sbyte> Numbers(byte* block, int part);
 
     float Scale(int part);
 
@@ -47,7 +48,7 @@ internal readonly unsafe struct Q8Block : IStoredBlock<Q8Block>
     public static Q8Block Open(byte* block) => new(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<sbyte> Numbers(int part) => Vector256.Load((sbyte*)_block + Q8Format.Numbers);
+    public static Vector256<sbyte> Numbers(byte* block, int part) => Vector256.Load((sbyte*)block + Q8Format.Numbers);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float Scale(int part) => QuantizedFormat.Scale(_block);
@@ -76,9 +77,9 @@ internal readonly unsafe struct Q4Block : IStoredBlock<Q4Block>
     public static Q4Block Open(byte* block) => new(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<sbyte> Numbers(int part)
+    public static Vector256<sbyte> Numbers(byte* block, int part)
     {
-        var pairs = Vector128.Load(_block + Q4Format.Numbers);
+        var pairs = Vector128.Load(block + Q4Format.Numbers);
         var numbers = Vector256.Create(pairs, (pairs.AsUInt16() >>> 4).AsByte()) & Vector256.Create((byte)15);
         return numbers.AsSByte() - Vector256.Create((sbyte)Q4Format.Zero);
     }
@@ -94,14 +95,12 @@ internal readonly unsafe struct Q4Block : IStoredBlock<Q4Block>
 /// <summary>A block of Q4_K.</summary>
 internal readonly unsafe struct Q4KBlock : IStoredBlock<Q4KBlock>
 {
-    private readonly byte* _block;
     private readonly ulong _scales, _minima;
     private readonly float _scale, _minimum;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Q4KBlock(byte* block)
     {
-        _block = block;
         (_scales, _minima) = Q4KFormat.AllScales(block + Q4KFormat.Scales);
         (_scale, _minimum) = (QuantizedFormat.Scale(block), QuantizedFormat.Scale(block + 2));
     }
@@ -118,9 +117,9 @@ internal readonly unsafe struct Q4KBlock : IStoredBlock<Q4KBlock>
     public static Q4KBlock Open(byte* block) => new(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<sbyte> Numbers(int part)
+    public static Vector256<sbyte> Numbers(byte* block, int part)
     {
-        var pairs = Vector256.Load(_block + Q4KFormat.Numbers + (part / 2 * Q4KFormat.Group)).AsUInt16();
+        var pairs = Vector256.Load(block + Q4KFormat.Numbers + (part / 2 * Q4KFormat.Group)).AsUInt16();
         return ((pairs >>> (part % 2 * 4)).AsByte() & Vector256.Create((byte)15)).AsSByte();
     }
 
@@ -158,11 +157,11 @@ internal readonly unsafe struct Q6KBlock : IStoredBlock<Q6KBlock>
     public static Q6KBlock Open(byte* block) => new(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Vector256<sbyte> Numbers(int part)
+    public static Vector256<sbyte> Numbers(byte* block, int part)
     {
         var (half, quarter) = (part / 4, part % 4);
-        var low = Vector256.Load(_block + (half * 64) + (quarter % 2 * 32)).AsUInt16() >>> (quarter / 2 * 4);
-        var high = Vector256.Load(_block + Q6KFormat.High + (half * 32)).AsUInt16() >>> (quarter * 2);
+        var low = Vector256.Load(block + (half * 64) + (quarter % 2 * 32)).AsUInt16() >>> (quarter / 2 * 4);
+        var high = Vector256.Load(block + Q6KFormat.High + (half * 32)).AsUInt16() >>> (quarter * 2);
         var numbers = (low.AsByte() & Vector256.Create((byte)15)) | ((high.AsByte() & Vector256.Create((byte)3)).AsUInt16() << 4).AsByte();
         return numbers.AsSByte() - Vector256.Create((sbyte)Q6KFormat.Zero);
     }

@@ -95,7 +95,7 @@ internal static unsafe class StoredProductDots
                 var block = B.Open(w);
                 for (var part = 0; part < B.Parts; part++)
                 {
-                    var numbers = block.Numbers(part);
+                    var numbers = B.Numbers(w, part);
                     var scale = block.Scale(part);
                     var last = B.HasLastScale ? block.LastScale(part) : scale;
                     s0 = Add<V, L, B>(numbers, x, scale, last, scales[0], s0);
