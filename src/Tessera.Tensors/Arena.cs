@@ -57,7 +57,7 @@ public sealed class Arena
     internal Tensor Tensor(Shape shape, ElementType type)
     {
         var tensor = Blank();
-        tensor.Bind(Take(checked(shape.Count * type.Size())), shape, type);
+        tensor.Bind(Take(type.Bytes(shape)), shape, type);
         return tensor;
     }
 
