@@ -29,7 +29,7 @@ public sealed unsafe class Tensor
     /// <summary>Whether a gradient of this tensor is wanted or leads to one that is.</summary>
     public bool RequiresGradient => Live() != 0 && Slot is not null;
 
-    /// <summary>The elements of an F32 tensor, row-major.</summary>
+    /// <summary>The elements of an F32 tensor, row-major; valid as long as something refers to the tensor.</summary>
     /// <exception cref="ShapeException">The tensor holds another type.</exception>
     public Span<float> Floats
     {
@@ -40,7 +40,7 @@ public sealed unsafe class Tensor
         }
     }
 
-    /// <summary>The elements of an I32 tensor, row-major.</summary>
+    /// <summary>The elements of an I32 tensor, row-major; valid as long as something refers to the tensor.</summary>
     /// <exception cref="ShapeException">The tensor holds another type.</exception>
     public Span<int> Ints
     {
@@ -51,7 +51,7 @@ public sealed unsafe class Tensor
         }
     }
 
-    /// <summary>The elements as raw bytes.</summary>
+    /// <summary>The elements as raw bytes; valid as long as something refers to the tensor.</summary>
     public Span<byte> Bytes => new((void*)Live(), checked((int)Type.Bytes(Shape.Count)));
 
     /// <summary>The gradient after <see cref="Tape.Backward(Tensor, float)"/> of a parameter or of an input whose gradient was
@@ -136,11 +136,17 @@ public sealed unsafe class Tensor
     {
         var copy = Allocate(Shape, Type);
         Bytes.CopyTo(copy.Bytes);
+        GC.KeepAlive(this); // a span does not keep its memory
         return copy;
     }
 
     /// <summary>The elements of an F32 tensor as an array.</summary>
-    public float[] ToArray() => Floats.ToArray();
+    public float[] ToArray()
+    {
+        var elements = Floats.ToArray();
+        GC.KeepAlive(this);
+        return elements;
+    }
 
     /// <summary>The single element of a scalar F32 tensor.</summary>
     /// <exception cref="ShapeException">The tensor has more elements or none.</exception>

@@ -27,6 +27,8 @@ public static partial class Op
     /// <summary>
     /// <c>y = softmax(scale · q kᵀ + bias, over the keys the mask allows) v</c>, head by head. Time grows with the number of
     /// 64 × 64 tiles the mask touches, memory with the length. A query that may see no key gets zeros.
+    /// <para>What is not finite in a query spoils its own result, in a key the results of the queries that see it; in a value
+    /// also those of other queries in the tiles that are visited for them, since 0 times NaN is NaN.</para>
     /// </summary>
     /// <param name="queries">[batch, queries, heads, width].</param>
     /// <param name="keys">[batch, length, key heads, width]; a cache may be longer than the mask's keys. Heads is a multiple of
