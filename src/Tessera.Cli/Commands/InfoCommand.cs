@@ -26,7 +26,7 @@ internal static class InfoCommand
                 ("processors", Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture)),
                 ("threads used", $"{Simd.Threads} (TESSERA_THREADS sets them)"),
                 ("memory", $"{memory / (double)(1 << 30):F1} GiB"),
-                ("kernels", $"{Simd.Level}{Why()}"),
+                ("kernels", $"{Simd.Level.Name()}{Why()}"),
             };
             if (screen.IsJson) screen.Json(facts.ToDictionary(fact => fact.Key, fact => fact.Value));
             else foreach (var (key, value) in facts) screen.Line($"{key,-13} {value}");
@@ -37,7 +37,7 @@ internal static class InfoCommand
 
     private static string Why()
     {
-        if (Simd.Level < Simd.Highest) return $" (set by TESSERA_KERNELS; this processor has {Simd.Highest})";
-        return Simd.Level == KernelLevel.Vector512 ? " (the highest there is)" : $" (this processor has no {Simd.Level + 1})";
+        if (Simd.Level < Simd.Highest) return $" (set by TESSERA_KERNELS; {Simd.Highest.Name()} can be used here)";
+        return Simd.WhyNotHigher == "" ? " (the highest there is)" : $" (not {(Simd.Level + 1).Name()}: {Simd.WhyNotHigher})";
     }
 }

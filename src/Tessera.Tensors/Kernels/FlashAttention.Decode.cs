@@ -7,7 +7,7 @@ internal static unsafe partial class FlashAttention
     /// <summary>Whether there are so few queries that vectors along the width beat vectors across queries.</summary>
     private static bool IsDecode(in FlashAttentionProblem problem) => problem.QueryCount <= Simd.Level switch
     {
-        KernelLevel.Vector512 => 6,
+        >= KernelLevel.Vector512 => 6,
         KernelLevel.Vector256 => 3,
         KernelLevel.Vector128 => 1,
         _ => 0,

@@ -5,41 +5,6 @@ namespace Tessera.Tensors.Tests.Kernels;
 
 public unsafe class SimdTests
 {
-    [Theory]
-    [InlineData("scalar", KernelLevel.Scalar)]
-    [InlineData("Scalar", KernelLevel.Scalar)]
-    [InlineData("SCALAR", KernelLevel.Scalar)]
-    public void A_level_is_chosen_by_its_name(string name, KernelLevel level) => Assert.Equal(level, Simd.Choose(name));
-
-    [Theory]
-    [InlineData(null)]
-    [InlineData("")]
-    public void Without_a_name_it_is_the_highest(string? name) => Assert.Equal(Simd.Highest, Simd.Choose(name));
-
-    [Theory]
-    [InlineData("avx2")]
-    [InlineData("1")]
-    [InlineData("scalar,vector128")]
-    [InlineData(" ")]
-    public void Another_name_is_refused_with_those_that_are_allowed(string name)
-    {
-        var error = Assert.Throws<InvalidOperationException>(() => Simd.Choose(name));
-        Assert.Equal($"TESSERA_KERNELS must be one of scalar, vector128, vector256, vector512; found '{name}'", error.Message);
-    }
-
-    [Fact]
-    public void A_level_the_processor_lacks_is_refused()
-    {
-        foreach (var level in Enum.GetValues<KernelLevel>())
-        {
-            if (level <= Simd.Highest) Assert.Equal(level, Simd.Choose(level.ToString()));
-            else
-                Assert.Equal(
-                    $"TESSERA_KERNELS asks for {level}, this processor has {Simd.Highest} at most",
-                    Assert.Throws<InvalidOperationException>(() => Simd.Choose(level.ToString())).Message);
-        }
-    }
-
     [Fact]
     public void Shares_cover_all_items_once_in_order()
     {

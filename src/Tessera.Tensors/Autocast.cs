@@ -1,0 +1,61 @@
+namespace Tessera.Tensors;
+
+/// <summary>In which numbers products are computed.</summary>
+public enum Precision
+{
+    /// <summary>IEEE binary32 throughout.</summary>
+    F32,
+
+    /// <summary>Factors rounded to bfloat16, sums in F32.</summary>
+    BF16,
+
+    /// <summary>Factors rounded to IEEE binary16, sums in F32. Gradients below 6e-8 vanish and those above 65,504 become
+    /// infinite, which is what a loss scale is for.</summary>
+    F16,
+}
+
+/// <summary>
+/// Mixed precision: within a scope, the operations that multiply matrices (linear, grouped linear, attention) round their
+/// factors to fewer bits on the way in, where the processor gains from it; their results, all other operations, parameters
+/// and gradients stay F32. The scope is the calling thread's. Gradients are computed in the precision their operation
+/// was.
+/// <para>What a scope has packed of a parameter is used again until the scope ends, so enter one for each optimizer step,
+/// around its forward and backward passes, and change no parameter within it.</para>
+/// <para>Micikevicius et al. 2017, <see href="https://arxiv.org/abs/1710.03740"/>; the scope is PyTorch's
+/// <c>torch.autocast</c>.</para>
+/// </summary>
+public static class Autocast
+{
+    private static long s_lastPass;
+
+    [ThreadStatic] private static Precision s_precision;
+
+    [ThreadStatic] private static long s_pass;
+
+    /// <summary>The precision of the calling thread's scope; <see cref="Precision.F32"/> outside any.</summary>
+    public static Precision Current => s_precision;
+
+    /// <summary>The number of the outermost scope, no two the same; 0 outside any.</summary>
+    internal static long Pass => s_pass;
+
+    /// <summary>Enters a scope; dispose it, on the same thread, to go back to what was before.</summary>
+    public static Scope Enter(Precision precision)
+    {
+        var scope = new Scope(s_precision, s_pass);
+        s_precision = precision;
+        if (s_pass == 0) s_pass = Interlocked.Increment(ref s_lastPass);
+        return scope;
+    }
+
+    /// <summary>A span of a thread's work in one precision; see <see cref="Enter"/>.</summary>
+    public readonly ref struct Scope
+    {
+        private readonly Precision _precision;
+        private readonly long _pass;
+
+        internal Scope(Precision precision, long pass) => (_precision, _pass) = (precision, pass);
+
+        /// <summary>Goes back to the precision of the scope around this one.</summary>
+        public void Dispose() => (s_precision, s_pass) = (_precision, _pass);
+    }
+}

@@ -1,0 +1,30 @@
+using Iced.Intel;
+
+namespace Tessera.Tensors.Kernels.Jit;
+
+/// <summary>
+/// Routines assembled at run time. A routine takes one pointer, to a struct of arguments on the caller's stack, in
+/// <c>rdi</c> (System V calling convention) and may use every register that a callee need not keep: rax, rcx, rdx, rsi,
+/// rdi, r8–r11, all vector and mask registers.
+/// </summary>
+internal static unsafe class AssembledCode
+{
+    /// <summary>
+    /// Assembles a routine that <paramref name="write"/> writes, its return included, and places it in executable pages.
+    /// Call it once a routine, and keep the address in a static field. <c>SuppressGCTransition</c> makes a call cost as
+    /// little as one to managed code, and obliges the routine to return within microseconds: a tile at a time.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The system refuses executable pages.</exception>
+    public static delegate* unmanaged[SuppressGCTransition]<void*, void> Assemble(Action<Assembler> write) =>
+        (delegate* unmanaged[SuppressGCTransition]<void*, void>)ExecutablePages.Place(Bytes(write));
+
+    /// <summary>The machine code that <paramref name="write"/> writes, without placing it; it may not depend on its address.</summary>
+    public static byte[] Bytes(Action<Assembler> write)
+    {
+        var assembler = new Assembler(64);
+        write(assembler);
+        using var code = new MemoryStream();
+        assembler.Assemble(new StreamCodeWriter(code), rip: 0);
+        return code.ToArray();
+    }
+}

@@ -1,0 +1,73 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Tessera.Tensors.Kernels.Jit;
+
+/// <summary>What the processor and the system offer beyond .NET's own vectors, and the highest level that follows from it.</summary>
+internal readonly record struct ProcessorFeatures
+{
+    /// <summary>The widest of .NET's vectors: <see cref="KernelLevel.Vector512"/> at most.</summary>
+    public required KernelLevel Vectors { get; init; }
+
+    /// <summary>AVX-512 VNNI: <c>vpdpbusd</c>.</summary>
+    public bool Vnni { get; init; }
+
+    /// <summary>AVX-512 BF16: <c>vdpbf16ps</c>.</summary>
+    public bool Bf16 { get; init; }
+
+    /// <summary>AMX-TILE, AMX-BF16 and AMX-INT8.</summary>
+    public bool Amx { get; init; }
+
+    /// <summary>Why the system runs no code that is assembled at run time, or null where it does.</summary>
+    public string? PagesRefused { get; init; }
+
+    /// <summary>Why the system does not keep the state of tiles, or null where it does (asked only where the processor has them).</summary>
+    public string? TilesRefused { get; init; }
+
+    /// <summary>The highest level, and why it is not the next one (empty at the top).</summary>
+    public (KernelLevel Level, string WhyNotHigher) Highest
+    {
+        get
+        {
+            const string Lacks = "this processor has no ";
+            if (Vectors < KernelLevel.Vector512) return (Vectors, Lacks + (Vectors + 1).Name());
+            if (!Vnni) return (KernelLevel.Vector512, Lacks + "AVX-512 VNNI");
+            if (PagesRefused is not null) return (KernelLevel.Vector512, PagesRefused);
+            if (!Bf16) return (KernelLevel.Avx512Vnni, Lacks + "AVX-512 BF16");
+            if (!Amx) return (KernelLevel.Avx512Bf16, Lacks + "AMX");
+            return TilesRefused is null ? (KernelLevel.Amx, "") : (KernelLevel.Avx512Bf16, TilesRefused);
+        }
+    }
+
+    /// <summary>The features of this machine; asks the system for executable pages and for tiles where the processor could use them.</summary>
+    public static ProcessorFeatures Detect()
+    {
+        var vectors = Vector512.IsHardwareAccelerated ? KernelLevel.Vector512
+            : Vector256.IsHardwareAccelerated ? KernelLevel.Vector256
+            : Vector128.IsHardwareAccelerated ? KernelLevel.Vector128
+            : KernelLevel.Scalar;
+        if (vectors < KernelLevel.Vector512 || !X86Base.X64.IsSupported) return new ProcessorFeatures { Vectors = vectors };
+
+        // Leaf 7, as in Intel's manual, volume 2A, CPUID.
+        var most = X86Base.CpuId(0, 0).Eax;
+        if (most < 7) return new ProcessorFeatures { Vectors = vectors };
+        var (subleaves, _, ecx, edx) = X86Base.CpuId(7, 0);
+        var more = subleaves >= 1 ? X86Base.CpuId(7, 1).Eax : 0;
+        var features = new ProcessorFeatures
+        {
+            Vectors = vectors,
+            Vnni = Has(ecx, 11),
+            Bf16 = Has(more, 5),
+            Amx = Has(edx, 22) && Has(edx, 24) && Has(edx, 25),
+        };
+        if (!features.Vnni) return features;
+        return features with
+        {
+            PagesRefused = ExecutablePages.WhyRefused(),
+            TilesRefused = features.Amx ? ExecutablePages.WhyTilesRefused() : null,
+        };
+    }
+
+    private static bool Has(int register, int bit) => (register >> bit & 1) != 0;
+}

@@ -1,0 +1,48 @@
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>Which instructions the kernels use; each level has those below it as well.</summary>
+public enum KernelLevel
+{
+    /// <summary>One number at a time.</summary>
+    Scalar,
+
+    /// <summary>128-bit vectors: SSE, ARM NEON.</summary>
+    Vector128,
+
+    /// <summary>256-bit vectors: AVX2 with FMA.</summary>
+    Vector256,
+
+    /// <summary>512-bit vectors: AVX-512.</summary>
+    Vector512,
+
+    /// <summary>512-bit vectors with 8-bit dot products (<c>vpdpbusd</c>), assembled at run time.</summary>
+    Avx512Vnni,
+
+    /// <summary>512-bit vectors with BF16 dot products (<c>vdpbf16ps</c>), assembled at run time.</summary>
+    Avx512Bf16,
+
+    /// <summary>Tiles of BF16 and 8-bit numbers (AMX), assembled at run time.</summary>
+    Amx,
+}
+
+/// <summary>Names of levels, and the choice of one.</summary>
+public static class KernelLevels
+{
+    private static readonly string[] s_names = ["scalar", "vector128", "vector256", "vector512", "avx512-vnni", "avx512-bf16", "amx"];
+
+    /// <summary>The level's name, as <c>TESSERA_KERNELS</c> takes it.</summary>
+    public static string Name(this KernelLevel level) => s_names[(int)level];
+
+    /// <summary>The level that <paramref name="wanted"/> names; <paramref name="highest"/> where it names none.</summary>
+    /// <exception cref="InvalidOperationException"><paramref name="wanted"/> is no level, or one above the highest.</exception>
+    internal static KernelLevel Choose(string? wanted, KernelLevel highest, string whyNotHigher)
+    {
+        if (string.IsNullOrEmpty(wanted)) return highest;
+        var level = (KernelLevel)Array.FindIndex(s_names, name => name.Equals(wanted, StringComparison.OrdinalIgnoreCase));
+        if (level < KernelLevel.Scalar)
+            throw new InvalidOperationException($"TESSERA_KERNELS must be one of {string.Join(", ", s_names)}; found '{wanted}'");
+        return level <= highest
+            ? level
+            : throw new InvalidOperationException($"TESSERA_KERNELS asks for {level.Name()}, but {highest.Name()} is the highest here: {whyNotHigher}");
+    }
+}

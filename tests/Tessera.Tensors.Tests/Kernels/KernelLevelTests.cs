@@ -1,0 +1,76 @@
+using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
+using static Iced.Intel.AssemblerRegisters;
+
+namespace Tessera.Tensors.Tests.Kernels;
+
+public class KernelLevelTests
+{
+    private const string Names = "scalar, vector128, vector256, vector512, avx512-vnni, avx512-bf16, amx";
+
+    private static readonly ProcessorFeatures s_all = new() { Vectors = KernelLevel.Vector512, Vnni = true, Bf16 = true, Amx = true };
+
+    [Theory]
+    [InlineData("scalar", KernelLevel.Scalar)]
+    [InlineData("SCALAR", KernelLevel.Scalar)]
+    [InlineData("avx512-bf16", KernelLevel.Avx512Bf16)]
+    [InlineData("Amx", KernelLevel.Amx)]
+    [InlineData(null, KernelLevel.Amx)]
+    [InlineData("", KernelLevel.Amx)]
+    public void A_level_is_chosen_by_its_name_and_is_the_highest_without_one(string? name, KernelLevel level) =>
+        Assert.Equal(level, KernelLevels.Choose(name, KernelLevel.Amx, ""));
+
+    [Theory]
+    [InlineData("avx2")]
+    [InlineData("1")]
+    [InlineData("scalar,vector128")]
+    [InlineData(" ")]
+    public void Another_name_is_refused_with_those_that_are_allowed(string name)
+    {
+        var error = Assert.Throws<InvalidOperationException>(() => KernelLevels.Choose(name, KernelLevel.Amx, ""));
+        Assert.Equal($"TESSERA_KERNELS must be one of {Names}; found '{name}'", error.Message);
+    }
+
+    [Fact]
+    public void Every_level_can_be_chosen_up_to_the_highest_and_none_above()
+    {
+        foreach (var highest in Enum.GetValues<KernelLevel>())
+            foreach (var level in Enum.GetValues<KernelLevel>())
+            {
+                if (level <= highest) Assert.Equal(level, KernelLevels.Choose(level.Name(), highest, "because"));
+                else
+                    Assert.Equal(
+                        $"TESSERA_KERNELS asks for {level.Name()}, but {highest.Name()} is the highest here: because",
+                        Assert.Throws<InvalidOperationException>(() => KernelLevels.Choose(level.Name(), highest, "because")).Message);
+            }
+    }
+
+    [Fact]
+    public void The_highest_level_is_what_processor_and_system_have_in_common()
+    {
+        Assert.Equal((KernelLevel.Amx, ""), s_all.Highest);
+        Assert.Equal((KernelLevel.Avx512Bf16, "no tiles"), (s_all with { TilesRefused = "no tiles" }).Highest);
+        Assert.Equal((KernelLevel.Vector512, "no pages"), (s_all with { PagesRefused = "no pages" }).Highest);
+        Assert.Equal((KernelLevel.Avx512Bf16, "this processor has no AMX"), (s_all with { Amx = false }).Highest);
+        Assert.Equal((KernelLevel.Avx512Vnni, "this processor has no AVX-512 BF16"), (s_all with { Bf16 = false }).Highest);
+        Assert.Equal((KernelLevel.Vector512, "this processor has no AVX-512 VNNI"), (s_all with { Vnni = false }).Highest);
+        Assert.Equal(
+            (KernelLevel.Vector256, "this processor has no vector512"), (s_all with { Vectors = KernelLevel.Vector256, Vnni = false }).Highest);
+    }
+
+    [Fact]
+    public unsafe void Assembled_code_runs_with_the_argument_it_is_given()
+    {
+        if (ExecutablePages.WhyRefused() is not null) return; // the level says so, and nothing is assembled
+        var add = AssembledCode.Assemble(code =>
+        {
+            code.mov(rax, __qword_ptr[rdi]);
+            code.add(rax, 2);
+            code.mov(__qword_ptr[rdi], rax);
+            code.ret();
+        });
+        var value = 40L;
+        add(&value);
+        Assert.Equal(42, value);
+    }
+}
