@@ -8,12 +8,14 @@ try
     {
         case ["peers", .. var options]: PeersCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
+        case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
         case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, Number(kills));
         case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, Number(steps)); break;
         default:
             Console.Error.WriteLine($"""
                 usage: Tessera.Benchmarks peers {PeersCommand.Usage}
-                       Tessera.Benchmarks training-step decoder|hybrid f32 STEPS
+                       Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
+                       Tessera.Benchmarks decode-step STEPS
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
                 (TESSERA_THREADS and TESSERA_KERNELS apply)

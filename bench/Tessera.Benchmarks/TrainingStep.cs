@@ -19,6 +19,7 @@ internal sealed class TrainingStep
     private const int Vocabulary = 8192, Rows = 16, Length = 256, WarmUpSteps = 4;
 
     private readonly SequenceModel _model;
+    private readonly Precision _precision;
     private readonly IReadOnlyList<(string Name, Parameter Parameter)> _parameters;
     private readonly Optimizer _optimizer;
     private readonly Tensor _inputs = Tensor.Allocate([Rows, Length], ElementType.I32);
@@ -26,9 +27,9 @@ internal sealed class TrainingStep
     private readonly Tensor _positions = Tensor.Allocate([Rows, Length], ElementType.I32);
     private int _step;
 
-    public TrainingStep(string model)
+    public TrainingStep(string model, Precision precision)
     {
-        _model = Build(model);
+        (_model, _precision) = (Build(model), precision);
         _parameters = _model.Parameters();
         _optimizer = new AdamWOptions(Beta2: 0.999, WeightDecay: 0.01).Build(_parameters); // torch.optim.AdamW's
         var random = new CounterRandom(7);
@@ -65,12 +66,16 @@ internal sealed class TrainingStep
 
     /// <summary>Measures, and prints one line of JSON.</summary>
     /// <param name="model">decoder or hybrid.</param>
-    /// <param name="precision">f32.</param>
+    /// <param name="precision">f32 or bf16.</param>
     /// <param name="steps">How many steps are measured.</param>
     public static void Run(string model, string precision, int steps)
     {
-        if (precision != "f32") throw new ArgumentException($"'{precision}' is no precision of this benchmark; allowed: f32");
-        var training = new TrainingStep(model);
+        var training = new TrainingStep(model, precision switch
+        {
+            "f32" => Precision.F32,
+            "bf16" => Precision.BF16,
+            _ => throw new ArgumentException($"'{precision}' is no precision of this benchmark; allowed: f32, bf16"),
+        });
         for (var step = 0; step < WarmUpSteps; step++) training.Step();
         var (times, losses) = (new double[steps], new double[steps]);
         var (start, bytes) = (Stopwatch.StartNew(), GC.GetTotalAllocatedBytes(precise: true));
@@ -103,6 +108,7 @@ internal sealed class TrainingStep
     private float AddGradient()
     {
         using var scope = Arena.Current.Scope();
+        using var precision = Autocast.Enter(_precision);
         using var tape = Tape.Record();
         var batch = new Batch
         {

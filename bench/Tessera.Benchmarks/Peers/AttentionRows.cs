@@ -8,20 +8,27 @@ internal static class AttentionRows
 {
     private const int Rounds = 2, Length = 8192, Runs = 4;
 
-    public static void F32(Report report, PeerScripts peers)
+    /// <summary>Both precisions against the peer's F32.</summary>
+    public static void Run(Report report, PeerScripts peers, params IReadOnlyList<Precision> precisions)
     {
-        var (ours, theirs) = (AttentionTime.None, AttentionTime.None);
-        var (mask, run) = (BlockMask.Causal(Length, Length), new AttentionRun(Length));
-        AttentionRun.WarmUp(length => BlockMask.Causal(length, length));
+        var (ours, theirs) = (precisions.ToDictionary(precision => precision, _ => AttentionTime.None), AttentionTime.None);
+        var mask = BlockMask.Causal(Length, Length);
+        foreach (var precision in precisions) AttentionRun.WarmUp(precision, run => BlockMask.Causal(run.Length, run.Length));
         for (var round = 0; round < Rounds; round++)
         {
             theirs = theirs.Best(Peer(peers));
-            ours = ours.Best(run.Measure(mask, Runs));
+            foreach (var precision in precisions) ours[precision] = ours[precision].Best(new AttentionRun(Length, precision).Measure(mask, Runs));
         }
 
-        var work = $"causal attention, 8 x 64, {Length} long";
-        report.CompareTimes($"{work}, F32: forward", ours.Forward, theirs.Forward, Targets.AttentionForwardF32);
-        report.CompareTimes($"{work}, F32: backward", ours.Backward, theirs.Backward, Targets.AttentionBackwardF32);
+        foreach (var (precision, time) in ours)
+        {
+            var work = $"causal attention, 8 x 64, {Length} long, {precision}{(precision == Precision.F32 ? "" : " against PyTorch's F32")}";
+            var (forward, backward) = precision == Precision.F32
+                ? (Targets.AttentionForwardF32, Targets.AttentionBackwardF32)
+                : (Targets.AttentionForwardBf16, Targets.AttentionBackwardBf16);
+            report.CompareTimes($"{work}: forward", time.Forward, theirs.Forward, forward);
+            report.CompareTimes($"{work}: backward", time.Backward, theirs.Backward, backward);
+        }
     }
 
     private static AttentionTime Peer(PeerScripts peers)

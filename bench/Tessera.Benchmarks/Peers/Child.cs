@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Text.Json;
 
 namespace Tessera.Benchmarks.Peers;
@@ -38,6 +39,22 @@ internal static class Child
     /// <summary>Runs another command of this program.</summary>
     public static ChildResult RunOwn(params IReadOnlyList<string> arguments) =>
         Run("dotnet", [typeof(Child).Assembly.Location, .. arguments]);
+
+    /// <summary>Runs another command of this program with a number of threads.</summary>
+    public static ChildResult RunOwnWithThreads(int threads, params IReadOnlyList<string> arguments)
+    {
+        const string Name = "TESSERA_THREADS"; // read once at start: setting it here concerns children only
+        var before = Environment.GetEnvironmentVariable(Name);
+        Environment.SetEnvironmentVariable(Name, threads.ToString(CultureInfo.InvariantCulture));
+        try
+        {
+            return RunOwn(arguments);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable(Name, before);
+        }
+    }
 
     private static Process Start(string program, IReadOnlyList<string> arguments)
     {

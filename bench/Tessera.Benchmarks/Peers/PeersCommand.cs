@@ -1,3 +1,5 @@
+using Tessera.Tensors;
+
 namespace Tessera.Benchmarks.Peers;
 
 /// <summary><c>peers</c>: fills the table of ratios for the machine it runs on.</summary>
@@ -6,11 +8,16 @@ internal static class PeersCommand
     private static readonly (string Name, Action<Report, PeerScripts> Run)[] s_rows =
     [
         ("products-f32", ProductRows.F32),
-        ("decoder-f32", (report, peers) => TrainingRows.Run(report, peers, "decoder", "f32", Targets.DecoderF32)),
-        ("hybrid-f32", (report, peers) => TrainingRows.Run(report, peers, "hybrid", "f32", Targets.HybridF32)),
+        ("products-bf16", ProductRows.Bf16),
+        ("decoder-f32", (report, peers) => TrainingRows.Run(report, peers, "decoder", Precision.F32, Targets.DecoderF32)),
+        ("decoder-bf16", (report, peers) => TrainingRows.Run(report, peers, "decoder", Precision.BF16, Targets.TrainingBf16)),
+        ("hybrid-f32", (report, peers) => TrainingRows.Run(report, peers, "hybrid", Precision.F32, Targets.HybridF32)),
+        ("hybrid-bf16", (report, peers) => TrainingRows.Run(report, peers, "hybrid", Precision.BF16, Targets.TrainingBf16)),
         ("lstm", LstmRows.Run),
-        ("attention-f32", AttentionRows.F32),
-        ("sparse-f32", (report, _) => SparseRows.F32(report)),
+        ("attention", (report, peers) => AttentionRows.Run(report, peers, Precision.F32, Precision.BF16)),
+        ("sparse-f32", (report, _) => SparseRows.Run(report, Precision.F32)),
+        ("sparse-bf16", (report, _) => SparseRows.Run(report, Precision.BF16)),
+        ("decode", (report, _) => DecodeRows.Run(report)),
     ];
 
     public static string Usage =>

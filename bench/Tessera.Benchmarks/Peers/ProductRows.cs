@@ -10,13 +10,24 @@ internal static class ProductRows
 
     public static void F32(Report report, PeerScripts peers)
     {
-        var sides = Measure(peers, "float32", shape => new F32Product(shape).Run);
+        var sides = Measure(peers, "float32", shape => new Product(shape, Precision.F32));
         Sum(report, "F32 product, m >= 256", sides, Targets.ProductF32);
         Details(report, "F32 product", sides);
     }
 
+    /// <summary>Many rows as training multiplies: F32 activations rounded in each call, weights packed once as they are in an
+    /// optimizer step. Few rows as inference does: weights stored in BF16.</summary>
+    public static void Bf16(Report report, PeerScripts peers)
+    {
+        var sides = Measure(peers, "bfloat16", shape => new Product(shape, Precision.BF16));
+        Sum(report, "BF16 product, m >= 256", sides, Targets.ProductBf16);
+        foreach (var side in sides.Where(side => side.Shape.M < FewestRows))
+            report.Compare($"BF16 product, {side.Shape}", Rate(side.Ours), Rate(side.Peer), side.Ratio, Targets.ThinProductBf16);
+        Details(report, "BF16 product", sides);
+    }
+
     /// <summary>Rates in GFLOP/s of both sides for each shape that the peer's script names, measured in turn.</summary>
-    private static List<Sides> Measure(PeerScripts peers, string type, Func<ProductShape, Action> make)
+    private static List<Sides> Measure(PeerScripts peers, string type, Func<ProductShape, Product> make)
     {
         var sides = new Dictionary<ProductShape, Sides>();
         for (var round = 0; round < Rounds; round++)
@@ -31,7 +42,7 @@ internal static class ProductRows
                 int Size(string key) => (int)PeerScripts.Number(line, key);
             }
 
-            foreach (var side in sides.Values) side.Ours = Math.Max(side.Ours, side.Shape.Gigaflops / Timing.Best(make(side.Shape)));
+            foreach (var side in sides.Values) side.Ours = Math.Max(side.Ours, side.Shape.Gigaflops / make(side.Shape).Measure());
         }
 
         return [.. sides.Values];
@@ -68,12 +79,23 @@ internal static class ProductRows
         public double Ratio => Ours / Peer;
     }
 
-    private sealed class F32Product(ProductShape shape)
+    private sealed class Product(ProductShape shape, Precision precision)
     {
         private readonly Tensor _x = Drawn.Normal([shape.M, shape.K], 1);
-        private readonly Tensor _weight = Drawn.Normal([shape.N, shape.K], 2);
+        private readonly Tensor _weight = Weight(shape, precision);
 
-        public void Run() => Op.Linear(_x, _weight);
+        /// <summary>Seconds of one product.</summary>
+        public double Measure()
+        {
+            using var scope = Autocast.Enter(precision);
+            return Timing.Best(() => Op.Linear(_x, _weight));
+        }
+
+        private static Tensor Weight(ProductShape shape, Precision precision)
+        {
+            var drawn = Drawn.Normal([shape.N, shape.K], 2);
+            return drawn.WithGradient();
+        }
     }
 }
 

@@ -9,52 +9,54 @@ internal static class SparseRows
 {
     private const int Rounds = 2, Window = 256, BlockSize = 512, Top = 3;
 
-    public static void F32(Report report)
+    public static void Run(Report report, Precision precision)
     {
         Compare(
-            report, $"window {Window} at 16384, F32", new AttentionRun(16384),
-            run => BlockMask.Causal(run.Length, run.Length).Within(Window), Targets.Window);
+            report, $"window {Window} at 16384, {precision}", new AttentionRun(16384, precision),
+            run => Dense(run).Within(Window), Targets.Window, precision);
         Compare(
-            report, $"MoBA, block {BlockSize}, top {Top}, each query its own, at 32768, F32", new AttentionRun(32768),
-            run => BlockMask.Causal(run.Length, run.Length).Blocks(Choose(run, queriesEach: 1), BlockSize), Targets.ChosenBlocks);
+            report, $"MoBA, blocks of {BlockSize}, top {Top}, at 32768, {precision}", new AttentionRun(32768, precision),
+            run => Dense(run).Blocks(Choose(run), BlockSize), Targets.ChosenBlocks, precision);
     }
 
-    private static void Compare(Report report, string work, AttentionRun run, Func<AttentionRun, BlockMask> narrow, Targets targets)
+    private static void Compare(
+        Report report, string work, AttentionRun run, Func<AttentionRun, BlockMask> narrow, Targets targets, Precision precision)
     {
         var (dense, sparse) = (AttentionTime.None, AttentionTime.None);
-        var (all, some) = (BlockMask.Causal(run.Length, run.Length), narrow(run));
-        AttentionRun.WarmUp(length => BlockMask.Causal(length, length));
-        AttentionRun.WarmUp(length => narrow(new AttentionRun(length)));
+        var (all, some) = (Dense(run), narrow(run));
+        AttentionRun.WarmUp(precision, Dense);
+        AttentionRun.WarmUp(precision, narrow);
         for (var round = 0; round < Rounds; round++)
         {
             dense = dense.Best(run.Measure(all, runs: 1));
             sparse = sparse.Best(run.Measure(some, runs: 3));
         }
 
-        report.CompareTimes($"{work}: forward, over own dense", sparse.Forward, dense.Forward, targets);
-        report.CompareTimes($"{work}: backward, over own dense", sparse.Backward, dense.Backward, targets);
+        report.CompareTimes($"{work}: forward, against own dense", sparse.Forward, dense.Forward, targets);
+        report.CompareTimes($"{work}: backward, against own dense", sparse.Backward, dense.Backward, targets);
     }
+
+    private static BlockMask Dense(AttentionRun run) => BlockMask.Causal(run.Length, run.Length);
 
     /// <summary>
     /// The blocks that mixture of block attention chooses (Lu et al. 2025, <see href="https://arxiv.org/abs/2502.13189"/>,
     /// section 2.2): the query's own and, of those before it, the ones whose mean key has the greatest product with the query.
     /// Random keys make neighbours choose differently, which is the hardest case. Choosing is not timed.
     /// </summary>
-    /// <returns>I32 [1, heads, ⌈length / queriesEach⌉, top].</returns>
-    private static Tensor Choose(AttentionRun run, int queriesEach)
+    /// <returns>I32 [1, heads, length, top].</returns>
+    private static Tensor Choose(AttentionRun run)
     {
-        var lists = (run.Length + queriesEach - 1) / queriesEach;
-        var chosen = Tensor.Allocate([1, AttentionRun.Heads, lists, Top], ElementType.I32);
+        var chosen = Tensor.Allocate([1, AttentionRun.Heads, run.Length, Top], ElementType.I32);
         var sums = SumsOfKeys(run);
         var scores = new float[sums.Length / (AttentionRun.Heads * AttentionRun.Width)];
         for (var head = 0; head < AttentionRun.Heads; head++)
         {
-            for (var list = 0; list < lists; list++)
+            for (var place = 0; place < run.Length; place++)
             {
-                var own = list * queriesEach / BlockSize;
-                var query = Row(run.Queries.Floats, list * queriesEach, head);
+                var own = place / BlockSize;
+                var query = Row(run.Queries.Floats, place, head);
                 for (var block = 0; block < own; block++) scores[block] = TensorPrimitives.Dot(query, Row(sums, block, head));
-                Take(scores.AsSpan(0, own), own, chosen.Ints.Slice(((head * lists) + list) * Top, Top));
+                Take(scores.AsSpan(0, own), own, chosen.Ints.Slice(((head * run.Length) + place) * Top, Top));
             }
         }
 

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Peers;
 
@@ -7,16 +8,16 @@ internal static class TrainingRows
 {
     private const int Rounds = 2, OurSteps = 10, PeerSteps = 4;
 
-    public static void Run(Report report, PeerScripts peers, string model, string precision, Targets targets)
+    public static void Run(Report report, PeerScripts peers, string model, Precision precision, Targets targets)
     {
-        var (ours, theirs) = (new Side(), new Side());
+        var (ours, theirs, name) = (new Side(), new Side(), precision.ToString().ToLowerInvariant());
         for (var round = 0; round < Rounds; round++)
         {
-            theirs.Add(peers.Run("torch_train.py", "--model", model, "--dtype", precision == "f32" ? "fp32" : precision, "--steps", Text(PeerSteps)));
-            ours.Add(Child.RunOwn("training-step", model, precision, Text(OurSteps)));
+            theirs.Add(peers.Run("torch_train.py", "--model", model, "--dtype", precision == Precision.F32 ? "fp32" : name, "--steps", Text(PeerSteps)));
+            ours.Add(Child.RunOwn("training-step", model, name, Text(OurSteps)));
         }
 
-        var work = $"training step, {model}, {precision.ToUpperInvariant()}";
+        var work = $"training step, {model}, {precision}";
         report.CompareTimes($"{work} ({Millions(ours)} parameters, PyTorch {Millions(theirs)})", ours.Seconds, theirs.Seconds, targets);
         Check(report, work, ours, theirs);
 
