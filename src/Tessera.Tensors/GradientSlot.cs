@@ -53,7 +53,7 @@ internal sealed unsafe class GradientSlot
     public Span<float> Add()
     {
         var values = Write(out var accumulate);
-        if (!accumulate) values.Clear();
+        if (!accumulate) RowKernels.Clear(values);
         return values;
     }
 
