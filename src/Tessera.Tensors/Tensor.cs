@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels;
+
 namespace Tessera.Tensors;
 
 /// <summary>
@@ -12,6 +14,9 @@ public sealed unsafe class Tensor
     private nint _address;
     private NativeBuffer? _buffer;
     private bool _isTemporary;
+
+    /// <summary>What is packed of a parameter for products in fewer bits.</summary>
+    internal PackedParameter? Packed;
 
     internal Tensor() { }
 
@@ -55,6 +60,9 @@ public sealed unsafe class Tensor
     public Span<float> Gradient => RequiresGradient && Slot is { HasValue: true } slot ? slot.Values : default;
 
     internal GradientSlot? Slot { get; set; }
+
+    /// <summary>Whether this is an owned tensor that collects a gradient.</summary>
+    internal bool IsParameter => !_isTemporary && Slot is not null;
 
     /// <summary>An owned tensor of zeros.</summary>
     public static Tensor Allocate(Shape shape, ElementType type = ElementType.F32)

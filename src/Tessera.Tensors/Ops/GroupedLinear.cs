@@ -23,16 +23,21 @@ public static partial class Op
             "grouped linear", "offsets", offsets, "weight", weight);
 
         var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
+        var entry = Tape.Write<GroupedLinearEntry>(y, x, weight);
+        var rowsOfGroup = x.Shape[0] / Math.Max(1, weight.Shape[0]);
+        var kind = MatrixProductKinds.Choose(rowsOfGroup, weight.Shape[1], weight.Shape[2], packed: entry is not null && weight.IsParameter);
+        var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
         MatrixProductGroups.MultiplyRows(
-            x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false);
+            x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false, kind, packed);
 
-        if (Tape.Write<GroupedLinearEntry>(y, x, weight) is { } entry) (entry.X, entry.Weight, entry.Offsets) = (x, weight, offsets);
+        if (entry is not null) (entry.X, entry.Weight, entry.Offsets, entry.Kind) = (x, weight, offsets, kind);
         return y;
     }
 
     private sealed class GroupedLinearEntry : TapeEntry
     {
         public Tensor X = null!, Weight = null!, Offsets = null!;
+        public MatrixProductKind Kind;
 
         public override void Backward()
         {
@@ -40,13 +45,15 @@ public static partial class Op
             if (X.Slot is { } x)
             {
                 var dx = x.Write(out var accumulate);
-                MatrixProductGroups.MultiplyRows(dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate);
+                var packed = PackedParameter.Of(Weight, transposed: false, Kind);
+                MatrixProductGroups.MultiplyRows(
+                    dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate, Kind, packed);
             }
 
             if (Weight.Slot is { } weight)
             {
                 var dw = weight.Write(out var accumulate);
-                MatrixProductGroups.MultiplyEach(dy, X.AsMatrix(), Offsets.Ints, dw, accumulate);
+                MatrixProductGroups.MultiplyEach(dy, X.AsMatrix(), Offsets.Ints, dw, accumulate, Kind);
             }
         }
     }

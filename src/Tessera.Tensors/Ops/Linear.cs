@@ -23,9 +23,12 @@ public static partial class Op
 
         var y = Tensor.Temporary(x.Shape.WithWidth(weight.Shape[0]));
         var added = bias is null ? default : bias.Floats;
-        MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added);
+        var entry = Tape.Write<LinearEntry>(y, x, weight, bias);
+        var kind = MatrixProductKinds.Choose(x.Shape.Rows, y.Shape.Width, x.Shape.Width, packed: entry is not null && weight.IsParameter);
+        var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
+        MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added, kind: kind, packed: packed);
 
-        if (Tape.Write<LinearEntry>(y, x, weight, bias) is { } entry) (entry.X, entry.Weight, entry.Bias) = (x, weight, bias);
+        if (entry is not null) (entry.X, entry.Weight, entry.Bias, entry.Kind) = (x, weight, bias, kind);
         return y;
     }
 
@@ -36,14 +39,19 @@ public static partial class Op
     {
         public Tensor X = null!, Weight = null!;
         public Tensor? Bias;
+        public MatrixProductKind Kind;
 
         public override void Backward()
         {
             var dy = Matrix.Of(OutputGradient, Output.Shape);
             if (X.Slot is { } x)
-                MatrixProduct.Multiply(dy, Weight.AsMatrix(), x.Write(out var accumulate), accumulate);
+            {
+                var packed = PackedParameter.Of(Weight, transposed: false, Kind);
+                MatrixProduct.Multiply(dy, Weight.AsMatrix(), x.Write(out var accumulate), accumulate, kind: Kind, packed: packed);
+            }
+
             if (Weight.Slot is { } weight)
-                MatrixProduct.Multiply(dy.T, X.AsMatrix(), weight.Write(out var accumulate), accumulate);
+                MatrixProduct.Multiply(dy.T, X.AsMatrix(), weight.Write(out var accumulate), accumulate, kind: Kind);
             if (Bias?.Slot is { } bias) RowKernels.SumRows(OutputGradient, bias.Add());
         }
     }
