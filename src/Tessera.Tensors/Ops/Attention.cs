@@ -42,10 +42,15 @@ public static partial class Op
         RequireSettings(queries, mask, settings);
         var y = Tensor.Temporary(queries.Shape.WithWidth(values.Shape.Width));
         var logSum = Tensor.Temporary([queries.Shape[0], queries.Shape[2], queries.Shape[1]]);
-        FlashAttention.Forward(new FlashAttentionProblem(queries, keys, values, y, logSum, mask, settings));
+        var precision = Autocast.Current;
+        FlashAttention.Forward(new FlashAttentionProblem(queries, keys, values, y, logSum, mask, settings, precision));
 
         if (Tape.Write<AttentionEntry>(y, queries, keys, values, settings.Sinks, settings.Bias) is { } entry)
-            (entry.Queries, entry.Keys, entry.Values, entry.LogSum, entry.Mask, entry.Settings) = (queries, keys, values, logSum, mask, settings);
+        {
+            (entry.Queries, entry.Keys, entry.Values, entry.LogSum) = (queries, keys, values, logSum);
+            (entry.Mask, entry.Settings, entry.Precision) = (mask, settings, precision);
+        }
+
         return y;
     }
 
@@ -81,6 +86,7 @@ public static partial class Op
         public Tensor Queries = null!, Keys = null!, Values = null!, LogSum = null!;
         public BlockMask Mask = null!;
         public AttentionSettings Settings;
+        public Precision Precision;
 
         public override unsafe void Backward()
         {
@@ -89,7 +95,7 @@ public static partial class Op
                 new AttentionRows(OutputGradient, Output.Shape), AttentionRows.Address(flow.Floats), AttentionRows.Gradient(Queries),
                 AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), Gradient(Settings.Bias), Gradient(Settings.Sinks));
             FlashAttention.Backward(
-                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }), gradients);
+                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }, Precision), gradients);
         }
 
         private static unsafe float* Gradient(Tensor? tensor) => tensor?.Slot is { } slot ? AttentionRows.Address(slot.Add()) : null;
