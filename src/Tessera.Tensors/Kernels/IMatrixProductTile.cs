@@ -23,6 +23,10 @@ internal unsafe interface IMatrixProductTile
     /// <summary>The longest piece of k taken at once.</summary>
     static abstract int LongestStep { get; }
 
+    /// <summary>The most bytes of strips that are used at once: what the second-level cache of a core holds beside the rest;
+    /// at most <see cref="MatrixProductPacking.BlockBytes"/>.</summary>
+    static abstract int BlockBytes { get; }
+
     /// <summary>Whether the tile can also read b where it lies, rows dense.</summary>
     static abstract bool ReadsUnpacked { get; }
 

@@ -13,9 +13,6 @@ internal static unsafe class MatrixProductBlocks
     /// <summary>With no more rows than this, each element of b is used so few times that packing it does not pay.</summary>
     private const int FewRows = 24;
 
-    /// <summary>The most bytes of b that are packed at once: what the second-level cache of a core holds.</summary>
-    private const int BlockBytes = MatrixProductPacking.BlockBytes;
-
     /// <summary>Computes rows <paramref name="top"/> to <paramref name="bottom"/> of columns <paramref name="left"/> to
     /// <paramref name="right"/> of c, on the calling thread; left is a multiple of the tile's columns where b is packed.</summary>
     public static void Run<TTile>(in MatrixProductOperands product, int top, int bottom, int left, int right)
@@ -25,7 +22,7 @@ internal static unsafe class MatrixProductBlocks
         if (product.K == 0) Start(product, top, bottom, left, right);
 
         var steps = StepsAtOnce<TTile>(product.K);
-        var columns = Even(right - left, BlockBytes / TTile.ElementBytes / Math.Max(steps, 1), TTile.Columns);
+        var columns = Even(right - left, TTile.BlockBytes / TTile.ElementBytes / Math.Max(steps, 1), TTile.Columns);
         for (var column = left; column < right; column += columns)
         {
             for (var step = 0; step < product.K; step += steps)

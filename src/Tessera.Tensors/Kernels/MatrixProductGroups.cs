@@ -12,7 +12,7 @@ internal static unsafe class MatrixProductGroups
 
     /// <summary>Requires offsets that start at 0, never fall and end at <paramref name="rows"/> at most.</summary>
     /// <exception cref="ShapeException">They do not.</exception>
-    private static void Require(ReadOnlySpan<int> offsets, int rows)
+    public static void Require(ReadOnlySpan<int> offsets, int rows)
     {
         for (var i = 0; i < offsets.Length; i++)
         {

@@ -12,7 +12,7 @@ internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
     /// each other from it.</summary>
     private const int PanelStride = (Longest + 32) * sizeof(ushort);
 
-    private const int Longest = 512;
+    private const int Longest = 320;
 
     public static int Rows => Bf16Tile.MostRows;
 
@@ -22,14 +22,17 @@ internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
 
     public static int StepUnit => 2;
 
+    /// <summary>A panel and a strip stay in the first-level cache.</summary>
     public static int LongestStep => Longest;
+
+    public static int BlockBytes => 512 * 1024;
 
     public static bool ReadsUnpacked => false;
 
     public static int NextRows(int left) => left <= Rows ? left : left < 2 * Rows ? (left + 1) / 2 : Rows;
 
     public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to) =>
-        Bf16Packing.Panel(product, row, rows, step, steps, MatrixProductBlocks.WholeSteps<MatrixProductTileBf16>(steps), to, PanelStride);
+        Bf16Packing.Panel(product, row, rows, step, steps, to, PanelStride);
 
     public static void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to) =>
         Bf16Packing.Strip(product, column, columns, width, step, steps, MatrixProductBlocks.WholeSteps<MatrixProductTileBf16>(steps), to);

@@ -16,6 +16,8 @@ internal readonly unsafe struct MatrixProductTileF32<V> : IMatrixProductTile whe
     /// <summary>A panel stays in the first-level cache.</summary>
     public static int LongestStep => 384;
 
+    public static int BlockBytes => MatrixProductPacking.BlockBytes;
+
     public static bool ReadsUnpacked => true;
 
     public static int NextRows(int left) => MatrixProductTile.NextRows<V>(left);
@@ -55,6 +57,8 @@ internal readonly unsafe struct MatrixProductTileF16<V> : IMatrixProductTile whe
     public static int StepUnit => MatrixProductTileF32<V>.StepUnit;
 
     public static int LongestStep => MatrixProductTileF32<V>.LongestStep;
+
+    public static int BlockBytes => MatrixProductTileF32<V>.BlockBytes;
 
     public static bool ReadsUnpacked => false;
 

@@ -80,6 +80,7 @@ internal static unsafe class Bf16Tile
 
         public void Write()
         {
+            Prefetch();
             Load();
             for (var row = 0; row < rows; row++)
                 for (var vector = 0; vector < vectors; vector++) code.vpxord(Sum(row, vector), Sum(row, vector), Sum(row, vector));
@@ -91,6 +92,18 @@ internal static unsafe class Bf16Tile
             Store();
             code.vzeroupper();
             code.ret();
+        }
+
+        /// <summary>Asks for the tile of c, which is needed when all of k has gone by.</summary>
+        private void Prefetch()
+        {
+            code.mov(s_a, Operand(nameof(Bf16TileOperands.C)));
+            code.mov(s_stride, Operand(nameof(Bf16TileOperands.StrideC)));
+            for (var row = 0; row < rows; row++)
+            {
+                for (var vector = 0; vector < vectors; vector++) code.prefetchw(__byte_ptr[s_a + (vector * 64)]);
+                if (row < rows - 1) code.add(s_a, s_stride);
+            }
         }
 
         private void Load()
