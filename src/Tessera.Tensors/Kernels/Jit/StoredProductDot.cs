@@ -72,6 +72,7 @@ internal static unsafe class StoredProductDot
         private static readonly AssemblerRegisterXMM s_63 = xmm11, s_48 = xmm12, s_15Short = xmm8, s_shifts = xmm13;
         private static readonly AssemblerRegisterZMM s_pairs = zmm7;
 
+        // Where an instruction has two encodings, evex asks for that of AVX-512: vpdpbusd has another of AVX-VNNI, and only it has masks.
         public void Write()
         {
             WriteConstants();
@@ -202,7 +203,7 @@ internal static unsafe class StoredProductDot
         {
             var (numbers, sum) = (ymm0, Alternate(ymm4, ymm5));
             WriteNumbers(part, numbers);
-            a.vpxor(sum, sum, sum); // vpdpbusd of 256 bits has two encodings: the shorter one is of AVX-VNNI
+            a.vpxor(sum, sum, sum);
             if (type == ElementType.Q4_K)
             {
                 a.evex.vpdpbusd(sum, numbers, __ymmword_ptr[s_x + (part * Part)]);
@@ -220,7 +221,7 @@ internal static unsafe class StoredProductDot
             if (type == ElementType.Q6_K)
             {
                 a.vbroadcastss(ymm2, __dword_ptr[s_scratch + (part * 8)]);
-                a.vbroadcastss(ymm2.k1, __dword_ptr[s_scratch + (part * 8) + 4]);
+                a.evex.vbroadcastss(ymm2.k1, __dword_ptr[s_scratch + (part * 8) + 4]);
                 a.vfmadd231ps(total, sum, ymm2);
             }
             else
