@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels;
+
 namespace Tessera.Tensors;
 
 /// <summary>
@@ -13,6 +15,9 @@ public sealed unsafe class Tensor
     private NativeBuffer? _buffer;
     private bool _isTemporary;
 
+    /// <summary>What is packed of a parameter for products in fewer bits.</summary>
+    internal PackedParameter? Packed;
+
     internal Tensor() { }
 
     /// <summary>The sizes of the axes.</summary>
@@ -24,7 +29,7 @@ public sealed unsafe class Tensor
     /// <summary>Whether a gradient of this tensor is wanted or leads to one that is.</summary>
     public bool RequiresGradient => Live() != 0 && Slot is not null;
 
-    /// <summary>The elements of an F32 tensor, row-major.</summary>
+    /// <summary>The elements of an F32 tensor, row-major; valid as long as something refers to the tensor.</summary>
     /// <exception cref="ShapeException">The tensor holds another type.</exception>
     public Span<float> Floats
     {
@@ -35,7 +40,7 @@ public sealed unsafe class Tensor
         }
     }
 
-    /// <summary>The elements of an I32 tensor, row-major.</summary>
+    /// <summary>The elements of an I32 tensor, row-major; valid as long as something refers to the tensor.</summary>
     /// <exception cref="ShapeException">The tensor holds another type.</exception>
     public Span<int> Ints
     {
@@ -46,7 +51,7 @@ public sealed unsafe class Tensor
         }
     }
 
-    /// <summary>The elements as raw bytes.</summary>
+    /// <summary>The elements as raw bytes; valid as long as something refers to the tensor.</summary>
     public Span<byte> Bytes => new((void*)Live(), checked((int)Type.Bytes(Shape.Count)));
 
     /// <summary>The gradient after <see cref="Tape.Backward(Tensor, float)"/> of a parameter or of an input whose gradient was
@@ -55,6 +60,9 @@ public sealed unsafe class Tensor
     public Span<float> Gradient => RequiresGradient && Slot is { HasValue: true } slot ? slot.Values : default;
 
     internal GradientSlot? Slot { get; set; }
+
+    /// <summary>Whether this is an owned tensor that collects a gradient.</summary>
+    internal bool IsParameter => !_isTemporary && Slot is not null;
 
     /// <summary>An owned tensor of zeros.</summary>
     /// <exception cref="ShapeException">The innermost axis is not a multiple of the type's block.</exception>
@@ -128,11 +136,17 @@ public sealed unsafe class Tensor
     {
         var copy = Allocate(Shape, Type);
         Bytes.CopyTo(copy.Bytes);
+        GC.KeepAlive(this); // a span does not keep its memory
         return copy;
     }
 
     /// <summary>The elements of an F32 tensor as an array.</summary>
-    public float[] ToArray() => Floats.ToArray();
+    public float[] ToArray()
+    {
+        var elements = Floats.ToArray();
+        GC.KeepAlive(this);
+        return elements;
+    }
 
     /// <summary>The single element of a scalar F32 tensor.</summary>
     /// <exception cref="ShapeException">The tensor has more elements or none.</exception>

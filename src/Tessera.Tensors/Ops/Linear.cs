@@ -26,12 +26,21 @@ public static partial class Op
 
         var y = Tensor.Temporary(x.Shape.WithWidth(weight.Shape[0]));
         var added = bias is null ? default : bias.Floats;
+        var entry = Tape.Write<LinearEntry>(y, x, weight, bias);
+        var kind = MatrixProductKind.F32;
         if (weight.Type == ElementType.F32)
-            MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added);
+        {
+            kind = MatrixProductKinds.Choose(x.Shape.Rows, y.Shape.Width, x.Shape.Width, packed: entry is not null && weight.IsParameter);
+            var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
+            MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added, kind: kind, packed: packed);
+        }
         else
+        {
             StoredProduct.Multiply(x.AsMatrix(), weight.AsStoredMatrix("linear"), y.Floats, added);
+        }
 
-        if (Tape.Write<LinearEntry>(y, x, weight, bias) is { } entry) (entry.X, entry.Weight, entry.Bias) = (x, weight, bias);
+
+        if (entry is not null) (entry.X, entry.Weight, entry.Bias, entry.Kind) = (x, weight, bias, kind);
         return y;
     }
 
@@ -49,6 +58,7 @@ public static partial class Op
     {
         public Tensor X = null!, Weight = null!;
         public Tensor? Bias;
+        public MatrixProductKind Kind;
 
         public override void Backward()
         {
@@ -56,12 +66,14 @@ public static partial class Op
             if (X.Slot is { } x)
             {
                 var dx = x.Write(out var accumulate);
-                if (Weight.Type == ElementType.F32) MatrixProduct.Multiply(dy, Weight.AsMatrix(), dx, accumulate);
-                else StoredProduct.MultiplyBack(dy, Weight.AsStoredMatrix("linear"), dx, accumulate);
+                if (Weight.Type == ElementType.F32)
+                    MatrixProduct.Multiply(dy, Weight.AsMatrix(), dx, accumulate, kind: Kind, packed: PackedParameter.Of(Weight, transposed: false, Kind));
+                else
+                    StoredProduct.MultiplyBack(dy, Weight.AsStoredMatrix("linear"), dx, accumulate);
             }
 
             if (Weight.Slot is { } weight)
-                MatrixProduct.Multiply(dy.T, X.AsMatrix(), weight.Write(out var accumulate), accumulate);
+                MatrixProduct.Multiply(dy.T, X.AsMatrix(), weight.Write(out var accumulate), accumulate, kind: Kind);
             if (Bias?.Slot is { } bias) RowKernels.SumRows(OutputGradient, bias.Add());
         }
     }

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
 
 namespace Tessera.Tensors.Tests.Kernels;
 
@@ -22,9 +23,19 @@ public class MatrixProductTests
             from k in Gen.Elements(s_lengths)
             from flags in Gen.Choose(0, 15)
             from gaps in Gen.Elements(0, 1, 5, 16).Three()
-            select new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, (flags & 8) != 0, gaps.Item1, gaps.Item2, gaps.Item3);
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(600), Prop.ForAll(cases.ToArbitrary(), one => one.Verify()));
+            from kind in Gen.Elements(s_kinds)
+            from packed in Gen.Elements(false, true)
+            select new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, (flags & 8) != 0, gaps.Item1, gaps.Item2, gaps.Item3)
+            {
+                Kind = kind, Packed = packed && kind != MatrixProductKind.F32,
+            };
+        Check.One(Config.QuickThrowOnFailure.WithMaxTest(1000), Prop.ForAll(cases.ToArbitrary(), one => one.Verify()));
     }
+
+    /// <summary>The kinds that this level has.</summary>
+    private static readonly MatrixProductKind[] s_kinds = MatrixProductKinds.HasBf16
+        ? [MatrixProductKind.F32, MatrixProductKind.F16, MatrixProductKind.Bf16]
+        : [MatrixProductKind.F32, MatrixProductKind.F16];
 
     [Theory]
     [InlineData(1030, 70, 400)]
@@ -33,10 +44,17 @@ public class MatrixProductTests
     [InlineData(5000, 3, 130)]
     [InlineData(1, 3000, 1030)]
     [InlineData(130, 2300, 390)]
+    [InlineData(16, 2300, 1100)]
+    [InlineData(64, 100, 2051)]
     public void Products_cut_into_several_blocks_and_parts_agree_with_double_precision(int m, int n, int k)
     {
-        for (var flags = 0; flags < 4; flags++)
-            new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, flags == 2, flags != 1, 0, flags, 0).Verify();
+        foreach (var kind in s_kinds)
+            for (var flags = 0; flags < 4; flags++)
+            {
+                var one = new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, flags == 2, flags != 1, 0, flags, 0) { Kind = kind };
+                one.Verify();
+                if (kind != MatrixProductKind.F32) (one with { Packed = true }).Verify();
+            }
     }
 
     [Fact]
@@ -62,11 +80,52 @@ public class MatrixProductTests
         var (a, b) = (Elements(rows * 37, 1), Elements(37 * 35, 2));
         a[36] = float.NaN;
         b[(34 * 37) + 5] = float.PositiveInfinity;
-        var c = new float[rows * 35];
-        MatrixProduct.Multiply(new Matrix(a, rows, 37), new Matrix(b, 35, 37).T, c, accumulate: false);
-        for (var i = 0; i < rows; i++)
-            for (var j = 0; j < 35; j++)
-                Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
+        foreach (var kind in s_kinds)
+        {
+            var c = new float[rows * 35];
+            MatrixProduct.Multiply(new Matrix(a, rows, 37), new Matrix(b, 35, 37).T, c, accumulate: false, kind: kind);
+            for (var i = 0; i < rows; i++)
+                for (var j = 0; j < 35; j++)
+                    Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
+        }
+    }
+
+    [Fact]
+    public void A_factor_too_large_for_F16_is_infinite()
+    {
+        var c = new float[2];
+        MatrixProduct.Multiply(new Matrix([65519f, -65520f], 2, 1), new Matrix([0.5f], 1, 1), c, accumulate: false, kind: MatrixProductKind.F16);
+        Assert.Equal([65504f / 2, float.NegativeInfinity], c);
+    }
+
+    [LevelFact(KernelLevel.Avx512Bf16)]
+    public void Rounding_to_BF16_is_to_nearest_even_at_any_width()
+    {
+        var values = Enumerable.Range(0, 4000).Select(i => BitConverter.Int32BitsToSingle((0x3F80 << 16) + (i * 0x3777)))
+            .Concat([0, -0f, float.MaxValue, float.NegativeInfinity, float.NaN, -1.00390625f, 1.01171875f, 1.0039062f, 1.0039064f]).ToArray();
+        for (var count = 1; count <= 70; count++)
+        {
+            var from = values[^count..];
+            var to = new ushort[96];
+            Round(from, to);
+            Assert.Equal(from.Select(value => Rounding.To(MatrixProductKind.Bf16, value)), to[..count].Select(bits => (double)BitConverter.Int32BitsToSingle(bits << 16)));
+            Assert.All(to[count..((count + 31) / 32 * 32)], bits => Assert.Equal(0, bits));
+        }
+    }
+
+    [LevelFact(KernelLevel.Avx512Bf16)]
+    public void Weights_stored_in_BF16_give_what_the_same_in_F32_give()
+    {
+        foreach (var (m, n, k) in new[] { (1, 1, 1), (33, 100, 67), (40, 70, 800), (64, 33, 1) })
+        {
+            var (a, bias) = (Elements(m * k, 1), Elements(n, 3));
+            var stored = Elements(n * k, 2).Select(value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)).ToArray();
+            var weight = stored.Select(bits => BitConverter.UInt32BitsToSingle((uint)bits << 16)).ToArray();
+            var (expected, found) = (new float[m * n], new float[m * n]);
+            MatrixProduct.Multiply(new Matrix(a, m, k), new Matrix(weight, n, k).T, expected, false, bias: bias, kind: MatrixProductKind.Bf16);
+            MatrixProduct.MultiplyBf16(new Matrix(a, m, k), stored, n, found, bias);
+            Assert.Equal(expected, found);
+        }
     }
 
     [Fact]
@@ -90,6 +149,12 @@ public class MatrixProductTests
             MatrixProduct.Multiply(new Matrix(memory, 3, 4), new Matrix(memory, 4, 3), new float[9], false, bias: new float[2]));
     }
 
+    private static unsafe void Round(float[] from, ushort[] to)
+    {
+        fixed (float* pFrom = from)
+        fixed (ushort* pTo = to) Bf16Rounding.Rows(pFrom, 0, rows: 1, from.Length, pTo, 0);
+    }
+
     private static float[] Elements(int count, int seed)
     {
         var random = new Random(seed);
@@ -101,17 +166,21 @@ public class MatrixProductTests
     {
         private const float Untouched = 12345;
 
+        public MatrixProductKind Kind { get; init; }
+
+        public bool Packed { get; init; }
+
         public void Verify()
         {
-            var a = new Operand(M, K, TransposeA, GapA, 1);
-            var b = new Operand(K, N, TransposeB, GapB, 2);
+            var a = new Operand(M, K, TransposeA, GapA, 1, Kind);
+            var b = new Operand(K, N, TransposeB, Packed ? 0 : GapB, 2, Kind);
             var bias = Bias ? Elements(N, 3) : [];
             var rowC = N + GapC;
             var before = Elements(M * rowC, 4);
             for (var i = 0; i < before.Length; i++)
                 if (i % rowC >= N) before[i] = Untouched;
             var c = before.ToArray();
-            MatrixProduct.Multiply(a.Matrix, b.Matrix, c, Accumulate, rowC, bias);
+            Multiply(a, b, c, rowC, bias);
 
             // A sum of k random products of at most 1 stays within about √k, and k roundings of it add up to √k of them.
             var tolerance = Math.ScaleB(1, -23) * (Math.Sqrt(K) + 2) * Math.Max(4, Math.Sqrt(K));
@@ -135,6 +204,16 @@ public class MatrixProductTests
                 Assert.All(c[((i * rowC) + N)..((i + 1) * rowC)], gap => Assert.Equal(Untouched, gap));
             }
         }
+
+        private unsafe void Multiply(Operand a, Operand b, float[] c, int rowC, float[] bias)
+        {
+            var bytes = Packed ? PackedMatrix.Bytes(Kind, K, N) : 0;
+            using var memory = new NativeBuffer(bytes);
+            new Span<byte>((void*)memory.Address, (int)bytes).Fill(0xAB); // what is not written is no number of any use
+            var packed = Packed ? new PackedMatrix((byte*)memory.Address) : default;
+            if (Packed) PackedMatrix.Pack(b.Matrix.Data, 1, K, N, TransposeB, Kind, packed.Address);
+            MatrixProduct.Multiply(a.Matrix, b.Matrix, c, Accumulate, rowC, bias, Kind, packed);
+        }
     }
 
     /// <summary>A matrix in its own memory, as the product sees it and as rows of double precision.</summary>
@@ -145,14 +224,14 @@ public class MatrixProductTests
         private readonly bool _transposed;
         private readonly double[][] _exact;
 
-        public Operand(int rows, int columns, bool transposed, int gap, int seed)
+        public Operand(int rows, int columns, bool transposed, int gap, int seed, MatrixProductKind kind)
         {
             (_rows, _columns, _transposed) = (rows, columns, transposed);
             var (lines, length) = transposed ? (columns, rows) : (rows, columns);
             _stride = length + gap;
             _elements = Elements(Math.Max(0, (lines * _stride) - gap), seed);
             _exact = [.. Enumerable.Range(0, rows).Select(i => Enumerable.Range(0, columns)
-                .Select(j => (double)_elements[transposed ? (j * _stride) + i : (i * _stride) + j]).ToArray())];
+                .Select(j => Rounding.To(kind, _elements[transposed ? (j * _stride) + i : (i * _stride) + j])).ToArray())];
         }
 
         public Matrix Matrix => _transposed ? new Matrix(_elements, _columns, _rows, _stride).T : new Matrix(_elements, _rows, _columns, _stride);
