@@ -80,7 +80,7 @@ internal unsafe struct FlashAttentionProblem
         Precision precision)
     {
         (Batch, QueryCount, Heads, Width) = (queries.Shape[0], queries.Shape[1], queries.Shape[2], queries.Shape[3]);
-        (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keys.Shape[2], values.Shape[3]);
+        (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keys.Shape[2], settings.ValueWidth ?? values.Shape[3]);
         (Scale, SoftCap, Mask) = (settings.Scale ?? 1 / MathF.Sqrt(Width), settings.SoftCap, mask);
         Queries = new AttentionRows(queries.Floats, queries.Shape);
         Keys = new AttentionRows(keys.Floats, keys.Shape);
