@@ -1,20 +1,36 @@
 using System.Globalization;
 using Tessera.Benchmarks;
+using Tessera.Benchmarks.Peers;
 
-// Each benchmark prints one JSON line a measurement, so that a peer's lines can be laid beside them.
-switch (args)
+try
 {
-    case ["products"]: ProductBenchmark.Run(); break;
-    case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, int.Parse(kills, CultureInfo.InvariantCulture));
-    case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, int.Parse(steps, CultureInfo.InvariantCulture)); break;
-    default:
-        Console.Error.WriteLine("""
-            usage: Tessera.Benchmarks products
-                   Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
-                   Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
-            (TESSERA_THREADS and TESSERA_KERNELS apply)
-            """);
-        return 2;
+    switch (args)
+    {
+        case ["peers", .. var options]: PeersCommand.Run(options); break;
+        case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
+        case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
+        case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, Number(kills));
+        case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, Number(steps)); break;
+        case ["long-run", var recipe, var steps, .. var settings]: return LongRunBenchmark.Run(recipe, Number(steps), settings);
+        default:
+            Console.Error.WriteLine($"""
+                usage: Tessera.Benchmarks peers {PeersCommand.Usage}
+                       Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
+                       Tessera.Benchmarks decode-step STEPS
+                       Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
+                       Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
+                        Tessera.Benchmarks long-run recipes/quickstart.json STEPS [KEY=VALUE ...]
+                (TESSERA_THREADS and TESSERA_KERNELS apply)
+                """);
+            return 2;
+    }
+}
+catch (Exception error) when (error is ArgumentException or IOException or FormatException)
+{
+    Console.Error.WriteLine(error.Message);
+    return 2;
 }
 
 return 0;
+
+static int Number(string text) => int.Parse(text, CultureInfo.InvariantCulture);

@@ -70,7 +70,7 @@ public sealed class Arena
     internal Tensor Tensor(Shape shape, ElementType type)
     {
         var tensor = Blank();
-        tensor.Bind(Take(checked(shape.Count * type.Size())), shape, type);
+        tensor.Bind(Take(type.Bytes(shape)), shape, type);
         return tensor;
     }
 
@@ -96,9 +96,10 @@ public sealed class Arena
 
     internal void Recycle(TapeEntry entry) => _entryPools[entry.PoolIndex].Give(entry);
 
-    /// <summary>The address of <paramref name="bytes"/> bytes, aligned, not set, followed by readable padding.</summary>
+    /// <summary>The address of <paramref name="bytes"/> bytes, aligned, not set.</summary>
     internal nint Take(long bytes)
     {
+        if (NativeBuffer.Source is not null) return TakeAlone(bytes);
         var rounded = Round(bytes);
         if (_returned.TryGetValue(rounded, out var stack) && stack.TryPop(out var address)) return address;
 
@@ -112,9 +113,17 @@ public sealed class Arena
     /// <summary>Gives one block back before its scope ends; the next request of its size gets it.</summary>
     internal void Return(nint address, long bytes)
     {
+        if (NativeBuffer.Source is not null) return;
         var rounded = Round(bytes);
         if (!_returned.TryGetValue(rounded, out var stack)) _returned[rounded] = stack = new Stack<nint>();
         stack.Push(address);
+    }
+
+    /// <summary>A block in a buffer of its own, so that it ends where the buffer does.</summary>
+    private nint TakeAlone(long bytes)
+    {
+        _chunks.Add(new NativeBuffer(bytes, zeroed: false));
+        return _chunks[_chunk++].Address;
     }
 
     private static long Round(long bytes) =>
@@ -141,6 +150,12 @@ public sealed class Arena
     private void Rewind(Place place)
     {
         foreach (var stack in _returned.Values) stack.Clear();
+        if (NativeBuffer.Source is not null)
+        {
+            for (var i = place.Chunk; i < _chunks.Count; i++) _chunks[i].Dispose();
+            _chunks.RemoveRange(place.Chunk, _chunks.Count - place.Chunk);
+        }
+
         (_chunk, _offset) = (place.Chunk, place.Offset);
     }
 

@@ -7,6 +7,7 @@ namespace Tessera.Nn.Positions;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(RotaryOptions), "rotary")]
 [JsonDerivedType(typeof(SinusoidalOptions), "sinusoidal")]
+[JsonDerivedType(typeof(LearnedOptions), "learned")]
 public abstract record PositionOptions
 {
     /// <summary>Builds the part for vectors of the builder's width: of the stream for encodings that are added to

@@ -1,13 +1,20 @@
 using Tessera.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Tessera.Nn.Positions;
 
 /// <summary>Options of <see cref="RotaryPositions"/>; <c>"kind": "rotary"</c> in a recipe.</summary>
 /// <param name="Theta">The base of the wavelengths; greater than 1.</param>
 /// <param name="Layout">Which elements of a head form a pair.</param>
-/// <param name="Positions">How many positions are tabled: the longest sequence the part can see.</param>
+/// <param name="Positions">The longest sequence the part can see; 1 to 16,777,216.</param>
 public sealed record RotaryOptions(float Theta = 10000, RotaryLayout Layout = RotaryLayout.Halves, int Positions = 4096) : PositionOptions
 {
+    /// <summary>How many elements of a head are turned, the first ones; even. All where null.</summary>
+    public int? Width { get; init; }
+
+    /// <summary>How positions are stretched to longer sequences than those of the first training; not where null.</summary>
+    public RotaryScaling? Scaling { get; init; }
+
     /// <inheritdoc/>
     public override PositionEncoding Build(PartBuilder part) => new RotaryPositions(this, part);
 }
@@ -19,36 +26,37 @@ public sealed record RotaryOptions(float Theta = 10000, RotaryLayout Layout = Ro
 /// </summary>
 public sealed class RotaryPositions : PositionEncoding
 {
-    private const int MostPositions = 1 << 20;
+    private const int MostPositions = 1 << 24;
     private readonly RotaryLayout _layout;
-    private readonly Tensor _cosines;
-    private readonly Tensor _sines;
+    private readonly RotaryTables _tables;
 
     internal RotaryPositions(RotaryOptions options, PartBuilder part)
     {
         part.Require(options.Theta > 1, "theta", options.Theta, "greater than 1");
         part.Require(options.Positions is > 0 and <= MostPositions, "positions", options.Positions, $"1 to {MostPositions}");
-        part.Require(part.Width % 2 == 0, "width", part.Width, "an even width of a head");
-        _layout = options.Layout;
-        var pairs = part.Width / 2;
-        (_cosines, _sines) = (Tensor.Allocate([options.Positions, pairs]), Tensor.Allocate([options.Positions, pairs]));
-        for (var position = 0; position < options.Positions; position++)
-        {
-            for (var pair = 0; pair < pairs; pair++)
-            {
-                var angle = position * Math.Pow(options.Theta, -2.0 * pair / part.Width);
-                _cosines.Floats[(position * pairs) + pair] = (float)Math.Cos(angle);
-                _sines.Floats[(position * pairs) + pair] = (float)Math.Sin(angle);
-            }
-        }
+        var width = options.Width ?? part.Width;
+        part.Require(width is >= 2 && width <= part.Width && width % 2 == 0, "width", width, $"an even number up to the width of a head, {part.Width}");
+        options.Scaling?.Check(part, width / 2);
+        (_layout, Positions, _tables) = (options.Layout, options.Positions, RotaryTables.Of(options, width / 2));
     }
 
     /// <inheritdoc/>
     public override bool ActsOnEmbeddings => false;
 
     /// <inheritdoc/>
-    public override int Positions => _cosines.Shape[0];
+    public override int Positions { get; }
 
     /// <inheritdoc/>
-    public override Tensor Mark(Tensor x, Step step) => Op.Rotate(x, step.Positions, _cosines, _sines, _layout);
+    public override Tensor Mark(Tensor x, Step step)
+    {
+        var (cosines, sines) = _tables.For(Length(step.Positions));
+        return Op.Rotate(x, step.Positions, cosines, sines, _layout);
+    }
+
+    /// <summary>The length of the longest sequence of a step.</summary>
+    private int Length(Tensor positions)
+    {
+        var last = positions.Shape.Count == 0 ? 0 : TensorPrimitives.Max<int>(positions.Ints);
+        return last < Positions ? last + 1 : throw new ShapeException($"rotary positions: position {last} is beyond the {Positions} there are");
+    }
 }

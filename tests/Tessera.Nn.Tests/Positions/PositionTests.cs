@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
 using Tessera.Testing;
@@ -19,21 +20,95 @@ public sealed class PositionTests
         }
     }
 
-    [SharedFact("fixtures/parts/rope")]
-    public void Rotary_angles_are_those_of_the_reference()
+    [Theory]
+    [InlineData("default", 8, 100)]
+    [InlineData("default_500k", 8)]
+    [InlineData("linear", 100)]
+    [InlineData("dynamic", 32, 64, 65, 200)]
+    [InlineData("yarn", 100)]
+    [InlineData("yarn_4096", 60)]
+    [InlineData("yarn_4096_no_truncate", 60)]
+    [InlineData("yarn_mscale", 100)]
+    [InlineData("yarn_mscale_equal", 16)]
+    [InlineData("yarn_attention_factor", 16)]
+    [InlineData("yarn_no_truncate", 100)]
+    [InlineData("llama3", 100)]
+    [InlineData("longrope", 60, 100)]
+    [InlineData("longrope_factor", 60, 100)]
+    public void Rotary_angles_are_those_of_the_reference_under_every_scaling(string name, params int[] lengths)
     {
         using var scope = Arena.Current.Scope();
-        const int Width = 16, Length = 100;
-        var reference = new ReferenceTensors(Path.Combine(Fixture.Shared("fixtures/parts/rope")!, "expected.safetensors"));
-        var (cosines, sines) = (reference.Floats($"default.{Length}.cos"), reference.Floats($"default.{Length}.sin"));
-        var part = new RotaryOptions(Positions: Length).Build(PartCheck.Builder(Width));
+        const int Width = 16;
+        var reference = new ReferenceTensors(Fixture.Local("parts/rope/expected.safetensors"));
+        var json = JsonNode.Parse(File.ReadAllText(Fixture.Local("parts/rope/case.json")))!["options"]![name]!;
+        var part = new RotaryOptions((float)json["rope_theta"]!, Positions: 4096) { Scaling = Scaling(json) }.Build(PartCheck.Builder(Width));
+        foreach (var length in lengths.Concat(lengths.Reverse()))
+        {
+            var (cosines, sines) = (reference.Floats($"{name}.{length}.cos"), reference.Floats($"{name}.{length}.sin"));
 
-        // A vector of ones in the first half shows the cosine there and the sine in the second half.
-        var ones = new float[Length * Width];
-        for (var i = 0; i < ones.Length; i++) ones[i] = i % Width < Width / 2 ? 1 : 0;
-        var turned = part.Mark(Tensor.From(ones, [1, Length, 1, Width]), PartCheck.Step(1, Length)).ToArray();
-        for (var i = 0; i < ones.Length; i++)
-            Assert.Equal(i % Width < Width / 2 ? cosines[i] : sines[i], turned[i], 5e-6);
+            // A vector of ones in the first half shows the cosine there and the sine in the second half.
+            var ones = new float[length * Width];
+            for (var i = 0; i < ones.Length; i++) ones[i] = i % Width < Width / 2 ? 1 : 0;
+            var turned = part.Mark(Tensor.From(ones, [1, length, 1, Width]), PartCheck.Step(1, length)).ToArray();
+            for (var i = 0; i < ones.Length; i++)
+                Assert.Equal(i % Width < Width / 2 ? cosines[i] : sines[i], turned[i], 2e-5);
+        }
+    }
+
+    [Fact]
+    public void Only_the_given_width_of_a_head_is_turned()
+    {
+        using var scope = Arena.Current.Scope();
+        var part = new RotaryOptions(100) { Width = 4 }.Build(PartCheck.Builder(6));
+        var whole = new RotaryOptions(100).Build(PartCheck.Builder(4));
+        var x = PartCheck.Normal(18, 1);
+        var turned = part.Mark(Tensor.From(x, [1, 3, 1, 6]), PartCheck.Step(1, 3)).ToArray();
+        for (var token = 0; token < 3; token++)
+        {
+            Assert.Equal(x[((token * 6) + 4)..((token * 6) + 6)], turned[((token * 6) + 4)..((token * 6) + 6)]);
+            var four = new float[12];
+            x.AsSpan(token * 6, 4).CopyTo(four.AsSpan(token * 4));
+            Assert.Equal(
+                whole.Mark(Tensor.From(four, [1, 3, 1, 4]), PartCheck.Step(1, 3)).ToArray()[(token * 4)..((token * 4) + 4)], turned[(token * 6)..((token * 6) + 4)]);
+        }
+    }
+
+    [Fact]
+    public void Learned_positions_are_rows_of_a_table_and_get_their_gradients()
+    {
+        using var scope = Arena.Current.Scope();
+        var part = new LearnedOptions(5).Build(PartCheck.Builder(3));
+        var table = part.OwnParameters.Single().Parameter.Value;
+        var step = PartCheck.Step(2, 4);
+        using var tape = Tape.Record();
+        var added = part.Embed(Tensor.From(new float[24], [2, 4, 3]), step);
+        Assert.Equal([.. table.ToArray()[..12], .. table.ToArray()[..12]], added.ToArray());
+        tape.Backward(added, Enumerable.Repeat(1f, 24).ToArray());
+        Assert.Equal([.. Enumerable.Repeat(2f, 12), 0, 0, 0], table.Gradient.ToArray());
+    }
+
+    private static RotaryScaling? Scaling(JsonNode json)
+    {
+        var factor = (double?)json["factor"] ?? 1;
+        var trained = (int?)json["original_max_position_embeddings"] ?? (int)json["max_position_embeddings"]!;
+        return (string)json["rope_type"]! switch
+        {
+            "linear" => new LinearScaling(factor),
+            "dynamic" => new DynamicScaling(factor, trained),
+            "llama3" => new Llama3Scaling(factor, trained, (double)json["low_freq_factor"]!, (double)json["high_freq_factor"]!),
+            "yarn" => new YarnScaling(factor, trained)
+            {
+                AttentionFactor = (double?)json["attention_factor"], Mscale = (double?)json["mscale"], MscaleAllDim = (double?)json["mscale_all_dim"],
+                Truncate = (bool?)json["truncate"] ?? true,
+            },
+            "longrope" => new LongScaling(trained, Numbers("short_factor"), Numbers("long_factor"))
+            {
+                Factor = (double?)json["factor"] ?? (double)json["max_position_embeddings"]! / trained, AttentionFactor = (double?)json["attention_factor"],
+            },
+            _ => null,
+        };
+
+        List<double> Numbers(string key) => [.. json[key]!.AsArray().Select(number => (double)number!)];
     }
 
     [Theory]
@@ -69,9 +144,9 @@ public sealed class PositionTests
     public void Impossible_options_are_named()
     {
         Expect("model.theta: is 1; allowed: greater than 1", new RotaryOptions(Theta: 1), 4);
-        Expect("model.positions: is 0; allowed: 1 to 1048576", new RotaryOptions(Positions: 0), 4);
+        Expect("model.positions: is 0; allowed: 1 to 16777216", new RotaryOptions(Positions: 0), 4);
         Expect("model.positions: is 2000000000; allowed: 1 to 1048576", new SinusoidalOptions(2_000_000_000), 4);
-        Expect("model.width: is 5; allowed: an even width of a head", new RotaryOptions(), 5);
+        Expect("model.width: is 5; allowed: an even number up to the width of a head, 5", new RotaryOptions(), 5);
 
         static void Expect(string message, PositionOptions options, int width) =>
             Assert.Equal(message, Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(width))).Message);

@@ -1,0 +1,37 @@
+using System.Diagnostics;
+using System.Text.Json;
+using Tessera.Tensors;
+
+namespace Tessera.Benchmarks;
+
+/// <summary>Cached decoding with the decoder of <see cref="TrainingStep"/>: one row, a token a step.</summary>
+internal static class DecodeStep
+{
+    private const int WarmUpSteps = 200;
+
+    /// <summary>Measures, and prints one line of JSON.</summary>
+    /// <param name="steps">How many steps are measured.</param>
+    public static void Run(int steps)
+    {
+        var model = TrainingStep.Build("decoder");
+        var state = model.Start([[1]], rowsEach: 1, newTokens: WarmUpSteps + steps);
+        int[][] token = [[1]];
+        var (times, bytes) = (new double[steps], 0L);
+        for (var step = -WarmUpSteps; step < steps; step++)
+        {
+            if (step == 0) bytes = GC.GetTotalAllocatedBytes(precise: true);
+            var start = Stopwatch.GetTimestamp();
+            using (Arena.Current.Scope()) token[0][0] = Best(model.Next(state, token).Floats);
+            if (step >= 0) times[step] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+        }
+
+        bytes = GC.GetTotalAllocatedBytes(precise: true) - bytes;
+        Array.Sort(times);
+        Console.WriteLine(JsonSerializer.Serialize(new
+        {
+            @params = model.ParameterCount(), step_ms = Math.Round(times[steps / 2], 4), managed_bytes_a_step = (double)bytes / steps,
+        }));
+    }
+
+    private static int Best(ReadOnlySpan<float> logits) => System.Numerics.Tensors.TensorPrimitives.IndexOfMax(logits);
+}

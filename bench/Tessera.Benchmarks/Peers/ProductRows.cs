@@ -1,0 +1,109 @@
+using Tessera.Tensors;
+
+namespace Tessera.Benchmarks.Peers;
+
+/// <summary>Matrix products <c>y = x Wᵀ</c> against <c>torch_gemm.py</c>: OpenBLAS for F32, oneDNN for BF16.</summary>
+internal static class ProductRows
+{
+    private const int Rounds = 2;
+    private const int FewestRows = 256;
+
+    public static void F32(Report report, PeerScripts peers)
+    {
+        var sides = Measure(peers, "float32", shape => new Product(shape, Precision.F32));
+        Sum(report, "F32 product, m >= 256", sides, Targets.ProductF32);
+        Details(report, "F32 product", sides);
+    }
+
+    /// <summary>Many rows as training multiplies: F32 activations rounded in each call, weights packed once as they are in an
+    /// optimizer step. Few rows as inference does: weights stored in BF16.</summary>
+    public static void Bf16(Report report, PeerScripts peers)
+    {
+        var sides = Measure(peers, "bfloat16", shape => new Product(shape, Precision.BF16));
+        Sum(report, "BF16 product, m >= 256", sides, Targets.ProductBf16);
+        foreach (var side in sides.Where(side => side.Shape.M < FewestRows))
+            report.Compare($"BF16 product, {side.Shape}", Rate(side.Ours), Rate(side.Peer), side.Ratio, Targets.ThinProductBf16);
+        Details(report, "BF16 product", sides);
+    }
+
+    /// <summary>Rates in GFLOP/s of both sides for each shape that the peer's script names, measured in turn.</summary>
+    private static List<Sides> Measure(PeerScripts peers, string type, Func<ProductShape, Product> make)
+    {
+        var sides = new Dictionary<ProductShape, Sides>();
+        for (var round = 0; round < Rounds; round++)
+        {
+            foreach (var line in peers.Run("torch_gemm.py").Lines)
+            {
+                if (line.GetProperty("dtype").GetString() != type) continue;
+                var shape = new ProductShape(Size("m"), Size("n"), Size("k"));
+                if (!sides.TryGetValue(shape, out var known)) sides[shape] = known = new Sides(shape);
+                known.Peer = Math.Max(known.Peer, PeerScripts.Number(line, "gflops"));
+
+                int Size(string key) => (int)PeerScripts.Number(line, key);
+            }
+
+            foreach (var side in sides.Values) side.Ours = Math.Max(side.Ours, side.Shape.Gigaflops / make(side.Shape).Measure());
+        }
+
+        return [.. sides.Values];
+    }
+
+    /// <summary>Two lines for all shapes with many rows: their geometric mean and the worst.</summary>
+    private static void Sum(Report report, string work, IEnumerable<Sides> all, Targets targets)
+    {
+        var sides = all.Where(side => side.Shape.M >= FewestRows).ToList();
+        report.Compare(
+            $"{work}: geometric mean of {sides.Count} shapes", Mean(side => side.Ours), Mean(side => side.Peer),
+            Math.Exp(sides.Average(side => Math.Log(side.Ratio))), targets);
+        var worst = sides.MinBy(side => side.Ratio)!;
+        report.Compare($"{work}: the worst, {worst.Shape}", Rate(worst.Ours), Rate(worst.Peer), worst.Ratio, targets);
+
+        string Mean(Func<Sides, double> rate) => Rate(Math.Exp(sides.Average(side => Math.Log(rate(side)))));
+    }
+
+    private static void Details(Report report, string work, IEnumerable<Sides> all)
+    {
+        foreach (var side in all) report.Detail($"{work} {side.Shape}", Rate(side.Ours), Rate(side.Peer), side.Ratio);
+    }
+
+    private static string Rate(double gigaflops) => $"{Report.Number(gigaflops)} GFLOP/s";
+
+    private sealed class Sides(ProductShape shape)
+    {
+        public ProductShape Shape => shape;
+
+        public double Ours { get; set; }
+
+        public double Peer { get; set; }
+
+        public double Ratio => Ours / Peer;
+    }
+
+    private sealed class Product(ProductShape shape, Precision precision)
+    {
+        private readonly Tensor _x = Drawn.Normal([shape.M, shape.K], 1);
+        private readonly Tensor _weight = Weight(shape, precision);
+
+        /// <summary>Seconds of one product.</summary>
+        public double Measure()
+        {
+            using var scope = Autocast.Enter(precision);
+            return Timing.Best(() => Op.Linear(_x, _weight));
+        }
+
+        private static Tensor Weight(ProductShape shape, Precision precision)
+        {
+            var drawn = Drawn.Normal([shape.N, shape.K], 2);
+            return drawn.WithGradient();
+        }
+    }
+}
+
+/// <summary>A product of [m, k] and the transpose of [n, k].</summary>
+internal sealed record ProductShape(int M, int N, int K)
+{
+    /// <summary>Multiplications and additions, in thousands of millions.</summary>
+    public double Gigaflops => 2e-9 * M * N * K;
+
+    public override string ToString() => $"{M} x {N} x {K}";
+}

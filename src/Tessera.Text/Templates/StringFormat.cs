@@ -1,0 +1,151 @@
+using System.Globalization;
+using System.Numerics;
+using System.Text;
+
+namespace Tessera.Text.Templates;
+
+/// <summary>Python's two ways to put values into a text: <c>'%s' % x</c> and <c>'{}'.format(x)</c>.</summary>
+internal static class StringFormat
+{
+    /// <summary><c>format % values</c> with %s, %r, %d, %i, %f, %x, %c and %%, width, precision, and the flags - and 0.</summary>
+    public static string Percent(string format, object? values)
+    {
+        var (text, next) = (new StringBuilder(), 0);
+        var items = values is PythonTuple tuple ? tuple : new PythonTuple(values);
+        for (var i = 0; i < format.Length; i++)
+        {
+            if (format[i] != '%')
+            {
+                text.Append(format[i]);
+                continue;
+            }
+
+            i++;
+            object? value = null;
+            var named = i < format.Length && format[i] == '(';
+            if (named)
+            {
+                var end = format.IndexOf(')', i);
+                if (end < 0) throw Invalid("incomplete format key");
+                if (values is not PythonDictionary dictionary || !dictionary.TryGet(format[(i + 1)..end], out value)) throw Invalid("format requires a mapping with the key");
+                i = end + 1;
+            }
+
+            var flags = i;
+            while (i < format.Length && format[i] is '-' or '0' or ' ' or '+' or '#') i++;
+            var leftAligned = format.AsSpan(flags, i - flags).Contains('-');
+            var zeros = format.AsSpan(flags, i - flags).Contains('0');
+            var width = Number(format, ref i) ?? 0;
+            int? precision = null;
+            if (i < format.Length && format[i] == '.')
+            {
+                i++;
+                precision = Number(format, ref i) ?? 0;
+            }
+
+            if (i == format.Length) throw Invalid("incomplete format");
+            if (format[i] == '%')
+            {
+                text.Append('%');
+                continue;
+            }
+
+            if (!named)
+            {
+                if (next == items.Count) throw new TemplateException(TemplateErrorKind.TypeError, "not enough arguments for format string");
+                value = items[next++];
+            }
+
+            var shown = Convert(format[i], value, precision);
+            text.Append(leftAligned ? shown.PadRight(width) : shown.PadLeft(width, zeros ? '0' : ' '));
+        }
+
+        return next < items.Count && values is not PythonDictionary
+            ? throw new TemplateException(TemplateErrorKind.TypeError, "not all arguments converted during string formatting")
+            : text.ToString();
+    }
+
+    /// <summary><c>format.format(values)</c> with {}, {0} and {name}; without format specifications.</summary>
+    public static string Braces(string format, Arguments values)
+    {
+        var (text, next) = (new StringBuilder(), 0);
+        for (var i = 0; i < format.Length; i++)
+        {
+            var letter = format[i];
+            if (letter is '{' or '}' && i + 1 < format.Length && format[i + 1] == letter)
+            {
+                text.Append(letter);
+                i++;
+            }
+            else if (letter == '{')
+            {
+                var end = format.IndexOf('}', i);
+                if (end < 0) throw new TemplateException(TemplateErrorKind.ValueError, "expected '}' before end of string");
+                var field = format[(i + 1)..end];
+                if (field.Length == 0) field = (next++).ToString(CultureInfo.InvariantCulture);
+                if (int.TryParse(field, NumberStyles.None, CultureInfo.InvariantCulture, out var place))
+                {
+                    if (place >= values.Positional.Count) throw new TemplateException(TemplateErrorKind.ValueError, $"there is no value {place} to format");
+                    text.Append(Printing.Text(values.Positional[place]));
+                }
+                else if (values.Named.TryGetValue(field, out var named))
+                {
+                    text.Append(Printing.Text(named));
+                }
+                else
+                {
+                    throw new TemplateException(TemplateErrorKind.ValueError, $"there is no value '{field}' to format");
+                }
+
+                i = end;
+            }
+            else
+            {
+                text.Append(letter);
+            }
+        }
+
+        return text.ToString();
+    }
+
+    private static int? Number(string format, ref int i)
+    {
+        var start = i;
+        while (i < format.Length && char.IsAsciiDigit(format[i])) i++;
+        if (start == i) return null;
+        return int.TryParse(format.AsSpan(start, i - start), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 1000
+            ? number
+            : throw Invalid("too wide");
+    }
+
+    private static string Convert(char kind, object? value, int? precision)
+    {
+        switch (kind)
+        {
+            case 's':
+                var text = Printing.Text(value);
+                return precision is { } most && most < text.Length ? text[..most] : text;
+            case 'r': return Printing.Represent(value);
+            case 'c' when value is string: return (string)value;
+            case 'd' or 'i' or 'x' or 'X' or 'f' or 'e' or 'g' when value is BigInteger or bool or double:
+                var number = value is double real ? real : (double)Operators.WholeOf(value);
+                var whole = value is double ? new BigInteger(number) : Operators.WholeOf(value);
+                return kind switch
+                {
+                    'd' or 'i' => whole.ToString(CultureInfo.InvariantCulture),
+                    'x' => ((long)whole).ToString("x", CultureInfo.InvariantCulture),
+                    'X' => ((long)whole).ToString("X", CultureInfo.InvariantCulture),
+                    'f' => number.ToString("F" + (precision ?? 6), CultureInfo.InvariantCulture),
+                    'e' => Exponent(number, precision ?? 6),
+                    _ => number.ToString("G" + (precision ?? 6), CultureInfo.InvariantCulture),
+                };
+            default:
+                throw new TemplateException(TemplateErrorKind.TypeError, $"%{kind} format: a number is required, not {Printing.TypeName(value)}");
+        }
+    }
+
+    private static string Exponent(double number, int precision) =>
+        number.ToString("0." + new string('0', precision) + "e+00", CultureInfo.InvariantCulture);
+
+    private static TemplateException Invalid(string why) => new(TemplateErrorKind.ValueError, $"invalid format string: {why}");
+}
