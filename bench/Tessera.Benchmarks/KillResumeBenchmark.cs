@@ -28,8 +28,7 @@ internal sealed class KillResumeBenchmark(string program, string recipe, string 
 
     private int Compare(int kills)
     {
-        File.WriteAllLines(In("pairs.jsonl"), Enumerable.Range(0, 1000).Select(i =>
-            $$"""{"source":"number {{i}} of {{i % 17}} and {{i % 29}}","target":"{{i % 29}} {{i % 17}} {{i}}","group":"{{i}}"}"""));
+        NumberPairs.Write(folder);
         if (Train("whole", resume: false) != 0) throw new InvalidOperationException("the undisturbed run failed");
 
         var random = new Random();
@@ -64,7 +63,7 @@ internal sealed class KillResumeBenchmark(string program, string recipe, string 
 
     private static IEnumerable<string> Settings() =>
     [
-        """data={"kind":"jsonl","train":"pairs.jsonl"}""", "tokenizer.vocabulary=400", "model.width=96", "model.encoder.hidden=48",
+        .. NumberPairs.Settings, "model.width=96", "model.encoder.hidden=48",
         "model.decoder.layers=2", "model.decoder.dropout=0.1", "model.decoder.feedForward.expert.hidden=96", "batches.tokens=256",
         "phases[0].minutes=null", $"phases[0].steps={Steps}", "checkpoints.everySteps=5", "validation.everySteps=20",
     ];

@@ -13,6 +13,7 @@ try
         case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
         case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, Number(kills));
         case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, Number(steps)); break;
+        case ["long-run", var recipe, var steps, .. var settings]: return LongRunBenchmark.Run(recipe, Number(steps), settings);
         default:
             Console.Error.WriteLine($"""
                 usage: Tessera.Benchmarks peers {PeersCommand.Usage}
@@ -21,6 +22,7 @@ try
                        Tessera.Benchmarks decode-step STEPS
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
+                        Tessera.Benchmarks long-run recipes/quickstart.json STEPS [KEY=VALUE ...]
                 (TESSERA_THREADS and TESSERA_KERNELS apply)
                 """);
             return 2;

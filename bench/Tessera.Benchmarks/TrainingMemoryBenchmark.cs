@@ -18,29 +18,42 @@ internal static class TrainingMemoryBenchmark
         var folder = Directory.CreateTempSubdirectory("tessera-memory-");
         try
         {
-            var (before, beforeAll) = (0L, 0L);
-            Trainer.Run(recipe, folder.FullName, happened =>
-            {
-                if (happened is Prepared prepared) Console.WriteLine(JsonSerializer.Serialize(prepared));
-                if (happened is not StepDone { Step: var step } || step % StepsALine != 0) return;
-                var (here, all) = (GC.GetAllocatedBytesForCurrentThread(), GC.GetTotalAllocatedBytes());
-                Console.WriteLine(JsonSerializer.Serialize(new
-                {
-                    step,
-                    residentMiB = MiB(Environment.WorkingSet),
-                    arenaMiB = MiB(Arena.Current.Capacity),
-                    managedHeapMiB = MiB(GC.GetTotalMemory(forceFullCollection: false)),
-                    managedBytesAStep = (here - before) / StepsALine,
-                    managedBytesAStepAllThreads = (all - beforeAll) / StepsALine,
-                    collections = GC.CollectionCount(0),
-                }));
-                (before, beforeAll) = (GC.GetAllocatedBytesForCurrentThread(), GC.GetTotalAllocatedBytes());
-            });
+            Train(recipe, folder.FullName, ".", StepsALine, collect: false);
         }
         finally
         {
             folder.Delete(recursive: true);
         }
+    }
+
+    /// <summary>Trains, printing a line every so many steps.</summary>
+    /// <param name="collect">Whether garbage is collected before each, so that what grows is what is kept.</param>
+    /// <returns>The resident memory at each line, in MiB.</returns>
+    public static List<double> Train(Recipe recipe, string folder, string recipeFolder, int stepsALine, bool collect)
+    {
+        var resident = new List<double>();
+        var (before, beforeAll) = (0L, 0L);
+        Trainer.Run(recipe, folder, happened =>
+        {
+            if (happened is Prepared prepared) Console.WriteLine(JsonSerializer.Serialize(prepared));
+            if (happened is not StepDone { Step: var step, Loss: var loss } || step % stepsALine != 0) return;
+            var (here, all) = (GC.GetAllocatedBytesForCurrentThread(), GC.GetTotalAllocatedBytes());
+            var heap = GC.GetTotalMemory(forceFullCollection: collect);
+            resident.Add(MiB(Environment.WorkingSet));
+            Console.WriteLine(JsonSerializer.Serialize(new
+            {
+                step,
+                loss,
+                residentMiB = resident[^1],
+                arenaMiB = MiB(Arena.Current.Capacity),
+                managedHeapMiB = MiB(heap),
+                managedBytesAStep = (here - before) / stepsALine,
+                managedBytesAStepAllThreads = (all - beforeAll) / stepsALine,
+                collections = GC.CollectionCount(0),
+            }));
+            (before, beforeAll) = (GC.GetAllocatedBytesForCurrentThread(), GC.GetTotalAllocatedBytes());
+        }, recipeFolder);
+        return resident;
     }
 
     private static double MiB(long bytes) => Math.Round(bytes / 1048576.0, 1);

@@ -3,37 +3,65 @@ using Tessera.Tensors;
 namespace Tessera.Models;
 
 /// <summary>What a model learns from in one step: temporaries of the current arena scope.</summary>
-public sealed class Batch
+public sealed class Batch : IRecycled
 {
     /// <summary>I32 [batch, length]: the tokens that the decoder reads.</summary>
-    public required Tensor Inputs { get; init; }
+    public required Tensor Inputs { get; set; }
 
     /// <summary>I32 [batch, length]: the token to predict at each place; −1 where nothing is to be predicted.</summary>
-    public required Tensor Targets { get; init; }
+    public required Tensor Targets { get; set; }
 
     /// <summary>I32 [batch, length]: the position of each input token in its sequence.</summary>
-    public required Tensor Positions { get; init; }
+    public required Tensor Positions { get; set; }
 
     /// <summary>I32 [batch, length]: which of several packed sequences each input belongs to; null: one a row.</summary>
-    public Tensor? Segments { get; init; }
+    public Tensor? Segments { get; set; }
 
     /// <summary>I32 [batch, source length]: the tokens that an encoder reads; null where there is no source.</summary>
-    public Tensor? Source { get; init; }
+    public Tensor? Source { get; set; }
 
     /// <summary>I32 [batch]: the real length of each source.</summary>
-    public Tensor? SourceLengths { get; init; }
+    public Tensor? SourceLengths { get; set; }
 
     /// <summary>How many tokens are to be predicted.</summary>
-    public required int TargetTokens { get; init; }
+    public required int TargetTokens { get; set; }
 
     /// <summary>How many real tokens there are, source and target.</summary>
-    public required int Tokens { get; init; }
+    public required int Tokens { get; set; }
+
+    /// <summary>A batch of the arena's current scope; <c>new Batch</c> gives one that may be kept.</summary>
+    /// <param name="inputs">See <see cref="Inputs"/>.</param>
+    /// <param name="targets">See <see cref="Targets"/>.</param>
+    /// <param name="positions">See <see cref="Positions"/>.</param>
+    public static Batch Of(Tensor inputs, Tensor targets, Tensor positions)
+    {
+        var batch = Arena.Current.Lend(static () => new Batch { Inputs = null!, Targets = null!, Positions = null!, TargetTokens = 0, Tokens = 0 });
+        (batch.Inputs, batch.Targets, batch.Positions) = (inputs, targets, positions);
+        return batch;
+    }
 
     /// <summary>I32 [rows, length] counting up from 0 in each row.</summary>
+    public static Tensor PositionsFromStart(int rows, int length)
+    {
+        var positions = Tensor.Temporary([rows, length], ElementType.I32);
+        var values = positions.Ints;
+        for (var i = 0; i < values.Length; i++) values[i] = i % length;
+        return positions;
+    }
+
+    /// <summary>I32 [rows, length] counting up from a start in each row.</summary>
     public static Tensor PositionsFrom(ReadOnlySpan<int> starts, int length)
     {
         var positions = Tensor.Temporary([starts.Length, length], ElementType.I32);
-        for (var i = 0; i < positions.Ints.Length; i++) positions.Ints[i] = starts[i / length] + (i % length);
+        var values = positions.Ints;
+        for (var i = 0; i < values.Length; i++) values[i] = starts[i / length] + (i % length);
         return positions;
+    }
+
+    /// <inheritdoc/>
+    void IRecycled.Release()
+    {
+        (Inputs, Targets, Positions, Segments, Source, SourceLengths) = (null!, null!, null!, null, null, null);
+        (TargetTokens, Tokens) = (0, 0);
     }
 }

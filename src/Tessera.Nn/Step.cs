@@ -5,25 +5,25 @@ namespace Tessera.Nn;
 
 /// <summary>What a forward pass needs besides its input: where the tokens stand, which are padding, what was cached,
 /// whether it trains, and where losses and measurements go.</summary>
-public sealed class Step
+public sealed class Step : IRecycled
 {
     private readonly List<(string Name, Tensor Loss)> _losses = [];
     private ulong _draws;
 
     /// <summary>Whether dropout and the like are on.</summary>
-    public bool IsTraining { get; init; }
+    public bool IsTraining { get; set; }
 
     /// <summary>Where this step's random numbers come from.</summary>
-    public CounterRandom Random { get; init; }
+    public CounterRandom Random { get; set; }
 
     /// <summary>I32 [batch, length]: the position of each token in its sequence, from 0.</summary>
-    public required Tensor Positions { get; init; }
+    public required Tensor Positions { get; set; }
 
     /// <summary>I32 [batch]: how many of a row's tokens are real, where rows are padded at the end; null: all.</summary>
-    public Tensor? Lengths { get; init; }
+    public Tensor? Lengths { get; set; }
 
     /// <summary>I32 [batch, length]: which of several packed sequences each token belongs to; null: one a row.</summary>
-    public Tensor? Segments { get; init; }
+    public Tensor? Segments { get; set; }
 
     /// <summary>[batch, source length, width]: what cross-attention reads; null where there is none.</summary>
     public Tensor? Memory { get; set; }
@@ -32,13 +32,22 @@ public sealed class Step
     public Tensor? MemoryLengths { get; set; }
 
     /// <summary>Keys, values and states of earlier tokens, while decoding; null: the whole sequence is in the input.</summary>
-    public CacheSet? Caches { get; init; }
+    public CacheSet? Caches { get; set; }
 
     /// <summary>Where routers report how much each expert was used, if anyone wants to know.</summary>
-    public ExpertUse? ExpertUse { get; init; }
+    public ExpertUse? ExpertUse { get; set; }
 
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
     public IReadOnlyList<(string Name, Tensor Loss)> Losses => _losses;
+
+    /// <summary>A step of the arena's current scope, with nothing set but its positions; <c>new Step</c> gives one that may be kept.</summary>
+    /// <param name="positions">I32 [batch, length].</param>
+    public static Step At(Tensor positions)
+    {
+        var step = Arena.Current.Lend(static () => new Step { Positions = null! });
+        step.Positions = positions;
+        return step;
+    }
 
     /// <summary>Adds a loss of a part, where one is wanted.</summary>
     public void AddLoss(string name, Tensor loss) => _losses.Add((name, loss));
@@ -46,4 +55,12 @@ public sealed class Step
     /// <summary>Drops elements of <paramref name="x"/> while training, each call differently.</summary>
     public Tensor Dropout(Tensor x, float rate) =>
         IsTraining && rate > 0 ? Op.Dropout(x, rate, Random.Derive(_draws++)) : x;
+
+    /// <inheritdoc/>
+    void IRecycled.Release()
+    {
+        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches, ExpertUse) = (null!, null, null, null, null, null, null);
+        (IsTraining, Random, _draws) = (false, default, 0);
+        _losses.Clear();
+    }
 }

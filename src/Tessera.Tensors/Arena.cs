@@ -17,6 +17,8 @@ public sealed class Arena
     private readonly Recycled<Tensor> _tensors = new();
     private readonly Recycled<GradientSlot> _slots = new();
     private readonly List<IEntryPool> _entryPools = [];
+    private readonly List<object> _objectPools = [];
+    private readonly List<Lent> _lent = [];
     private int _chunk;
     private long _offset;
     private int _depth;
@@ -49,15 +51,26 @@ public sealed class Arena
     public ArenaScope Scope()
     {
         if (_depth == 0) Join();
-        var mark = new Mark(_depth++, Here, _tensors.Used, _slots.Used, _outliving?.Here ?? default, _outlivingDepth);
+        var mark = new Mark(_depth++, Here, _tensors.Used, _slots.Used, _lent.Count, _outliving?.Here ?? default, _outlivingDepth);
         _outlivingDepth = int.MaxValue;
         return new ArenaScope(this, mark);
+    }
+
+    /// <summary>An object that lives until the current scope ends and is lent again later, so that what each step needs anew
+    /// costs no garbage. It is as <see cref="IRecycled.Release"/> left it; outside of any scope it is the caller's for good.</summary>
+    /// <param name="make">Makes one where none is free.</param>
+    public T Lend<T>(Func<T> make) where T : class, IRecycled
+    {
+        if (_depth == 0) return make();
+        if (!Objects<T>().TryPop(out var item)) item = make();
+        _lent.Add(new Lent(item, static (arena, item) => arena.Objects<T>().Push((T)item)));
+        return item;
     }
 
     internal Tensor Tensor(Shape shape, ElementType type)
     {
         var tensor = Blank();
-        tensor.Bind(Take(checked(shape.Count * type.Size())), shape, type);
+        tensor.Bind(Take(type.Bytes(shape)), shape, type);
         return tensor;
     }
 
@@ -83,9 +96,10 @@ public sealed class Arena
 
     internal void Recycle(TapeEntry entry) => _entryPools[entry.PoolIndex].Give(entry);
 
-    /// <summary>The address of <paramref name="bytes"/> bytes, aligned, not set, followed by readable padding.</summary>
+    /// <summary>The address of <paramref name="bytes"/> bytes, aligned, not set.</summary>
     internal nint Take(long bytes)
     {
+        if (NativeBuffer.Source is not null) return TakeAlone(bytes);
         var rounded = Round(bytes);
         if (_returned.TryGetValue(rounded, out var stack) && stack.TryPop(out var address)) return address;
 
@@ -99,9 +113,17 @@ public sealed class Arena
     /// <summary>Gives one block back before its scope ends; the next request of its size gets it.</summary>
     internal void Return(nint address, long bytes)
     {
+        if (NativeBuffer.Source is not null) return;
         var rounded = Round(bytes);
         if (!_returned.TryGetValue(rounded, out var stack)) _returned[rounded] = stack = new Stack<nint>();
         stack.Push(address);
+    }
+
+    /// <summary>A block in a buffer of its own, so that it ends where the buffer does.</summary>
+    private nint TakeAlone(long bytes)
+    {
+        _chunks.Add(new NativeBuffer(bytes, zeroed: false));
+        return _chunks[_chunk++].Address;
     }
 
     private static long Round(long bytes) =>
@@ -114,6 +136,7 @@ public sealed class Arena
         if (_depth <= mark.Depth) return; // ended before, or with a scope around it
         _tensors.Rewind(mark.Tensors, tensor => tensor.Release());
         _slots.Rewind(mark.Slots, null);
+        TakeBack(mark.Lent);
         Rewind(mark.Place);
         _depth = mark.Depth; // scopes that were opened inside and never disposed end as well
 
@@ -127,6 +150,12 @@ public sealed class Arena
     private void Rewind(Place place)
     {
         foreach (var stack in _returned.Values) stack.Clear();
+        if (NativeBuffer.Source is not null)
+        {
+            for (var i = place.Chunk; i < _chunks.Count; i++) _chunks[i].Dispose();
+            _chunks.RemoveRange(place.Chunk, _chunks.Count - place.Chunk);
+        }
+
         (_chunk, _offset) = (place.Chunk, place.Offset);
     }
 
@@ -141,6 +170,27 @@ public sealed class Arena
         _chunks.Add(new NativeBuffer(total, zeroed: false));
     }
 
+    private void TakeBack(int lentBefore)
+    {
+        for (var i = _lent.Count - 1; i >= lentBefore; i--)
+        {
+            _lent[i].Item.Release();
+            _lent[i].Return(this, _lent[i].Item);
+        }
+
+        _lent.RemoveRange(lentBefore, _lent.Count - lentBefore);
+    }
+
+    private Stack<T> Objects<T>() where T : class, IRecycled
+    {
+        var index = ObjectIndex<T>.Value;
+        while (_objectPools.Count <= index) _objectPools.Add(this);
+        if (_objectPools[index] is Stack<T> pool) return pool;
+        pool = new Stack<T>();
+        _objectPools[index] = pool;
+        return pool;
+    }
+
     private EntryPool<T> Pool<T>() where T : TapeEntry, new()
     {
         var index = EntryPool<T>.Index;
@@ -153,7 +203,7 @@ public sealed class Arena
 
     internal readonly record struct Place(int Chunk, long Offset);
 
-    internal readonly record struct Mark(int Depth, Place Place, int Tensors, int Slots, Place OutlivingPlace, int OutlivingDepth);
+    internal readonly record struct Mark(int Depth, Place Place, int Tensors, int Slots, int Lent, Place OutlivingPlace, int OutlivingDepth);
 
     /// <summary>A span of an arena's life; see <see cref="Arena.Scope"/>. Dispose it once, innermost first.</summary>
     public readonly ref struct ArenaScope
@@ -190,6 +240,14 @@ public sealed class Arena
         }
     }
 
+    /// <summary>An object in use, and how it goes back to those of its type.</summary>
+    private readonly record struct Lent(IRecycled Item, Action<Arena, IRecycled> Return);
+
+    private static class ObjectIndex<T>
+    {
+        public static readonly int Value = EntryIndex.Next();
+    }
+
     private interface IEntryPool
     {
         void Give(TapeEntry entry);
@@ -219,4 +277,11 @@ public sealed class Arena
 
         public void Give(TapeEntry entry) => _free.Push((T)entry);
     }
+}
+
+/// <summary>An object that an <see cref="Arena"/> lends for a scope and lends again later.</summary>
+public interface IRecycled
+{
+    /// <summary>Forgets everything: the scope has ended, and whoever still has the object must not use it.</summary>
+    void Release();
 }

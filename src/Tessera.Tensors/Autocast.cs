@@ -26,6 +26,8 @@ public enum Precision
 /// </summary>
 public static class Autocast
 {
+    private static readonly HashSet<long> s_open = [];
+
     private static long s_lastPass;
 
     [ThreadStatic] private static Precision s_precision;
@@ -43,8 +45,15 @@ public static class Autocast
     {
         var scope = new Scope(s_precision, s_pass);
         s_precision = precision;
-        if (s_pass == 0) s_pass = Interlocked.Increment(ref s_lastPass);
+        if (s_pass != 0) return scope;
+        lock (s_open) s_open.Add(s_pass = ++s_lastPass);
         return scope;
+    }
+
+    /// <summary>Whether an outermost scope has not ended yet, on whatever thread it is.</summary>
+    internal static bool IsOpen(long pass)
+    {
+        lock (s_open) return s_open.Contains(pass);
     }
 
     /// <summary>A span of a thread's work in one precision; see <see cref="Enter"/>.</summary>
@@ -56,6 +65,10 @@ public static class Autocast
         internal Scope(Precision precision, long pass) => (_precision, _pass) = (precision, pass);
 
         /// <summary>Goes back to the precision of the scope around this one.</summary>
-        public void Dispose() => (s_precision, s_pass) = (_precision, _pass);
+        public void Dispose()
+        {
+            if (_pass == 0 && s_pass != 0) lock (s_open) s_open.Remove(s_pass);
+            (s_precision, s_pass) = (_precision, _pass);
+        }
     }
 }

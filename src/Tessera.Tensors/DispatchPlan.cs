@@ -36,9 +36,11 @@ public readonly struct DispatchPlan
     /// <param name="choices">I32 [tokens, choices], each from 0 to <paramref name="groups"/> − 1.</param>
     /// <param name="groups">How many groups there are.</param>
     /// <exception cref="ShapeException">A choice is not a group.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The number of groups is negative.</exception>
     public static DispatchPlan From(Tensor choices, int groups)
     {
         ShapeException.Require(choices.Type == ElementType.I32 && choices.Shape.Rank == 2, "dispatch plan", "choices", choices, "I32 [tokens, choices]");
+        ArgumentOutOfRangeException.ThrowIfNegative(groups);
         var each = choices.Shape[1];
         var offsets = Tensor.Temporary([groups + 1], ElementType.I32);
         var tokens = Tensor.Temporary([choices.Ints.Length], ElementType.I32);

@@ -1,6 +1,12 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace Tessera.Tensors;
 
-/// <summary>What one element of a <see cref="Tensor"/> is.</summary>
+/// <summary>
+/// What one element of a <see cref="Tensor"/> is. Activations and trained parameters are <see cref="F32"/>, indices are
+/// <see cref="I32"/>; the others store weights in less memory, with the layouts of GGUF, bit for bit.
+/// </summary>
+[SuppressMessage("Naming", "CA1707:Identifiers should not contain underscores", Justification = "GGUF's names of its types")]
 public enum ElementType
 {
     /// <summary>IEEE 754 binary32.</summary>
@@ -8,15 +14,79 @@ public enum ElementType
 
     /// <summary>Signed 32-bit integer: token ids, positions, lengths.</summary>
     I32,
+
+    /// <summary>IEEE 754 binary16.</summary>
+    F16,
+
+    /// <summary>The upper half of an F32: 8 bits of exponent, 7 of mantissa.</summary>
+    BF16,
+
+    /// <summary>Blocks of 32 signed bytes with an F16 scale: <c>x = d q</c>, 8.5 bits an element.</summary>
+    Q8_0,
+
+    /// <summary>Blocks of 32 four-bit numbers with an F16 scale: <c>x = d (q − 8)</c>, 4.5 bits an element.</summary>
+    Q4_0,
+
+    /// <summary>Blocks of 256 four-bit numbers in 8 groups, each with a scale and a minimum of 6 bits, which share two F16
+    /// scales: <c>x = d s q − dmin m</c>, 4.5 bits an element.</summary>
+    Q4_K,
+
+    /// <summary>Blocks of 256 six-bit numbers in 16 groups, each with a scale of 8 bits, which share an F16 scale:
+    /// <c>x = d s (q − 32)</c>, 6.5625 bits an element.</summary>
+    Q6_K,
 }
 
 /// <summary>Facts about an <see cref="ElementType"/>.</summary>
 public static class ElementTypes
 {
-    /// <summary>Bytes an element takes.</summary>
-    public static int Size(this ElementType type) => type switch
+    /// <summary>How many elements are stored together; 1 where each stands alone. The innermost axis of a tensor is a
+    /// multiple of it.</summary>
+    public static int BlockElements(this ElementType type) => Layout(type).Elements;
+
+    /// <summary>Bytes that a block of <see cref="BlockElements"/> takes.</summary>
+    public static int BlockBytes(this ElementType type) => Layout(type).Bytes;
+
+    /// <summary>Bytes that <paramref name="count"/> elements take.</summary>
+    /// <exception cref="ArgumentException">They are not whole blocks.</exception>
+    /// <exception cref="OverflowException">More than 2⁶³ bytes.</exception>
+    public static long Bytes(this ElementType type, long count)
     {
-        ElementType.F32 or ElementType.I32 => 4,
+        var (elements, bytes) = Layout(type);
+        return count % elements == 0
+            ? checked(count / elements * bytes)
+            : throw new ArgumentException($"{count} elements are not whole blocks of {elements}, as {type} has them", nameof(count));
+    }
+
+    /// <summary>Whether elements of this type are products of integers and scales of a block.</summary>
+    internal static bool IsQuantized(this ElementType type) => type >= ElementType.Q8_0;
+
+    /// <summary>Whether the type stands for real numbers, so that it can be converted to and from F32.</summary>
+    internal static bool IsReal(this ElementType type) => type != ElementType.I32;
+
+    /// <summary>Bytes of a tensor whose rows are whole blocks.</summary>
+    /// <exception cref="ShapeException">The innermost axis is not a multiple of the block.</exception>
+    internal static long Bytes(this ElementType type, Shape shape)
+    {
+        Require(type, shape);
+        return type.Bytes(shape.Count);
+    }
+
+    /// <summary>Requires rows of whole blocks.</summary>
+    internal static void Require(this ElementType type, Shape shape)
+    {
+        var elements = type.BlockElements();
+        if (shape.Width % elements != 0)
+            throw new ShapeException($"tensor: {type} {shape} has an innermost axis of {shape.Width}, expected a multiple of {elements}, its block");
+    }
+
+    private static (int Elements, int Bytes) Layout(ElementType type) => type switch
+    {
+        ElementType.F32 or ElementType.I32 => (1, 4),
+        ElementType.F16 or ElementType.BF16 => (1, 2),
+        ElementType.Q8_0 => (32, 34),
+        ElementType.Q4_0 => (32, 18),
+        ElementType.Q4_K => (256, 144),
+        ElementType.Q6_K => (256, 210),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type"),
     };
 }

@@ -2,18 +2,22 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Tensors;
 
-/// <summary>A block of native memory, aligned to <see cref="Alignment"/> bytes, freed when nothing refers to it.</summary>
+/// <summary>A block of native memory, aligned to <see cref="Alignment"/> bytes, freed when nothing refers to it. Nothing may
+/// be read or written beyond its last byte: what lies there may be somebody else's, or no memory at all.</summary>
 internal sealed unsafe class NativeBuffer : IDisposable
 {
     public const int Alignment = 64;
+
+    /// <summary>Where memory comes from instead of the system's heap. Tests set it once, before the first buffer, to lay each
+    /// buffer against inaccessible pages; the arena then gives every block a buffer of its own.</summary>
+    internal static (Func<long, nint> Take, Action<nint> Give)? Source { get; set; }
 
     public NativeBuffer(long bytes, bool zeroed = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
         Bytes = bytes;
-        // Kernels may read whole vectors past the last element of a row, never past the padding.
-        Address = (nint)NativeMemory.AlignedAlloc((nuint)bytes + Alignment, Alignment);
-        if (zeroed) NativeMemory.Clear((void*)Address, (nuint)bytes + Alignment);
+        Address = Source is { } source ? source.Take(bytes) : (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
+        if (zeroed) NativeMemory.Clear((void*)Address, (nuint)bytes);
         if (bytes > 0) GC.AddMemoryPressure(bytes);
     }
 
@@ -32,7 +36,8 @@ internal sealed unsafe class NativeBuffer : IDisposable
 
     private void Release()
     {
-        NativeMemory.AlignedFree((void*)Address);
+        if (Source is { } source) source.Give(Address);
+        else NativeMemory.AlignedFree((void*)Address);
         if (Bytes > 0) GC.RemoveMemoryPressure(Bytes);
     }
 }

@@ -100,6 +100,15 @@ public sealed class Tape : IDisposable
         return wanted && !tape._paused ? WriteAlways<T>(output) : null;
     }
 
+    /// <summary>Whether a tape is being recorded that wants a gradient of one of these.</summary>
+    internal static bool Wants(params ReadOnlySpan<Tensor?> inputs)
+    {
+        if (s_current is null or { _paused: true }) return false;
+        foreach (var input in inputs)
+            if (input is { Slot: not null }) return true;
+        return false;
+    }
+
     /// <summary>As <see cref="Write"/>, for an operation that is known to lead to something that wants a gradient.</summary>
     internal static T WriteAlways<T>(Tensor output) where T : TapeEntry, new()
     {

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels;
+
 namespace Tessera.Tensors;
 
 /// <summary>
@@ -13,6 +15,9 @@ public sealed unsafe class Tensor
     private NativeBuffer? _buffer;
     private bool _isTemporary;
 
+    /// <summary>What is packed of a parameter for products in fewer bits.</summary>
+    internal PackedParameter? Packed;
+
     internal Tensor() { }
 
     /// <summary>The sizes of the axes.</summary>
@@ -24,7 +29,7 @@ public sealed unsafe class Tensor
     /// <summary>Whether a gradient of this tensor is wanted or leads to one that is.</summary>
     public bool RequiresGradient => Live() != 0 && Slot is not null;
 
-    /// <summary>The elements of an F32 tensor, row-major.</summary>
+    /// <summary>The elements of an F32 tensor, row-major; valid as long as something refers to the tensor.</summary>
     /// <exception cref="ShapeException">The tensor holds another type.</exception>
     public Span<float> Floats
     {
@@ -35,7 +40,7 @@ public sealed unsafe class Tensor
         }
     }
 
-    /// <summary>The elements of an I32 tensor, row-major.</summary>
+    /// <summary>The elements of an I32 tensor, row-major; valid as long as something refers to the tensor.</summary>
     /// <exception cref="ShapeException">The tensor holds another type.</exception>
     public Span<int> Ints
     {
@@ -46,8 +51,8 @@ public sealed unsafe class Tensor
         }
     }
 
-    /// <summary>The elements as raw bytes.</summary>
-    public Span<byte> Bytes => new((void*)Live(), checked((int)(Shape.Count * Type.Size())));
+    /// <summary>The elements as raw bytes; valid as long as something refers to the tensor.</summary>
+    public Span<byte> Bytes => new((void*)Live(), checked((int)Type.Bytes(Shape.Count)));
 
     /// <summary>The gradient after <see cref="Tape.Backward(Tensor, float)"/> of a parameter or of an input whose gradient was
     /// asked for: as many elements as the tensor has, or none where no gradient has reached it. The results of operations
@@ -56,10 +61,14 @@ public sealed unsafe class Tensor
 
     internal GradientSlot? Slot { get; set; }
 
+    /// <summary>Whether this is an owned tensor that collects a gradient.</summary>
+    internal bool IsParameter => !_isTemporary && Slot is not null;
+
     /// <summary>An owned tensor of zeros.</summary>
+    /// <exception cref="ShapeException">The innermost axis is not a multiple of the type's block.</exception>
     public static Tensor Allocate(Shape shape, ElementType type = ElementType.F32)
     {
-        var buffer = new NativeBuffer(checked(shape.Count * type.Size()));
+        var buffer = new NativeBuffer(type.Bytes(shape));
         return new Tensor { Shape = shape, Type = type, _buffer = buffer, _address = buffer.Address };
     }
 
@@ -67,6 +76,7 @@ public sealed unsafe class Tensor
     public static Tensor AllocateParameter(Shape shape) => Allocate(shape).WithGradient();
 
     /// <summary>A temporary tensor in the current arena; its elements are not set.</summary>
+    /// <exception cref="ShapeException">The innermost axis is not a multiple of the type's block.</exception>
     public static Tensor Temporary(Shape shape, ElementType type = ElementType.F32) => Arena.Current.Tensor(shape, type);
 
     /// <summary>A temporary F32 tensor holding a copy of <paramref name="values"/>.</summary>
@@ -101,7 +111,7 @@ public sealed unsafe class Tensor
     }
 
     /// <summary>The same elements (and gradient) under another shape; free.</summary>
-    /// <exception cref="ShapeException">The number of elements differs.</exception>
+    /// <exception cref="ShapeException">The number of elements differs, or rows would not be whole blocks of the type.</exception>
     public Tensor Reshape(Shape shape)
     {
         if (shape.Count != Shape.Count) throw new ShapeException($"reshape: {Shape} cannot become {shape}");
@@ -111,7 +121,7 @@ public sealed unsafe class Tensor
     }
 
     /// <summary>The leading <paramref name="count"/> entries of the outermost axis, without a gradient; free.</summary>
-    /// <exception cref="ShapeException">There are not so many.</exception>
+    /// <exception cref="ShapeException">There are not so many, or they are not whole blocks of the type.</exception>
     public Tensor First(int count)
     {
         ShapeException.Require(Shape.Rank > 0 && (uint)count <= (uint)Shape[0], "first", "tensor", this, $"at least {count} entries");
@@ -126,11 +136,17 @@ public sealed unsafe class Tensor
     {
         var copy = Allocate(Shape, Type);
         Bytes.CopyTo(copy.Bytes);
+        GC.KeepAlive(this); // a span does not keep its memory
         return copy;
     }
 
     /// <summary>The elements of an F32 tensor as an array.</summary>
-    public float[] ToArray() => Floats.ToArray();
+    public float[] ToArray()
+    {
+        var elements = Floats.ToArray();
+        GC.KeepAlive(this);
+        return elements;
+    }
 
     /// <summary>The single element of a scalar F32 tensor.</summary>
     /// <exception cref="ShapeException">The tensor has more elements or none.</exception>
@@ -146,11 +162,13 @@ public sealed unsafe class Tensor
     /// <summary>Type and shape, such as <c>F32 [2, 3]</c>.</summary>
     public override string ToString() => $"{Type} {Shape}";
 
-    /// <summary>A view of <paramref name="shape"/> elements starting at element <paramref name="offset"/>, without a gradient.</summary>
+    /// <summary>A view of <paramref name="shape"/> elements starting at element <paramref name="offset"/>, where a block of the
+    /// type begins, without a gradient.</summary>
     internal Tensor View(Shape shape, long offset)
     {
+        Type.Require(shape);
         var view = Arena.Current.Blank();
-        view.Bind(Live() + (nint)(offset * Type.Size()), shape, Type);
+        view.Bind(Live() + (nint)Type.Bytes(offset), shape, Type);
         view._buffer = _buffer; // keeps owned memory alive as long as the view
         return view;
     }

@@ -6,40 +6,51 @@ using Tessera.Training.Phases;
 namespace Tessera.Training;
 
 /// <summary>What a phase makes smaller: the model's loss plus its parts' losses times their weights.</summary>
-internal static class Objective
+/// <param name="model">The model.</param>
+/// <param name="phase">Label smoothing and the weights of losses.</param>
+/// <param name="path">The phase's place in the recipe.</param>
+internal sealed class Objective(SequenceModel model, Phase phase, string path)
 {
+    private bool _isChecked;
+
+    /// <summary>The phase.</summary>
+    public Phase Phase => phase;
+
     /// <summary>Adds the gradient of one batch's objective to the parameters.</summary>
-    /// <param name="model">The model.</param>
     /// <param name="batch">The batch.</param>
-    /// <param name="phase">Label smoothing and the weights of losses.</param>
     /// <param name="random">Dropout's random numbers.</param>
-    /// <param name="scale">The share of this batch in the step's gradient.</param>
+    /// <param name="scale">What the gradient is multiplied by.</param>
     /// <returns>The model's loss, without its parts'.</returns>
-    public static double AddGradient(SequenceModel model, Batch batch, Phase phase, CounterRandom random, float scale)
+    /// <exception cref="RecipeException">The phase weighs a loss that no part reports.</exception>
+    public double AddGradient(Batch batch, CounterRandom random, float scale)
     {
         using var tape = Tape.Record();
-        var step = new Step { Positions = batch.Positions, Segments = batch.Segments, IsTraining = true, Random = random };
+        var step = Step.At(batch.Positions);
+        (step.Segments, step.IsTraining, step.Random) = (batch.Segments, true, random);
         var loss = model.Loss(batch, step, new CrossEntropySettings(phase.LabelSmoothing));
         var total = loss;
-        foreach (var (name, part) in step.Losses)
+        for (var index = 0; index < step.Losses.Count; index++)
         {
+            var (name, part) = step.Losses[index];
             if (phase.Losses.TryGetValue(name, out var weight) && weight != 0) total = Op.Add(total, Op.Scale(part, (float)weight));
         }
 
-        RequireReported(phase, step);
+        if (!_isChecked) RequireReported(step);
         var value = loss.Item();
         tape.Backward(total, scale);
         return value;
     }
 
-    /// <summary>A weight for a loss that no part reports is a slip of the pen.</summary>
-    private static void RequireReported(Phase phase, Step step)
+    /// <summary>A weight for a loss that no part reports is a slip of the pen. Parts report the same losses in every step.</summary>
+    private void RequireReported(Step step)
     {
         foreach (var (name, _) in phase.Losses)
         {
             if (step.Losses.Any(part => part.Name == name)) continue;
             var reported = step.Losses.Count == 0 ? "none, this model's parts report no losses" : string.Join(", ", step.Losses.Select(part => part.Name).Distinct());
-            throw new RecipeException($"phases.losses.{name}", $"is no loss of this model; allowed: {reported}");
+            throw new RecipeException($"{path}.losses.{name}", $"is no loss of this model; allowed: {reported}");
         }
+
+        _isChecked = true;
     }
 }

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using Tessera.Nn;
 using Tessera.Tensors;
-using Tessera.Text.Tokenizers;
-using Tessera.Training.Optimizers;
 using Tessera.Training.Phases;
+using Tessera.Training.Precision;
 
 namespace Tessera.Training;
 
@@ -21,14 +20,15 @@ public sealed class Trainer
     private const int MostSkipped = 20;
 
     private readonly TrainingSession _session;
-    private readonly Action<TrainingEvent> _report;
+    private readonly Action<TrainingEvent>? _report;
+    private readonly OptimizerStep _step;
     private readonly Stopwatch _clock = new();
     private double _lossSum;
     private int _lossCount;
     private int _skipped;
     private double _pace;
 
-    private Trainer(TrainingSession session, Action<TrainingEvent> report) => (_session, _report) = (session, report);
+    private Trainer(TrainingSession session, Action<TrainingEvent>? report) => (_session, _report, _step) = (session, report, new OptimizerStep(session));
 
     private TrainingState State => _session.State;
 
@@ -43,7 +43,8 @@ public sealed class Trainer
     /// <summary>Trains a model from a recipe.</summary>
     /// <param name="recipe">What to do.</param>
     /// <param name="folder">Where the run lives; made where it is missing.</param>
-    /// <param name="report">Told of each step, evaluation and checkpoint, on the calling thread.</param>
+    /// <param name="report">Told of each step, evaluation and checkpoint, on the calling thread. Where nobody is told, and between
+    /// the lines of the log, a step allocates no managed memory.</param>
     /// <param name="recipeFolder">Where the recipe's relative paths start.</param>
     /// <param name="resume">Whether to go on with the run in the folder.</param>
     /// <param name="cancellation">Stops after the current step, with a checkpoint.</param>
@@ -60,16 +61,17 @@ public sealed class Trainer
         if (!resume && run.HasRun) throw new IOException($"'{folder}' already holds a run; resume it, or name another folder");
         using var alone = run.Hold();
         var session = TrainingSession.Open(recipe, recipeFolder, run, resume, cancellation);
-        new Trainer(session, report ?? (_ => { })).Train(cancellation);
+        new Trainer(session, report).Train(cancellation);
     }
 
     private void Train(CancellationToken cancellation)
     {
         using var log = new StreamWriter(_session.Folder.Metrics, append: true) { AutoFlush = true };
-        foreach (var problem in _session.PassedOver) _report(new CheckpointPassedOver(problem));
-        _report(new Prepared(
+        foreach (var problem in _session.PassedOver) _report?.Invoke(new CheckpointPassedOver(problem));
+        _report?.Invoke(new Prepared(
             _session.Train.Count, _session.Validation?.Count ?? 0, _session.Train.TooLong, _session.Tokenizer.VocabularySize,
-            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(), State.Step));
+            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(), State.Step,
+            [.. _session.Recipe.Phases.Select(phase => phase.Precision.Name())]));
         if (State.Done) return; // a finished run has nothing left to do
         for (; State.Phase < _session.Recipe.Phases.Count && !State.Done; NextPhase())
         {
@@ -81,9 +83,10 @@ public sealed class Trainer
                     cancellation.ThrowIfCancellationRequested();
                 }
 
-                var done = Step();
-                _report(done);
-                if (State.Step % StepsALine == 0) log.WriteLine(MetricsLog.Line(AverageLoss(done)));
+                var rate = LearningRate();
+                var outcome = Step(rate);
+                _report?.Invoke(Done(outcome, rate));
+                if (State.Step % StepsALine == 0) log.WriteLine(MetricsLog.Line(Done(outcome with { Loss = AverageLoss() }, rate)));
                 var ends = PhaseProgress() >= 1 && State.Phase == _session.Recipe.Phases.Count - 1;
                 if (State.Step % _session.Recipe.Validation.EverySteps == 0 || ends) Validate(log);
                 // Weights that give no finite gradient must not push out the checkpoints that do.
@@ -117,49 +120,43 @@ public sealed class Trainer
         return Phase.LearningRate * schedule.Factor(State.PhaseStep, Math.Clamp(Math.Max(byTime, bySteps), 0, 1));
     }
 
-    private StepDone Step()
+    private StepOutcome Step(double learningRate)
     {
         _clock.Restart();
-        var (loss, tokens) = (0.0, 0L);
-        foreach (var (_, parameter) in _session.Parameters) parameter.Value.ClearGradient();
-        var random = new CounterRandom(_session.Recipe.Seed).Derive("dropout").Derive((ulong)State.Step);
-        for (var part = 0; part < Phase.Accumulate; part++)
-        {
-            using var scope = Arena.Current.Scope();
-            var batch = NextBatch();
-            loss += Objective.AddGradient(_session.Model, batch, Phase, random.Derive((ulong)part), 1f / Phase.Accumulate) / Phase.Accumulate;
-            tokens += batch.Tokens;
-        }
+        var outcome = _step.Run(learningRate);
+        RequireFinite(outcome);
+        Count(outcome);
+        return outcome;
+    }
 
-        var rate = LearningRate();
-        var clip = GradientClip.Measure(_session.Optimizer.Learning, Phase.ClipNorm);
-        if (clip.IsFinite) _session.Optimizer.Step(rate, clip.Scale);
-        RequireFinite(clip, loss);
-        Count(tokens, loss);
+    private StepDone Done(in StepOutcome outcome, double learningRate)
+    {
         var progress = PhaseProgress();
         return new StepDone(
-            State.Step, Phase.Name, loss, rate, clip.Norm, State.Tokens, _pace, Math.Min(1, progress), State.PhaseSeconds * Math.Max(0, 1 - progress) / Math.Max(1e-9, progress));
+            State.Step, Phase.Name, outcome.Loss, learningRate, outcome.Clip.Norm, State.Tokens, _pace, Math.Min(1, progress),
+            State.PhaseSeconds * Math.Max(0, 1 - progress) / Math.Max(1e-9, progress), outcome.Scale.Value, State.Skipped);
     }
 
-    private Models.Batch NextBatch()
+    private void RequireFinite(in StepOutcome outcome)
     {
-        var order = new CounterRandom(_session.Recipe.Seed).Derive("order");
-        if (State.BatchesUsed >= _session.Train.BatchesIn(State.Epoch, order)) (State.Epoch, State.BatchesUsed) = (State.Epoch + 1, 0);
-        return _session.Train.Make(State.Epoch, State.BatchesUsed++, order);
-    }
+        _skipped = outcome.Clip.IsFinite ? 0 : _skipped + 1;
+        if (Phase.Precision == PhasePrecision.F16)
+        {
+            if (State.LossScale.Value >= Phase.LossScale.Floor) return; // steps are left out while the scale finds its size
+            throw new InvalidDataException(
+                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the loss scale has fallen to {State.LossScale.Value}, below phases[{State.Phase}].lossScale.floor, {Phase.LossScale.Floor}; try a lower phases[{State.Phase}].learningRate, or the precision bf16");
+        }
 
-    private void RequireFinite(GradientClip clip, double loss)
-    {
-        _skipped = clip.IsFinite ? 0 : _skipped + 1;
         if (_skipped >= MostSkipped)
         {
             throw new InvalidDataException(
-                $"training has diverged: at step {State.Step} the loss is {loss} and the last {MostSkipped} gradients were not finite; try a lower phases[{State.Phase}].learningRate");
+                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the last {MostSkipped} gradients were not finite; try a lower phases[{State.Phase}].learningRate");
         }
     }
 
-    private void Count(long tokens, double loss)
+    private void Count(in StepOutcome outcome)
     {
+        var (loss, tokens) = (outcome.Loss, outcome.Tokens);
         var seconds = _clock.Elapsed.TotalSeconds;
         State.Step++;
         State.PhaseStep++;
@@ -170,9 +167,9 @@ public sealed class Trainer
         (_lossSum, _lossCount) = (_lossSum + loss, _lossCount + 1);
     }
 
-    private StepDone AverageLoss(StepDone done)
+    private double AverageLoss()
     {
-        var average = done with { Loss = _lossSum / _lossCount };
+        var average = _lossSum / _lossCount;
         (_lossSum, _lossCount) = (0, 0);
         return average;
     }
@@ -180,6 +177,7 @@ public sealed class Trainer
     private void Validate(StreamWriter log)
     {
         if (_session.Validation is null) return;
+        using var precision = Autocast.Enter(Phase.Precision.OfOperations());
         var loss = HeldOutLoss.Measure(_session.Model, _session.Validation, _session.Recipe.Validation.Examples);
         var isBest = double.IsFinite(loss.Mean) && (State.BestLoss is null || loss.Mean < State.BestLoss);
         (State.BestLoss, State.SinceBest) = isBest ? (loss.Mean, 0) : (State.BestLoss, State.SinceBest + 1);
@@ -192,10 +190,14 @@ public sealed class Trainer
         var use = loss.ExpertUse.ToDictionary(layer => layer.Key, layer => Jain(layer.Value));
         var validated = new Validated(State.Step, loss.Mean, isBest, use);
         log.WriteLine(MetricsLog.Line(validated));
-        _report(validated);
+        _report?.Invoke(validated);
     }
 
-    private void Save() => _report(new Saved(State.Step, _session.Save()));
+    private void Save()
+    {
+        var path = _session.Save();
+        _report?.Invoke(new Saved(State.Step, path));
+    }
 
     /// <summary>Jain's index of fairness, (Σx)² / (n Σx²): 1 when all are even, 1/n when one has all.</summary>
     private static double Jain(IReadOnlyList<long> loads)

@@ -11,8 +11,10 @@ public abstract record TrainingEvent;
 /// <param name="Parameters">Weights of the model.</param>
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
 /// <param name="Step">The step that training starts from: 0, or where a run is resumed.</param>
+/// <param name="Precision">In which numbers each phase computes its products: <c>f32</c>, <c>bf16</c> or <c>f16</c>.</param>
 public sealed record Prepared(
-    int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Step) : TrainingEvent;
+    int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Step,
+    IReadOnlyList<string> Precision) : TrainingEvent;
 
 /// <summary>A checkpoint is damaged: an older one is gone on from.</summary>
 /// <param name="Problem">What is wrong, and with which file.</param>
@@ -21,16 +23,18 @@ public sealed record CheckpointPassedOver(string Problem) : TrainingEvent;
 /// <summary>An optimizer step was done.</summary>
 /// <param name="Step">How many steps have been done.</param>
 /// <param name="Phase">The phase's name.</param>
-/// <param name="Loss">The mean loss of the step's batches in nats a token, label smoothing included, parts' losses not.</param>
+/// <param name="Loss">The mean loss of the step's targets in nats a token, label smoothing included, parts' losses not.</param>
 /// <param name="LearningRate">The learning rate of the step.</param>
 /// <param name="GradientNorm">The norm of the gradient before clipping; not finite where the step was skipped.</param>
 /// <param name="Tokens">How many tokens, source and target, have been learned from.</param>
 /// <param name="TokensPerSecond">Over the last steps.</param>
 /// <param name="Progress">The share of this phase that is done, 0 to 1.</param>
 /// <param name="SecondsLeft">Of this phase, as far as can be told.</param>
+/// <param name="LossScale">What the step's loss was multiplied by on the way back; 1 unless the phase computes in F16.</param>
+/// <param name="Skipped">Steps of the run left out so far because their gradients were not finite.</param>
 public sealed record StepDone(
     long Step, string Phase, double Loss, double LearningRate, double GradientNorm, long Tokens, double TokensPerSecond, double Progress,
-    double SecondsLeft) : TrainingEvent;
+    double SecondsLeft, double LossScale = 1, long Skipped = 0) : TrainingEvent;
 
 /// <summary>The model was evaluated on the validation examples.</summary>
 /// <param name="Step">After how many steps.</param>

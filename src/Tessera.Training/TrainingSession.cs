@@ -8,6 +8,7 @@ using Tessera.Text.Tokenizers;
 using Tessera.Training.Checkpoints;
 using Tessera.Training.Data;
 using Tessera.Training.Optimizers;
+using Tessera.Training.Precision;
 
 namespace Tessera.Training;
 
@@ -59,6 +60,7 @@ internal sealed class TrainingSession
     public static TrainingSession Open(Recipe recipe, string recipeFolder, RunFolder folder, bool resume, CancellationToken cancellation)
     {
         var goesOn = resume && folder.HasRun; // the recipe is written last: without it the run was killed before it began
+        recipe = goesOn ? RunPrecision.Same(recipe, Recipe.Load(folder.Recipe)) : RunPrecision.Decide(recipe);
         var corpus = recipe.Data.Load(recipeFolder, cancellation);
         var tokenizer = goesOn
             ? Tokenizer.Load(folder.Tokenizer)
@@ -146,21 +148,19 @@ internal sealed class TrainingSession
         return BytePairTrainer.Train(texts, new BytePairTrainerOptions(recipe.Tokenizer.Vocabulary, SpecialTokens: SpecialTokens.Texts), cancellation);
     }
 
-    /// <summary>A run that went on with another recipe would be neither's. Only how long its phases last may be changed.</summary>
+    /// <summary>A run that went on with another recipe would be neither's. Only how long its phases last, and in which numbers
+    /// they compute, may be changed.</summary>
     private void RequireSameRecipe()
     {
-        if (RecipeJson.FirstDifference(WithoutLengths(File.ReadAllText(Folder.Recipe)), WithoutLengths(Recipe.ToJson())) is { } path)
+        if (RecipeJson.FirstDifference(WithoutLengths(Recipe.Load(Folder.Recipe)), WithoutLengths(Recipe)) is { } path)
             throw new RecipeException(path, $"differs from the run's own recipe, {Folder.Recipe}; resume with that, or begin a new run");
         RunFolder.Write(Folder.Recipe, Recipe.ToJson() + "\n");
 
-        static JsonObject WithoutLengths(string recipe)
+        static JsonObject WithoutLengths(Recipe recipe)
         {
-            var json = RecipeJson.Parse(recipe, "recipe.json");
+            var json = RecipeJson.Parse(recipe.ToJson(), "recipe.json");
             foreach (var phase in json["phases"]!.AsArray().OfType<JsonObject>())
-            {
-                phase.Remove("steps");
-                phase.Remove("minutes");
-            }
+                foreach (var key in (string[])["steps", "minutes", "precision"]) phase.Remove(key);
 
             return json;
         }

@@ -1,3 +1,5 @@
+using Tessera.Training.Precision;
+
 namespace Tessera.Training;
 
 /// <summary>Where training stands: with the weights and the optimizer's tensors, all that a resumed run needs. Random
@@ -24,6 +26,12 @@ internal sealed record TrainingState
 
     /// <summary>Batches used of the current pass.</summary>
     public int BatchesUsed { get; set; }
+
+    /// <summary>The loss scale of the next step.</summary>
+    public LossScale LossScale { get; set; } = LossScale.None;
+
+    /// <summary>Steps left out because their gradients were not finite.</summary>
+    public long Skipped { get; set; }
 
     /// <summary>Tokens learned from.</summary>
     public long Tokens { get; set; }

@@ -27,6 +27,8 @@ internal sealed class ReferenceTensors
 
     public int[] Ints(string name) => MemoryMarshal.Cast<byte, int>(Raw(name, "I32")).ToArray();
 
+    public byte[] Bytes(string name) => Raw(name, "U8").ToArray();
+
     private ReadOnlySpan<byte> Raw(string name, string type)
     {
         var entry = _header.GetProperty(name);

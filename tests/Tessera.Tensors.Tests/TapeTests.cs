@@ -48,6 +48,36 @@ public class TapeTests
     }
 
     [Fact]
+    public void A_side_of_a_sum_that_is_used_elsewhere_leaves_the_other_sides_gradient_alone()
+    {
+        using var scope = Arena.Current.Scope();
+        using var tape = Tape.Record();
+        var (x, w) = (Tensor.From([2f, 3], [2]).WithGradient(), Tensor.From([1f, 1], [2]).WithGradient());
+        var (left, right) = (Op.Scale(x, 1), Op.Scale(w, 1));
+        var doubled = Op.Scale(left, 2); // on the way back after the sum, before both of its sides
+        var y = Op.Add(Op.Add(left, right), doubled);
+        tape.Backward(y, [1, 10]);
+        Assert.Equal([3, 30], x.Gradient.ToArray());
+        Assert.Equal([1, 10], w.Gradient.ToArray());
+    }
+
+    [Fact]
+    public void Clearing_the_gradient_of_one_side_of_a_sum_leaves_the_other_sides_alone()
+    {
+        using var scope = Arena.Current.Scope();
+        using var tape = Tape.Record();
+        var (x, w) = (Tensor.From([2f, 3], [2]).WithGradient(), Tensor.From([1f, 1], [2]).WithGradient());
+        tape.Backward(Op.Add(x, w), [1, 10]);
+        x.ClearGradient();
+        tape.Backward(Op.Scale(x, 5), [1, 1]);
+        Assert.Equal([5, 5], x.Gradient.ToArray());
+        Assert.Equal([1, 10], w.Gradient.ToArray());
+        tape.Backward(Op.Add(x, w), [1, 1]);
+        Assert.Equal([6, 6], x.Gradient.ToArray());
+        Assert.Equal([2, 11], w.Gradient.ToArray());
+    }
+
+    [Fact]
     public void An_intermediate_result_used_twice_passes_both_gradients_on()
     {
         using var scope = Arena.Current.Scope();

@@ -96,15 +96,12 @@ public sealed class EncoderDecoderModel : SequenceModel
 
     private Tensor Encode(Tensor source, Tensor? lengths, Step? step)
     {
-        var positions = Tensor.Temporary(source.Shape, ElementType.I32);
-        for (var i = 0; i < positions.Ints.Length; i++) positions.Ints[i] = i % source.Shape[1];
-        var encoding = new Step
-        {
-            Positions = positions, Lengths = lengths, IsTraining = step?.IsTraining ?? false,
-            Random = (step?.Random ?? default).Derive("encoder"), ExpertUse = step?.ExpertUse,
-        };
+        var encoding = Step.At(Batch.PositionsFromStart(source.Shape[0], source.Shape[1]));
+        encoding.Lengths = lengths;
+        if (step is not null)
+            (encoding.IsTraining, encoding.Random, encoding.ExpertUse) = (step.IsTraining, step.Random.Derive("encoder"), step.ExpertUse);
         var memory = _encoder.Forward(_sourceEmbedding.Forward(source), encoding);
-        foreach (var (name, loss) in encoding.Losses) step?.AddLoss(name, loss);
+        for (var index = 0; index < encoding.Losses.Count; index++) step?.AddLoss(encoding.Losses[index].Name, encoding.Losses[index].Loss);
         return memory;
     }
 }

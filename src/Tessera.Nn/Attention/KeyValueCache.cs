@@ -15,7 +15,7 @@ public sealed class KeyValueCache : Cache
     /// <param name="capacity">The greatest number of tokens a row.</param>
     /// <param name="heads">Key and value heads.</param>
     /// <param name="keyWidth">The width of a key.</param>
-    /// <param name="valueWidth">The width of a value.</param>
+    /// <param name="valueWidth">The width of a value; 0 where values are read off the keys.</param>
     public KeyValueCache(int batch, int capacity, int heads, int keyWidth, int valueWidth)
     {
         _keys = Tensor.Allocate([batch, capacity, heads, keyWidth]);

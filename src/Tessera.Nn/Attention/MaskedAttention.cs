@@ -101,7 +101,7 @@ public abstract class MaskedAttention : Attention, ICached
         {
             var cache = (KeyValueCache)step.Caches.Of(this);
             cache.Write(keys, values, step.Positions);
-            return (cache.Keys.First(x.Shape[0]), cache.Values.First(x.Shape[0]), Narrow(CachedMask(step, cache.Count)));
+            return (cache.Keys.First(x.Shape[0]), cache.Values.First(x.Shape[0]), Narrow(CachedMask.Causal(step, cache.Count)));
         }
 
         var length = x.Shape[1];
@@ -109,15 +109,6 @@ public abstract class MaskedAttention : Attention, ICached
         if (step.Lengths is not null) mask = mask.Lengths(step.Lengths);
         if (step.Segments is not null) mask = mask.Segments(step.Segments, step.Segments);
         return (keys, values, Narrow(mask));
-    }
-
-    /// <summary>Row b's queries stand at its own positions in the cache, which may differ from its neighbours'.</summary>
-    private static BlockMask CachedMask(Step step, int keys)
-    {
-        var (rows, queries) = (step.Positions.Shape[0], step.Positions.Shape[1]);
-        Span<int> lengths = rows <= 1024 ? stackalloc int[rows] : new int[rows];
-        for (var row = 0; row < rows; row++) lengths[row] = step.Positions.Ints[row * queries] + queries;
-        return BlockMask.Causal(queries, keys, lengths);
     }
 
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromMemory(int queries, Step step)

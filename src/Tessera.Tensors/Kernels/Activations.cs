@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>A function of one number with its derivative.</summary>
@@ -9,6 +11,7 @@ internal interface IActivation
 /// <summary>x σ(x).</summary>
 internal readonly struct Silu : IActivation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (V Value, V Derivative) Of<V>(V x) where V : struct, ILanes<V>
     {
         var sigmoid = Sigmoid.Of(x).Value;
@@ -20,9 +23,10 @@ internal readonly struct Silu : IActivation
 /// <summary>1 / (1 + e⁻ˣ).</summary>
 internal readonly struct Sigmoid : IActivation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (V Value, V Derivative) Of<V>(V x) where V : struct, ILanes<V>
     {
-        var value = V.All(1) / (V.All(1) + V.Exp(V.Zero - x));
+        var value = Exponential.Sigmoid(x);
         return (value, value * (V.All(1) - value));
     }
 }
@@ -30,9 +34,10 @@ internal readonly struct Sigmoid : IActivation
 /// <summary>(eˣ − e⁻ˣ) / (eˣ + e⁻ˣ).</summary>
 internal readonly struct Tanh : IActivation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (V Value, V Derivative) Of<V>(V x) where V : struct, ILanes<V>
     {
-        var value = V.All(1) - (V.All(2) / (V.Exp(x + x) + V.All(1)));
+        var value = Exponential.Tanh(x);
         return (value, V.All(1) - (value * value));
     }
 }
@@ -40,6 +45,7 @@ internal readonly struct Tanh : IActivation
 /// <summary>max(x, 0).</summary>
 internal readonly struct Relu : IActivation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (V Value, V Derivative) Of<V>(V x) where V : struct, ILanes<V>
     {
         var value = V.Max(x, V.Zero);
@@ -50,6 +56,7 @@ internal readonly struct Relu : IActivation
 /// <summary>max(x, 0)².</summary>
 internal readonly struct ReluSquared : IActivation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (V Value, V Derivative) Of<V>(V x) where V : struct, ILanes<V>
     {
         var positive = V.Max(x, V.Zero);
@@ -60,14 +67,16 @@ internal readonly struct ReluSquared : IActivation
 /// <summary>x Φ(x) with the normal distribution's Φ.</summary>
 internal readonly struct Gelu : IActivation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (V Value, V Derivative) Of<V>(V x) where V : struct, ILanes<V>
     {
-        var density = V.Exp(x * x * V.All(-0.5f));
+        var density = Exponential.Exp(x * x * V.All(-0.5f));
         var distribution = Distribution(x, density);
         return (x * distribution, V.MultiplyAdd(x * density, V.All(0.3989422804f), distribution));
     }
 
     /// <summary>Φ(x) by Abramowitz and Stegun 7.1.26, whose error is below 8e-8, from e^(−x²/2).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static V Distribution<V>(V x, V density) where V : struct, ILanes<V>
     {
         var t = V.All(1) / V.MultiplyAdd(V.Abs(x), V.All(0.3275911f * 0.70710678f), V.All(1));
@@ -84,6 +93,7 @@ internal readonly struct Gelu : IActivation
 /// <summary>GELU by its tanh approximation, as GPT-2 uses it.</summary>
 internal readonly struct GeluTanh : IActivation
 {
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static (V Value, V Derivative) Of<V>(V x) where V : struct, ILanes<V>
     {
         const float Scale = 0.7978845608f; // sqrt(2 / pi)

@@ -12,7 +12,7 @@ internal static unsafe partial class FlashAttention
     /// </summary>
     public static void Backward(FlashAttentionProblem problem, in FlashAttentionGradients gradients)
     {
-        var gathered = Gather(ref problem);
+        var gathered = Gather(ref problem, backward: true);
         var rows = new FlowWork { Problem = problem, Gradients = gradients };
         Simd.Run(ref rows, rows.Parts = Simd.Parts((long)problem.Batch * problem.QueryCount, problem.Heads * problem.ValueWidth));
         if (gradients.Sinks != null) AddSinks(problem, gradients);
@@ -36,7 +36,7 @@ internal static unsafe partial class FlashAttention
             if (!gradients.Queries.IsNull) Run(ref work, Pass.Queries, problem.Batch * problem.Heads * Tiles(problem.QueryCount), operations);
         }
 
-        GiveBack(problem, gathered);
+        GiveBack(gathered);
     }
 
     private static void Run(ref BackwardWork work, Pass pass, int items, double operations)
@@ -80,8 +80,9 @@ internal static unsafe partial class FlashAttention
                 var (batch, query) = (row / Problem.QueryCount, row % Problem.QueryCount);
                 for (var head = 0; head < Problem.Heads; head++)
                 {
+                    float* output = Problem.Output.At(batch, head, query), gradient = Gradients.Output.At(batch, head, query);
                     Gradients.Flow[Problem.RowOffset(batch, head, query)] =
-                        Dot<V>(Problem.Output.At(batch, head, query), Gradients.Output.At(batch, head, query), Problem.ValueWidth);
+                        Problem.Bf16 ? AttentionBf16.Dot(output, gradient, Problem.ValueWidth) : Dot<V>(output, gradient, Problem.ValueWidth);
                 }
             }
         }
@@ -113,31 +114,35 @@ internal static unsafe partial class FlashAttention
         public void Run<V>(int part) where V : struct, ILanes<V>
         {
             var (start, end) = Simd.Share(Items, Parts, part);
-            for (var item = start; item < end; item++) Do<V>(item);
+            for (var item = start; item < end; item++)
+            {
+                if (Problem.Bf16) Do<Lanes512, AttentionBf16>(item);
+                else Do<V, AttentionF32<V>>(item);
+            }
         }
 
-        private readonly void Do<V>(int item) where V : struct, ILanes<V>
+        private readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
         {
             switch (Pass)
             {
                 case Pass.KeyHeads:
-                    new BackwardSweep<V>(Problem, Gradients, 0, Problem.KeyCount, Pass).Run(item / Problem.KeyHeads, item % Problem.KeyHeads);
+                    new BackwardSweep<V, F>(Problem, Gradients, 0, Problem.KeyCount, Pass).Run(item / Problem.KeyHeads, item % Problem.KeyHeads);
                     break;
                 case Pass.BiasHeads:
                     for (var batch = 0; batch < Problem.Batch; batch++)
-                        new BackwardSweep<V>(Problem, Gradients, 0, Problem.KeyCount, Pass).Run(batch, item);
+                        new BackwardSweep<V, F>(Problem, Gradients, 0, Problem.KeyCount, Pass).Run(batch, item);
                     break;
                 case Pass.Keys:
                     var keyItems = (Problem.KeyCount + KeysOfItem - 1) / KeysOfItem;
                     var first = item % keyItems * KeysOfItem;
                     var row = item / keyItems;
-                    new BackwardSweep<V>(Problem, Gradients, first, Math.Min(Problem.KeyCount, first + KeysOfItem), Pass)
+                    new BackwardSweep<V, F>(Problem, Gradients, first, Math.Min(Problem.KeyCount, first + KeysOfItem), Pass)
                         .Run(row / Problem.KeyHeads, row % Problem.KeyHeads);
                     break;
                 default:
                     var tiles = Tiles(Problem.QueryCount);
                     var (head, tile) = (item / tiles, tiles - 1 - (item % tiles));
-                    new BackwardSweep<V>(Problem, Gradients, 0, Problem.KeyCount, Pass)
+                    new BackwardSweep<V, F>(Problem, Gradients, 0, Problem.KeyCount, Pass)
                         .RunQueries(head / Problem.Heads, head % Problem.Heads, tile * FlashAttentionTile.Size);
                     break;
             }

@@ -6,7 +6,7 @@ internal static unsafe partial class FlashAttention
     /// Goes over tiles and adds their gradients. With p the probabilities of a tile, transposed as its scores are:
     /// <c>dv += p dy</c>, <c>ds = p ∘ (v dyᵀ − flow)</c>, <c>dk += ds q</c>, <c>dqᵀ += kᵀ ds</c>.
     /// </summary>
-    private ref struct BackwardSweep<V> where V : struct, ILanes<V>
+    private ref struct BackwardSweep<V, F> where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
     {
         private readonly ref readonly FlashAttentionProblem _problem;
         private readonly ref readonly FlashAttentionGradients _gradients;
@@ -18,7 +18,7 @@ internal static unsafe partial class FlashAttention
 
         private FlashAttentionTile _tile;
 
-        /// <summary>Of the tile of queries: [queries, width] times scale; of the output's gradient: [queries, value width], and transposed.</summary>
+        /// <summary>Of the tile of queries: [queries, width] times scale and log₂ e; of the output's gradient: [queries, value width], and transposed.</summary>
         private readonly float* _queryRows, _outputRows, _packedOutput;
 
         /// <summary>[lanes] each.</summary>
@@ -26,6 +26,9 @@ internal static unsafe partial class FlashAttention
 
         /// <summary>[keys, lanes] each: the gradients of the scores, the slope of the soft cap.</summary>
         private readonly float* _scores, _slope;
+
+        /// <summary>[keys, lanes / numbers in a word]: the gradients of the scores, for the sum over queries.</summary>
+        private readonly float* _folded;
 
         /// <summary>[width, lanes]: the gradients of the tile's queries.</summary>
         private readonly float* _queryGradient;
@@ -41,25 +44,26 @@ internal static unsafe partial class FlashAttention
             _keySide = pass != Pass.Queries && (!gradients.Keys.IsNull || !gradients.Values.IsNull);
             _querySide = pass != Pass.Keys && !gradients.Queries.IsNull;
             _bias = pass == Pass.BiasHeads;
-            (_width, _valueWidth) = (RoundUp(problem.Width, V.Count), RoundUp(problem.ValueWidth, V.Count));
+            (_width, _valueWidth) = (RoundUp(problem.Width, V.Count * F.PerWord), RoundUp(problem.ValueWidth, V.Count * F.PerWord));
 
             const int Size = FlashAttentionTile.Size;
             long lanes = Size + V.Count, keys = _keySide ? lastKey - firstKey : 0;
             long tile = Size * lanes, width = _width, valueWidth = _valueWidth;
-            var next = FlashAttentionScratch.Floats((2 * Size) + (3 * tile) + (2 * lanes) + (lanes * ((2 * width) + valueWidth))
-                + (Size * (width + valueWidth)) + (keys * (width + valueWidth)));
+            var next = FlashAttentionScratch.Floats((2 * Size) + (4 * tile) + (2 * lanes) + (lanes * ((2 * width) + valueWidth))
+                + (lanes * (width + valueWidth)) + (keys * (width + valueWidth)));
             _tile.Words = (ulong*)next;
             _tile.Scores = next += 2 * Size;
             _scores = next += tile;
             _slope = next += tile;
+            _folded = next += tile;
             _logSum = next += tile;
             _flow = next += lanes;
             _tile.PackedQueries = next += lanes;
             _queryGradient = next += lanes * width;
             _packedOutput = next += lanes * width;
             _queryRows = next += lanes * valueWidth;
-            _outputRows = next += Size * width;
-            _keyGradient = next += Size * valueWidth;
+            _outputRows = next += lanes * width;
+            _keyGradient = next += lanes * valueWidth;
             _valueGradient = next + (keys * width);
             new Span<float>(_keyGradient, checked((int)(keys * (width + valueWidth)))).Clear();
         }
@@ -73,16 +77,16 @@ internal static unsafe partial class FlashAttention
             for (var key = _firstKey; key < _lastKey; key++)
             {
                 if (!_gradients.Keys.IsNull)
-                    AddRow(_keyGradient + ((key - _firstKey) * _width), _gradients.Keys.At(batch, keyHead, key), _problem.Width);
+                    AddRow<V>(_keyGradient + ((key - _firstKey) * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key), _problem.Width);
                 if (!_gradients.Values.IsNull)
-                    AddRow(_valueGradient + ((key - _firstKey) * _valueWidth), _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
+                    AddRow<V>(_valueGradient + ((key - _firstKey) * _valueWidth), 1, _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
             }
         }
 
         /// <summary>Does one tile of queries.</summary>
         public void RunQueries(int batch, int head, int firstQuery)
         {
-            _tile.Select<V>(_problem, batch, head, firstQuery);
+            _tile.Select<V, F>(_problem, batch, head, firstQuery);
             var packed = false;
             for (var key = _firstKey; key < _lastKey; key += FlashAttentionTile.Size)
             {
@@ -90,7 +94,7 @@ internal static unsafe partial class FlashAttention
                 if (coverage == Coverage.None) continue;
                 if (!packed) Pack();
                 packed = true;
-                _tile.Score<V>(_problem, coverage, _slope);
+                _tile.Score<V, F>(_problem, coverage, _slope);
                 Differentiate();
                 AddProducts();
             }
@@ -102,12 +106,15 @@ internal static unsafe partial class FlashAttention
         {
             var queries = _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
             var output = _gradients.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            _tile.Pack(queries, _problem.Queries.Stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
-            _tile.Pack(output, _gradients.Output.Stride, _problem.ValueWidth, 1, _packedOutput);
+            var scale = _problem.Scale * FlashAttentionProblem.Log2E;
+            _tile.PackFactors<V, F>(queries, _problem.Queries.Stride, _problem.Width, scale, _tile.PackedQueries);
+            _tile.PackFactors<V, F>(output, _gradients.Output.Stride, _problem.ValueWidth, 1, _packedOutput);
             if (_keySide)
             {
-                CopyRows(queries, _problem.Queries.Stride, _tile.Queries, _problem.Width, _problem.Scale, _queryRows, _width);
-                CopyRows(output, _gradients.Output.Stride, _tile.Queries, _problem.ValueWidth, 1, _outputRows, _valueWidth);
+                F.PackRows(
+                    queries, _problem.Queries.Stride, _tile.Queries, _tile.Lanes, _problem.Width, scale, _queryRows, _width);
+                F.PackRows(
+                    output, _gradients.Output.Stride, _tile.Queries, _tile.Lanes, _problem.ValueWidth, 1, _outputRows, _valueWidth);
             }
 
             var row = _problem.RowOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
@@ -119,9 +126,10 @@ internal static unsafe partial class FlashAttention
         /// <summary>Turns scores into probabilities, and the gradients of probabilities into those of products of queries and keys.</summary>
         private readonly void Differentiate()
         {
-            var values = _problem.Values.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
-            FlashAttentionProduct.Run<V>(
-                values, _problem.Values.Stride, 1, _packedOutput, _tile.Lanes, _scores, _tile.Lanes, _tile.Keys, _tile.Lanes, _problem.ValueWidth, add: false);
+            var values = _problem.ValueWords.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
+            F.Multiply(
+                values, _problem.ValueWords.Stride, 1, _packedOutput, _tile.Lanes, _scores, _tile.Lanes, _tile.Keys, _tile.Lanes,
+                Words(_problem.ValueWidth, F.PerWord), add: false);
             for (var lane = 0; lane < _tile.Lanes; lane += V.Count)
             {
                 V logSum = V.Load(_logSum + lane), flow = V.Load(_flow + lane);
@@ -140,21 +148,24 @@ internal static unsafe partial class FlashAttention
 
         private readonly void AddProducts()
         {
-            var first = _tile.FirstKey - _firstKey;
+            int keys = _tile.Keys, lanes = _tile.Lanes, queryWords = lanes / F.PerWord;
             if (_keySide)
             {
-                FlashAttentionProduct.Run<V>(
-                    _tile.Scores, _tile.Lanes, 1, _outputRows, _valueWidth, _valueGradient + (first * (nint)_valueWidth), _valueWidth,
-                    _tile.Keys, _valueWidth, _tile.Queries, add: true);
-                FlashAttentionProduct.Run<V>(
-                    _scores, _tile.Lanes, 1, _queryRows, _width, _keyGradient + (first * (nint)_width), _width,
-                    _tile.Keys, _width, _tile.Queries, add: true);
+                var first = (nint)(_tile.FirstKey - _firstKey);
+                var probabilities = F.FoldLanes(_tile.Scores, keys, lanes, _tile.Scores);
+                F.Multiply(
+                    probabilities, queryWords, 1, _outputRows, _valueWidth, _valueGradient + (first * _valueWidth), _valueWidth,
+                    keys, _valueWidth, queryWords, add: true);
+                var scores = F.FoldLanes(_scores, keys, lanes, _folded);
+                F.Multiply(scores, queryWords, 1, _queryRows, _width, _keyGradient + (first * _width), _width, keys, _width, queryWords, add: true);
             }
 
             if (!_querySide) return;
-            var keys = _problem.Keys.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
-            FlashAttentionProduct.Run<V>(
-                keys, 1, _problem.Keys.Stride, _scores, _tile.Lanes, _queryGradient, _tile.Lanes, _problem.Width, _tile.Lanes, _tile.Keys, add: true);
+            F.FoldRows(_scores, keys, lanes);
+            var keySums = _problem.KeySums.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey / F.PerWord);
+            F.Multiply(
+                keySums, 1, _problem.KeySums.Stride, _scores, lanes, _queryGradient, lanes, _problem.Width, lanes,
+                Words(keys, F.PerWord), add: true);
         }
 
         private readonly void AddQueryGradient()
@@ -171,18 +182,6 @@ internal static unsafe partial class FlashAttention
                 var to = _gradients.Bias + _problem.BiasOffset(_tile.Batch, _tile.Head, _tile.FirstQuery + query) + _tile.FirstKey;
                 for (var key = 0; key < _tile.Keys; key++) to[key] += _scores[(key * _tile.Lanes) + query];
             }
-        }
-
-        private static void AddRow(float* from, float* to, int width)
-        {
-            var d = 0;
-            for (; d + V.Count <= width; d += V.Count) (V.Load(to + d) + V.Load(from + d)).Store(to + d);
-            for (; d < width; d++) to[d] += from[d];
-        }
-
-        private static void CopyRows(float* from, nint stride, int rows, int width, float factor, float* to, int paddedWidth)
-        {
-            for (var row = 0; row < rows; row++) CopyRow<V>(from + (row * stride), factor, width, to + (row * (nint)paddedWidth), paddedWidth);
         }
     }
 }

@@ -5,7 +5,7 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe partial class FlashAttention
 {
     /// <summary>Whether there are so few queries that vectors along the width beat vectors across queries.</summary>
-    private static bool IsDecode(in FlashAttentionProblem problem) => problem.QueryCount <= Simd.Level switch
+    public static bool IsDecode(in FlashAttentionProblem problem) => problem.QueryCount <= Simd.Level switch
     {
         >= KernelLevel.Vector512 => 6,
         KernelLevel.Vector256 => 3,
@@ -14,65 +14,140 @@ internal static unsafe partial class FlashAttention
     };
 
     /// <summary>
-    /// An item is a key head of a batch row: one walk over its keys and values serves all queries of all heads that share it,
-    /// because reading the cache is what decoding costs.
+    /// Reading the cache is what decoding costs: keys are cut into ranges, as many as the sizes and the number of threads say, and
+    /// one walk over a range serves all heads, whose keys lie side by side. What the ranges give is put together in their order.
     /// </summary>
+    private static void Decode(in FlashAttentionProblem problem)
+    {
+        var work = new DecodeWork { Problem = problem, Ranges = Ranges(problem) };
+        work.Items = problem.Batch * work.Ranges;
+        var bytes = work.Items * work.RangeFloats * sizeof(float);
+        var address = Arena.Current.Take(bytes);
+        work.Partial = (float*)address;
+        var operations = 2.0 * problem.Batch * work.Rows * problem.KeyCount * (problem.Width + problem.ValueWidth);
+        Simd.Run(ref work, work.Parts = Parts(work.Items, operations));
+        var merge = new MergeWork { Decode = work };
+        Simd.Run(ref merge, merge.Parts = Simd.Parts((long)problem.Batch * work.Rows, (work.Ranges + 1) * work.RowFloats));
+        Arena.Current.Return(address, bytes);
+    }
+
+    /// <summary>How many ranges the keys of a batch row are cut into.</summary>
+    private static int Ranges(in FlashAttentionProblem problem)
+    {
+        const int FewestTiles = 4;
+        var wanted = Simd.Threads == 1 ? 1 : RoundUp(2 * Simd.Threads, Math.Max(problem.Batch, 1)) / Math.Max(problem.Batch, 1);
+        return Math.Clamp(wanted, 1, Math.Max(Tiles(problem.KeyCount) / FewestTiles, 1));
+    }
+
+    /// <summary>An item is a range of keys of a batch row.</summary>
     private struct DecodeWork : IVectorWork
     {
         public FlashAttentionProblem Problem;
-        public int Items, Parts;
+        public int Ranges, Items, Parts;
+
+        /// <summary>[batch, ranges, rows, value width + 3]: of each query of each head the output so far, the largest score, the sum of
+        /// the powers below it, and their spread as in a tile of many queries.</summary>
+        public float* Partial;
+
+        /// <summary>Queries of all heads.</summary>
+        public readonly int Rows => Problem.Heads * Problem.QueryCount;
+
+        public readonly int RowFloats => Problem.ValueWidth + 3;
+
+        public readonly long RangeFloats => (long)Rows * RowFloats;
 
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
             var (start, end) = Simd.Share(Items, Parts, part);
-            for (var item = start; item < end; item++) new DecodeHead<V>(Problem, item / Problem.KeyHeads, item % Problem.KeyHeads).Run();
+            for (var item = start; item < end; item++)
+            {
+                var (firstTile, lastTile) = Simd.Share(Tiles(Problem.KeyCount), Ranges, item % Ranges);
+                new DecodeRange<V>(Problem, item / Ranges, Partial + (item * RangeFloats))
+                    .Run(firstTile * FlashAttentionTile.Size, Math.Min(lastTile * FlashAttentionTile.Size, Problem.KeyCount));
+            }
         }
     }
 
-    /// <summary>Running maxima, sums and outputs of the queries that share one key head.</summary>
-    private readonly ref struct DecodeHead<V> where V : struct, ILanes<V>
+    /// <summary>Puts the ranges of each row together.</summary>
+    private struct MergeWork : IVectorWork
+    {
+        public DecodeWork Decode;
+        public int Parts;
+
+        public readonly void Run<V>(int part) where V : struct, ILanes<V>
+        {
+            var (start, end) = Simd.Share(Decode.Problem.Batch * Decode.Rows, Parts, part);
+            for (var row = start; row < end; row++) Merge<V>(row / Decode.Rows, row % Decode.Rows);
+        }
+
+        private readonly void Merge<V>(int batch, int row) where V : struct, ILanes<V>
+        {
+            var width = Decode.Problem.ValueWidth;
+            var (head, query) = (row / Decode.Problem.QueryCount, row % Decode.Problem.QueryCount);
+            var all = Decode.Partial + (batch * Decode.Ranges * Decode.RangeFloats) + ((long)row * Decode.RowFloats);
+            var state = all + width;
+            for (var range = 1; range < Decode.Ranges; range++)
+            {
+                var next = all + (range * Decode.RangeFloats);
+                var nextState = next + width;
+                var greatest = MathF.Max(state[0], nextState[0]);
+                float below = state[0] - greatest, nextBelow = nextState[0] - greatest;
+                float decay = MathF.Pow(2, below), nextDecay = MathF.Pow(2, nextBelow);
+                ScaleRow<V>(all, decay, width, all);
+                AddRow<V>(next, nextDecay, all, width);
+                state[2] = (decay * (state[2] + (below * state[1]))) + (nextDecay * (nextState[2] + (nextBelow * nextState[1])));
+                state[1] = (decay * state[1]) + (nextDecay * nextState[1]);
+                state[0] = greatest;
+            }
+
+            var scale = Normalize(Decode.Problem, Decode.Problem.RowOffset(batch, head, query), state[0], state[1], state[2]);
+            ScaleRow<V>(all, scale, width, Decode.Problem.Output.At(batch, head, query));
+        }
+    }
+
+    /// <summary>All heads' queries of a batch row over a range of keys.</summary>
+    private readonly ref struct DecodeRange<V> where V : struct, ILanes<V>
     {
         private const int Size = FlashAttentionTile.Size;
 
         private readonly ref readonly FlashAttentionProblem _problem;
-        private readonly int _batch, _keyHead, _rows;
+        private readonly int _batch;
 
-        /// <summary>[keys of a tile]; [rows] each: maxima, sums, spreads as in a tile of many queries; [rows, value width].</summary>
-        private readonly float* _scores, _greatest, _sum, _spread, _output;
+        /// <summary>[keys of a tile]; [rows, value width + 3] as in <see cref="DecodeWork"/>.</summary>
+        private readonly float* _scores, _rows;
 
-        public DecodeHead(in FlashAttentionProblem problem, int batch, int keyHead)
+        public DecodeRange(in FlashAttentionProblem problem, int batch, float* rows)
         {
             _problem = ref problem;
-            (_batch, _keyHead, _rows) = (batch, keyHead, problem.Group * problem.QueryCount);
-            _scores = FlashAttentionScratch.Floats(Size + (_rows * (problem.ValueWidth + 3L)));
-            _greatest = _scores + Size;
-            _sum = _greatest + _rows;
-            _spread = _sum + _rows;
-            _output = _spread + _rows;
+            _batch = batch;
+            _rows = rows;
+            _scores = FlashAttentionScratch.Floats(Size);
         }
 
-        public void Run()
+        public void Run(int firstKey, int lastKey)
         {
-            for (var row = 0; row < _rows; row++)
+            var (rows, width) = (_problem.Heads * _problem.QueryCount, _problem.ValueWidth);
+            for (var row = 0; row < rows; row++)
             {
-                _greatest[row] = _problem.Sinks != null ? _problem.Sinks[Head(row)] * FlashAttentionProblem.Log2E : BelowAllScores;
-                _sum[row] = _problem.Sinks != null ? 1 : 0;
-                _spread[row] = 0;
+                // A sink is a key without a value, seen before all others.
+                var sink = firstKey == 0 && _problem.Sinks != null;
+                var state = State(row);
+                (state[0], state[1], state[2]) = sink ? (_problem.Sinks[Head(row)] * FlashAttentionProblem.Log2E, 1, 0) : (BelowAllScores, 0, 0);
+                new Span<float>(Output(row), width).Clear();
             }
 
-            new Span<float>(_output, _rows * _problem.ValueWidth).Clear();
-            for (var key = 0; key < _problem.KeyCount; key += Size)
-            {
-                var keys = Math.Min(Size, _problem.KeyCount - key);
-                for (var row = 0; row < _rows; row++) Visit(row, key, keys);
-            }
-
-            for (var row = 0; row < _rows; row++) Finish(row);
+            for (var key = firstKey; key < lastKey; key += Size)
+                for (var row = 0; row < rows; row++) Visit(row, key, Math.Min(Size, lastKey - key));
         }
 
-        private int Head(int row) => (_keyHead * _problem.Group) + (row / _problem.QueryCount);
+        private int Head(int row) => row / _problem.QueryCount;
 
         private int Query(int row) => row % _problem.QueryCount;
+
+        private float* Output(int row) => _rows + (row * (_problem.ValueWidth + 3L));
+
+        /// <summary>Maximum, sum and spread.</summary>
+        private float* State(int row) => Output(row) + _problem.ValueWidth;
 
         private void Visit(int row, int firstKey, int keys)
         {
@@ -100,7 +175,7 @@ internal static unsafe partial class FlashAttention
         private void Score(int row, int firstKey, int keys)
         {
             var query = _problem.Queries.At(_batch, Head(row), Query(row));
-            var key = _problem.Keys.At(_batch, _keyHead, firstKey);
+            var key = _problem.Keys.At(_batch, Head(row) / _problem.Group, firstKey);
             var (width, stride, scale) = (_problem.Width, _problem.Keys.Stride, _problem.Scale * FlashAttentionProblem.Log2E);
             var index = 0;
             for (; index + 4 <= keys; index += 4, key += 4 * stride)
@@ -142,18 +217,19 @@ internal static unsafe partial class FlashAttention
         {
             var most = V.Load(_scores);
             for (var key = V.Count; key < Size; key += V.Count) most = V.Larger(most, V.Load(_scores + key));
-            var old = _greatest[row];
+            var state = State(row);
+            var old = state[0];
             var greatest = MathF.Max(old, most.Greatest());
             var decay = MathF.Pow(2, old - greatest);
             if (_problem.Entropy != null)
             {
-                var spread = decay * (_spread[row] + ((old - greatest) * _sum[row]));
+                var spread = decay * (state[2] + ((old - greatest) * state[1]));
                 for (var key = 0; key < Size; key++)
                 {
                     if (_scores[key] > float.NegativeInfinity) spread += MathF.Pow(2, _scores[key] - greatest) * (_scores[key] - greatest);
                 }
 
-                _spread[row] = spread;
+                state[2] = spread;
             }
 
             var sum = V.Zero;
@@ -164,16 +240,16 @@ internal static unsafe partial class FlashAttention
                 sum += power;
             }
 
-            (_greatest[row], _sum[row]) = (greatest, (_sum[row] * decay) + sum.Sum());
+            (state[0], state[1]) = (greatest, (state[1] * decay) + sum.Sum());
             return decay;
         }
 
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
         private void AddValues(int row, int firstKey, int keys, float decay)
         {
-            var first = _problem.Values.At(_batch, _keyHead, firstKey);
+            var first = _problem.Values.At(_batch, Head(row) / _problem.Group, firstKey);
             var (width, stride) = (_problem.ValueWidth, _problem.Values.Stride);
-            var output = _output + (row * (nint)width);
+            var output = Output(row);
             var d = 0;
             for (; d + (4 * V.Count) <= width; d += 4 * V.Count)
             {
@@ -208,12 +284,6 @@ internal static unsafe partial class FlashAttention
                 for (var key = 0; key < keys; key++) sum += _scores[key] * first[(key * stride) + d];
                 output[d] = sum;
             }
-        }
-
-        private void Finish(int row)
-        {
-            var scale = Normalize(_problem, _problem.RowOffset(_batch, Head(row), Query(row)), _greatest[row], _sum[row], _spread[row]);
-            CopyRow<V>(_output + (row * (nint)_problem.ValueWidth), scale, _problem.ValueWidth, _problem.Output.At(_batch, Head(row), Query(row)), 0);
         }
     }
 }

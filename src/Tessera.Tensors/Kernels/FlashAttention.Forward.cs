@@ -5,19 +5,18 @@ internal static unsafe partial class FlashAttention
     /// <summary>Computes output, log-sums and, where wanted, entropies.</summary>
     public static void Forward(FlashAttentionProblem problem)
     {
-        var operations = 2.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * (problem.Width + problem.ValueWidth);
         if (IsDecode(problem))
         {
-            var decode = new DecodeWork { Problem = problem, Items = problem.Batch * problem.KeyHeads };
-            Simd.Run(ref decode, decode.Parts = Parts(decode.Items, operations));
+            Decode(problem);
             return;
         }
 
-        var gathered = Gather(ref problem);
+        var operations = 2.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * (problem.Width + problem.ValueWidth);
+        var gathered = Gather(ref problem, backward: false);
         var work = new ForwardWork { Problem = problem, Items = problem.Batch * problem.Heads * Tiles(problem.QueryCount) };
         work.Parts = Parts(work.Items, operations);
         Simd.Run(ref work, work.Parts);
-        GiveBack(problem, gathered);
+        GiveBack(gathered);
     }
 
     /// <summary>Notes a row's log-sum and entropy; returns what its output is to be scaled by, 0 where no key was seen.</summary>
@@ -43,13 +42,15 @@ internal static unsafe partial class FlashAttention
             {
                 // The last tiles of a causal mask are the longest; begun first, they leave no thread waiting at the end.
                 var (row, tile) = (item / tiles, tiles - 1 - (item % tiles));
-                new ForwardTile<V>(Problem, row / Problem.Heads, row % Problem.Heads, tile * FlashAttentionTile.Size).Run();
+                var (batch, head, firstQuery) = (row / Problem.Heads, row % Problem.Heads, tile * FlashAttentionTile.Size);
+                if (Problem.Bf16) new ForwardTile<Lanes512, AttentionBf16>(Problem, batch, head, firstQuery).Run();
+                else new ForwardTile<V, AttentionF32<V>>(Problem, batch, head, firstQuery).Run();
             }
         }
     }
 
     /// <summary>Running maxima, sums and outputs of one tile of queries; as the scores, with queries in the lanes.</summary>
-    private ref struct ForwardTile<V> where V : struct, ILanes<V>
+    private ref struct ForwardTile<V, F> where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
     {
         private readonly ref readonly FlashAttentionProblem _problem;
         private FlashAttentionTile _tile;
@@ -64,7 +65,7 @@ internal static unsafe partial class FlashAttention
         public ForwardTile(in FlashAttentionProblem problem, int batch, int head, int firstQuery)
         {
             _problem = ref problem;
-            _tile.Select<V>(problem, batch, head, firstQuery);
+            _tile.Select<V, F>(problem, batch, head, firstQuery);
             const int Size = FlashAttentionTile.Size;
             var lanes = Size + V.Count;
             var next = FlashAttentionScratch.Floats((2 * Size) + (lanes * ((long)problem.Width + problem.ValueWidth + Size + 4)));
@@ -80,7 +81,7 @@ internal static unsafe partial class FlashAttention
 
         public void Run()
         {
-            _tile.Pack(
+            _tile.PackFactors<V, F>(
                 _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery), _problem.Queries.Stride,
                 _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
             Start();
@@ -88,7 +89,7 @@ internal static unsafe partial class FlashAttention
             {
                 var coverage = _tile.Visit(_problem, key);
                 if (coverage == Coverage.None) continue;
-                _tile.Score<V>(_problem, coverage, slope: null);
+                _tile.Score<V, F>(_problem, coverage, slope: null);
                 if (Soften()) ScaleOutput();
                 AddValues();
             }
@@ -166,10 +167,11 @@ internal static unsafe partial class FlashAttention
 
         private readonly void AddValues()
         {
-            var width = _problem.ValueWidth;
-            var values = _problem.Values.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
-            FlashAttentionProduct.Run<V>(
-                values, 1, _problem.Values.Stride, _tile.Scores, _tile.Lanes, _output, _tile.Lanes, width, _tile.Lanes, _tile.Keys, add: true);
+            F.FoldRows(_tile.Scores, _tile.Keys, _tile.Lanes);
+            var values = _problem.ValueSums.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey / F.PerWord);
+            F.Multiply(
+                values, 1, _problem.ValueSums.Stride, _tile.Scores, _tile.Lanes, _output, _tile.Lanes, _problem.ValueWidth, _tile.Lanes,
+                Words(_tile.Keys, F.PerWord), add: true);
         }
 
         private readonly void Finish()

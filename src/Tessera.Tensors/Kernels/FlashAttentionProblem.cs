@@ -51,6 +51,15 @@ internal unsafe struct FlashAttentionProblem
 
     public AttentionRows Queries, Keys, Values, Output;
 
+    /// <summary>Keys and values as the kernels read them, in words of <see cref="IAttentionFactors{V}"/>: a row a key, for sums over the width…</summary>
+    public AttentionRows KeyWords, ValueWords;
+
+    /// <summary>…and for sums over the keys: in BF16 the keys of a tile are put into half as many rows, from row ⌊first key / 2⌋ on.</summary>
+    public AttentionRows KeySums, ValueSums;
+
+    /// <summary>Whether factors are rounded to BF16; where few queries go over a cache, reading it is all that counts, and they are not.</summary>
+    public bool Bf16;
+
     /// <summary>[batch, heads, queries]: log₂ of the sum of the exponentials of each row's scores, 0 for a row without keys.</summary>
     public float* LogSum;
 
@@ -64,16 +73,19 @@ internal unsafe struct FlashAttentionProblem
 
     /// <summary>Reads sizes and addresses off tensors whose shapes have been checked; they must stay alive meanwhile.</summary>
     public FlashAttentionProblem(
-        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSum, BlockMask mask, in AttentionSettings settings)
+        Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSum, BlockMask mask, in AttentionSettings settings,
+        Precision precision)
     {
         (Batch, QueryCount, Heads, Width) = (queries.Shape[0], queries.Shape[1], queries.Shape[2], queries.Shape[3]);
-        (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keys.Shape[2], values.Shape[3]);
+        (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keys.Shape[2], settings.ValueWidth ?? values.Shape[3]);
         (Scale, SoftCap, Mask) = (settings.Scale ?? 1 / MathF.Sqrt(Width), settings.SoftCap, mask);
         Queries = new AttentionRows(queries.Floats, queries.Shape);
         Keys = new AttentionRows(keys.Floats, keys.Shape);
         Values = new AttentionRows(values.Floats, values.Shape);
+        (KeyWords, ValueWords, KeySums, ValueSums) = (Keys, Values, Keys, Values);
         Output = new AttentionRows(output.Floats, output.Shape);
         LogSum = AttentionRows.Address(logSum.Floats);
+        Bf16 = precision == Precision.BF16 && Simd.Level >= KernelLevel.Avx512Bf16 && !FlashAttention.IsDecode(this);
         if (settings.Sinks is { } sinks) Sinks = AttentionRows.Address(sinks.Floats);
         if (settings.Entropy is { } entropy) Entropy = AttentionRows.Address(entropy.Floats);
         if (settings.Bias is not { } bias) return;

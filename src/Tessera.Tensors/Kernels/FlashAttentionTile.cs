@@ -14,12 +14,12 @@ internal unsafe struct FlashAttentionTile
 
     public int Batch, Head, FirstQuery, Queries;
 
-    /// <summary><see cref="Queries"/> rounded up to whole vectors: the length of each row in memory.</summary>
+    /// <summary><see cref="Queries"/> rounded up to whole vectors of each half of a word: the length of each row in memory.</summary>
     public int Lanes;
 
     public int FirstKey, Keys;
 
-    /// <summary>[width, lanes]: the queries, transposed, times scale and log₂ e.</summary>
+    /// <summary>[words of the width, lanes]: the queries, transposed, times scale and log₂ e.</summary>
     public float* PackedQueries;
 
     /// <summary>[keys, lanes].</summary>
@@ -29,11 +29,13 @@ internal unsafe struct FlashAttentionTile
     public ulong* Words;
 
     /// <summary>Makes this the tile of the queries from <paramref name="firstQuery"/> on.</summary>
-    public void Select<V>(in FlashAttentionProblem problem, int batch, int head, int firstQuery) where V : struct, ILanes<V>
+    public void Select<V, F>(in FlashAttentionProblem problem, int batch, int head, int firstQuery)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
         (Batch, Head, FirstQuery) = (batch, head, firstQuery);
         Queries = Math.Min(Size, problem.QueryCount - firstQuery);
-        Lanes = (Queries + V.Count - 1) / V.Count * V.Count;
+        Lanes = FlashAttention.RoundUp(Queries, V.Count * F.PerWord);
     }
 
     /// <summary>Packs rows of queries (or of what has their layout) into columns, unused lanes zero.</summary>
@@ -42,6 +44,15 @@ internal unsafe struct FlashAttentionTile
         FlashAttentionTranspose.Run(rows, stride, Queries, width, factor, packed, Lanes, add: false);
         if (Lanes == Queries) return;
         for (var d = 0; d < width; d++) new Span<float>(packed + (d * Lanes) + Queries, Lanes - Queries).Clear();
+    }
+
+    /// <summary>As <see cref="Pack"/>, into words: of rows that are factors of a sum over the width.</summary>
+    public readonly void PackFactors<V, F>(float* rows, nint stride, int width, float factor, float* packed)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
+    {
+        Pack(rows, stride, width, factor, packed);
+        if (F.PerWord > 1) F.PackRows(packed, Lanes, width, width, Lanes, 1, packed, Lanes);
     }
 
     /// <summary>Moves to a tile of keys and says what of it the mask lets through.</summary>
@@ -73,11 +84,13 @@ internal unsafe struct FlashAttentionTile
     /// <param name="problem">What is computed.</param>
     /// <param name="coverage">What <see cref="Visit"/> said.</param>
     /// <param name="slope">[keys, lanes] for the derivative of the soft cap, or null.</param>
-    public readonly void Score<V>(in FlashAttentionProblem problem, Coverage coverage, float* slope) where V : struct, ILanes<V>
+    public readonly void Score<V, F>(in FlashAttentionProblem problem, Coverage coverage, float* slope)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
-        var keys = problem.Keys.At(Batch, Head / problem.Group, FirstKey);
-        FlashAttentionProduct.Run<V>(
-            keys, problem.Keys.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes, problem.Width, add: false);
+        var keys = problem.KeyWords.At(Batch, Head / problem.Group, FirstKey);
+        F.Multiply(
+            keys, problem.KeyWords.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes, FlashAttention.Words(problem.Width, F.PerWord), add: false);
         if (problem.SoftCap > 0) Cap<V>(Scores, Keys * Lanes, problem.SoftCap * FlashAttentionProblem.Log2E, slope);
         if (problem.Bias != null) AddBias(problem);
         if (coverage == Coverage.Some) Hide<V>();
@@ -94,7 +107,7 @@ internal unsafe struct FlashAttentionTile
             var power = V.Exp2(V.Larger(most, V.Zero - z));
             var tangent = one - (V.All(2) / (power + one));
             (tangent * V.All(cap)).Store(scores + i);
-if (slope != null) (one - (tangent * tangent)).Store(slope + i);
+            if (slope != null) (one - (tangent * tangent)).Store(slope + i);
         }
     }
 

@@ -30,8 +30,6 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 
     static abstract TSelf Max(TSelf left, TSelf right);
 
-    static abstract TSelf Exp(TSelf value);
-
     static abstract TSelf Abs(TSelf value);
 
     /// <summary>−1, 0 or 1; NaN stays NaN.</summary>
@@ -43,16 +41,17 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
     static abstract TSelf Larger(TSelf left, TSelf right);
 
     /// <summary>2 to the power of values up to 127, to about one unit in the last place; exactly 0 from −127 down.</summary>
-    static abstract TSelf Exp2(TSelf value);
+    static virtual TSelf Exp2(TSelf value) => Exponential.Exp2(value);
+
+    /// <summary>The value times 2ⁿ, where <paramref name="shifted"/> is n + <see cref="Exponential.Shift"/> and the result is neither
+    /// too small nor too large for a normal number; 1 times 2⁻¹²⁷ is 0.</summary>
+    static abstract TSelf AddExponent(TSelf value, TSelf shifted);
 
     /// <summary>Lane n of <paramref name="yes"/> where bit n is set, else of <paramref name="no"/>.</summary>
     static abstract TSelf Where(uint bits, TSelf yes, TSelf no);
 
     /// <summary>The value kept between two bounds; NaN stays NaN.</summary>
     static abstract TSelf Clamp(TSelf value, TSelf low, TSelf high);
-
-    /// <summary>2 to the power of each value, which must be a whole number from −126 to 127.</summary>
-    static abstract TSelf PowerOfTwo(TSelf exponent);
 
     void Store(float* to);
 
@@ -96,9 +95,6 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
     public static Lanes512 Max(Lanes512 left, Lanes512 right) => new(Vector512.Max(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 Exp(Lanes512 value) => new(Vector512.Exp(value._value));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Abs(Lanes512 value) => new(Vector512.Abs(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -114,19 +110,8 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
     public static Lanes512 Larger(Lanes512 left, Lanes512 right) => new(Vector512.MaxNative(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 Exp2(Lanes512 value)
-    {
-        var x = Vector512.MaxNative(Vector512.Create(Exp2Constants.Least), value._value);
-        var shifted = x + Vector512.Create(Exp2Constants.Rounding);
-        var r = x - (shifted - Vector512.Create(Exp2Constants.Rounding));
-        var p = Vector512.FusedMultiplyAdd(Vector512.Create(Exp2Constants.C6), r, Vector512.Create(Exp2Constants.C5));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(Exp2Constants.C4));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(Exp2Constants.C3));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(Exp2Constants.C2));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512.Create(Exp2Constants.C1));
-        p = Vector512.FusedMultiplyAdd(p, r, Vector512<float>.One);
-        return new((p.AsInt32() + (shifted.AsInt32() << 23)).AsSingle());
-    }
+    public static Lanes512 AddExponent(Lanes512 value, Lanes512 shifted) =>
+        new((value._value.AsInt32() + (shifted._value.AsInt32() << Exponential.MantissaBits)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Where(uint bits, Lanes512 yes, Lanes512 no)
@@ -138,10 +123,6 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Clamp(Lanes512 value, Lanes512 low, Lanes512 high) =>
         new(Vector512.MinNative(high._value, Vector512.MaxNative(low._value, value._value))); // x86 hands on a NaN in the second operand
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 PowerOfTwo(Lanes512 exponent) =>
-        new(Vector512.ShiftLeft((exponent._value + Vector512.Create(FloatBits.ExponentInLowBits)).AsInt32(), FloatBits.Mantissa).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to) => _value.Store(to);
@@ -191,9 +172,6 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     public static Lanes256 Max(Lanes256 left, Lanes256 right) => new(Vector256.Max(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Exp(Lanes256 value) => new(Vector256.Exp(value._value));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Abs(Lanes256 value) => new(Vector256.Abs(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -209,19 +187,8 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     public static Lanes256 Larger(Lanes256 left, Lanes256 right) => new(Vector256.MaxNative(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Exp2(Lanes256 value)
-    {
-        var x = Vector256.MaxNative(Vector256.Create(Exp2Constants.Least), value._value);
-        var shifted = x + Vector256.Create(Exp2Constants.Rounding);
-        var r = x - (shifted - Vector256.Create(Exp2Constants.Rounding));
-        var p = Vector256.FusedMultiplyAdd(Vector256.Create(Exp2Constants.C6), r, Vector256.Create(Exp2Constants.C5));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(Exp2Constants.C4));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(Exp2Constants.C3));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(Exp2Constants.C2));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(Exp2Constants.C1));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256<float>.One);
-        return new((p.AsInt32() + (shifted.AsInt32() << 23)).AsSingle());
-    }
+    public static Lanes256 AddExponent(Lanes256 value, Lanes256 shifted) =>
+        new((value._value.AsInt32() + (shifted._value.AsInt32() << Exponential.MantissaBits)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Where(uint bits, Lanes256 yes, Lanes256 no)
@@ -233,10 +200,6 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Clamp(Lanes256 value, Lanes256 low, Lanes256 high) =>
         new(Vector256.MinNative(high._value, Vector256.MaxNative(low._value, value._value))); // x86 hands on a NaN in the second operand
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 PowerOfTwo(Lanes256 exponent) =>
-        new(Vector256.ShiftLeft((exponent._value + Vector256.Create(FloatBits.ExponentInLowBits)).AsInt32(), FloatBits.Mantissa).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to) => _value.Store(to);
@@ -283,9 +246,6 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     public static Lanes128 Max(Lanes128 left, Lanes128 right) => new(Vector128.Max(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Exp(Lanes128 value) => new(Vector128.Exp(value._value));
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Abs(Lanes128 value) => new(Vector128.Abs(value._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -301,19 +261,8 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     public static Lanes128 Larger(Lanes128 left, Lanes128 right) => new(Vector128.MaxNative(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Exp2(Lanes128 value)
-    {
-        var x = Vector128.MaxNative(Vector128.Create(Exp2Constants.Least), value._value);
-        var shifted = x + Vector128.Create(Exp2Constants.Rounding);
-        var r = x - (shifted - Vector128.Create(Exp2Constants.Rounding));
-        var p = Vector128.FusedMultiplyAdd(Vector128.Create(Exp2Constants.C6), r, Vector128.Create(Exp2Constants.C5));
-        p = Vector128.FusedMultiplyAdd(p, r, Vector128.Create(Exp2Constants.C4));
-        p = Vector128.FusedMultiplyAdd(p, r, Vector128.Create(Exp2Constants.C3));
-        p = Vector128.FusedMultiplyAdd(p, r, Vector128.Create(Exp2Constants.C2));
-        p = Vector128.FusedMultiplyAdd(p, r, Vector128.Create(Exp2Constants.C1));
-        p = Vector128.FusedMultiplyAdd(p, r, Vector128<float>.One);
-        return new((p.AsInt32() + (shifted.AsInt32() << 23)).AsSingle());
-    }
+    public static Lanes128 AddExponent(Lanes128 value, Lanes128 shifted) =>
+        new((value._value.AsInt32() + (shifted._value.AsInt32() << Exponential.MantissaBits)).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Where(uint bits, Lanes128 yes, Lanes128 no)
@@ -325,10 +274,6 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Clamp(Lanes128 value, Lanes128 low, Lanes128 high) =>
         new(Vector128.MinNative(high._value, Vector128.MaxNative(low._value, value._value))); // x86 hands on a NaN in the second operand
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 PowerOfTwo(Lanes128 exponent) =>
-        new(Vector128.ShiftLeft((exponent._value + Vector128.Create(FloatBits.ExponentInLowBits)).AsInt32(), FloatBits.Mantissa).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Store(float* to) => _value.Store(to);
@@ -366,8 +311,6 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
 
     public static Lanes1 Max(Lanes1 left, Lanes1 right) => new(MathF.Max(left._value, right._value));
 
-    public static Lanes1 Exp(Lanes1 value) => new(MathF.Exp(value._value));
-
     public static Lanes1 Abs(Lanes1 value) => new(MathF.Abs(value._value));
 
     public static Lanes1 Sign(Lanes1 value) =>
@@ -377,52 +320,16 @@ internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
 
     public static Lanes1 Larger(Lanes1 left, Lanes1 right) => left._value > right._value ? left : right;
 
-    public static Lanes1 Exp2(Lanes1 value)
-    {
-        var x = Exp2Constants.Least > value._value ? Exp2Constants.Least : value._value;
-        var shifted = x + Exp2Constants.Rounding;
-        var r = x - (shifted - Exp2Constants.Rounding);
-        var p = MathF.FusedMultiplyAdd(Exp2Constants.C6, r, Exp2Constants.C5);
-        p = MathF.FusedMultiplyAdd(p, r, Exp2Constants.C4);
-        p = MathF.FusedMultiplyAdd(p, r, Exp2Constants.C3);
-        p = MathF.FusedMultiplyAdd(p, r, Exp2Constants.C2);
-        p = MathF.FusedMultiplyAdd(p, r, Exp2Constants.C1);
-        p = MathF.FusedMultiplyAdd(p, r, 1f);
-        return new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(p) + (BitConverter.SingleToInt32Bits(shifted) << 23)));
-    }
+    public static Lanes1 AddExponent(Lanes1 value, Lanes1 shifted) => new(BitConverter.Int32BitsToSingle(
+        BitConverter.SingleToInt32Bits(value._value) + (BitConverter.SingleToInt32Bits(shifted._value) << Exponential.MantissaBits)));
 
     public static Lanes1 Where(uint bits, Lanes1 yes, Lanes1 no) => (bits & 1) != 0 ? yes : no;
 
     public static Lanes1 Clamp(Lanes1 value, Lanes1 low, Lanes1 high) => new(MathF.Min(high._value, MathF.Max(low._value, value._value)));
-
-    public static Lanes1 PowerOfTwo(Lanes1 exponent) =>
-        new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(exponent._value + FloatBits.ExponentInLowBits) << FloatBits.Mantissa));
 
     public void Store(float* to) => *to = _value;
 
     public float Sum() => _value;
 
     public float Greatest() => _value;
-}
-
-/// <summary>
-/// 2ˣ: <c>x = n + r</c> with n whole and |r| ≤ ½ (adding and taking away 1.5·2²³ rounds, and leaves n in the low bits), 2ʳ by a
-/// polynomial of least relative error, n added to its exponent. At x = −127 the polynomial is 1 and the sum is exactly 0.
-/// </summary>
-internal static class Exp2Constants
-{
-    public const float Rounding = 12582912f;
-    public const float Least = -127f;
-    public const float C1 = 0.6931471824645996f, C2 = 0.24022647738456726f, C3 = 0.055503323674201965f;
-    public const float C4 = 0.00961843691766262f, C5 = 0.0013398875016719103f, C6 = 0.00015353361959569156f;
-}
-
-/// <summary>How an F32 number is laid out.</summary>
-internal static class FloatBits
-{
-    /// <summary>Bits of the mantissa.</summary>
-    public const int Mantissa = 23;
-
-    /// <summary>Added to a whole number it leaves that number, biased as an exponent is (127), in the lowest bits.</summary>
-    public const float ExponentInLowBits = (1.5f * (1 << Mantissa)) + 127;
 }

@@ -1,6 +1,6 @@
 namespace Tessera.Tensors.Kernels;
 
-/// <summary>Products of F32 matrices.</summary>
+/// <summary>Products of F32 matrices, whose elements are rounded to fewer bits on the way in where the kind says so.</summary>
 internal static unsafe class MatrixProduct
 {
     /// <summary><c>c = a b + bias</c>, or <c>c += a b + bias</c>; c has dense rows and shares no memory with the others.</summary>
@@ -10,22 +10,63 @@ internal static unsafe class MatrixProduct
     /// <param name="accumulate">Whether to add to what c holds.</param>
     /// <param name="rowStride">n where 0.</param>
     /// <param name="bias">n elements added to every row, or none.</param>
+    /// <param name="kind">What factors are rounded to.</param>
+    /// <param name="packed">b packed for this kind, or none.</param>
     /// <exception cref="ArgumentException">The sizes do not fit.</exception>
     public static void Multiply(
-        Matrix a, Matrix b, Span<float> c, bool accumulate, int rowStride = 0, ReadOnlySpan<float> bias = default)
+        Matrix a, Matrix b, Span<float> c, bool accumulate, int rowStride = 0, ReadOnlySpan<float> bias = default,
+        MatrixProductKind kind = MatrixProductKind.F32, PackedMatrix packed = default)
     {
-        if (a.Columns != b.Rows) throw new ArgumentException($"cannot multiply {a.Rows} x {a.Columns} by {b.Rows} x {b.Columns}");
-        if (bias.Length != 0 && bias.Length != b.Columns)
-            throw new ArgumentException($"a bias of {bias.Length} elements does not fit {b.Columns} columns", nameof(bias));
-        var target = new Matrix(c, a.Rows, b.Columns, rowStride);
-        if (a.Rows == 0 || b.Columns == 0) return;
-        fixed (float* pa = a.Data, pb = b.Data, pc = c, pBias = bias)
+        var product = Shapes(a, b.Rows, b.Columns, c, accumulate, rowStride, bias, kind);
+        (product.RowB, product.ColumnB) = (b.RowStride, b.ColumnStride);
+        product.PackedB = packed.Address;
+        fixed (float* pb = b.Data)
         {
-            var product = new MatrixProductOperands
-            {
-                A = pa, B = pb, C = pc, Bias = pBias, M = a.Rows, N = b.Columns, K = a.Columns, Accumulate = accumulate,
-                RowA = a.RowStride, ColumnA = a.ColumnStride, RowB = b.RowStride, ColumnB = b.ColumnStride, RowC = target.RowStride,
-            };
+            product.B = pb;
+            Run(product, a, c, bias);
+        }
+    }
+
+    /// <summary><c>c = a wᵀ + bias</c> with factors in BF16, which w is stored in; needs <see cref="MatrixProductKinds.HasBf16"/>.</summary>
+    /// <param name="a">m × k.</param>
+    /// <param name="weight">n × k numbers in BF16, rows dense.</param>
+    /// <param name="n">Rows of w.</param>
+    /// <param name="c">m × n.</param>
+    /// <param name="bias">n elements added to every row, or none.</param>
+    /// <exception cref="ArgumentException">The sizes do not fit.</exception>
+    public static void MultiplyBf16(Matrix a, ReadOnlySpan<ushort> weight, int n, Span<float> c, ReadOnlySpan<float> bias = default)
+    {
+        if (weight.Length != (long)n * a.Columns) throw new ArgumentException($"{weight.Length} elements are not {n} x {a.Columns}", nameof(weight));
+        var product = Shapes(a, a.Columns, n, c, accumulate: false, rowStride: 0, bias, MatrixProductKind.Bf16);
+        (product.RowB, product.ColumnB) = (1, a.Columns);
+        fixed (ushort* pb = weight)
+        {
+            product.HalfB = pb;
+            Run(product, a, c, bias);
+        }
+    }
+
+    private static MatrixProductOperands Shapes(
+        Matrix a, int k, int n, Span<float> c, bool accumulate, int rowStride, ReadOnlySpan<float> bias, MatrixProductKind kind)
+    {
+        if (a.Columns != k) throw new ArgumentException($"cannot multiply {a.Rows} x {a.Columns} by {k} x {n}");
+        if (bias.Length != 0 && bias.Length != n)
+            throw new ArgumentException($"a bias of {bias.Length} elements does not fit {n} columns", nameof(bias));
+        return new MatrixProductOperands
+        {
+            M = a.Rows, N = n, K = k, Accumulate = accumulate, Kind = kind,
+            RowA = a.RowStride, ColumnA = a.ColumnStride, RowC = new Matrix(c, a.Rows, n, rowStride).RowStride,
+        };
+    }
+
+    private static void Run(MatrixProductOperands product, Matrix a, Span<float> c, ReadOnlySpan<float> bias)
+    {
+        if (product.M == 0 || product.N == 0) return;
+        fixed (float* pa = a.Data, pc = c, pBias = bias)
+        {
+            product.A = pa;
+            product.C = pc;
+            product.Bias = pBias;
             var work = new Work { Product = product, Cut = MatrixProductCut.Of(product) };
             Simd.Run(ref work, work.Cut.Parts);
         }
@@ -33,25 +74,28 @@ internal static unsafe class MatrixProduct
 
     /// <summary>Computes rows <paramref name="top"/> to <paramref name="bottom"/> of columns <paramref name="left"/> to
     /// <paramref name="right"/> of c, on the calling thread.</summary>
-    public static void Compute<V>(in MatrixProductOperands product, int top, int bottom, int left, int right)
+    public static void Compute<V, TTile>(in MatrixProductOperands product, int top, int bottom, int left, int right)
         where V : struct, ILanes<V>
+        where TTile : struct, IMatrixProductTile
     {
         if (MatrixProductDots.Suits(product))
             MatrixProductDots.Run<V>(product, top, bottom, left, right);
         else
-            MatrixProductBlocks.Run<V>(product, top, bottom, left, right);
+            MatrixProductBlocks.Run<TTile>(product, top, bottom, left, right);
     }
 
-    private struct Work : IVectorWork
+    private struct Work : IVectorWork, IMatrixProductWork
     {
         public MatrixProductOperands Product;
         public MatrixProductCut Cut;
 
-        public readonly void Run<V>(int part) where V : struct, ILanes<V>
+        public void Run<V>(int part) where V : struct, ILanes<V> => Product.Kind.Run<V, Work>(ref this, part);
+
+        public readonly void Run<V, TTile>(int part) where V : struct, ILanes<V> where TTile : struct, IMatrixProductTile
         {
-            var (top, bottom) = Cut.RowsOf(part, Product.M, MatrixProductTile.Rows<V>());
-            var (left, right) = Cut.ColumnsOf(part, Product.N, MatrixProductTile.Columns<V>());
-            Compute<V>(Product, top, bottom, left, right);
+            var (top, bottom) = Cut.RowsOf(part, Product.M, TTile.Rows);
+            var (left, right) = Cut.ColumnsOf(part, Product.N, TTile.Columns);
+            Compute<V, TTile>(Product, top, bottom, left, right);
         }
     }
 }

@@ -3,27 +3,6 @@ using System.Numerics.Tensors;
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
-/// One product <c>c = a b</c>, <c>c += a b</c>, either with a row added to each row of c; element (i, j) of a matrix lies
-/// at <c>i · row + j · column</c>.
-/// </summary>
-internal unsafe struct MatrixProductOperands
-{
-    public float* A, B, C;
-
-    /// <summary>n elements that are added to every row of c, or null.</summary>
-    public float* Bias;
-
-    /// <summary>a is m × k, b is k × n, c is m × n.</summary>
-    public int M, N, K;
-
-    /// <summary>Distances in elements.</summary>
-    public int RowA, ColumnA, RowB, ColumnB, RowC;
-
-    /// <summary>Whether to add to what c holds.</summary>
-    public bool Accumulate;
-}
-
-/// <summary>
 /// Products that are cut into blocks which fit the caches: a block of b (some of k, some of n) is packed once and stays
 /// in the second level while the rows of a go by, a panel of as many rows as a tile has at a time, packed in the first.
 /// <para>Goto, van de Geijn 2008, "Anatomy of High-Performance Matrix Multiplication", with the parts of a and b
@@ -35,26 +14,35 @@ internal static unsafe class MatrixProductBlocks
     private const int FewRows = 24;
 
     /// <summary>Computes rows <paramref name="top"/> to <paramref name="bottom"/> of columns <paramref name="left"/> to
-    /// <paramref name="right"/> of c, on the calling thread.</summary>
-    public static void Run<V>(in MatrixProductOperands product, int top, int bottom, int left, int right)
-        where V : struct, ILanes<V>
+    /// <paramref name="right"/> of c, on the calling thread; left is a multiple of the tile's columns where b is packed.</summary>
+    public static void Run<TTile>(in MatrixProductOperands product, int top, int bottom, int left, int right)
+        where TTile : struct, IMatrixProductTile
     {
         if (top >= bottom || left >= right) return;
         if (product.K == 0) Start(product, top, bottom, left, right);
 
-        var tileColumns = MatrixProductTile.Columns<V>();
-        var steps = Even(product.K, MatrixProductPacking.LongestStep, 4);
-        var columns = Even(right - left, MatrixProductPacking.BlockFloats / Math.Max(steps, 1), tileColumns);
+        var steps = StepsAtOnce<TTile>(product.K);
+        var columns = Even(right - left, TTile.BlockBytes / TTile.ElementBytes / Math.Max(steps, 1), TTile.Columns);
         for (var column = left; column < right; column += columns)
         {
             for (var step = 0; step < product.K; step += steps)
             {
-                var block = new Block<V>(product, column, Math.Min(columns, right - column), step, Math.Min(steps, product.K - step));
-                if (bottom - top > FewRows || product.ColumnB != 1) block.PackB();
+                var block = new Block<TTile>(product, column, Math.Min(columns, right - column), step, Math.Min(steps, product.K - step));
                 block.Run(top, bottom);
             }
         }
     }
+
+    /// <summary>The length of all pieces of k but the last.</summary>
+    public static int StepsAtOnce<TTile>(int k) where TTile : struct, IMatrixProductTile => Even(k, TTile.LongestStep, Math.Max(4, TTile.StepUnit));
+
+    /// <summary>A piece of k with the zeros that are packed after it.</summary>
+    public static int WholeSteps<TTile>(int steps) where TTile : struct, IMatrixProductTile =>
+        (steps + TTile.StepUnit - 1) / TTile.StepUnit * TTile.StepUnit;
+
+    /// <summary>Columns with the zeros that are packed after them.</summary>
+    public static int WholeColumns<TTile>(int columns) where TTile : struct, IMatrixProductTile =>
+        (columns + (TTile.Columns / 2) - 1) / (TTile.Columns / 2) * (TTile.Columns / 2);
 
     /// <summary>The size of equal pieces of <paramref name="total"/>, none above <paramref name="most"/>, multiples of
     /// <paramref name="unit"/>.</summary>
@@ -87,66 +75,57 @@ internal static unsafe class MatrixProductBlocks
         }
     }
 
-    private ref struct Block<V> where V : struct, ILanes<V>
+    private readonly ref struct Block<TTile> where TTile : struct, IMatrixProductTile
     {
         private readonly ref readonly MatrixProductOperands _product;
-        private readonly int _column, _columns, _step, _steps;
-        private readonly float* _panelA, _blockB;
-        private bool _packed;
+        private readonly int _column, _columns, _step, _steps, _wholeSteps;
+        private readonly byte* _panelA, _stripsB;
 
         public Block(in MatrixProductOperands product, int column, int columns, int step, int steps)
         {
             _product = ref product;
-            (_column, _columns, _step, _steps) = (column, columns, step, steps);
+            (_column, _columns, _step, _steps, _wholeSteps) = (column, columns, step, steps, WholeSteps<TTile>(steps));
             _panelA = MatrixProductPacking.Panel();
-            _blockB = MatrixProductPacking.BlockOf(_panelA);
-        }
-
-        private static int TileColumns => MatrixProductTile.Columns<V>();
-
-        public void PackB()
-        {
-            _packed = true;
-            for (var j = 0; j < _columns; j += TileColumns) PackB(j);
+            _stripsB = product.PackedB == null
+                ? MatrixProductPacking.BlockOf(_panelA)
+                : product.PackedB + PackedMatrix.Offset<TTile>(product.N, step, column, _wholeSteps);
         }
 
         /// <summary>All rows of c from <paramref name="top"/> to <paramref name="bottom"/>, a panel at a time.</summary>
         public void Run(int top, int bottom)
         {
-            // The columns of an incomplete tile are packed in any case, so that nothing is read beyond the end of b.
-            var ragged = _columns % TileColumns == 0 ? _columns : _columns / TileColumns * TileColumns;
-            if (!_packed && ragged < _columns) PackB(ragged);
+            var leave = TTile.ReadsUnpacked && bottom - top <= FewRows && _product.ColumnB == 1 && _product.PackedB == null;
+            var ragged = _columns / TTile.Columns * TTile.Columns;
+            if (_product.PackedB == null)
+            {
+                // The columns of an incomplete tile are packed in any case, so that nothing is read beyond the end of b.
+                for (var j = leave ? ragged : 0; j < _columns; j += TTile.Columns) PackB(j);
+            }
+
+            // Packed strips follow one another; those left where they are lie side by side.
+            var b = leave ? (byte*)(_product.B + ((long)_step * _product.RowB) + _column) : _stripsB;
+            var (rowB, stripB) = leave ? (_product.RowB, sizeof(float)) : (TTile.Columns, _wholeSteps * TTile.ElementBytes);
             var first = _step == 0;
             var add = !first || _product.Accumulate || _product.Bias != null;
-            var edge = stackalloc float[MatrixProductTile.Rows<V>() * TileColumns];
+            var edge = stackalloc float[TTile.Rows * TTile.Columns];
             for (int row = top, rows; row < bottom; row += rows)
             {
-                rows = MatrixProductTile.NextRows<V>(bottom - row);
-                var a = _product.A + ((long)row * _product.RowA) + ((long)_step * _product.ColumnA);
-                MatrixProductPacking.Pack<V>(a, _product.RowA, _product.ColumnA, rows, rows, _steps, _panelA);
+                rows = TTile.NextRows(bottom - row);
+                TTile.PackA(_product, row, rows, _step, _steps, _panelA);
                 if (first && _product.Bias != null) Start(_product, row, row + rows, _column, _column + _columns);
 
-                // Packed tiles follow one another; those left where they are lie side by side.
-                var b = _packed ? _blockB : _product.B + ((long)_step * _product.RowB) + _column;
-                var (rowB, stepB) = _packed ? (TileColumns, (long)_steps) : (_product.RowB, 1);
                 var c = _product.C + ((long)row * _product.RowC) + _column;
-                for (var j = 0; j < ragged; j += TileColumns)
-                {
-                    MatrixProductTile.Run<V, Two>(rows, _panelA, b + (j * stepB), rowB, _steps, c + j, _product.RowC, add);
-                }
-
+                for (var j = 0; j < ragged; j += TTile.Columns)
+                    TTile.Run(rows, TTile.Columns, _panelA, b + ((long)j * stripB), rowB, _steps, c + j, _product.RowC, add);
                 if (ragged < _columns) Edge(rows, ragged, c + ragged, edge, add);
             }
         }
 
         /// <summary>The incomplete tile at the end of a row is computed beside c, then the columns that exist are copied.</summary>
-        private readonly void Edge(int rows, int j, float* c, float* tile, bool add)
+        private void Edge(int rows, int j, float* c, float* tile, bool add)
         {
-            var (columns, width) = (_columns - j, Width(_columns - j));
-            if (width == V.Count)
-                MatrixProductTile.Run<V, One>(rows, _panelA, _blockB + ((long)j * _steps), width, _steps, tile, width, add: false);
-            else
-                MatrixProductTile.Run<V, Two>(rows, _panelA, _blockB + ((long)j * _steps), width, _steps, tile, width, add: false);
+            var (columns, width) = (_columns - j, WholeColumns<TTile>(_columns - j));
+            TTile.Run(rows, width, _panelA, Strip(j), width, _steps, tile, width, add: false);
             for (var i = 0; i < rows; i++)
             {
                 var to = c + ((long)i * _product.RowC);
@@ -158,14 +137,13 @@ internal static unsafe class MatrixProductBlocks
             }
         }
 
-        /// <summary>Columns <paramref name="j"/> onwards of the block as one tile; the last one may be a single vector wide.</summary>
-        private readonly void PackB(int j)
+        /// <summary>Columns <paramref name="j"/> onwards of the block as one strip.</summary>
+        private void PackB(int j)
         {
-            var lanes = Math.Min(TileColumns, _columns - j);
-            var b = _product.B + ((long)_step * _product.RowB) + ((long)(_column + j) * _product.ColumnB);
-            MatrixProductPacking.Pack<V>(b, _product.ColumnB, _product.RowB, lanes, Width(lanes), _steps, _blockB + ((long)j * _steps));
+            var columns = Math.Min(TTile.Columns, _columns - j);
+            TTile.PackB(_product, _column + j, columns, WholeColumns<TTile>(columns), _step, _steps, Strip(j));
         }
 
-        private static int Width(int lanes) => lanes <= V.Count ? V.Count : TileColumns;
+        private byte* Strip(int j) => _stripsB + ((long)j * _wholeSteps * TTile.ElementBytes);
     }
 }

@@ -1,11 +1,8 @@
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>How the elements of a product are shared out: the same rectangles whatever the threads do.</summary>
-internal readonly record struct MatrixProductCut(int Rows, int Columns)
+internal readonly unsafe record struct MatrixProductCut(int Rows, int Columns)
 {
-    /// <summary>What packing an element costs, in multiplications of the tile's pace.</summary>
-    private const long PackingCost = 8;
-
     /// <summary>Below this many multiplications a part is not worth handing to another thread.</summary>
     public const long SmallestPart = 1 << 17;
 
@@ -22,8 +19,8 @@ internal readonly record struct MatrixProductCut(int Rows, int Columns)
         // More parts than threads even out what else the machine does, as long as the copies of what they share are cheap.
         for (var parts = most; ; parts = Math.Max(parts / 2, Simd.Threads))
         {
-            var cut = Best(parts, m, n);
-            if (parts <= Simd.Threads || cut.Overhead(m, n) * 20 < (long)m * n) return cut;
+            var cut = Best(parts, product);
+            if (parts <= Simd.Threads || cut.Overhead(product) * 20 < (long)m * n) return cut;
         }
     }
 
@@ -39,18 +36,24 @@ internal readonly record struct MatrixProductCut(int Rows, int Columns)
         return (Math.Min(items, start * unit), Math.Min(items, end * unit));
     }
 
-    private static MatrixProductCut Best(int parts, int m, int n)
+    private static MatrixProductCut Best(int parts, in MatrixProductOperands product)
     {
         var best = new MatrixProductCut(parts, 1);
         for (var rows = 1; rows < parts; rows++)
         {
             var cut = new MatrixProductCut(rows, parts / rows);
-            if (cut.Parts == parts && cut.Overhead(m, n) < best.Overhead(m, n)) best = cut;
+            if (cut.Parts == parts && cut.Overhead(product) < best.Overhead(product)) best = cut;
         }
 
         return best;
     }
 
-    /// <summary>What all parts spend on packing, in multiplications for each step of k.</summary>
-    private long Overhead(int m, int n) => PackingCost * (((long)m * Columns) + ((long)n * Rows));
+    /// <summary>What all parts spend on packing, or on reading what is packed, in multiplications of the tile's pace for
+    /// each step of k.</summary>
+    private long Overhead(in MatrixProductOperands product)
+    {
+        const int Reading = 2;
+        var packing = product.Kind == MatrixProductKind.Bf16 ? 16 : 8;
+        return ((long)product.M * Columns * packing) + ((long)product.N * Rows * (product.PackedB == null ? packing : Reading));
+    }
 }

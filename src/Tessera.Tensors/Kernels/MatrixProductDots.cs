@@ -13,7 +13,8 @@ internal static unsafe class MatrixProductDots
 
     /// <summary>Whether the product is better done this way.</summary>
     public static bool Suits(in MatrixProductOperands product) =>
-        product.ColumnA == 1 && product.RowB == 1 && Math.Min(product.M, product.N) <= Few && product.K >= Lanes512.Count;
+        product.Kind == MatrixProductKind.F32 && product.ColumnA == 1 && product.RowB == 1
+        && Math.Min(product.M, product.N) <= Few && product.K >= Lanes512.Count;
 
     /// <summary>Computes rows <paramref name="top"/> to <paramref name="bottom"/> of columns <paramref name="left"/> to
     /// <paramref name="right"/> of c, on the calling thread.</summary>

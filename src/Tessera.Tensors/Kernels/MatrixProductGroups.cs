@@ -12,7 +12,7 @@ internal static unsafe class MatrixProductGroups
 
     /// <summary>Requires offsets that start at 0, never fall and end at <paramref name="rows"/> at most.</summary>
     /// <exception cref="ShapeException">They do not.</exception>
-    private static void Require(ReadOnlySpan<int> offsets, int rows)
+    public static void Require(ReadOnlySpan<int> offsets, int rows)
     {
         for (var i = 0; i < offsets.Length; i++)
         {
@@ -31,8 +31,11 @@ internal static unsafe class MatrixProductGroups
     /// <param name="c">rows × n.</param>
     /// <param name="n">Columns of c.</param>
     /// <param name="accumulate">Whether to add to what c holds.</param>
+    /// <param name="kind">What factors are rounded to.</param>
+    /// <param name="packed">The matrices packed for this kind, or none.</param>
     public static void MultiplyRows(
-        Matrix a, ReadOnlySpan<float> matrices, bool transposed, ReadOnlySpan<int> offsets, Span<float> c, int n, bool accumulate)
+        Matrix a, ReadOnlySpan<float> matrices, bool transposed, ReadOnlySpan<int> offsets, Span<float> c, int n, bool accumulate,
+        MatrixProductKind kind = MatrixProductKind.F32, PackedMatrix packed = default)
     {
         Require(offsets, a.Rows);
         var k = a.Columns;
@@ -49,6 +52,7 @@ internal static unsafe class MatrixProductGroups
                 {
                     A = pa, B = pb, C = pc, N = n, K = k, RowA = a.RowStride, ColumnA = a.ColumnStride,
                     RowB = transposed ? 1 : n, ColumnB = transposed ? k : 1, RowC = n, Accumulate = accumulate,
+                    Kind = kind, PackedB = packed.Address,
                 },
                 Offsets = pOffsets,
             };
@@ -68,7 +72,9 @@ internal static unsafe class MatrixProductGroups
     /// <param name="offsets">One more than there are groups.</param>
     /// <param name="c">m × n for each group, one after the other.</param>
     /// <param name="accumulate">Whether to add to what c holds.</param>
-    public static void MultiplyEach(Matrix a, Matrix b, ReadOnlySpan<int> offsets, Span<float> c, bool accumulate)
+    /// <param name="kind">What factors are rounded to.</param>
+    public static void MultiplyEach(
+        Matrix a, Matrix b, ReadOnlySpan<int> offsets, Span<float> c, bool accumulate, MatrixProductKind kind = MatrixProductKind.F32)
     {
         Require(offsets, Math.Min(a.Rows, b.Rows));
         var (groups, m, n) = (offsets.Length - 1, a.Columns, b.Columns);
@@ -82,7 +88,7 @@ internal static unsafe class MatrixProductGroups
                 Product = new MatrixProductOperands
                 {
                     A = pa, B = pb, C = pc, M = m, N = n, RowA = a.ColumnStride, ColumnA = a.RowStride,
-                    RowB = b.RowStride, ColumnB = b.ColumnStride, RowC = n, Accumulate = accumulate,
+                    RowB = b.RowStride, ColumnB = b.ColumnStride, RowC = n, Accumulate = accumulate, Kind = kind,
                 },
                 Offsets = pOffsets,
                 Split = Split(groups, m),
@@ -102,19 +108,21 @@ internal static unsafe class MatrixProductGroups
     private static int Parts(int pieces, long multiplications) =>
         Simd.Threads == 1 || multiplications < 2 * MatrixProductCut.SmallestPart ? 1 : pieces;
 
-    private struct RowsWork : IVectorWork
+    private struct RowsWork : IVectorWork, IMatrixProductWork
     {
         public MatrixProductOperands Product;
         public int* Offsets;
         public int Split, Pieces, Parts;
 
-        public readonly void Run<V>(int part) where V : struct, ILanes<V>
+        public void Run<V>(int part) where V : struct, ILanes<V> => Product.Kind.Run<V, RowsWork>(ref this, part);
+
+        public readonly void Run<V, TTile>(int part) where V : struct, ILanes<V> where TTile : struct, IMatrixProductTile
         {
             var (start, end) = Simd.Share(Pieces, Parts, part);
-            for (var piece = start; piece < end; piece++) Compute<V>(piece / Split, piece % Split);
+            for (var piece = start; piece < end; piece++) Compute<V, TTile>(piece / Split, piece % Split);
         }
 
-        private readonly void Compute<V>(int piece, int split) where V : struct, ILanes<V>
+        private readonly void Compute<V, TTile>(int piece, int split) where V : struct, ILanes<V> where TTile : struct, IMatrixProductTile
         {
             var group = 0;
             for (; piece >= MatrixProductGroups.Pieces(Offsets[group + 1] - Offsets[group]); group++)
@@ -122,38 +130,41 @@ internal static unsafe class MatrixProductGroups
 
             var rows = Offsets[group + 1] - Offsets[group];
             var cut = new MatrixProductCut(MatrixProductGroups.Pieces(rows), Split);
-            var (top, bottom) = cut.RowsOf(piece * Split, rows, MatrixProductTile.Rows<V>());
-            var (left, right) = cut.ColumnsOf(split, Product.N, MatrixProductTile.Columns<V>());
+            var (top, bottom) = cut.RowsOf(piece * Split, rows, TTile.Rows);
+            var (left, right) = cut.ColumnsOf(split, Product.N, TTile.Columns);
             var product = Product;
             product.M = rows;
             product.A += (long)Offsets[group] * product.RowA;
             product.B += (long)group * product.K * product.N;
+            if (product.PackedB != null) product.PackedB += group * PackedMatrix.Bytes(product.Kind, product.K, product.N);
             product.C += (long)Offsets[group] * product.RowC;
-            MatrixProduct.Compute<V>(product, top, bottom, left, right);
+            MatrixProduct.Compute<V, TTile>(product, top, bottom, left, right);
         }
     }
 
-    private struct EachWork : IVectorWork
+    private struct EachWork : IVectorWork, IMatrixProductWork
     {
         public MatrixProductOperands Product;
         public int* Offsets;
         public int Split, Pieces, Parts;
 
-        public readonly void Run<V>(int part) where V : struct, ILanes<V>
+        public void Run<V>(int part) where V : struct, ILanes<V> => Product.Kind.Run<V, EachWork>(ref this, part);
+
+        public readonly void Run<V, TTile>(int part) where V : struct, ILanes<V> where TTile : struct, IMatrixProductTile
         {
             var (start, end) = Simd.Share(Pieces, Parts, part);
-            for (var piece = start; piece < end; piece++) Compute<V>(piece / Split, piece % Split);
+            for (var piece = start; piece < end; piece++) Compute<V, TTile>(piece / Split, piece % Split);
         }
 
-        private readonly void Compute<V>(int group, int split) where V : struct, ILanes<V>
+        private readonly void Compute<V, TTile>(int group, int split) where V : struct, ILanes<V> where TTile : struct, IMatrixProductTile
         {
-            var (top, bottom) = new MatrixProductCut(Split, 1).RowsOf(split, Product.M, MatrixProductTile.Rows<V>());
+            var (top, bottom) = new MatrixProductCut(Split, 1).RowsOf(split, Product.M, TTile.Rows);
             var product = Product;
             product.K = Offsets[group + 1] - Offsets[group];
             product.A += (long)Offsets[group] * product.ColumnA;
             product.B += (long)Offsets[group] * product.RowB;
             product.C += (long)group * product.M * product.N;
-            MatrixProduct.Compute<V>(product, top, bottom, 0, product.N);
+            MatrixProduct.Compute<V, TTile>(product, top, bottom, 0, product.N);
         }
     }
 }

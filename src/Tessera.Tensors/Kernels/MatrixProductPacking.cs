@@ -8,40 +8,39 @@ namespace Tessera.Tensors.Kernels;
 /// <summary>Copies parts of matrices into the order in which the tiles of a product read them.</summary>
 internal static unsafe class MatrixProductPacking
 {
-    /// <summary>The most elements of b that are packed at once: what the second-level cache of a core holds.</summary>
-    public const int BlockFloats = 256 * 1024;
+    /// <summary>The memory for a packed panel of a.</summary>
+    public const int PanelBytes = 64 * 1024;
 
-    /// <summary>The longest piece of k taken at once: a packed panel of a (up to 12 rows) stays in the first-level cache.</summary>
-    public const int LongestStep = 384;
+    /// <summary>The memory for packed strips of b.</summary>
+    public const int BlockBytes = 1024 * 1024;
 
     /// <summary>How long a piece of a lane is transposed before the next lane: long enough to be read ahead by the processor,
     /// short enough that what is written stays in the first-level cache.</summary>
     private const int StepsAtOnce = 64;
 
-    private const int PanelFloats = 12 * LongestStep;
-
     [ThreadStatic] private static NativeBuffer? s_buffer;
 
-    /// <summary>The calling thread's memory for a packed panel of a, followed by that for a <see cref="BlockOf">block of b</see>.</summary>
-    public static float* Panel()
+    /// <summary>The calling thread's memory for a packed panel of a, followed by that for <see cref="BlockOf">strips of b</see>.</summary>
+    public static byte* Panel()
     {
-        s_buffer ??= new NativeBuffer((PanelFloats + BlockFloats) * sizeof(float), zeroed: false);
-        return (float*)s_buffer.Address;
+        s_buffer ??= new NativeBuffer(PanelBytes + BlockBytes, zeroed: false);
+        return (byte*)s_buffer.Address;
     }
 
-    /// <summary>The memory for a packed block of b.</summary>
-    public static float* BlockOf(float* panel) => panel + PanelFloats;
+    /// <summary>The memory for packed strips of b.</summary>
+    public static byte* BlockOf(byte* panel) => panel + PanelBytes;
 
     /// <summary><c>to[k · width + lane] = from[lane · laneStride + k · stepStride]</c>; lanes from <paramref name="lanes"/>
-    /// to <paramref name="width"/> become zeros.</summary>
-    public static void Pack<V>(float* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to)
+    /// to <paramref name="width"/> become zeros where <paramref name="clear"/> says so.</summary>
+    public static void Pack<V>(
+        float* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to, bool clear = true)
         where V : struct, ILanes<V>
     {
         if (laneStride == 1)
             CopySteps<V>(from, stepStride, lanes, width, steps, to);
         else
             Transpose<V>(from, laneStride, stepStride, lanes, width, steps, to);
-        if (lanes == width) return;
+        if (lanes == width || !clear) return;
         for (var k = 0; k < steps; k++) new Span<float>(to + ((long)k * width) + lanes, width - lanes).Clear();
     }
 

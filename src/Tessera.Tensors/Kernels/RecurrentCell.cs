@@ -108,10 +108,10 @@ internal readonly unsafe struct LstmCell : IRecurrentCell
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Forward<V>(in RecurrentForwardRow row, int j) where V : struct, ILanes<V>
     {
-        var input = RecurrentGates.Sigmoid(row.Sum<V>(0, j));
-        var forget = RecurrentGates.Sigmoid(row.Sum<V>(1, j));
-        var candidate = RecurrentGates.Tanh(row.Sum<V>(2, j));
-        var output = RecurrentGates.Sigmoid(row.Sum<V>(3, j));
+        var input = Exponential.Sigmoid(row.Sum<V>(0, j));
+        var forget = Exponential.Sigmoid(row.Sum<V>(1, j));
+        var candidate = Exponential.Tanh(row.Sum<V>(2, j));
+        var output = Exponential.Sigmoid(row.Sum<V>(3, j));
         row.Keep(0, j, input);
         row.Keep(1, j, forget);
         row.Keep(2, j, candidate);
@@ -120,7 +120,7 @@ internal readonly unsafe struct LstmCell : IRecurrentCell
         var cell = V.MultiplyAdd(forget, V.Load(row.Cell + j), input * candidate);
         cell.Store(row.Cell + j);
         cell.Store(row.CellCopy + j);
-        var hidden = output * RecurrentGates.Tanh(cell);
+        var hidden = output * Exponential.Tanh(cell);
         hidden.Store(row.Hidden + j);
         hidden.Store(row.HiddenCopy + j);
     }
@@ -130,7 +130,7 @@ internal readonly unsafe struct LstmCell : IRecurrentCell
     {
         V input = row.Kept<V>(0, j), forget = row.Kept<V>(1, j), candidate = row.Kept<V>(2, j), output = row.Kept<V>(3, j);
         var one = V.All(1);
-        var cellTanh = RecurrentGates.Tanh(V.Load(row.Cell + j));
+        var cellTanh = Exponential.Tanh(V.Load(row.Cell + j));
         var hiddenGradient = V.Load(row.OutputGradient + j) + V.Load(row.HiddenGradient + j);
         var cellGradient = V.MultiplyAdd(hiddenGradient * output, one - (cellTanh * cellTanh), V.Load(row.CellGradient + j));
 
@@ -164,10 +164,10 @@ internal readonly unsafe struct GruCell : IRecurrentCell
     public static void Forward<V>(in RecurrentForwardRow row, int j) where V : struct, ILanes<V>
     {
         var units = row.Units;
-        var reset = RecurrentGates.Sigmoid(row.Sum<V>(0, j));
-        var update = RecurrentGates.Sigmoid(row.Sum<V>(1, j));
+        var reset = Exponential.Sigmoid(row.Sum<V>(0, j));
+        var update = Exponential.Sigmoid(row.Sum<V>(1, j));
         var share = V.Load(row.Product + (2 * units) + j) + V.Load(row.Bias + (3 * units) + j);
-        var candidate = RecurrentGates.Tanh(
+        var candidate = Exponential.Tanh(
             V.MultiplyAdd(reset, share, V.Load(row.Record + (2 * units) + j) + V.Load(row.Bias + (2 * units) + j)));
         row.Keep(0, j, reset);
         row.Keep(1, j, update);

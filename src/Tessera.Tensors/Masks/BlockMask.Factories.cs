@@ -5,12 +5,12 @@ public abstract partial class BlockMask
     /// <summary>Every query sees every key.</summary>
     /// <param name="queries">Number of queries.</param>
     /// <param name="keys">Number of keys.</param>
-    public static BlockMask Full(int queries, int keys) => new FullMask(queries, keys, null);
+    public static BlockMask Full(int queries, int keys) => FullMask.Of(queries, keys);
 
     /// <summary>Query <c>i</c> sees the keys <c>j ≤ i + keys − queries</c>: itself and what came before it.</summary>
     /// <param name="queries">Number of queries, the last ones of the sequence.</param>
     /// <param name="keys">Number of keys, cached ones included.</param>
-    public static BlockMask Causal(int queries, int keys) => Full(queries, keys).Narrow(like => new BandMask(like, BandMask.Unbounded, 0));
+    public static BlockMask Causal(int queries, int keys) => BandMask.Of(Full(queries, keys), BandMask.Unbounded, 0);
 
     /// <summary>As <see cref="Causal(int, int)"/> for batch rows of different lengths in one cache: the queries of row
     /// <c>b</c> are the last of its <c>lengths[b]</c> keys; what lies beyond is not seen.</summary>
@@ -21,9 +21,7 @@ public abstract partial class BlockMask
     public static BlockMask Causal(int queries, int keys, ReadOnlySpan<int> lengths)
     {
         RequireLengths(lengths, keys);
-        var starts = new int[lengths.Length];
-        for (var batch = 0; batch < starts.Length; batch++) starts[batch] = lengths[batch] - queries;
-        return new BandMask(new FullMask(queries, keys, starts), BandMask.Unbounded, 0);
+        return BandMask.Of(FullMask.EndingAt(lengths, queries, keys), BandMask.Unbounded, 0);
     }
 
     /// <summary>The pairs for which a table holds something other than 0.</summary>
@@ -41,7 +39,7 @@ public abstract partial class BlockMask
     public BlockMask Within(int window)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(window, 1);
-        return Narrow(like => new BandMask(like, window - 1, BandMask.Unbounded));
+        return And(BandMask.Of(this, window - 1, BandMask.Unbounded));
     }
 
     /// <summary>Only pairs with <c>|i − j| ≤ distance</c>: a window to both sides.</summary>
@@ -49,7 +47,7 @@ public abstract partial class BlockMask
     public BlockMask Around(int distance)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(distance);
-        return Narrow(like => new BandMask(like, distance, distance));
+        return And(BandMask.Of(this, distance, distance));
     }
 
     /// <summary>Only pairs whose distance is a multiple of <paramref name="dilation"/>.</summary>
@@ -57,7 +55,7 @@ public abstract partial class BlockMask
     public BlockMask Spaced(int dilation)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(dilation, 1);
-        return Narrow(like => new CombMask(like, dilation, relative: true));
+        return And(CombMask.Of(this, dilation, relative: true));
     }
 
     /// <summary>A window of <paramref name="window"/> keys that are <paramref name="dilation"/> apart:
@@ -71,7 +69,7 @@ public abstract partial class BlockMask
     public BlockMask Strided(int stride)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(stride, 1);
-        return Narrow(like => new CombMask(like, stride, relative: false));
+        return And(CombMask.Of(this, stride, relative: false));
     }
 
     /// <summary>Only pairs of the same chunk: <c>⌊i / size⌋ = ⌊j / size⌋</c>.</summary>
@@ -79,7 +77,7 @@ public abstract partial class BlockMask
     public BlockMask Chunked(int size)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
-        return Narrow(like => new ChunkMask(like, size));
+        return And(ChunkMask.Of(this, size));
     }
 
     /// <summary>Only the first <paramref name="length"/> keys; <c>causal.Or(full.Prefix(n))</c> is the mask of a prefix language model.</summary>
@@ -87,7 +85,7 @@ public abstract partial class BlockMask
     public BlockMask Prefix(int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(length);
-        return Narrow(like => new LengthMask(like, [length], perRow: false));
+        return And(LengthMask.Of(this, [length], perRow: false));
     }
 
     /// <summary>Only the first <c>lengths[b]</c> keys in batch row <c>b</c>: what follows is padding.</summary>
@@ -96,8 +94,7 @@ public abstract partial class BlockMask
     public BlockMask Lengths(ReadOnlySpan<int> lengths)
     {
         RequireLengths(lengths, Keys);
-        var copy = lengths.ToArray();
-        return Narrow(like => new LengthMask(like, copy, perRow: true));
+        return And(LengthMask.Of(this, lengths, perRow: true));
     }
 
     /// <summary>As <see cref="Lengths(ReadOnlySpan{int})"/>, from an I32 tensor [batch]; copied.</summary>
@@ -109,24 +106,21 @@ public abstract partial class BlockMask
     public BlockMask Global(int tokens)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
-        Span<int> positions = new int[Math.Min(tokens, Keys)];
-        for (var i = 0; i < positions.Length; i++) positions[i] = i;
-        return Global(positions);
+        return And(GlobalMask.Of(this, Math.Min(tokens, Keys)));
     }
 
     /// <summary>As <see cref="Global(int)"/>, for tokens at any <paramref name="positions"/>, each 0 to <see cref="Keys"/> − 1.</summary>
     /// <exception cref="ArgumentException">A position is out of range.</exception>
     public BlockMask Global(ReadOnlySpan<int> positions)
     {
-        var mask = new GlobalMask(this, positions);
-        return And(mask);
+        return And(GlobalMask.Of(this, positions));
     }
 
     /// <summary>Only pairs of the same segment, for sequences packed into one row.</summary>
     /// <param name="queries">I32 [batch, queries]: the segment of each query; negative for padding, which sees nothing.</param>
     /// <param name="keys">I32 [batch, at least <see cref="Keys"/>]: the segment of each key; negative ones are not seen.</param>
     /// <exception cref="ShapeException">A tensor has another shape. They are not copied and must live as long as the mask.</exception>
-    public BlockMask Segments(Tensor queries, Tensor keys) => And(new SegmentMask(this, queries, keys));
+    public BlockMask Segments(Tensor queries, Tensor keys) => And(SegmentMask.Of(this, queries, keys));
 
     /// <summary>Only keys of chosen blocks: as in MoBA (<see href="https://arxiv.org/abs/2502.13189"/>) each query has its own list.</summary>
     /// <param name="chosen">I32 [batch or 1, heads or 1, ⌈queries / queriesEach⌉, top]: indices of blocks in any order;
@@ -134,7 +128,7 @@ public abstract partial class BlockMask
     /// <param name="size">Keys in a block, at least 1.</param>
     /// <param name="queriesEach">How many consecutive queries share one list, at least 1.</param>
     /// <exception cref="ShapeException">The tensor has another shape.</exception>
-    public BlockMask Blocks(Tensor chosen, int size, int queriesEach = 1) => And(new ChosenBlocksMask(this, chosen, size, queriesEach));
+    public BlockMask Blocks(Tensor chosen, int size, int queriesEach = 1) => And(ChosenBlocksMask.Of(this, chosen, size, queriesEach));
 
     /// <summary>Only keys of <paramref name="count"/> random blocks, drawn once for each head and block of queries (BigBird,
     /// <see href="https://arxiv.org/abs/2007.14062"/>): <c>mask.Around(w).Or(mask.Global(g)).Or(mask.RandomBlocks(…))</c>.</summary>
@@ -148,11 +142,11 @@ public abstract partial class BlockMask
     /// <summary>Only pairs that both masks allow.</summary>
     /// <exception cref="ArgumentException">The masks differ in extent.</exception>
     public BlockMask And(BlockMask other) =>
-        this is FullMask ? RequireSameExtent(this, other) : other is FullMask ? RequireSameExtent(other, this) : new CombinedMask(this, other, both: true);
+        this is FullMask ? RequireSameExtent(this, other) : other is FullMask ? RequireSameExtent(other, this) : CombinedMask.Of(this, other, both: true);
 
     /// <summary>The pairs that either mask allows.</summary>
     /// <exception cref="ArgumentException">The masks differ in extent.</exception>
-    public BlockMask Or(BlockMask other) => new CombinedMask(this, other, both: false);
+    public BlockMask Or(BlockMask other) => CombinedMask.Of(this, other, both: false);
 
     private protected static BlockMask RequireSameExtent(BlockMask mask, BlockMask other) =>
         (mask.Queries, mask.Keys) == (other.Queries, other.Keys)
@@ -169,11 +163,26 @@ public abstract partial class BlockMask
         }
     }
 
-    private BlockMask Narrow(Func<BlockMask, BlockMask> make) => And(make(this));
-
     /// <summary>The mask that leaves nothing out; it also carries where the queries of each batch row start.</summary>
-    private sealed class FullMask(int queries, int keys, int[]? starts) : BlockMask(queries, keys, starts)
+    private sealed class FullMask : BlockMask
     {
+        public static FullMask Of(int queries, int keys)
+        {
+            var mask = Arena.Current.Lend(static () => new FullMask());
+            mask.SetExtent(queries, keys);
+            return mask;
+        }
+
+        /// <summary>The queries of a row are the last of its keys.</summary>
+        public static FullMask EndingAt(ReadOnlySpan<int> lengths, int queries, int keys)
+        {
+            var mask = Of(queries, keys);
+            Copy(lengths, ref mask._starts);
+            mask._startCount = lengths.Length;
+            for (var batch = 0; batch < lengths.Length; batch++) mask._starts[batch] -= queries;
+            return mask;
+        }
+
         public override ulong Row(int batch, int head, int query, int firstKey) => ulong.MaxValue;
 
         public override Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys) => Coverage.All;

@@ -22,41 +22,35 @@ public enum Coverage
 /// serves a whole sequence and the last tokens of a cached one. Masks are made by narrowing:
 /// <c>BlockMask.Causal(queries, keys).Within(window)</c>; unions by <see cref="Or"/>. They are read by several threads at
 /// once and must not change.</para>
+/// <para>A mask made in a scope of the <see cref="Arena"/> lives until the scope ends, as the results of operations do; one made
+/// outside of any may be kept.</para>
 /// </summary>
-public abstract partial class BlockMask
+public abstract partial class BlockMask : IRecycled
 {
     /// <summary>How many keys one word of <see cref="Row"/> tells about.</summary>
     public const int KeysPerWord = 64;
 
-    private readonly int[]? _starts;
+    private int[] _starts = [];
+    private int _startCount;
 
     /// <summary>A mask of the given extent.</summary>
     /// <param name="queries">Number of queries, at least 0.</param>
     /// <param name="keys">Number of keys, at least 0; may be fewer than a cache tensor has room for.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is negative.</exception>
-    protected BlockMask(int queries, int keys) : this(queries, keys, null)
-    {
-    }
+    protected BlockMask(int queries, int keys) => SetExtent(queries, keys);
 
-    private protected BlockMask(BlockMask like) : this(like.Queries, like.Keys, like._starts)
+    private protected BlockMask()
     {
-    }
-
-    private BlockMask(int queries, int keys, int[]? starts)
-    {
-        ArgumentOutOfRangeException.ThrowIfNegative(queries);
-        ArgumentOutOfRangeException.ThrowIfNegative(keys);
-        (Queries, Keys, _starts) = (queries, keys, starts);
     }
 
     /// <summary>The number of queries.</summary>
-    public int Queries { get; }
+    public int Queries { get; private set; }
 
     /// <summary>The number of keys.</summary>
-    public int Keys { get; }
+    public int Keys { get; private set; }
 
     /// <summary>The number of batch rows the mask is for, or 0 where all are alike.</summary>
-    public virtual int Batch => _starts?.Length ?? 0;
+    public virtual int Batch => _startCount;
 
     /// <summary>The number of query heads the mask is for, or 0 where all are alike.</summary>
     public virtual int Heads => 0;
@@ -84,12 +78,47 @@ public abstract partial class BlockMask
     public bool Allows(int batch, int head, int query, int key) =>
         (Row(batch, head, query, key / KeysPerWord * KeysPerWord) >> (key % KeysPerWord) & 1) != 0;
 
+    /// <inheritdoc/>
+    void IRecycled.Release()
+    {
+        (Queries, Keys, _startCount) = (-1, -1, 0); // fits no attention
+        Forget();
+    }
+
+    /// <summary>A mask of this one's extent and places of queries.</summary>
+    internal T Alike<T>() where T : BlockMask, new()
+    {
+        var mask = Arena.Current.Lend(static () => new T());
+        (mask.Queries, mask.Keys, mask._startCount) = (Queries, Keys, _startCount);
+        if (_startCount > 0) Copy(_starts.AsSpan(0, _startCount), ref mask._starts);
+        return mask;
+    }
+
+    /// <summary>Drops what the mask refers to.</summary>
+    private protected virtual void Forget()
+    {
+    }
+
+    /// <summary>Copies to the beginning of a buffer, which grows where it must.</summary>
+    private protected static void Copy(ReadOnlySpan<int> values, ref int[] buffer)
+    {
+        if (buffer.Length < values.Length) buffer = new int[values.Length];
+        values.CopyTo(buffer);
+    }
+
     /// <summary>The position of a query among the keys of its batch row.</summary>
-    protected int Position(int batch, int query) => query + (_starts is null ? Keys - Queries : _starts[batch]);
+    protected int Position(int batch, int query) => query + (_startCount == 0 ? Keys - Queries : _starts[batch]);
 
     /// <summary>The word whose bits <paramref name="from"/> to <paramref name="to"/> − 1 are set; both may lie outside of 0 to 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private protected static ulong Bits(int from, int to) => Below(to) & ~Below(from);
 
     private static ulong Below(int bit) => bit <= 0 ? 0 : bit >= KeysPerWord ? ulong.MaxValue : (1UL << bit) - 1;
+
+    private void SetExtent(int queries, int keys)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(queries);
+        ArgumentOutOfRangeException.ThrowIfNegative(keys);
+        (Queries, Keys) = (queries, keys);
+    }
 }

@@ -3,19 +3,22 @@ namespace Tessera.Tensors;
 /// <summary>What both of two masks allow, or either.</summary>
 internal sealed class CombinedMask : BlockMask
 {
-    private readonly BlockMask _left, _right;
-    private readonly bool _both;
+    private BlockMask _left = null!, _right = null!;
+    private bool _both;
+    private int _batch, _heads;
 
-    public CombinedMask(BlockMask left, BlockMask right, bool both) : base(RequireSameExtent(right, left))
+    public static CombinedMask Of(BlockMask left, BlockMask right, bool both)
     {
-        (_left, _right, _both) = (left, right, both);
-        Batch = Common(left.Batch, right.Batch, "batch rows");
-        Heads = Common(left.Heads, right.Heads, "heads");
+        var mask = RequireSameExtent(right, left).Alike<CombinedMask>();
+        (mask._left, mask._right, mask._both) = (left, right, both);
+        mask._batch = Common(left.Batch, right.Batch, "batch rows");
+        mask._heads = Common(left.Heads, right.Heads, "heads");
+        return mask;
     }
 
-    public override int Batch { get; }
+    public override int Batch => _batch;
 
-    public override int Heads { get; }
+    public override int Heads => _heads;
 
     public override ulong Row(int batch, int head, int query, int firstKey)
     {
@@ -34,6 +37,8 @@ internal sealed class CombinedMask : BlockMask
         return right == decides || left == right ? right : Coverage.Some;
     }
 
+    private protected override void Forget() => _left = _right = null!;
+
     private static int Common(int left, int right, string what) =>
         left == right || right == 0 ? left
         : left == 0 ? right
@@ -46,7 +51,7 @@ internal sealed class PerHeadMask : BlockMask
     private readonly BlockMask[] _heads;
 
     public PerHeadMask(BlockMask[] heads)
-        : base(heads.Length > 0 ? heads[0] : throw new ArgumentException("a mask per head needs at least one head", nameof(heads)))
+        : base(heads.Length > 0 ? heads[0].Queries : throw new ArgumentException("a mask per head needs at least one head", nameof(heads)), heads[0].Keys)
     {
         foreach (var head in heads) RequireSameExtent(heads[0], head);
         _heads = heads;

@@ -5,16 +5,18 @@ namespace Tessera.Tensors;
 /// <summary>Pairs of the same segment of a packed row.</summary>
 internal sealed class SegmentMask : BlockMask
 {
-    private readonly Tensor _queries, _keys;
+    private Tensor _queries = null!, _keys = null!;
 
-    public SegmentMask(BlockMask like, Tensor queries, Tensor keys) : base(like)
+    public static SegmentMask Of(BlockMask like, Tensor queries, Tensor keys)
     {
         var batch = queries.Shape.Rank == 2 ? queries.Shape[0] : 0;
-        ShapeException.Require(queries.Type == ElementType.I32 && queries.Shape == [batch, Queries], "segments", "queries", queries, $"I32 [batch, {Queries}]");
+        ShapeException.Require(queries.Type == ElementType.I32 && queries.Shape == [batch, like.Queries], "segments", "queries", queries, $"I32 [batch, {like.Queries}]");
         ShapeException.Require(
-            keys.Type == ElementType.I32 && keys.Shape.Rank == 2 && keys.Shape[0] == batch && keys.Shape[1] >= Keys,
-            "segments", "keys", keys, $"I32 [{batch}, at least {Keys}]");
-        (_queries, _keys) = (queries, keys);
+            keys.Type == ElementType.I32 && keys.Shape.Rank == 2 && keys.Shape[0] == batch && keys.Shape[1] >= like.Keys,
+            "segments", "keys", keys, $"I32 [{batch}, at least {like.Keys}]");
+        var mask = like.Alike<SegmentMask>();
+        (mask._queries, mask._keys) = (queries, keys);
+        return mask;
     }
 
     public override int Batch => _queries.Shape[0];
@@ -39,6 +41,8 @@ internal sealed class SegmentMask : BlockMask
         return lowest == highest && lowestKey == highestKey ? Coverage.All : Coverage.Some;
     }
 
+    private protected override void Forget() => _queries = _keys = null!;
+
     private ReadOnlySpan<int> KeySegments(int batch, int firstKey, int keys) =>
         _keys.Ints.Slice((batch * _keys.Shape[1]) + firstKey, keys);
 }
@@ -46,18 +50,20 @@ internal sealed class SegmentMask : BlockMask
 /// <summary>Keys of the blocks on each query's list.</summary>
 internal sealed class ChosenBlocksMask : BlockMask
 {
-    private readonly Tensor _chosen;
-    private readonly int _size, _queriesEach, _lists, _top;
+    private Tensor _chosen = null!;
+    private int _size, _queriesEach, _lists, _top;
 
-    public ChosenBlocksMask(BlockMask like, Tensor chosen, int size, int queriesEach) : base(like)
+    public static ChosenBlocksMask Of(BlockMask like, Tensor chosen, int size, int queriesEach)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(size, 1);
         ArgumentOutOfRangeException.ThrowIfLessThan(queriesEach, 1);
-        _lists = (Queries + queriesEach - 1) / queriesEach;
+        var lists = (like.Queries + queriesEach - 1) / queriesEach;
         ShapeException.Require(
-            chosen.Type == ElementType.I32 && chosen.Shape.Rank == 4 && chosen.Shape[2] == _lists && chosen.Shape[0] > 0 && chosen.Shape[1] > 0,
-            "blocks", "chosen", chosen, $"I32 [batch or 1, heads or 1, {_lists}, top]");
-        (_chosen, _size, _queriesEach, _top) = (chosen, size, queriesEach, chosen.Shape[3]);
+            chosen.Type == ElementType.I32 && chosen.Shape.Rank == 4 && chosen.Shape[2] == lists && chosen.Shape[0] > 0 && chosen.Shape[1] > 0,
+            "blocks", "chosen", chosen, $"I32 [batch or 1, heads or 1, {lists}, top]");
+        var mask = like.Alike<ChosenBlocksMask>();
+        (mask._chosen, mask._size, mask._queriesEach, mask._lists, mask._top) = (chosen, size, queriesEach, lists, chosen.Shape[3]);
+        return mask;
     }
 
     public override int Batch => _chosen.Shape[0] is var batch && batch > 1 ? batch : base.Batch;
@@ -83,6 +89,8 @@ internal sealed class ChosenBlocksMask : BlockMask
         var lists = List(batch, head, first, ((firstQuery + queries - 1) / _queriesEach) - first + 1);
         return lists.ContainsAnyInRange(firstKey / _size, (firstKey + keys - 1) / _size) ? Coverage.Some : Coverage.None;
     }
+
+    private protected override void Forget() => _chosen = null!;
 
     /// <summary>Lists of different random blocks, [1, heads, blocks of queries, count].</summary>
     public static Tensor Draw(BlockMask like, int heads, int size, int count, CounterRandom random)

@@ -3,13 +3,23 @@ using System.Numerics;
 namespace Tessera.Tensors;
 
 /// <summary>Every <c>step</c>-th key: counted from the query's position, or the last of each stretch of that many keys.</summary>
-internal sealed class CombMask(BlockMask like, int step, bool relative) : BlockMask(like)
+internal sealed class CombMask : BlockMask
 {
+    private int _step;
+    private bool _relative;
+
+    public static CombMask Of(BlockMask like, int step, bool relative)
+    {
+        var mask = like.Alike<CombMask>();
+        (mask._step, mask._relative) = (step, relative);
+        return mask;
+    }
+
     public override ulong Row(int batch, int head, int query, int firstKey)
     {
-        var tooth = (relative ? Position(batch, query) : step - 1) - firstKey;
+        var tooth = (_relative ? Position(batch, query) : _step - 1) - firstKey;
         var word = 0UL;
-        for (var bit = ((tooth % step) + step) % step; bit < KeysPerWord; bit += step) word |= 1UL << bit;
+        for (var bit = ((tooth % _step) + _step) % _step; bit < KeysPerWord; bit += _step) word |= 1UL << bit;
         return word;
     }
 }
@@ -17,17 +27,27 @@ internal sealed class CombMask(BlockMask like, int step, bool relative) : BlockM
 /// <summary>Pairs of which the query or the key is a global token.</summary>
 internal sealed class GlobalMask : BlockMask
 {
-    private readonly ulong[] _words;
+    private ulong[] _words = [];
 
-    public GlobalMask(BlockMask like, ReadOnlySpan<int> positions) : base(like)
+    public static GlobalMask Of(BlockMask like, ReadOnlySpan<int> positions)
     {
-        _words = new ulong[(Keys + KeysPerWord - 1) / KeysPerWord];
+        var mask = Empty(like);
         foreach (var position in positions)
         {
-            if ((uint)position >= (uint)Keys)
-                throw new ArgumentException($"global position {position} is not among the {Keys} keys", nameof(positions));
-            _words[position / KeysPerWord] |= 1UL << (position % KeysPerWord);
+            if ((uint)position >= (uint)mask.Keys)
+                throw new ArgumentException($"global position {position} is not among the {mask.Keys} keys", nameof(positions));
+            mask.Add(position);
         }
+
+        return mask;
+    }
+
+    /// <summary>The first positions.</summary>
+    public static GlobalMask Of(BlockMask like, int tokens)
+    {
+        var mask = Empty(like);
+        for (var position = 0; position < tokens; position++) mask.Add(position);
+        return mask;
     }
 
     public override ulong Row(int batch, int head, int query, int firstKey) =>
@@ -41,6 +61,17 @@ internal sealed class GlobalMask : BlockMask
         for (var query = firstQuery; query < firstQuery + queries; query++) rows += IsGlobal(Position(batch, query)) ? 1 : 0;
         return rows == queries ? Coverage.All : rows == 0 && columns == 0 ? Coverage.None : Coverage.Some;
     }
+
+    private static GlobalMask Empty(BlockMask like)
+    {
+        var mask = like.Alike<GlobalMask>();
+        var words = (mask.Keys + KeysPerWord - 1) / KeysPerWord;
+        if (mask._words.Length < words) mask._words = new ulong[words];
+        Array.Clear(mask._words);
+        return mask;
+    }
+
+    private void Add(int position) => _words[position / KeysPerWord] |= 1UL << (position % KeysPerWord);
 
     private bool IsGlobal(int position) =>
         (uint)position < (uint)Keys && (_words[position / KeysPerWord] >> (position % KeysPerWord) & 1) != 0;

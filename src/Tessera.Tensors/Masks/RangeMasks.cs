@@ -1,7 +1,7 @@
 namespace Tessera.Tensors;
 
 /// <summary>A mask under which each query sees one range of keys, whose ends do not go back from one query to the next.</summary>
-internal abstract class RangeMask(BlockMask like) : BlockMask(like)
+internal abstract class RangeMask : BlockMask
 {
     /// <summary>The first key seen from a position and the one after the last; may exceed what there is.</summary>
     protected abstract (int From, int To) Range(int batch, int position);
@@ -22,30 +22,58 @@ internal abstract class RangeMask(BlockMask like) : BlockMask(like)
 }
 
 /// <summary>From <c>back</c> keys before the query's position to <c>ahead</c> keys after it: causal masks and windows.</summary>
-internal sealed class BandMask(BlockMask like, int back, int ahead) : RangeMask(like)
+internal sealed class BandMask : RangeMask
 {
     /// <summary>A distance beyond every sequence, small enough that sums with positions do not overflow.</summary>
     public const int Unbounded = 1 << 30;
 
-    private readonly int _back = Math.Min(back, Unbounded), _ahead = Math.Min(ahead, Unbounded);
+    private int _back, _ahead;
+
+    public static BandMask Of(BlockMask like, int back, int ahead)
+    {
+        var mask = like.Alike<BandMask>();
+        (mask._back, mask._ahead) = (Math.Min(back, Unbounded), Math.Min(ahead, Unbounded));
+        return mask;
+    }
 
     protected override (int From, int To) Range(int batch, int position) => (position - _back, position + _ahead + 1);
 }
 
 /// <summary>The chunk that the query's position falls into.</summary>
-internal sealed class ChunkMask(BlockMask like, int size) : RangeMask(like)
+internal sealed class ChunkMask : RangeMask
 {
+    private int _size;
+
+    public static ChunkMask Of(BlockMask like, int size)
+    {
+        var mask = like.Alike<ChunkMask>();
+        mask._size = size;
+        return mask;
+    }
+
     protected override (int From, int To) Range(int batch, int position)
     {
-        var from = (position / size) - (position % size < 0 ? 1 : 0); // rounds down before the first key too
-        return (from * size, (from + 1) * size);
+        var from = (position / _size) - (position % _size < 0 ? 1 : 0); // rounds down before the first key too
+        return (from * _size, (from + 1) * _size);
     }
 }
 
 /// <summary>The first keys: as many for every batch row, or a number for each.</summary>
-internal sealed class LengthMask(BlockMask like, int[] lengths, bool perRow) : RangeMask(like)
+internal sealed class LengthMask : RangeMask
 {
-    public override int Batch => perRow ? lengths.Length : base.Batch;
+    private int[] _lengths = [];
+    private int _rows;
+    private bool _perRow;
 
-    protected override (int From, int To) Range(int batch, int position) => (0, lengths[perRow ? batch : 0]);
+    public static LengthMask Of(BlockMask like, ReadOnlySpan<int> lengths, bool perRow)
+    {
+        var mask = like.Alike<LengthMask>();
+        Copy(lengths, ref mask._lengths);
+        (mask._rows, mask._perRow) = (lengths.Length, perRow);
+        return mask;
+    }
+
+    public override int Batch => _perRow ? _rows : base.Batch;
+
+    protected override (int From, int To) Range(int batch, int position) => (0, _lengths[_perRow ? batch : 0]);
 }

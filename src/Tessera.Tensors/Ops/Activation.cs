@@ -33,7 +33,7 @@ public static partial class Op
     public static Tensor Activate(Tensor x, Activation activation)
     {
         var y = Tensor.Temporary(x.Shape);
-        ActivationKernels.Run(activation, ActivationKernels.Pass.Forward, x.Floats, default, default, y.Floats, accumulate: false);
+        ActivationKernels.Forward(activation, x.Floats, default, y.Floats);
         if (Tape.Write<ActivateEntry>(y, x) is { } entry) (entry.X, entry.Activation) = (x, activation);
         return y;
     }
@@ -46,7 +46,7 @@ public static partial class Op
     {
         ShapeException.Require(gate.Shape == up.Shape, "gate", "up", up, "gate", gate);
         var y = Tensor.Temporary(gate.Shape);
-        ActivationKernels.Run(activation, ActivationKernels.Pass.Gated, gate.Floats, up.Floats, default, y.Floats, accumulate: false);
+        ActivationKernels.Forward(activation, gate.Floats, up.Floats, y.Floats);
         if (Tape.Write<GateEntry>(y, gate, up) is { } entry) (entry.Gate, entry.Up, entry.Activation) = (gate, up, activation);
         return y;
     }
@@ -58,8 +58,9 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dx = X.Slot!.Write(out var accumulate);
-            ActivationKernels.Run(Activation, ActivationKernels.Pass.Backward, X.Floats, OutputGradient, default, dx, accumulate);
+            var dy = OutputGradient;
+            var dx = X.Slot!.WriteOver(Output.Slot!, out var accumulate);
+            ActivationKernels.Backward(Activation, X.Floats, default, dy, dx, accumulate);
         }
     }
 
@@ -70,17 +71,11 @@ public static partial class Op
 
         public override void Backward()
         {
-            if (Gate.Slot is { } gate)
-            {
-                var gradient = gate.Write(out var accumulate);
-                ActivationKernels.Run(Activation, ActivationKernels.Pass.GateBackward, Gate.Floats, Up.Floats, OutputGradient, gradient, accumulate);
-            }
-
-            if (Up.Slot is { } up)
-            {
-                var gradient = up.Write(out var accumulate);
-                ActivationKernels.Run(Activation, ActivationKernels.Pass.UpBackward, Gate.Floats, default, OutputGradient, gradient, accumulate);
-            }
+            var dy = OutputGradient;
+            var (accumulate, accumulateUp) = (false, false);
+            var dUp = Up.Slot is { } up ? up.WriteOver(Output.Slot!, out accumulateUp) : default;
+            var dGate = Gate.Slot is { } gate ? gate.Write(out accumulate) : default;
+            ActivationKernels.Backward(Activation, Gate.Floats, Up.Floats, dy, dGate, accumulate, dUp, accumulateUp);
         }
     }
 }

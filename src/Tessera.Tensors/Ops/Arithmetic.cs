@@ -32,8 +32,8 @@ public static partial class Op
 
         public override void Backward()
         {
-            Left.Slot?.Add(OutputGradient);
-            Right.Slot?.Add(OutputGradient);
+            Left.Slot?.Add(Output.Slot!);
+            Right.Slot?.Add(Output.Slot!);
         }
     }
 

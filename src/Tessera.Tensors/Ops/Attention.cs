@@ -17,6 +17,10 @@ public readonly record struct AttentionSettings
     /// <summary>F32 [heads, queries, keys] or [batch, heads, queries, keys], added to the scores after scale and cap. Has a gradient.</summary>
     public Tensor? Bias { get; init; }
 
+    /// <summary>How many elements of a value count, the first ones; all where null. With the keys as values this is what MLA
+    /// decodes from: values are part of what is cached as keys.</summary>
+    public int? ValueWidth { get; init; }
+
     /// <summary>F32 [batch, heads, queries] to be filled with the entropy of each query's probabilities in nats; a measurement
     /// without gradient, 0 for a query that sees nothing.</summary>
     public Tensor? Entropy { get; init; }
@@ -27,6 +31,8 @@ public static partial class Op
     /// <summary>
     /// <c>y = softmax(scale · q kᵀ + bias, over the keys the mask allows) v</c>, head by head. Time grows with the number of
     /// 64 × 64 tiles the mask touches, memory with the length. A query that may see no key gets zeros.
+    /// <para>What is not finite in a query spoils its own result, in a key the results of the queries that see it; in a value
+    /// also those of other queries in the tiles that are visited for them, since 0 times NaN is NaN.</para>
     /// </summary>
     /// <param name="queries">[batch, queries, heads, width].</param>
     /// <param name="keys">[batch, length, key heads, width]; a cache may be longer than the mask's keys. Heads is a multiple of
@@ -40,12 +46,19 @@ public static partial class Op
     {
         RequireAttentionShapes(queries, keys, values, mask);
         RequireSettings(queries, mask, settings);
-        var y = Tensor.Temporary(queries.Shape.WithWidth(values.Shape.Width));
+        if (settings.ValueWidth is { } width && (width < 1 || width > values.Shape.Width))
+            throw new ShapeException($"attention: value width is {width}, expected 1 to {values.Shape.Width}, the width of values {values}");
+        var y = Tensor.Temporary(queries.Shape.WithWidth(settings.ValueWidth ?? values.Shape.Width));
         var logSum = Tensor.Temporary([queries.Shape[0], queries.Shape[2], queries.Shape[1]]);
-        FlashAttention.Forward(new FlashAttentionProblem(queries, keys, values, y, logSum, mask, settings));
+        var precision = Autocast.Current;
+        FlashAttention.Forward(new FlashAttentionProblem(queries, keys, values, y, logSum, mask, settings, precision));
 
         if (Tape.Write<AttentionEntry>(y, queries, keys, values, settings.Sinks, settings.Bias) is { } entry)
-            (entry.Queries, entry.Keys, entry.Values, entry.LogSum, entry.Mask, entry.Settings) = (queries, keys, values, logSum, mask, settings);
+        {
+            (entry.Queries, entry.Keys, entry.Values, entry.LogSum) = (queries, keys, values, logSum);
+            (entry.Mask, entry.Settings, entry.Precision) = (mask, settings, precision);
+        }
+
         return y;
     }
 
@@ -81,6 +94,7 @@ public static partial class Op
         public Tensor Queries = null!, Keys = null!, Values = null!, LogSum = null!;
         public BlockMask Mask = null!;
         public AttentionSettings Settings;
+        public Precision Precision;
 
         public override unsafe void Backward()
         {
@@ -89,7 +103,7 @@ public static partial class Op
                 new AttentionRows(OutputGradient, Output.Shape), AttentionRows.Address(flow.Floats), AttentionRows.Gradient(Queries),
                 AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), Gradient(Settings.Bias), Gradient(Settings.Sinks));
             FlashAttention.Backward(
-                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }), gradients);
+                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }, Precision), gradients);
         }
 
         private static unsafe float* Gradient(Tensor? tensor) => tensor?.Slot is { } slot ? AttentionRows.Address(slot.Add()) : null;

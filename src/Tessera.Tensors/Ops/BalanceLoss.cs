@@ -19,7 +19,10 @@ public static partial class Op
         for (var group = 0; group < groups; group++) shares.Floats[group] = plan.Share(group);
 
         var sum = 0.0;
-        for (var i = 0; i < probabilities.Floats.Length; i++) sum += shares.Floats[i % groups] * probabilities.Floats[i];
+        var share = shares.Floats;
+        var all = probabilities.Floats;
+        for (var token = 0; token < tokens; token++)
+            for (var group = 0; group < groups; group++) sum += share[group] * all[(token * groups) + group];
         var y = Tensor.Temporary([]);
         y.Floats[0] = (float)(sum * groups / Math.Max(1, tokens));
         if (Tape.Write<BalanceLossEntry>(y, probabilities) is { } entry) (entry.Probabilities, entry.Shares) = (probabilities, shares);
@@ -35,7 +38,9 @@ public static partial class Op
             var gradient = Probabilities.Slot!.Add();
             var (tokens, groups) = (Probabilities.Shape[0], Probabilities.Shape[1]);
             var factor = OutputGradient[0] * groups / Math.Max(1, tokens);
-            for (var i = 0; i < gradient.Length; i++) gradient[i] += factor * Shares.Floats[i % groups];
+            var share = Shares.Floats;
+            for (var token = 0; token < tokens; token++)
+                for (var group = 0; group < groups; group++) gradient[(token * groups) + group] += factor * share[group];
         }
     }
 }

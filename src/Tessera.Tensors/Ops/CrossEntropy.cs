@@ -52,7 +52,7 @@ public static partial class Op
     {
         ShapeException.Require(weight.Shape.Rank == 2 && weight.Shape[1] == x.Shape.Width, "linear cross entropy", "weight", weight, "x", x);
         settings.Check();
-        var (rows, width, classes) = (x.Shape.Rows, x.Shape.Width, weight.Shape[0]);
+        var (rows, width, classes) = (x.AsMatrix().Rows, x.Shape.Width, weight.Shape[0]);
         var counted = CountTargets("linear cross entropy", targets, rows, classes);
         var losses = Tensor.Temporary([rows]);
         var y = Tensor.Temporary([]);
@@ -65,6 +65,9 @@ public static partial class Op
             if (rows == 0) entry.GradientWeight?.Floats.Clear();
         }
 
+        var kind = MatrixProductKinds.Choose(rows, classes, width, packed: entry is not null && weight.IsParameter);
+        var forward = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
+        var backward = entry?.GradientX is null ? default : PackedParameter.Of(weight, transposed: false, kind);
         using (Arena.Current.Scope())
         {
             var logits = Tensor.Temporary([Math.Min(LogitRowsAtOnce, rows), classes]);
@@ -73,14 +76,19 @@ public static partial class Op
                 var count = Math.Min(LogitRowsAtOnce, rows - start);
                 var part = new Matrix(x.Floats.Slice(start * width, count * width), count, width);
                 var scores = logits.Floats[..(count * classes)];
-                MatrixProduct.Multiply(part, weight.AsMatrix().T, scores, accumulate: false);
+                MatrixProduct.Multiply(part, weight.AsMatrix().T, scores, accumulate: false, kind: kind, packed: forward);
                 CrossEntropyKernels.Rows(
                     scores, targets.Ints.Slice(start, count), losses.Floats.Slice(start, count), settings,
                     entry is null ? 0 : 1f / Math.Max(1, counted));
                 var gradient = new Matrix(scores, count, classes);
                 if (entry?.GradientX is { } dx)
-                    MatrixProduct.Multiply(gradient, weight.AsMatrix(), dx.Floats.Slice(start * width, count * width), accumulate: false);
-                if (entry?.GradientWeight is { } dWeight) MatrixProduct.Multiply(gradient.T, part, dWeight.Floats, accumulate: start > 0);
+                {
+                    var dPart = dx.Floats.Slice(start * width, count * width);
+                    MatrixProduct.Multiply(gradient, weight.AsMatrix(), dPart, accumulate: false, kind: kind, packed: backward);
+                }
+
+                if (entry?.GradientWeight is { } dWeight)
+                    MatrixProduct.Multiply(gradient.T, part, dWeight.Floats, accumulate: start > 0, kind: kind);
             }
         }
 

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
@@ -13,8 +14,7 @@ public static partial class Op
         ShapeException.Require(x.Shape.Rank == 2 && x.Shape[0] == plan.Slots.Shape[0], "dispatch", "x", x, "plan", plan.Slots);
         var width = x.Shape[1];
         var y = Tensor.Temporary([plan.Tokens.Shape[0], width]);
-        for (var slot = 0; slot < plan.Tokens.Ints.Length; slot++)
-            x.Floats.Slice(plan.Tokens.Ints[slot] * width, width).CopyTo(y.Floats.Slice(slot * width, width));
+        RowKernels.Run(new LookUp { Ids = plan.Tokens.Ints, Table = x.Floats, Y = y.Floats, Width = width, Scale = 1 }, plan.Tokens.Shape[0], 2L * width);
         if (Tape.Write<DispatchEntry>(y, x) is { } entry) (entry.X, entry.Slots) = (x, plan.Slots);
         return y;
     }
@@ -30,19 +30,33 @@ public static partial class Op
         ShapeException.Require(gates.Shape == plan.Slots.Shape, "combine", "gates", gates, "plan", plan.Slots);
         var (tokens, choices, width) = (gates.Shape[0], gates.Shape[1], x.Shape[1]);
         var y = Tensor.Temporary([tokens, width]);
-        for (var token = 0; token < tokens; token++)
-        {
-            var row = y.Floats.Slice(token * width, width);
-            row.Clear();
-            for (var choice = 0; choice < choices; choice++)
-            {
-                var at = (token * choices) + choice;
-                TensorPrimitives.MultiplyAdd(x.Floats.Slice(plan.Slots.Ints[at] * width, width), gates.Floats[at], row, row);
-            }
-        }
-
+        var rows = new Gathered { From = x.Floats, Slots = plan.Slots.Ints, Gates = gates.Floats, To = y.Floats, Choices = choices, Width = width };
+        RowKernels.Run(rows, tokens, (choices + 1L) * width);
         if (Tape.Write<CombineEntry>(y, x, gates) is { } entry) (entry.X, entry.Gates, entry.Slots) = (x, gates, plan.Slots);
         return y;
+    }
+
+    /// <summary>To each token the sum of its slots, times their gates where there are any.</summary>
+    private ref struct Gathered : RowKernels.IRows
+    {
+        public ReadOnlySpan<float> From, Gates;
+        public ReadOnlySpan<int> Slots;
+        public Span<float> To;
+        public int Choices, Width;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            if (Choices == 0 && !Accumulate) To[(start * Width)..(end * Width)].Clear();
+            for (var at = start * Choices; at < end * Choices; at++)
+            {
+                var to = To.Slice(at / Choices * Width, Width);
+                var from = From.Slice(Slots[at] * Width, Width);
+                var gate = Gates.IsEmpty ? 1 : Gates[at];
+                if (Accumulate || at % Choices > 0) TensorPrimitives.MultiplyAdd(from, gate, to, to);
+                else TensorPrimitives.Multiply(from, gate, to);
+            }
+        }
     }
 
     private sealed class DispatchEntry : TapeEntry
@@ -51,13 +65,10 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dx = X.Slot!.Add();
             var (choices, width) = (Slots.Shape[1], X.Shape[1]);
-            for (var i = 0; i < Slots.Ints.Length; i++)
-            {
-                var row = dx.Slice(i / choices * width, width);
-                TensorPrimitives.Add(row, OutputGradient.Slice(Slots.Ints[i] * width, width), row);
-            }
+            var dx = X.Slot!.Write(out var accumulate);
+            var rows = new Gathered { From = OutputGradient, Slots = Slots.Ints, To = dx, Choices = choices, Width = width, Accumulate = accumulate };
+            RowKernels.Run(rows, X.Shape[0], (choices + 1L) * width);
         }
     }
 
@@ -67,19 +78,41 @@ public static partial class Op
 
         public override void Backward()
         {
-            var (choices, width) = (Gates.Shape[1], X.Shape[1]);
-            var accumulate = false;
-            var dx = X.Slot is { } x ? x.Write(out accumulate) : default;
-            var dGates = Gates.Slot is { } gates ? gates.Add() : default;
-            for (var i = 0; i < Slots.Ints.Length; i++)
+            var (tokens, choices, width) = (Gates.Shape[0], Gates.Shape[1], X.Shape[1]);
+            var rows = new Scattered { X = X.Floats, Gates = Gates.Floats, Dy = OutputGradient, Slots = Slots.Ints, Choices = choices, Width = width };
+            var gates = Gates.Slot;
+            if (gates is not null) rows.DGates = gates.Add();
+            if (gates is not null && gates == X.Slot) // one tensor's two gradients, whose rows are not the same tokens'
             {
-                var dy = OutputGradient.Slice(i / choices * width, width);
-                var slot = Slots.Ints[i] * width;
-                if (dGates.Length > 0) dGates[i] += TensorPrimitives.Dot<float>(dy, X.Floats.Slice(slot, width));
-                if (dx.Length == 0) continue;
-                var row = dx.Slice(slot, width);
-                if (accumulate) TensorPrimitives.MultiplyAdd(dy, Gates.Floats[i], row, row);
-                else TensorPrimitives.Multiply(dy, Gates.Floats[i], row);
+                RowKernels.Run(rows, tokens, 2L * choices * width);
+                rows.DGates = default;
+            }
+
+            if (X.Slot is { } x) rows.Dx = x.Write(out rows.Accumulate);
+            RowKernels.Run(rows, tokens, 3L * choices * width);
+        }
+    }
+
+    /// <summary>The gradients of each token's slots and gates; a slot is one token's alone.</summary>
+    private ref struct Scattered : RowKernels.IRows
+    {
+        public ReadOnlySpan<float> X, Gates, Dy;
+        public ReadOnlySpan<int> Slots;
+        public Span<float> Dx, DGates;
+        public int Choices, Width;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            for (var at = start * Choices; at < end * Choices; at++)
+            {
+                var dy = Dy.Slice(at / Choices * Width, Width);
+                var slot = Slots[at] * Width;
+                if (!DGates.IsEmpty) DGates[at] += TensorPrimitives.Dot(dy, X.Slice(slot, Width));
+                if (Dx.IsEmpty) continue;
+                var dx = Dx.Slice(slot, Width);
+                if (Accumulate) TensorPrimitives.MultiplyAdd(dy, Gates[at], dx, dx);
+                else TensorPrimitives.Multiply(dy, Gates[at], dx);
             }
         }
     }

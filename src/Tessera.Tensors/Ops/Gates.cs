@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
@@ -14,20 +15,32 @@ public static partial class Op
         var (rows, width) = (scores.Shape.Rows, scores.Shape.Width);
         ShapeException.Require(scores.Shape.Rank == 2 && count >= 1 && count <= width, "top indices", "scores", scores, $"[rows, at least {count}]");
         var top = Tensor.Temporary([rows, count], ElementType.I32);
-        for (var row = 0; row < rows; row++)
+        var work = new TopRows { Scores = scores.Floats, Top = top.Ints, Width = width, Count = count };
+        RowKernels.Run(work, rows, 2L * width * count);
+        return top;
+    }
+
+    private ref struct TopRows : RowKernels.IRows
+    {
+        public ReadOnlySpan<float> Scores;
+        public Span<int> Top;
+        public int Width, Count;
+
+        public readonly void Run(int start, int end)
         {
-            var from = scores.Floats.Slice(row * width, width);
-            var to = top.Ints.Slice(row * count, count);
-            for (var place = 0; place < count; place++)
+            for (var row = start; row < end; row++)
             {
-                var best = -1;
-                for (var i = 0; i < width; i++)
-                    if (!to[..place].Contains(i) && (best < 0 || Exceeds(from[i], from[best]))) best = i;
-                to[place] = best;
+                var from = Scores.Slice(row * Width, Width);
+                var to = Top.Slice(row * Count, Count);
+                for (var place = 0; place < Count; place++)
+                {
+                    var best = -1;
+                    for (var i = 0; i < Width; i++)
+                        if ((best < 0 || Exceeds(from[i], from[best])) && !to[..place].Contains(i)) best = i;
+                    to[place] = best;
+                }
             }
         }
-
-        return top;
     }
 
     private static bool Exceeds(float value, float other) => !(value <= other) && !float.IsNaN(other);
@@ -49,13 +62,15 @@ public static partial class Op
             if ((uint)choice >= (uint)width) throw new ShapeException($"select: choice {choice} is not one of {width} scores");
 
         var y = Tensor.Temporary(choices.Shape);
+        var all = scores.Floats;
+        var chosen = choices.Ints;
+        var values = y.Floats;
         for (var row = 0; row < rows; row++)
         {
             var sum = 0f;
-            for (var i = row * count; i < (row + 1) * count; i++)
-                sum += y.Floats[i] = scores.Floats[(row * width) + choices.Ints[i]];
+            for (var i = row * count; i < (row + 1) * count; i++) sum += values[i] = all[(row * width) + chosen[i]];
             var factor = normalise ? scale / sum : scale;
-            for (var i = row * count; i < (row + 1) * count; i++) y.Floats[i] *= factor;
+            for (var i = row * count; i < (row + 1) * count; i++) values[i] *= factor;
         }
 
         if (Tape.Write<SelectEntry>(y, scores) is { } entry)
@@ -77,13 +92,8 @@ public static partial class Op
             "scale groups", "factors", factors, "x", x);
         var y = Tensor.Temporary(x.Shape);
         var layout = new GroupLayout(x.Shape[1] / groups, groups, first, factors.Shape[1]);
-        for (var group = 0; group < x.Shape[0] * groups; group++)
-        {
-            var span = x.Floats.Slice(group * layout.Size, layout.Size);
-            TensorPrimitives.Multiply(
-                span, factors.Floats[layout.Factor(group)] * scale, y.Floats.Slice(group * layout.Size, layout.Size));
-        }
-
+        var work = new ScaledGroups { X = x.Floats, Factors = factors.Floats, Y = y.Floats, Layout = layout, Scale = scale };
+        RowKernels.Run(work, x.Shape[0], 2L * x.Shape[1]);
         if (Tape.Write<ScaleGroupsEntry>(y, x, factors) is { } entry)
             (entry.X, entry.Factors, entry.Layout, entry.Scale) = (x, factors, layout, scale);
         return y;
@@ -102,8 +112,10 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dScores = Scores.Slot!.Add();
             var (rows, width, count) = (Scores.Shape[0], Scores.Shape[1], Choices.Shape[1]);
+            var dScores = Scores.Slot!.Add();
+            ReadOnlySpan<float> scores = Scores.Floats, y = Output.Floats, dy = OutputGradient;
+            ReadOnlySpan<int> choices = Choices.Ints;
             for (var row = 0; row < rows; row++)
             {
                 // Normalised: y_i = scale s_i / S, so ds_i = (scale dy_i − Σ_j y_j dy_j) / S.
@@ -113,13 +125,12 @@ public static partial class Op
                     sum = 0;
                     for (var i = row * count; i < (row + 1) * count; i++)
                     {
-                        sum += Scores.Floats[(row * width) + Choices.Ints[i]];
-                        along += Output.Floats[i] * OutputGradient[i];
+                        sum += scores[(row * width) + choices[i]];
+                        along += y[i] * dy[i];
                     }
                 }
 
-                for (var i = row * count; i < (row + 1) * count; i++)
-                    dScores[(row * width) + Choices.Ints[i]] += ((Scale * OutputGradient[i]) - along) / sum;
+                for (var i = row * count; i < (row + 1) * count; i++) dScores[(row * width) + choices[i]] += ((Scale * dy[i]) - along) / sum;
             }
         }
     }
@@ -132,17 +143,55 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dx = X.Slot is { } x ? x.Add() : default;
-            var dFactors = Factors.Slot is { } factors ? factors.Add() : default;
-            for (var group = 0; group < X.Shape[0] * Layout.Groups; group++)
+            var dy = OutputGradient;
+            var accumulate = X.Slot == Factors.Slot; // a tensor that scales itself: both gradients add to one, and dy must stay
+            var dx = X.Slot is not { } x ? default : accumulate ? x.Add() : x.WriteOver(Output.Slot!, out accumulate);
+            var work = new GroupSlopes
+            {
+                X = X.Floats, Factors = Factors.Floats, Dy = dy, Dx = dx, DFactors = Factors.Slot is { } factors ? factors.Add() : default,
+                Layout = Layout, Scale = Scale, Accumulate = accumulate,
+            };
+            RowKernels.Run(work, X.Shape[0], 3L * X.Shape[1]);
+        }
+    }
+
+    private ref struct ScaledGroups : RowKernels.IRows
+    {
+        public ReadOnlySpan<float> X, Factors;
+        public Span<float> Y;
+        public GroupLayout Layout;
+        public float Scale;
+
+        public readonly void Run(int start, int end)
+        {
+            for (var group = start * Layout.Groups; group < end * Layout.Groups; group++)
+            {
+                var at = group * Layout.Size;
+                TensorPrimitives.Multiply(X.Slice(at, Layout.Size), Factors[Layout.Factor(group)] * Scale, Y.Slice(at, Layout.Size));
+            }
+        }
+    }
+
+    /// <summary>The gradients of rows of x and of their factors; dx may lie where dy does.</summary>
+    private ref struct GroupSlopes : RowKernels.IRows
+    {
+        public ReadOnlySpan<float> X, Factors, Dy;
+        public Span<float> Dx, DFactors;
+        public GroupLayout Layout;
+        public float Scale;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            for (var group = start * Layout.Groups; group < end * Layout.Groups; group++)
             {
                 var at = Layout.Factor(group);
-                var dy = OutputGradient.Slice(group * Layout.Size, Layout.Size);
-                if (dFactors.Length > 0)
-                    dFactors[at] += Scale * TensorPrimitives.Dot(dy, X.Floats.Slice(group * Layout.Size, Layout.Size));
-                if (dx.Length == 0) continue;
-                var row = dx.Slice(group * Layout.Size, Layout.Size);
-                TensorPrimitives.MultiplyAdd(dy, Factors.Floats[at] * Scale, row, row);
+                var dy = Dy.Slice(group * Layout.Size, Layout.Size);
+                if (!DFactors.IsEmpty) DFactors[at] += Scale * TensorPrimitives.Dot(dy, X.Slice(group * Layout.Size, Layout.Size));
+                if (Dx.IsEmpty) continue;
+                var dx = Dx.Slice(group * Layout.Size, Layout.Size);
+                if (Accumulate) TensorPrimitives.MultiplyAdd(dy, Factors[at] * Scale, dx, dx);
+                else TensorPrimitives.Multiply(dy, Factors[at] * Scale, dx);
             }
         }
     }

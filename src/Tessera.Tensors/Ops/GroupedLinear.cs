@@ -9,7 +9,7 @@ public static partial class Op
     /// <c>offsets[g]</c> to <c>offsets[g + 1]</c>; one call for all groups, none of which is padded.
     /// </summary>
     /// <param name="x">[slots, inputs], rows sorted by group.</param>
-    /// <param name="weight">[groups, outputs, inputs].</param>
+    /// <param name="weight">[groups, outputs, inputs], of any type but I32; see <see cref="Linear"/>.</param>
     /// <param name="offsets">I32 [groups + 1]: 0 first, never falling, the last at most slots.</param>
     /// <returns>[slots, outputs]; rows from <c>offsets[groups]</c> on are 0.</returns>
     /// <exception cref="ShapeException">Shapes do not fit, or an offset is out of range.</exception>
@@ -23,16 +23,30 @@ public static partial class Op
             "grouped linear", "offsets", offsets, "weight", weight);
 
         var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
-        MatrixProductGroups.MultiplyRows(
-            x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false);
+        var entry = Tape.Write<GroupedLinearEntry>(y, x, weight);
+        var kind = MatrixProductKind.F32;
+        if (weight.Type == ElementType.F32)
+        {
+            var rowsOfGroup = x.Shape[0] / Math.Max(1, weight.Shape[0]);
+            kind = MatrixProductKinds.Choose(rowsOfGroup, weight.Shape[1], weight.Shape[2], packed: entry is not null && weight.IsParameter);
+            var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
+            MatrixProductGroups.MultiplyRows(
+                x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false, kind, packed);
+        }
+        else
+        {
+            StoredProduct.MultiplyGroups(x.AsMatrix(), weight.AsStoredMatrix("grouped linear"), offsets.Ints, y.Floats);
+        }
 
-        if (Tape.Write<GroupedLinearEntry>(y, x, weight) is { } entry) (entry.X, entry.Weight, entry.Offsets) = (x, weight, offsets);
+
+        if (entry is not null) (entry.X, entry.Weight, entry.Offsets, entry.Kind) = (x, weight, offsets, kind);
         return y;
     }
 
     private sealed class GroupedLinearEntry : TapeEntry
     {
         public Tensor X = null!, Weight = null!, Offsets = null!;
+        public MatrixProductKind Kind;
 
         public override void Backward()
         {
@@ -40,13 +54,22 @@ public static partial class Op
             if (X.Slot is { } x)
             {
                 var dx = x.Write(out var accumulate);
-                MatrixProductGroups.MultiplyRows(dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate);
+                if (Weight.Type == ElementType.F32)
+                {
+                    var packed = PackedParameter.Of(Weight, transposed: false, Kind);
+                    MatrixProductGroups.MultiplyRows(
+                        dy, Weight.Floats, transposed: false, Offsets.Ints, dx, X.Shape[1], accumulate, Kind, packed);
+                }
+                else
+                {
+                    StoredProduct.MultiplyGroupsBack(dy, Weight.AsStoredMatrix("grouped linear"), Offsets.Ints, dx, accumulate);
+                }
             }
 
             if (Weight.Slot is { } weight)
             {
                 var dw = weight.Write(out var accumulate);
-                MatrixProductGroups.MultiplyEach(dy, X.AsMatrix(), Offsets.Ints, dw, accumulate);
+                MatrixProductGroups.MultiplyEach(dy, X.AsMatrix(), Offsets.Ints, dw, accumulate, Kind);
             }
         }
     }

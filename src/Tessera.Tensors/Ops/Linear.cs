@@ -10,9 +10,12 @@ namespace Tessera.Tensors;
 /// </summary>
 public static partial class Op
 {
-    /// <summary><c>y = x Wᵀ + b</c> over the innermost axis.</summary>
+    /// <summary><c>y = x Wᵀ + b</c> over the innermost axis. With an F16 or BF16 weight the product is F32's; with a quantized
+    /// one, x is rounded to 8 bits with a scale for each 32 elements, and a row that holds NaN or an infinity gives NaN in all
+    /// its outputs.</summary>
     /// <param name="x">[…, inputs].</param>
-    /// <param name="weight">[outputs, inputs], as PyTorch lays it out.</param>
+    /// <param name="weight">[outputs, inputs], as PyTorch lays it out; of any type but I32. Only an F32 weight can have a
+    /// gradient; x gets <c>dx = dy W</c> of what a stored weight stands for.</param>
     /// <param name="bias">[outputs], or none.</param>
     /// <returns>[…, outputs].</returns>
     public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null)
@@ -23,27 +26,54 @@ public static partial class Op
 
         var y = Tensor.Temporary(x.Shape.WithWidth(weight.Shape[0]));
         var added = bias is null ? default : bias.Floats;
-        MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added);
+        var entry = Tape.Write<LinearEntry>(y, x, weight, bias);
+        var kind = MatrixProductKind.F32;
+        if (weight.Type == ElementType.F32)
+        {
+            kind = MatrixProductKinds.Choose(x.Shape.Rows, y.Shape.Width, x.Shape.Width, packed: entry is not null && weight.IsParameter);
+            var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
+            MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added, kind: kind, packed: packed);
+        }
+        else
+        {
+            StoredProduct.Multiply(x.AsMatrix(), weight.AsStoredMatrix("linear"), y.Floats, added);
+        }
 
-        if (Tape.Write<LinearEntry>(y, x, weight, bias) is { } entry) (entry.X, entry.Weight, entry.Bias) = (x, weight, bias);
+
+        if (entry is not null) (entry.X, entry.Weight, entry.Bias, entry.Kind) = (x, weight, bias, kind);
         return y;
     }
 
     /// <summary>All axes but the innermost taken as rows.</summary>
     internal static Matrix AsMatrix(this Tensor tensor) => Matrix.Of(tensor.Floats, tensor.Shape);
 
+    /// <summary>All axes but the innermost taken as rows.</summary>
+    internal static StoredMatrix AsStoredMatrix(this Tensor weight, string operation)
+    {
+        ShapeException.Require(weight.Type.IsReal(), operation, "weight", weight, "a type of real numbers");
+        return new StoredMatrix(weight.Type, weight.Bytes, weight.Shape.Rows, weight.Shape.Width);
+    }
+
     private sealed class LinearEntry : TapeEntry
     {
         public Tensor X = null!, Weight = null!;
         public Tensor? Bias;
+        public MatrixProductKind Kind;
 
         public override void Backward()
         {
             var dy = Matrix.Of(OutputGradient, Output.Shape);
             if (X.Slot is { } x)
-                MatrixProduct.Multiply(dy, Weight.AsMatrix(), x.Write(out var accumulate), accumulate);
+            {
+                var dx = x.Write(out var accumulate);
+                if (Weight.Type == ElementType.F32)
+                    MatrixProduct.Multiply(dy, Weight.AsMatrix(), dx, accumulate, kind: Kind, packed: PackedParameter.Of(Weight, transposed: false, Kind));
+                else
+                    StoredProduct.MultiplyBack(dy, Weight.AsStoredMatrix("linear"), dx, accumulate);
+            }
+
             if (Weight.Slot is { } weight)
-                MatrixProduct.Multiply(dy.T, X.AsMatrix(), weight.Write(out var accumulate), accumulate);
+                MatrixProduct.Multiply(dy.T, X.AsMatrix(), weight.Write(out var accumulate), accumulate, kind: Kind);
             if (Bias?.Slot is { } bias) RowKernels.SumRows(OutputGradient, bias.Add());
         }
     }

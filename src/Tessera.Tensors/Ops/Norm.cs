@@ -44,9 +44,10 @@ public static partial class Op
         {
             var (rows, width) = (X.Shape.Rows, X.Shape.Width);
             var partial = Tensor.Temporary([NormKernels.BackwardParts(rows, width), NormKernels.BackwardRows, width]);
+            var dy = OutputGradient;
             var accumulate = false;
-            var dx = X.Slot is { } x ? x.Write(out accumulate) : default;
-            NormKernels.Backward(X.Floats, Weight.Floats, Statistics.Floats, OutputGradient, dx, accumulate, partial.Floats, Centred);
+            var dx = X.Slot is { } x ? x.WriteOver(Output.Slot!, out accumulate) : default;
+            NormKernels.Backward(X.Floats, Weight.Floats, Statistics.Floats, dy, dx, accumulate, partial.Floats, Centred);
             AddPartial(Weight, partial, 0);
             if (Bias is not null) AddPartial(Bias, partial, 1);
         }

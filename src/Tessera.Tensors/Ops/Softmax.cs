@@ -1,21 +1,18 @@
 using System.Numerics.Tensors;
+using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
 public static partial class Op
 {
+    /// <summary>What an exponential costs, in floats touched.</summary>
+    private const long CostOfExp = 16;
+
     /// <summary><c>y = eˣ / Σ eˣ</c> over the innermost axis, as of the gate of a router.</summary>
     public static Tensor Softmax(Tensor x)
     {
         var y = Tensor.Temporary(x.Shape);
-        var width = x.Shape.Width;
-        for (var i = 0; i < x.Floats.Length; i += width)
-        {
-            var row = y.Floats.Slice(i, width);
-            TensorPrimitives.Subtract(x.Floats.Slice(i, width), TensorPrimitives.Max<float>(x.Floats.Slice(i, width)), row);
-            TensorPrimitives.Exp(row, row);
-            TensorPrimitives.Divide(row, TensorPrimitives.Sum<float>(row), row);
-        }
+        RowKernels.Run(new SoftmaxRows { X = x.Floats, Y = y.Floats, Width = x.Shape.Width }, x.Shape.Rows, CostOfExp * x.Shape.Width);
 
         if (Tape.Write<SoftmaxEntry>(y, x) is { } entry) entry.X = x;
         return y;
@@ -27,14 +24,48 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dx = X.Slot!.Add();
-            var width = X.Shape.Width;
-            for (var i = 0; i < dx.Length; i += width)
+            var dx = X.Slot!.Write(out var accumulate);
+            var rows = new SoftmaxSlopes { Y = Output.Floats, Dy = OutputGradient, Dx = dx, Width = X.Shape.Width, Accumulate = accumulate };
+            RowKernels.Run(rows, X.Shape.Rows, 4L * X.Shape.Width);
+        }
+    }
+
+    private ref struct SoftmaxRows : RowKernels.IRows
+    {
+        public ReadOnlySpan<float> X;
+        public Span<float> Y;
+        public int Width;
+
+        public readonly void Run(int start, int end)
+        {
+            for (var row = start; row < end; row++)
             {
-                var y = Output.Floats.Slice(i, width);
-                var dy = OutputGradient.Slice(i, width);
-                var along = TensorPrimitives.Dot<float>(y, dy);
-                for (var j = 0; j < width; j++) dx[i + j] += y[j] * (dy[j] - along);
+                var from = X.Slice(row * Width, Width);
+                var to = Y.Slice(row * Width, Width);
+                TensorPrimitives.Subtract(from, TensorPrimitives.Max(from), to);
+                TensorPrimitives.Exp(to, to);
+                TensorPrimitives.Divide(to, TensorPrimitives.Sum<float>(to), to);
+            }
+        }
+    }
+
+    /// <summary>dx = y (dy − Σ y dy) a row.</summary>
+    private ref struct SoftmaxSlopes : RowKernels.IRows
+    {
+        public ReadOnlySpan<float> Y, Dy;
+        public Span<float> Dx;
+        public int Width;
+        public bool Accumulate;
+
+        public readonly void Run(int start, int end)
+        {
+            for (var row = start; row < end; row++)
+            {
+                var y = Y.Slice(row * Width, Width);
+                var dy = Dy.Slice(row * Width, Width);
+                var dx = Dx.Slice(row * Width, Width);
+                var along = TensorPrimitives.Dot(y, dy);
+                for (var j = 0; j < Width; j++) dx[j] = (Accumulate ? dx[j] : 0) + (y[j] * (dy[j] - along));
             }
         }
     }

@@ -13,8 +13,9 @@ namespace Tessera.Training.Data;
 /// </summary>
 public abstract class Dataset
 {
+    private readonly List<(int Start, int Count)> _plan = [];
     private (int Epoch, CounterRandom Random)? _planned;
-    private List<int[]> _plan = [];
+    private int[] _order = [];
 
     /// <summary>How many examples were left out because they were too long.</summary>
     public int TooLong { get; protected init; }
@@ -42,14 +43,17 @@ public abstract class Dataset
     public Batch Make(int epoch, int index, CounterRandom random)
     {
         Plan(epoch, random);
-        return Make(_plan[index]);
+        return Make(_order.AsSpan(_plan[index].Start, _plan[index].Count));
     }
 
     /// <summary>The batches of the first examples, shorter ones first, as for evaluation.</summary>
     /// <param name="examples">How many examples at most.</param>
     public IEnumerable<Batch> InOrder(int examples)
     {
-        foreach (var batch in Cut([.. Enumerable.Range(0, Math.Min(examples, Count)).OrderBy(LengthOf)])) yield return Make(batch);
+        int[] order = [.. Enumerable.Range(0, Math.Min(examples, Count)).OrderBy(LengthOf)];
+        var batches = new List<(int Start, int Count)>();
+        Cut(order, batches);
+        foreach (var (start, count) in batches) yield return Make(order.AsSpan(start, count));
     }
 
     /// <summary>A SHA-256 of all ids and of what is to be predicted, to notice data that changed between two parts of a run.</summary>
@@ -71,20 +75,25 @@ public abstract class Dataset
     /// <summary>All sequences of ids, for the fingerprint.</summary>
     protected abstract IEnumerable<int[]> Rows();
 
-    /// <summary>The order in which an epoch's examples are cut into batches.</summary>
-    protected abstract int[] Order(CounterRandom random);
+    /// <summary>Puts an epoch's examples into the order in which they are cut into batches.</summary>
+    protected abstract void Sort(Span<int> examples, CounterRandom random);
 
     /// <summary>Cuts examples, in order, into batches.</summary>
-    protected abstract List<int[]> Cut(int[] order);
+    protected abstract void Cut(ReadOnlySpan<int> order, List<(int Start, int Count)> batches);
 
     /// <summary>The tensors of some examples.</summary>
-    protected abstract Batch Make(int[] examples);
+    protected abstract Batch Make(ReadOnlySpan<int> examples);
 
+    /// <summary>Plans an epoch in the memory of the one before.</summary>
     private void Plan(int epoch, CounterRandom random)
     {
         if (_planned == (epoch, random)) return;
         var ofEpoch = random.Derive((ulong)epoch);
-        _plan = Cut(Order(ofEpoch.Derive("examples")));
+        if (_order.Length != Count) _order = new int[Count];
+        for (var example = 0; example < _order.Length; example++) _order[example] = example;
+        Sort(_order, ofEpoch.Derive("examples"));
+        _plan.Clear();
+        Cut(_order, _plan);
         ofEpoch.Derive("batches").Shuffle(CollectionsMarshal.AsSpan(_plan));
         _planned = (epoch, random);
     }

@@ -43,31 +43,35 @@ internal sealed class PackedDataset : Dataset
 
     protected override IEnumerable<int[]> Rows() => _rows.SelectMany(row => new[] { row.Inputs, row.Targets });
 
-    protected override int[] Order(CounterRandom random)
+    protected override void Sort(Span<int> examples, CounterRandom random) => random.Shuffle(examples);
+
+    protected override void Cut(ReadOnlySpan<int> order, List<(int Start, int Count)> batches)
     {
-        var order = Enumerable.Range(0, Count).ToArray();
-        random.Shuffle(order.AsSpan());
-        return order;
+        for (var start = 0; start < order.Length; start += _rowsAtOnce) batches.Add((start, Math.Min(_rowsAtOnce, order.Length - start)));
     }
 
-    protected override List<int[]> Cut(int[] order) => [.. order.Chunk(_rowsAtOnce)];
-
-    protected override Batch Make(int[] examples)
+    protected override Batch Make(ReadOnlySpan<int> examples)
     {
-        Tensor Stack(Func<Row, int[]> part)
+        var (inputs, targets) = (Ids(examples.Length), Ids(examples.Length));
+        var (positions, segments) = (Ids(examples.Length), Ids(examples.Length));
+        var (predicted, used) = (0, 0);
+        for (var place = 0; place < examples.Length; place++)
         {
-            var tensor = Tensor.Temporary([examples.Length, _length], ElementType.I32);
-            for (var row = 0; row < examples.Length; row++) part(_rows[examples[row]]).CopyTo(tensor.Ints[(row * _length)..]);
-            return tensor;
+            var row = _rows[examples[place]];
+            var at = place * _length;
+            row.Inputs.CopyTo(inputs.Ints[at..]);
+            row.Targets.CopyTo(targets.Ints[at..]);
+            row.Positions.CopyTo(positions.Ints[at..]);
+            row.Segments.CopyTo(segments.Ints[at..]);
+            (predicted, used) = (predicted + row.Predicted, used + row.Used);
         }
 
-        var predicted = examples.Sum(example => _rows[example].Targets.Count(target => target >= 0));
-        return new Batch
-        {
-            Inputs = Stack(row => row.Inputs), Targets = Stack(row => row.Targets), Positions = Stack(row => row.Positions),
-            Segments = Stack(row => row.Segments), TargetTokens = predicted, Tokens = examples.Sum(example => _rows[example].Used),
-        };
+        var batch = Batch.Of(inputs, targets, positions);
+        (batch.Segments, batch.TargetTokens, batch.Tokens) = (segments, predicted, used);
+        return batch;
     }
+
+    private Tensor Ids(int rows) => Tensor.Temporary([rows, _length], ElementType.I32);
 
     private sealed class Row(int length)
     {
@@ -83,6 +87,8 @@ internal sealed class PackedDataset : Dataset
 
         public int Used { get; private set; }
 
+        public int Predicted { get; private set; }
+
         /// <summary>Appends the places <paramref name="start"/> … of a text; positions start anew in each row.</summary>
         public void Add(int[] text, int start, int count, int predictFrom)
         {
@@ -90,6 +96,7 @@ internal sealed class PackedDataset : Dataset
             {
                 Inputs[Used] = text[start + i];
                 Targets[Used] = start + i >= predictFrom ? text[start + i + 1] : -1;
+                if (Targets[Used] >= 0) Predicted++;
                 Positions[Used] = i;
                 Segments[Used] = _segment;
             }

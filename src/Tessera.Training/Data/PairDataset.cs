@@ -13,6 +13,7 @@ internal sealed class PairDataset : Dataset
 
     private readonly List<(int[] Source, int[] Target)> _pairs = [];
     private readonly int _tokens;
+    private double[] _keys = [];
 
     public PairDataset(IReadOnlyList<Example> examples, Tokenizer tokenizer, BatchOptions options)
     {
@@ -41,23 +42,22 @@ internal sealed class PairDataset : Dataset
 
     protected override IEnumerable<int[]> Rows() => _pairs.SelectMany(pair => new[] { pair.Source, pair.Target });
 
-    protected override int[] Order(CounterRandom random)
+    protected override void Sort(Span<int> examples, CounterRandom random)
     {
-        var order = Enumerable.Range(0, Count).ToArray();
-        Array.Sort(order.Select(i => LengthOf(i) + (LengthNoise * random.Uniform((ulong)i))).ToArray(), order);
-        return order;
+        if (_keys.Length != examples.Length) _keys = new double[examples.Length];
+        for (var i = 0; i < examples.Length; i++) _keys[i] = LengthOf(examples[i]) + (LengthNoise * random.Uniform((ulong)examples[i]));
+        _keys.AsSpan().Sort(examples);
     }
 
-    protected override List<int[]> Cut(int[] order)
+    protected override void Cut(ReadOnlySpan<int> order, List<(int Start, int Count)> batches)
     {
-        var batches = new List<int[]>();
         var (start, longest) = (0, 0);
         for (var i = 0; i < order.Length; i++)
         {
             var wider = Math.Max(longest, LengthOf(order[i]));
             if (i > start && (long)wider * (i - start + 1) > _tokens)
             {
-                batches.Add(order[start..i]);
+                batches.Add((start, i - start));
                 (start, longest) = (i, LengthOf(order[i]));
             }
             else
@@ -66,13 +66,18 @@ internal sealed class PairDataset : Dataset
             }
         }
 
-        batches.Add(order[start..]);
-        return batches;
+        batches.Add((start, order.Length - start));
     }
 
-    protected override Batch Make(int[] examples)
+    protected override Batch Make(ReadOnlySpan<int> examples)
     {
-        var (sourceLength, targetLength) = (examples.Max(i => _pairs[i].Source.Length), examples.Max(i => _pairs[i].Target.Length) + 1);
+        var (sourceLength, targetLength) = (0, 0);
+        foreach (var example in examples)
+        {
+            sourceLength = Math.Max(sourceLength, _pairs[example].Source.Length);
+            targetLength = Math.Max(targetLength, _pairs[example].Target.Length + 1);
+        }
+
         var source = Tensor.Temporary([examples.Length, sourceLength], ElementType.I32);
         var lengths = Tensor.Temporary([examples.Length], ElementType.I32);
         var inputs = Tensor.Temporary([examples.Length, targetLength], ElementType.I32);
@@ -94,11 +99,10 @@ internal sealed class PairDataset : Dataset
             targetTokens += pair.Target.Length + 1;
         }
 
-        return new Batch
-        {
-            Inputs = inputs, Targets = targets, Positions = Batch.PositionsFrom(new int[examples.Length], targetLength),
-            Source = source, SourceLengths = lengths, TargetTokens = targetTokens, Tokens = sourceTokens + targetTokens,
-        };
+        var batch = Batch.Of(inputs, targets, Batch.PositionsFromStart(examples.Length, targetLength));
+        (batch.Source, batch.SourceLengths) = (source, lengths);
+        (batch.TargetTokens, batch.Tokens) = (targetTokens, sourceTokens + targetTokens);
+        return batch;
     }
 
     protected override int LengthOf(int pair) => Math.Max(_pairs[pair].Source.Length, _pairs[pair].Target.Length + 1);

@@ -9,7 +9,7 @@ namespace Tessera.Training.Optimizers;
 /// PyTorch's <c>clip_grad_norm_</c>.</para>
 /// </summary>
 /// <param name="Norm">‖g‖ before clipping; NaN or infinite where an element of a gradient is.</param>
-/// <param name="Scale">What gradients are to be multiplied by: 1 where they are short enough or not finite.</param>
+/// <param name="Scale">What gradients are to be multiplied by: 1 where they are short enough or not finite, and not too large by a factor.</param>
 public readonly record struct GradientClip(double Norm, double Scale)
 {
     /// <summary>Whether all gradients are finite. Where they are not, the step is to be skipped.</summary>
@@ -20,19 +20,24 @@ public readonly record struct GradientClip(double Norm, double Scale)
     /// double precision and does not depend on the number of threads.</summary>
     /// <param name="parameters">All parameters that are clipped together, by name.</param>
     /// <param name="maximumNorm">The greatest length allowed, above 0; infinite to measure only.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The maximum is not above 0.</exception>
-    public static GradientClip Measure(IReadOnlyList<(string Name, Parameter Parameter)> parameters, double maximumNorm)
+    /// <param name="factor">How many times too large the gradients are, as under a loss scale: norm and scale are those of
+    /// gradients divided by it, and the scale divides them. Above 0.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The maximum or the factor is not above 0.</exception>
+    public static GradientClip Measure(IReadOnlyList<(string Name, Parameter Parameter)> parameters, double maximumNorm, double factor = 1)
     {
         if (!(maximumNorm > 0))
             throw new ArgumentOutOfRangeException(nameof(maximumNorm), maximumNorm, "the maximum norm of gradients must be above 0");
+        if (!(factor > 0)) throw new ArgumentOutOfRangeException(nameof(factor), factor, "the factor of gradients must be above 0");
         var squares = 0.0;
         for (var index = 0; index < parameters.Count; index++) squares += GradientSize.Squares(parameters[index].Parameter.Value);
-        var norm = Math.Sqrt(squares);
-        return new GradientClip(norm, double.IsFinite(norm) ? Math.Min(1, maximumNorm / (norm + 1e-6)) : 1);
+        var norm = Math.Sqrt(squares) / factor;
+        return new GradientClip(norm, double.IsFinite(norm) ? Math.Min(1, maximumNorm / (norm + 1e-6)) / factor : 1);
     }
 
     /// <summary>Finds norm and scale and multiplies the gradients, unless they are not finite.</summary>
-    /// <inheritdoc cref="Measure"/>
+    /// <param name="parameters">All parameters that are clipped together, by name.</param>
+    /// <param name="maximumNorm">The greatest length allowed, above 0; infinite to measure only.</param>
+    /// <exception cref="ArgumentOutOfRangeException">The maximum is not above 0.</exception>
     public static GradientClip Apply(IReadOnlyList<(string Name, Parameter Parameter)> parameters, double maximumNorm)
     {
         var clip = Measure(parameters, maximumNorm);

@@ -1,4 +1,5 @@
 using Tessera.Nn;
+using Tessera.Training.Precision;
 using Tessera.Training.Schedules;
 
 namespace Tessera.Training.Phases;
@@ -28,7 +29,14 @@ public sealed record Phase
     /// <summary>Label smoothing; in [0, 1).</summary>
     public float LabelSmoothing { get; init; }
 
-    /// <summary>How many batches make one optimizer step; at least 1.</summary>
+    /// <summary>In which numbers products are computed: <c>f32</c>, <c>bf16</c>, <c>f16</c>, or <c>auto</c>, BF16 where this machine
+    /// gains from it. Weights, gradients and the optimizer are F32 in all.</summary>
+    public PhasePrecision Precision { get; init; } = PhasePrecision.F32;
+
+    /// <summary>How the loss is scaled; read with the precision <c>f16</c> only.</summary>
+    public LossScaleOptions LossScale { get; init; } = new();
+
+    /// <summary>How many batches make one optimizer step, 1 to 65,536: the memory of one, the gradient of all, each target counting alike.</summary>
     public int Accumulate { get; init; } = 1;
 
     /// <summary>The greatest norm of the gradient; longer ones are shortened. Greater than 0.</summary>
@@ -43,6 +51,7 @@ public sealed record Phase
         Require(LabelSmoothing is >= 0 and < 1, "labelSmoothing", LabelSmoothing, "at least 0, below 1");
         Require(Accumulate is >= 1 and <= 65536, "accumulate", Accumulate, "1 to 65536");
         Require(ClipNorm > 0, "clipNorm", ClipNorm, "greater than 0");
+        LossScale.Validate($"{path}.lossScale");
         foreach (var (loss, weight) in Losses) Require(double.IsFinite(weight), $"losses.{loss}", weight, "a finite number");
 
         void Require(bool condition, string key, object? found, string allowed)

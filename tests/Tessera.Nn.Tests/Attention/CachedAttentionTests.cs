@@ -4,15 +4,17 @@ using Tessera.Tensors;
 
 namespace Tessera.Nn.Tests;
 
-public sealed class CachedAttentionTests
+/// <summary>What holds for every attention that can be cached.</summary>
+public abstract class CachedAttentionTests(AttentionOptions options)
 {
-    private const int Rows = 3;
-    private const int Length = 9;
-    private const int Width = 16;
-    private const double Tolerance = 1e-5;
-    private static readonly MultiHeadOptions s_options = new(4) { KeyValueHeads = 2, Bias = true, Position = new RotaryOptions(Positions: 16) };
-    private readonly Attention.Attention _part = PartCheck.Shaken(s_options.Build(PartCheck.Builder(Width), AttentionRole.Causal));
+    private protected const int Rows = 3;
+    private protected const int Length = 9;
+    private protected const int Width = 16;
+    private protected const double Tolerance = 1e-5;
+    private readonly Attention.Attention _part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), AttentionRole.Causal));
     private readonly float[] _x = PartCheck.Normal(Rows * Length * Width, 3);
+
+    private protected float[] X => _x;
 
     [Theory]
     [InlineData(1, 1, 1, 1, 1, 1, 1, 1, 1)]
@@ -90,30 +92,6 @@ public sealed class CachedAttentionTests
     }
 
     [Fact]
-    public void Cached_cross_attention_equals_uncached_and_reads_the_memory_once()
-    {
-        using var scope = Arena.Current.Scope();
-        var part = PartCheck.Shaken(s_options.Build(PartCheck.Builder(Width), AttentionRole.Cross, memoryWidth: 6));
-        var memory = Tensor.From(PartCheck.Normal(Rows * 7 * 6, 9), [Rows, 7, 6]);
-        var lengths = PartCheck.Ints([Rows], 7, 3, 5);
-        var caches = new CacheSet(part, new CacheSize(Rows, Length, MemoryTokens: 7));
-        var x = Tensor.From(_x, [Rows, Length, Width]);
-        var whole = part.Forward(x, new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths }).ToArray();
-
-        var step = new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths, Caches = caches };
-        PartCheck.Compare("first", whole, part.Forward(x, step).ToArray(), Tolerance);
-        memory.Floats.Clear();
-        PartCheck.Compare("second", whole, part.Forward(x, step).ToArray(), Tolerance);
-
-        // Rows 2 and 0 change places, with their lengths.
-        caches.Select([2, 1, 0]);
-        var swapped = new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = PartCheck.Ints([Rows], 5, 3, 7), Caches = caches };
-        float[] exchanged = [.. Row(_x, 2), .. Row(_x, 1), .. Row(_x, 0)];
-        PartCheck.Compare(
-            "selected", [.. Row(whole, 2), .. Row(whole, 1), .. Row(whole, 0)], part.Forward(Tensor.From(exchanged, [Rows, Length, Width]), swapped).ToArray(), Tolerance);
-    }
-
-    [Fact]
     public void A_token_beyond_the_capacity_is_refused()
     {
         using var scope = Arena.Current.Scope();
@@ -155,5 +133,44 @@ public sealed class CachedAttentionTests
         return fresh;
     }
 
-    private static float[] Row(float[] x, int row) => x[(row * Length * Width)..((row + 1) * Length * Width)];
+    private protected static float[] Row(float[] x, int row) => x[(row * Length * Width)..((row + 1) * Length * Width)];
+}
+
+public sealed class CachedMultiHeadAttentionTests() : CachedAttentionTests(s_options)
+{
+    private static readonly MultiHeadOptions s_options = new(4) { KeyValueHeads = 2, Bias = true, Position = new RotaryOptions(Positions: 16) };
+
+    [Fact]
+    public void Cached_cross_attention_equals_uncached_and_reads_the_memory_once()
+    {
+        using var scope = Arena.Current.Scope();
+        var part = PartCheck.Shaken(s_options.Build(PartCheck.Builder(Width), AttentionRole.Cross, memoryWidth: 6));
+        var memory = Tensor.From(PartCheck.Normal(Rows * 7 * 6, 9), [Rows, 7, 6]);
+        var lengths = PartCheck.Ints([Rows], 7, 3, 5);
+        var caches = new CacheSet(part, new CacheSize(Rows, Length, MemoryTokens: 7));
+        var x = Tensor.From(X, [Rows, Length, Width]);
+        var whole = part.Forward(x, new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths }).ToArray();
+
+        var step = new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths, Caches = caches };
+        PartCheck.Compare("first", whole, part.Forward(x, step).ToArray(), Tolerance);
+        memory.Floats.Clear();
+        PartCheck.Compare("second", whole, part.Forward(x, step).ToArray(), Tolerance);
+
+        // Rows 2 and 0 change places, with their lengths.
+        caches.Select([2, 1, 0]);
+        var swapped = new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = PartCheck.Ints([Rows], 5, 3, 7), Caches = caches };
+        float[] exchanged = [.. Row(X, 2), .. Row(X, 1), .. Row(X, 0)];
+        PartCheck.Compare(
+            "selected", [.. Row(whole, 2), .. Row(whole, 1), .. Row(whole, 0)], part.Forward(Tensor.From(exchanged, [Rows, Length, Width]), swapped).ToArray(), Tolerance);
+    }
+}
+
+public sealed class CachedLatentAttentionTests() : CachedAttentionTests(new LatentOptions(4, 6, 5, 4, 3) { QueryRank = 7, Bias = true })
+{
+    [Fact]
+    public void The_cache_holds_the_latent_and_the_shared_key_part_only()
+    {
+        var part = new LatentOptions(4, 6, 5, 4, 3).Build(PartCheck.Builder(Width), AttentionRole.Causal);
+        Assert.Equal(Rows * Length * (6 + 4) * sizeof(float), ((ICached)part).CreateCache(new CacheSize(Rows, Length))!.Bytes);
+    }
 }

@@ -22,9 +22,19 @@ public class MatrixProductTests
             from k in Gen.Elements(s_lengths)
             from flags in Gen.Choose(0, 15)
             from gaps in Gen.Elements(0, 1, 5, 16).Three()
-            select new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, (flags & 8) != 0, gaps.Item1, gaps.Item2, gaps.Item3);
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(600), Prop.ForAll(cases.ToArbitrary(), one => one.Verify()));
+            from kind in Gen.Elements(s_kinds)
+            from packed in Gen.Elements(false, true)
+            select new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, (flags & 8) != 0, gaps.Item1, gaps.Item2, gaps.Item3)
+            {
+                Kind = kind, Packed = packed && kind != MatrixProductKind.F32,
+            };
+        Check.One(Config.QuickThrowOnFailure.WithMaxTest(1000), Prop.ForAll(cases.ToArbitrary(), one => one.Verify()));
     }
+
+    /// <summary>The kinds that this level has.</summary>
+    private static readonly MatrixProductKind[] s_kinds = MatrixProductKinds.HasBf16
+        ? [MatrixProductKind.F32, MatrixProductKind.F16, MatrixProductKind.Bf16]
+        : [MatrixProductKind.F32, MatrixProductKind.F16];
 
     [Theory]
     [InlineData(1030, 70, 400)]
@@ -33,10 +43,17 @@ public class MatrixProductTests
     [InlineData(5000, 3, 130)]
     [InlineData(1, 3000, 1030)]
     [InlineData(130, 2300, 390)]
+    [InlineData(16, 2300, 1100)]
+    [InlineData(64, 100, 2051)]
     public void Products_cut_into_several_blocks_and_parts_agree_with_double_precision(int m, int n, int k)
     {
-        for (var flags = 0; flags < 4; flags++)
-            new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, flags == 2, flags != 1, 0, flags, 0).Verify();
+        foreach (var kind in s_kinds)
+            for (var flags = 0; flags < 4; flags++)
+            {
+                var one = new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, flags == 2, flags != 1, 0, flags, 0) { Kind = kind };
+                one.Verify();
+                if (kind != MatrixProductKind.F32) (one with { Packed = true }).Verify();
+            }
     }
 
     [Fact]
@@ -101,17 +118,21 @@ public class MatrixProductTests
     {
         private const float Untouched = 12345;
 
+        public MatrixProductKind Kind { get; init; }
+
+        public bool Packed { get; init; }
+
         public void Verify()
         {
-            var a = new Operand(M, K, TransposeA, GapA, 1);
-            var b = new Operand(K, N, TransposeB, GapB, 2);
+            var a = new Operand(M, K, TransposeA, GapA, 1, Kind);
+            var b = new Operand(K, N, TransposeB, Packed ? 0 : GapB, 2, Kind);
             var bias = Bias ? Elements(N, 3) : [];
             var rowC = N + GapC;
             var before = Elements(M * rowC, 4);
             for (var i = 0; i < before.Length; i++)
                 if (i % rowC >= N) before[i] = Untouched;
             var c = before.ToArray();
-            MatrixProduct.Multiply(a.Matrix, b.Matrix, c, Accumulate, rowC, bias);
+            Multiply(a, b, c, rowC, bias);
 
             // A sum of k random products of at most 1 stays within about √k, and k roundings of it add up to √k of them.
             var tolerance = Math.ScaleB(1, -23) * (Math.Sqrt(K) + 2) * Math.Max(4, Math.Sqrt(K));
@@ -135,6 +156,16 @@ public class MatrixProductTests
                 Assert.All(c[((i * rowC) + N)..((i + 1) * rowC)], gap => Assert.Equal(Untouched, gap));
             }
         }
+
+        private unsafe void Multiply(Operand a, Operand b, float[] c, int rowC, float[] bias)
+        {
+            var bytes = Packed ? PackedMatrix.Bytes(Kind, K, N) : 0;
+            using var memory = new NativeBuffer(bytes);
+            new Span<byte>((void*)memory.Address, (int)bytes).Fill(0xAB); // what is not written is no number of any use
+            var packed = Packed ? new PackedMatrix((byte*)memory.Address) : default;
+            if (Packed) PackedMatrix.Pack(b.Matrix.Data, 1, K, N, TransposeB, Kind, packed.Address);
+            MatrixProduct.Multiply(a.Matrix, b.Matrix, c, Accumulate, rowC, bias, Kind, packed);
+        }
     }
 
     /// <summary>A matrix in its own memory, as the product sees it and as rows of double precision.</summary>
@@ -145,15 +176,24 @@ public class MatrixProductTests
         private readonly bool _transposed;
         private readonly double[][] _exact;
 
-        public Operand(int rows, int columns, bool transposed, int gap, int seed)
+        public Operand(int rows, int columns, bool transposed, int gap, int seed, MatrixProductKind kind)
         {
             (_rows, _columns, _transposed) = (rows, columns, transposed);
             var (lines, length) = transposed ? (columns, rows) : (rows, columns);
             _stride = length + gap;
             _elements = Elements(Math.Max(0, (lines * _stride) - gap), seed);
             _exact = [.. Enumerable.Range(0, rows).Select(i => Enumerable.Range(0, columns)
-                .Select(j => (double)_elements[transposed ? (j * _stride) + i : (i * _stride) + j]).ToArray())];
+                .Select(j => Rounded(_elements[transposed ? (j * _stride) + i : (i * _stride) + j], kind)).ToArray())];
         }
+
+        private static double Rounded(float value, MatrixProductKind kind) => kind switch
+        {
+            MatrixProductKind.Bf16 => Math.ScaleB(Math.Round(Math.ScaleB((double)value, 7 - Exponent(value))), Exponent(value) - 7),
+            MatrixProductKind.F16 => (double)(Half)value,
+            _ => value,
+        };
+
+        private static int Exponent(float value) => value == 0 ? 0 : Math.ILogB(value);
 
         public Matrix Matrix => _transposed ? new Matrix(_elements, _columns, _rows, _stride).T : new Matrix(_elements, _rows, _columns, _stride);
 

@@ -155,7 +155,7 @@ public class ActivationTests(ITestOutputHelper output)
     private static double Slope(Activation activation, double x) => (Of(activation, x + 1e-5) - Of(activation, x - 1e-5)) / 2e-5;
 
     /// <summary>2/√π e^(−x²) Σ 2ⁿ x²ⁿ⁺¹ / (2n + 1)!!, whose terms all have one sign.</summary>
-    private static double ErrorFunction(double x)
+    internal static double ErrorFunction(double x)
     {
         if (Math.Abs(x) > 6) return Math.Sign(x);
         double term = x, sum = x;

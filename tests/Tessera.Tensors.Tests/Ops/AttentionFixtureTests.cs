@@ -41,7 +41,7 @@ public class AttentionFixtureTests
         };
     }
 
-    private static void Agree(string folder, string name)
+    internal static void Agree(string folder, string name, double tolerance = Tolerance)
     {
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
@@ -63,7 +63,7 @@ public class AttentionFixtureTests
         tape.Backward(y, expected.Floats("dy"));
 
         void Compare(string what, ReadOnlySpan<float> found) =>
-            OperationCheck.Compare($"{name} {what}", [.. expected.Floats(what).Select(value => (double)value)], found.ToArray(), Tolerance);
+            OperationCheck.Compare($"{name} {what}", [.. expected.Floats(what).Select(value => (double)value)], found.ToArray(), tolerance);
         Compare("y", y.Floats);
         Compare("grad.q", q.Gradient);
         Compare("grad.k", k.Gradient);

@@ -1,8 +1,8 @@
 using Tessera.Tensors.Kernels;
 
-namespace Tessera.Tensors.Tests.Ops;
+namespace Tessera.Tensors.Tests.Kernels;
 
-public class RecurrentGatesTests
+public class ExponentialTests
 {
     [Fact]
     public void Sigmoid_and_tanh_are_within_three_ten_millionths_at_every_width()
@@ -27,7 +27,7 @@ public class RecurrentGatesTests
         {
             Assert.Equal((1, 1), At<V>(x));
             Assert.Equal(-1, At<V>(-x).Tanh);
-            Assert.InRange(At<V>(-x).Sigmoid, 0, 2e-38f);
+            Assert.InRange(At<V>(-x).Sigmoid, 0, x < 89 ? 1e-38f : 0);
         }
 
         Assert.Equal((float.NaN, float.NaN), At<V>(float.NaN));
@@ -36,19 +36,19 @@ public class RecurrentGatesTests
     private static void Compare<V>(float x) where V : struct, ILanes<V>
     {
         var (sigmoid, tanh) = At<V>(x);
-        Near(1 / (1 + Math.Exp(-Math.Max(x, -87.0))), sigmoid, x, "sigmoid");
+        Near(1 / (1 + Math.Exp(-x)), sigmoid, x, "sigmoid");
         Near(Math.Tanh(x), tanh, x, "tanh");
     }
 
     private static void Near(double expected, float found, float x, string function) =>
-        Assert.True(Math.Abs(found - expected) <= 3e-7 * Math.Abs(expected), $"{function}({x:R}) is {found:R}, expected {expected:R}");
+        Assert.True(Math.Abs(found - expected) <= Math.Max(3e-39, 3e-7 * Math.Abs(expected)), $"{function}({x:R}) is {found:R}, expected {expected:R}");
 
     /// <summary>The first and the last lane, which must agree.</summary>
     private static unsafe (float Sigmoid, float Tanh) At<V>(float x) where V : struct, ILanes<V>
     {
         var values = stackalloc float[2 * V.Count];
-        RecurrentGates.Sigmoid(V.All(x)).Store(values);
-        RecurrentGates.Tanh(V.All(x)).Store(values + V.Count);
+        Exponential.Sigmoid(V.All(x)).Store(values);
+        Exponential.Tanh(V.All(x)).Store(values + V.Count);
         Assert.Equal(values[0], values[V.Count - 1]);
         Assert.Equal(values[V.Count], values[(2 * V.Count) - 1]);
         return (values[0], values[V.Count]);

@@ -1,0 +1,155 @@
+using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
+using Tessera.Tensors;
+
+namespace Tessera.Nn.Attention;
+
+/// <summary>Options of <see cref="LatentAttention"/>; <c>"kind": "latent"</c> in a recipe.</summary>
+/// <param name="Heads">Heads; 1 to 65,536.</param>
+/// <param name="KeyValueRank">The width of the latent that keys and values are made from, and that is cached; 1 to 65,536.</param>
+/// <param name="ContentWidth">The width of a head's query and key without positions; 1 to 16,384.</param>
+/// <param name="PositionWidth">The width of the part with rotary positions, which all heads share as a key; 2 to 16,384.</param>
+/// <param name="ValueWidth">The width of a head's value; 1 to 16,384.</param>
+public sealed record LatentOptions(int Heads, int KeyValueRank, int ContentWidth, int PositionWidth, int ValueWidth) : AttentionOptions
+{
+    /// <summary>The width of the latent that queries are made from; straight from the stream where null.</summary>
+    public int? QueryRank { get; init; }
+
+    /// <summary>Whether the maps from the stream to the latents and back to it have biases.</summary>
+    public bool Bias { get; init; }
+
+    /// <summary>Rotary positions of the position part.</summary>
+    public RotaryOptions Position { get; init; } = new(Layout: RotaryLayout.Interleaved);
+
+    /// <summary>The norms of the latents.</summary>
+    public RmsNormOptions Norm { get; init; } = new();
+
+    /// <summary>Multiplies the scores beyond <c>1/√(ContentWidth + PositionWidth)</c>, as DeepSeek's YaRN does.</summary>
+    public float ScoreFactor { get; init; } = 1;
+
+    /// <inheritdoc/>
+    public override Attention Build(PartBuilder part, AttentionRole role, int memoryWidth = 0) => new LatentAttention(this, part, role);
+}
+
+/// <summary>
+/// Multi-head latent attention: keys and values of all heads are linear maps of one narrow latent, <c>c = norm(W_a x)</c>;
+/// a further, shared part of the keys carries rotary positions. While decoding only c and that part are cached, O((rank +
+/// position width) · length), and the maps from c are absorbed: <c>qᵀ (W_k c) = (W_kᵀ q)ᵀ c</c>, so that attention runs on the
+/// latents themselves as one key head, and <c>W_v</c> is applied to what comes out.
+/// <para>DeepSeek-AI 2024 (DeepSeek-V2), <see href="https://arxiv.org/abs/2405.04434"/>, section 2.1.</para>
+/// </summary>
+public sealed class LatentAttention : Attention, ICached
+{
+    private readonly LatentOptions _options;
+    private readonly AttentionRole _role;
+    private readonly AttentionSettings _settings;
+    private readonly Linear _queries;
+    private readonly Linear? _queryLatent;
+    private readonly Norm? _queryNorm;
+    private readonly Linear _latent;
+    private readonly Norm _latentNorm;
+    private readonly Parameter _keysAndValues;
+    private readonly Linear _output;
+    private readonly PositionEncoding _position;
+
+    internal LatentAttention(LatentOptions options, PartBuilder part, AttentionRole role)
+    {
+        part.Require(role != AttentionRole.Cross, "kind", "latent", "a kind that reads another sequence, such as multi-head, for cross-attention");
+        part.Require(options.Heads is >= 1 and <= 65536, "heads", options.Heads, "1 to 65536");
+        part.Require(options.KeyValueRank is >= 1 and <= 65536, "keyValueRank", options.KeyValueRank, "1 to 65536");
+        part.Require(options.QueryRank is null or (>= 1 and <= 65536), "queryRank", options.QueryRank, "1 to 65536");
+        part.Require(options.ContentWidth is >= 1 and <= 16384, "contentWidth", options.ContentWidth, "1 to 16384");
+        part.Require(options.PositionWidth is >= 2 and <= 16384 && options.PositionWidth % 2 == 0, "positionWidth", options.PositionWidth, "even, 2 to 16384");
+        part.Require(options.ValueWidth is >= 1 and <= 16384, "valueWidth", options.ValueWidth, "1 to 16384");
+        part.Require(options.ScoreFactor is > 0 and < float.PositiveInfinity, "scoreFactor", options.ScoreFactor, "greater than 0");
+
+        (_options, _role) = (options, role);
+        var (heads, rank) = (options.Heads, options.KeyValueRank);
+        var queryWidth = options.ContentWidth + options.PositionWidth;
+        _settings = new AttentionSettings { Scale = options.ScoreFactor / MathF.Sqrt(queryWidth) };
+        if (options.QueryRank is { } queryRank)
+        {
+            _queryLatent = Own("q_a_proj", new Linear(part.At("q_a_proj"), part.Width, queryRank, options.Bias));
+            _queryNorm = Own("q_a_layernorm", options.Norm.Build(part.At("norm") with { Width = queryRank }));
+            _queries = Own("q_b_proj", new Linear(part.At("q_b_proj"), queryRank, heads * queryWidth));
+        }
+        else
+        {
+            _queries = Own("q_proj", new Linear(part.At("q_proj"), part.Width, heads * queryWidth));
+        }
+
+        _latent = Own("kv_a_proj_with_mqa", new Linear(part.At("kv_a_proj_with_mqa"), part.Width, rank + options.PositionWidth, options.Bias));
+        _latentNorm = Own("kv_a_layernorm", options.Norm.Build(part.At("norm") with { Width = rank }));
+        _keysAndValues = Own("kv_b_proj.weight", part.Matrix("kv_b_proj", heads * (options.ContentWidth + options.ValueWidth), rank));
+        _output = Own("o_proj", new Linear(
+            part.At("o_proj"), heads * options.ValueWidth, part.Width, options.Bias, part.OutputDeviation(heads * options.ValueWidth)));
+        _position = Own("position", options.Position.Build(part.At("position") with { Width = options.PositionWidth }));
+    }
+
+    /// <inheritdoc/>
+    public override Tensor Forward(Tensor x, Step step)
+    {
+        var (batch, length) = (x.Shape[0], x.Shape[1]);
+        var queries = _queries.Forward(_queryLatent is null ? x : _queryNorm!.Forward(_queryLatent.Forward(x)))
+            .Reshape([batch, length, _options.Heads, _options.ContentWidth + _options.PositionWidth]);
+        var content = Op.Columns(queries, 0, _options.ContentWidth);
+        var placed = _position.Mark(Op.Columns(queries, _options.ContentWidth, _options.PositionWidth), step);
+
+        var narrow = _latent.Forward(x);
+        var latent = _latentNorm.Forward(Op.Columns(narrow, 0, _options.KeyValueRank));
+        var shared = _position.Mark(
+            Op.Columns(narrow, _options.KeyValueRank, _options.PositionWidth).Reshape([batch, length, 1, _options.PositionWidth]), step);
+
+        var attended = Decodes(step, latent, shared) is { } cache
+            ? Absorbed(content, placed, cache, step)
+            : Expanded(content, placed, latent, shared, step);
+        return _output.Forward(attended.Reshape([batch, length, _options.Heads * _options.ValueWidth]));
+    }
+
+    /// <inheritdoc/>
+    public Cache? CreateCache(CacheSize size) => _role == AttentionRole.Causal
+        ? new KeyValueCache(size.Rows, size.Tokens, heads: 1, _options.KeyValueRank + _options.PositionWidth, valueWidth: 0)
+        : null;
+
+    /// <inheritdoc/>
+    public override double FlopsPerToken(int length)
+    {
+        var visible = _role == AttentionRole.Causal ? (length + 1) / 2.0 : length;
+        return base.FlopsPerToken(length) + (2.0 * _options.Heads * (_options.ContentWidth + _options.PositionWidth + _options.ValueWidth) * visible);
+    }
+
+    /// <summary>Remembers new tokens while decoding; the cache where earlier ones are in it, so that they must be read from there.</summary>
+    private KeyValueCache? Decodes(Step step, Tensor latent, Tensor shared)
+    {
+        if (step.Caches is null || _role != AttentionRole.Causal) return null;
+        var cache = (KeyValueCache)step.Caches.Of(this);
+        var (batch, length) = (latent.Shape[0], latent.Shape[1]);
+        var isFirst = cache.Count == 0;
+        var keys = Op.Join(latent.Reshape([batch, length, 1, _options.KeyValueRank]), shared);
+        cache.Write(keys, Tensor.Temporary([batch, length, 1, 0]), step.Positions);
+        return isFirst && length > 1 ? null : cache;
+    }
+
+    /// <summary>With keys and values of every head made from the latents: the cheaper way where as many queries look at them.</summary>
+    private Tensor Expanded(Tensor content, Tensor placed, Tensor latent, Tensor shared, Step step)
+    {
+        var (batch, length) = (latent.Shape[0], latent.Shape[1]);
+        var expanded = Op.Linear(latent, _keysAndValues.Value).Reshape([batch, length, _options.Heads, _options.ContentWidth + _options.ValueWidth]);
+        var keys = Op.Join(Op.Columns(expanded, 0, _options.ContentWidth), shared);
+        var values = Op.Columns(expanded, _options.ContentWidth, _options.ValueWidth);
+        var mask = _role == AttentionRole.Causal ? BlockMask.Causal(length, length) : BlockMask.Full(length, length);
+        if (step.Lengths is not null) mask = mask.Lengths(step.Lengths);
+        if (step.Segments is not null) mask = mask.Segments(step.Segments, step.Segments);
+        return Op.Attention(Op.Join(content, placed), keys, values, mask, _settings);
+    }
+
+    /// <summary>On the cached latents, which are one head of keys, and of values but for the position part.</summary>
+    private Tensor Absorbed(Tensor content, Tensor placed, KeyValueCache cache, Step step)
+    {
+        var queries = Op.Join(Op.HeadLinear(content, _keysAndValues.Value, 0, _options.ContentWidth, transposed: false), placed);
+        var latents = cache.Keys.First(content.Shape[0]);
+        var attended = Op.Attention(
+            queries, latents, latents, CachedMask.Causal(step, cache.Count), _settings with { ValueWidth = _options.KeyValueRank });
+        return Op.HeadLinear(attended, _keysAndValues.Value, _options.ContentWidth, _options.ValueWidth, transposed: true);
+    }
+}

@@ -1,0 +1,79 @@
+namespace Tessera.Tensors.Kernels;
+
+internal static unsafe partial class FlashAttention
+{
+    /// <summary>
+    /// Puts the keys and values of each head side by side where several tiles of queries go over them: spread over rows of all
+    /// heads they would fall into a few sets of the caches only, and a page would hold one or two of them. BF16 always needs it:
+    /// there they become words, along the width and, for sums over keys, along the keys of each tile.
+    /// </summary>
+    /// <returns>The memory taken for it, to be given back; none where all stays as it is.</returns>
+    private static (nint Address, long Bytes) Gather(ref FlashAttentionProblem problem, bool backward)
+    {
+        var bf16 = problem.Bf16;
+        if (!bf16 && (problem.KeyHeads == 1 || problem.QueryCount <= 2 * FlashAttentionTile.Size)) return default;
+
+        int keys = problem.KeyCount, pairedKeys = bf16 ? Tiles(keys) * FlashAttentionTile.Size / 2 : 0;
+        var perWord = bf16 ? AttentionBf16.PerWord : 1;
+        int width = Words(problem.Width, perWord), valueWidth = bf16 && !backward ? 0 : Words(problem.ValueWidth, perWord);
+        var summed = backward ? problem.Width : problem.ValueWidth;
+        var heads = (long)problem.Batch * problem.KeyHeads;
+        var bytes = sizeof(float) * heads * (((long)keys * (width + valueWidth)) + ((long)pairedKeys * summed));
+        var address = Arena.Current.Take(bytes);
+
+        var work = new GatherWork { Problem = problem, Backward = backward };
+        var next = (float*)address;
+        work.Keys = new AttentionRows(next, problem.KeyHeads, keys, width);
+        work.Values = new AttentionRows(next += heads * keys * width, problem.KeyHeads, keys, valueWidth);
+        work.Pairs = new AttentionRows(next + (heads * keys * valueWidth), problem.KeyHeads, pairedKeys, summed);
+        work.Items = problem.Batch * problem.KeyHeads * Tiles(keys);
+        Simd.Run(ref work, work.Parts = Simd.Parts(work.Items, FlashAttentionTile.Size * (problem.Width + problem.ValueWidth)));
+
+        problem.KeyWords = work.Keys;
+        problem.ValueWords = work.Values;
+        problem.KeySums = bf16 ? work.Pairs : work.Keys;
+        problem.ValueSums = bf16 ? work.Pairs : work.Values;
+        return (address, bytes);
+    }
+
+    private static void GiveBack((nint Address, long Bytes) gathered)
+    {
+        if (gathered.Address != 0) Arena.Current.Return(gathered.Address, gathered.Bytes);
+    }
+
+    /// <summary>An item is a tile of keys of one head.</summary>
+    private struct GatherWork : IVectorWork
+    {
+        public FlashAttentionProblem Problem;
+        public AttentionRows Keys, Values, Pairs;
+        public bool Backward;
+        public int Items, Parts;
+
+        public readonly void Run<V>(int part) where V : struct, ILanes<V>
+        {
+            var (start, end) = Simd.Share(Items, Parts, part);
+            for (var item = start; item < end; item++)
+            {
+                if (Problem.Bf16) Gather<Lanes512, AttentionBf16>(item);
+                else Gather<V, AttentionF32<V>>(item);
+            }
+        }
+
+        private readonly void Gather<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
+        {
+            var tiles = Tiles(Problem.KeyCount);
+            var (batch, head, tile) = (item / tiles / Problem.KeyHeads, item / tiles % Problem.KeyHeads, item % tiles);
+            var first = tile * FlashAttentionTile.Size;
+            var keys = Math.Min(FlashAttentionTile.Size, Problem.KeyCount - first);
+            for (var key = first; key < first + keys; key++)
+            {
+                F.PackAlong(Problem.Keys.At(batch, head, key), Problem.Width, Keys.At(batch, head, key));
+                if (Values.Stride != 0) F.PackAlong(Problem.Values.At(batch, head, key), Problem.ValueWidth, Values.At(batch, head, key));
+            }
+
+            if (F.PerWord == 1) return;
+            var (rows, width) = Backward ? (Problem.Keys, Problem.Width) : (Problem.Values, Problem.ValueWidth);
+            F.PackRows(rows.At(batch, head, first), rows.Stride, keys, keys, width, 1, Pairs.At(batch, head, first / 2), width);
+        }
+    }
+}

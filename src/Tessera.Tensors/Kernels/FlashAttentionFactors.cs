@@ -1,0 +1,66 @@
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>
+/// In which numbers the factors of attention's products are. They are kept in 32-bit words: an F32, or two BF16 that are
+/// multiplied with those of another word and added. Which two go into a word is free as long as both factors agree; here a
+/// number of the first half of what is summed over is paired with one of the second half, so that vectors are combined lane by lane.
+/// </summary>
+internal unsafe interface IAttentionFactors<V> where V : struct, ILanes<V>
+{
+    /// <summary>Numbers in a word: 1 or 2.</summary>
+    static abstract int PerWord { get; }
+
+    /// <summary>Puts a row of inputs into ⌈width / <see cref="PerWord"/>⌉ words: its first half with its second.</summary>
+    static abstract void PackAlong(float* row, int width, float* to);
+
+    /// <summary>Puts rows of numbers, times a factor, into words: row j of the first half with row j of the second, an odd one out with
+    /// zeros. May be done in place.</summary>
+    /// <param name="from">Rows of inputs, <paramref name="stride"/> apart.</param>
+    /// <param name="stride">Numbers between rows.</param>
+    /// <param name="rows">How many rows there are.</param>
+    /// <param name="halves">How many rows there would be, the others being zero; the halves are of these.</param>
+    /// <param name="width">Numbers in a row.</param>
+    /// <param name="factor">What numbers are multiplied by.</param>
+    /// <param name="to">Rows of words.</param>
+    /// <param name="paddedWidth">Words in a row, zero beyond <paramref name="width"/>.</param>
+    static abstract void PackRows(float* from, nint stride, int rows, int halves, int width, float factor, float* to, int paddedWidth);
+
+    /// <summary>Puts rows of computed numbers into words as <see cref="PackRows"/> does, in place.</summary>
+    static abstract void FoldRows(float* numbers, int rows, int lanes);
+
+    /// <summary>Puts the numbers of each row into words, the first half of the row with the second.</summary>
+    /// <returns>Where the words are, rows of <paramref name="lanes"/> / <see cref="PerWord"/>: in <paramref name="room"/> (which may be
+    /// <paramref name="numbers"/>) or where they were.</returns>
+    static abstract float* FoldLanes(float* numbers, int rows, int lanes, float* room);
+
+    /// <summary>The product of words: see <see cref="FlashAttentionProduct.Run{V}"/>; <paramref name="n"/> is a multiple of the lanes
+    /// times <see cref="PerWord"/>, <paramref name="k"/> counts words.</summary>
+    static abstract void Multiply(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k, bool add);
+}
+
+/// <summary>Factors in F32.</summary>
+internal readonly unsafe struct AttentionF32<V> : IAttentionFactors<V> where V : struct, ILanes<V>
+{
+    public static int PerWord => 1;
+
+    public static void PackRows(float* from, nint stride, int rows, int halves, int width, float factor, float* to, int paddedWidth)
+    {
+        for (var row = 0; row < halves; row++, to += paddedWidth)
+        {
+            var count = row < rows ? width : 0;
+            FlashAttention.ScaleRow<V>(from + (row * stride), factor, count, to);
+            new Span<float>(to + count, paddedWidth - count).Clear();
+        }
+    }
+
+    public static void PackAlong(float* row, int width, float* to) => FlashAttention.ScaleRow<V>(row, 1, width, to);
+
+    public static void FoldRows(float* numbers, int rows, int lanes)
+    {
+    }
+
+    public static float* FoldLanes(float* numbers, int rows, int lanes, float* room) => numbers;
+
+    public static void Multiply(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k, bool add) =>
+        FlashAttentionProduct.Run<V>(a, aRow, aColumn, b, bRow, c, cRow, m, n, k, add);
+}

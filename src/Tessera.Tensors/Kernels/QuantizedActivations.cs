@@ -1,0 +1,130 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Tessera.Tensors.Threading;
+
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>
+/// Rows of F32 rounded to signed bytes: blocks of 32 with an F32 scale, <c>d = max|x| / 127</c> and <c>q = x · (127 / max|x|)</c> to
+/// the nearest even. A block that holds NaN or an infinity has the scale NaN, so that every sum it enters is NaN; one whose
+/// elements are all below 10⁻³⁵ counts as zero.
+/// </summary>
+internal unsafe struct QuantizedActivations
+{
+    public const int Block = 32;
+
+    private const float Smallest = 1e-35f; // below it 127 / max|x| overflows
+
+    /// <summary>[rows, columns].</summary>
+    public sbyte* Numbers;
+
+    /// <summary>[rows, columns / 32].</summary>
+    public float* Scales;
+
+    /// <summary>[rows, columns / 32]: the sum of the block's numbers times its scale.</summary>
+    public float* Sums;
+
+    public int Rows, Columns;
+
+    private nint _memory;
+
+    public readonly int Blocks => Columns / Block;
+
+    private readonly long Bytes => (long)Rows * (Columns + (2L * Blocks * sizeof(float)));
+
+    /// <summary>Rounds the rows of <paramref name="x"/>, whose columns are a multiple of 32, into memory of the current arena.</summary>
+    public static QuantizedActivations Of(Matrix x)
+    {
+        var result = new QuantizedActivations { Rows = x.Rows, Columns = x.Columns };
+        result._memory = Arena.Current.Take(result.Bytes);
+        result.Scales = (float*)result._memory;
+        result.Sums = result.Scales + ((long)x.Rows * result.Blocks);
+        result.Numbers = (sbyte*)(result.Sums + ((long)x.Rows * result.Blocks));
+        fixed (float* from = x.Data)
+        {
+            var work = new Work { From = from, RowStride = x.RowStride, To = result, Parts = Simd.Parts(x.Rows, x.Columns) };
+            ThreadTeam.Shared.Run(ref work, work.Parts);
+        }
+
+        return result;
+    }
+
+    /// <summary>Gives the memory back.</summary>
+    public readonly void Return() => Arena.Current.Return(_memory, Bytes);
+
+    /// <summary>Some of the rows; the memory stays with the whole.</summary>
+    public readonly QuantizedActivations Part(int start, int count) => new()
+    {
+        Numbers = Numbers + ((long)start * Columns), Scales = Scales + ((long)start * Blocks), Sums = Sums + ((long)start * Blocks),
+        Rows = count, Columns = Columns,
+    };
+
+    /// <summary>Writes what the rows stand for.</summary>
+    public readonly void Load(float* to)
+    {
+        for (var block = 0L; block < (long)Rows * Blocks; block++)
+        {
+            var at = block * Block;
+            for (var i = 0; i < Block; i += 16) QuantizedFormat.Expand(Vector128.Load(Numbers + at + i), Scales[block], 0, to + at + i);
+        }
+    }
+
+    private struct Work : IParallelWork
+    {
+        public float* From;
+        public int RowStride, Parts;
+        public QuantizedActivations To;
+
+        public readonly void Run(int part)
+        {
+            var (start, end) = Simd.Share(To.Rows, Parts, part);
+            for (var row = start; row < end; row++)
+            {
+                var from = From + ((long)row * RowStride);
+                var numbers = To.Numbers + ((long)row * To.Columns);
+                for (var block = 0; block < To.Blocks; block++)
+                {
+                    var at = ((long)row * To.Blocks) + block;
+                    Round(from + (block * Block), numbers + (block * Block), out To.Scales[at], out To.Sums[at]);
+                }
+            }
+        }
+
+        private static void Round(float* from, sbyte* to, out float scale, out float sum)
+        {
+            // As whole numbers, the bits of magnitudes are ordered as they are, with infinity and NaN at the end.
+            var bits = Vector128<int>.Zero;
+            for (var i = 0; i < Block; i += 4)
+                bits = Vector128.Max(bits, Vector128.Load((int*)(from + i)) & Vector128.Create(int.MaxValue));
+            var greatest = BitConverter.Int32BitsToSingle(
+                Math.Max(Math.Max(bits[0], bits[1]), Math.Max(bits[2], bits[3])));
+            if (!(greatest >= Smallest && float.IsFinite(greatest)))
+            {
+                new Span<sbyte>(to, Block).Clear();
+                scale = sum = greatest < Smallest ? 0 : float.NaN;
+                return;
+            }
+
+            var inverse = Vector128.Create(127 / greatest);
+            var total = Vector128<int>.Zero;
+            for (var i = 0; i < Block; i += 16)
+            {
+                var (a, b) = (Nearest(Vector128.Load(from + i) * inverse), Nearest(Vector128.Load(from + i + 4) * inverse));
+                var (c, d) = (Nearest(Vector128.Load(from + i + 8) * inverse), Nearest(Vector128.Load(from + i + 12) * inverse));
+                total += a + b + (c + d);
+                Vector128.Narrow(Vector128.Narrow(a, b), Vector128.Narrow(c, d)).Store(to + i);
+            }
+
+            scale = greatest / 127;
+            sum = scale * Vector128.Sum(total);
+        }
+
+        /// <summary>Adding 1.5·2²³ rounds to whole numbers and leaves them in the low bits.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector128<int> Nearest(Vector128<float> value)
+        {
+            var shift = Vector128.Create(12582912f);
+            return (value + shift).AsInt32() - shift.AsInt32();
+        }
+    }
+}

@@ -1,0 +1,108 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>How a type stores real numbers: what llama.cpp's reference code writes and reads, bit for bit.</summary>
+internal unsafe interface IQuantizedFormat
+{
+    static abstract ElementType Type { get; }
+
+    /// <summary>Stores <paramref name="blocks"/> blocks; the elements are finite where <see cref="Type"/> has a scale a block.</summary>
+    static abstract void Store(float* from, byte* to, int blocks);
+
+    static abstract void Load(byte* from, float* to, int blocks);
+}
+
+/// <summary>What the formats share.</summary>
+internal static unsafe class QuantizedFormat
+{
+    /// <summary>What the exponents of F32 and F16 differ by.</summary>
+    public const float TwoTo112 = 5192296858534827628530496329220096f;
+
+    private const float HalfInfinity = 65520; // and above rounds to infinity
+
+    /// <summary>Expands the elements stored in <paramref name="from"/>, whole blocks, to F32.</summary>
+    public static void Load(ElementType type, ReadOnlySpan<byte> from, Span<float> to)
+    {
+        if (from.Length != type.Bytes(to.Length)) throw new ArgumentException($"{from.Length} bytes are not {to.Length} elements of {type}");
+        fixed (byte* pFrom = from)
+        fixed (float* pTo = to)
+            Load(type, pFrom, pTo, to.Length);
+    }
+
+    /// <summary>Expands <paramref name="count"/> elements, whole blocks, to F32.</summary>
+    public static void Load(ElementType type, byte* from, float* to, int count)
+    {
+        var blocks = count / type.BlockElements();
+        switch (type)
+        {
+            case ElementType.F32: new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count)); break;
+            case ElementType.F16: HalfFormat.Load(from, to, blocks); break;
+            case ElementType.BF16: BrainFormat.Load(from, to, blocks); break;
+            case ElementType.Q8_0: Q8Format.Load(from, to, blocks); break;
+            case ElementType.Q4_0: Q4Format.Load(from, to, blocks); break;
+            case ElementType.Q4_K: Q4KFormat.Load(from, to, blocks); break;
+            case ElementType.Q6_K: Q6KFormat.Load(from, to, blocks); break;
+            default: throw new ArgumentOutOfRangeException(nameof(type), type, "not a type of real numbers");
+        }
+    }
+
+    /// <summary>Stores <paramref name="count"/> F32 elements, whole blocks.</summary>
+    public static void Store(ElementType type, float* from, byte* to, int count)
+    {
+        var blocks = count / type.BlockElements();
+        switch (type)
+        {
+            case ElementType.F32: new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count)); break;
+            case ElementType.F16: HalfFormat.Store(from, to, blocks); break;
+            case ElementType.BF16: BrainFormat.Store(from, to, blocks); break;
+            case ElementType.Q8_0: Q8Format.Store(from, to, blocks); break;
+            case ElementType.Q4_0: Q4Format.Store(from, to, blocks); break;
+            case ElementType.Q4_K: Q4KFormat.Store(from, to, blocks); break;
+            case ElementType.Q6_K: Q6KFormat.Store(from, to, blocks); break;
+            default: throw new ArgumentOutOfRangeException(nameof(type), type, "not a type of real numbers");
+        }
+    }
+
+    /// <summary>Reads an F16 scale. Its bits are a float's, 13 places lower, with an exponent that is 112 smaller but for
+    /// infinity and NaN, which no quantizer writes. Nothing is called: loops keep their sums in registers.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static float Scale(byte* from)
+    {
+        int bits = Unsafe.ReadUnaligned<ushort>(from);
+        var magnitude = bits & 0x7FFF;
+        var special = ((0x7BFF - magnitude) >> 31) & 0x7F800000;
+        var value = BitConverter.Int32BitsToSingle(magnitude << 13) * TwoTo112;
+        return BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(value) | special | ((bits & 0x8000) << 16));
+    }
+
+    /// <summary>Writes an F16 scale and returns what was written.</summary>
+    /// <exception cref="ArgumentException">The scale is beyond what F16 holds.</exception>
+    public static float StoreScale(byte* to, float scale)
+    {
+        if (!(MathF.Abs(scale) < HalfInfinity))
+            throw new ArgumentException($"convert: a block of these elements needs the scale {scale}, more than F16 holds");
+        var half = (Half)scale;
+        Unsafe.WriteUnaligned(to, half);
+        return (float)half;
+    }
+
+    /// <summary><c>to[i] = scale · numbers[i] − minimum</c> for 16 elements.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Expand(Vector128<sbyte> numbers, float scale, float minimum, float* to)
+    {
+        var (low, high) = Vector128.Widen(numbers);
+        var (first, second) = Vector128.Widen(low);
+        var (third, fourth) = Vector128.Widen(high);
+        var (scales, minima) = (Vector128.Create(scale), Vector128.Create(minimum));
+        ((Vector128.ConvertToSingle(first) * scales) - minima).Store(to);
+        ((Vector128.ConvertToSingle(second) * scales) - minima).Store(to + 4);
+        ((Vector128.ConvertToSingle(third) * scales) - minima).Store(to + 8);
+        ((Vector128.ConvertToSingle(fourth) * scales) - minima).Store(to + 12);
+    }
+
+    /// <summary>The nearest whole number, the even one of two, kept between bounds.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static int Nearest(float value, int least, int most) => (int)Math.Clamp(MathF.Round(value), least, most);
+}

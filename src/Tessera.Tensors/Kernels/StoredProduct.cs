@@ -1,0 +1,163 @@
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>A weight [rows, columns] of a type other than F32, in somebody's memory.</summary>
+internal readonly ref struct StoredMatrix
+{
+    /// <summary>A matrix of dense rows.</summary>
+    public StoredMatrix(ElementType type, ReadOnlySpan<byte> data, int rows, int columns)
+    {
+        if (data.Length != type.Bytes((long)rows * columns))
+            throw new ArgumentException($"{data.Length} bytes do not hold {rows} x {columns} of {type}");
+        Data = data;
+        (Type, Rows, Columns) = (type, rows, columns);
+    }
+
+    public ElementType Type { get; }
+
+    public ReadOnlySpan<byte> Data { get; }
+
+    public int Rows { get; }
+
+    public int Columns { get; }
+
+    /// <summary>Bytes of a row.</summary>
+    public long RowBytes => Type.Bytes(Columns);
+
+    /// <summary>Some of the rows.</summary>
+    public StoredMatrix Part(int start, int count) =>
+        new(Type, Data.Slice((int)(start * RowBytes), (int)(count * RowBytes)), count, Columns);
+}
+
+/// <summary>
+/// Products with weights that are stored in fewer bits: <c>y = x Wᵀ + b</c> and <c>dx = dy W</c>.
+/// <para>F16 and BF16 weights are widened and multiplied in F32. With a quantized weight, x is rounded to 8 bits (see
+/// <see cref="QuantizedActivations"/>) at any number of rows and at any level, products of the integers are exact, and blocks
+/// are summed in F32: y is the product of what the rounded x and the weight stand for, up to F32 rounding.</para>
+/// <para>Few rows read each weight once, where it lies; for many, weights are unpacked a panel at a time.</para>
+/// </summary>
+internal static unsafe class StoredProduct
+{
+    /// <summary>Up to this many rows, weights are used where they lie.</summary>
+    private const int FewRows = 12;
+
+    /// <summary>The same where tiles of bytes make many rows cheap.</summary>
+    private const int FewRowsForTiles = 2;
+
+    /// <summary>Rows of y = rows of x × wᵀ + bias.</summary>
+    /// <param name="x">m × k, dense rows.</param>
+    /// <param name="w">n × k.</param>
+    /// <param name="y">m × n.</param>
+    /// <param name="bias">n elements, or none.</param>
+    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    {
+        if (x.Rows == 0 || w.Rows == 0) return;
+        if (!w.Type.IsQuantized())
+        {
+            MultiplyWide(x, w, y, bias);
+            return;
+        }
+
+        var activations = QuantizedActivations.Of(x);
+        Multiply(activations, w, y, bias);
+        activations.Return();
+    }
+
+    /// <summary>Rows of y = rows of x × the group's matrix, transposed; rows in no group become 0.</summary>
+    /// <param name="x">rows × k, dense rows.</param>
+    /// <param name="w">[groups · n] × k.</param>
+    /// <param name="offsets">One more than there are groups, within the rows.</param>
+    /// <param name="y">rows × n.</param>
+    public static void MultiplyGroups(Matrix x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y)
+    {
+        MatrixProductGroups.Require(offsets, x.Rows);
+        var groups = offsets.Length - 1;
+        var n = groups == 0 ? 0 : w.Rows / groups;
+        y[(offsets[^1] * n)..].Clear();
+        var activations = w.Type.IsQuantized() ? QuantizedActivations.Of(x) : default;
+        for (var group = 0; group < groups; group++)
+        {
+            var (start, count) = (offsets[group], offsets[group + 1] - offsets[group]);
+            if (count == 0 || n == 0) continue;
+            var target = y.Slice(start * n, count * n);
+            if (w.Type.IsQuantized()) Multiply(activations.Part(start, count), w.Part(group * n, n), target, default);
+            else MultiplyWide(Rows(x, start, count), w.Part(group * n, n), target, default);
+        }
+
+        if (w.Type.IsQuantized()) activations.Return();
+    }
+
+    /// <summary><c>dx = dy w</c>, or <c>dx += dy w</c>.</summary>
+    /// <param name="dy">m × n, dense rows.</param>
+    /// <param name="w">n × k.</param>
+    /// <param name="dx">m × k.</param>
+    /// <param name="accumulate">Whether to add to what dx holds.</param>
+    public static void MultiplyBack(Matrix dy, StoredMatrix w, Span<float> dx, bool accumulate)
+    {
+        if (w.Rows == 0 && !accumulate) dx.Clear();
+        if (dy.Rows == 0 || w.Columns == 0) return;
+        var panel = new StoredProductPanel(w);
+        for (var start = 0; start < w.Rows; start += panel.Most)
+        {
+            var rows = panel.Load(w, start);
+            var part = new Matrix(dy.Data[start..], dy.Rows, rows, dy.RowStride);
+            MatrixProduct.Multiply(part, new Matrix(panel.Values, rows, w.Columns), dx, accumulate || start > 0);
+        }
+
+        panel.Return();
+    }
+
+    /// <summary>As <see cref="MultiplyBack"/> for groups; rows in no group become 0, or stay when accumulating.</summary>
+    public static void MultiplyGroupsBack(Matrix dy, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> dx, bool accumulate)
+    {
+        var (groups, n, k) = (offsets.Length - 1, dy.Columns, w.Columns);
+        if (!accumulate) dx[(offsets[^1] * k)..].Clear();
+        for (var group = 0; group < groups; group++)
+        {
+            var (start, count) = (offsets[group], offsets[group + 1] - offsets[group]);
+            if (count > 0) MultiplyBack(Rows(dy, start, count), w.Part(group * n, n), dx.Slice(start * k, count * k), accumulate);
+        }
+    }
+
+    private static Matrix Rows(Matrix matrix, int start, int count) =>
+        new(matrix.Data.Slice(start * matrix.RowStride, count * matrix.RowStride), count, matrix.Columns);
+
+    private static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    {
+        if (x.Rows <= (StoredProductTiles.IsSupported ? FewRowsForTiles : FewRows) || x.Columns == 0)
+        {
+            StoredProductDots.Multiply(x, w, y, bias);
+            return;
+        }
+
+        if (StoredProductTiles.IsSupported)
+        {
+            StoredProductTiles.Multiply(x, w, y, bias);
+            return;
+        }
+
+        var values = Arena.Current.Take((long)x.Rows * x.Columns * sizeof(float));
+        x.Load((float*)values);
+        MultiplyPanels(new Matrix(new ReadOnlySpan<float>((void*)values, checked(x.Rows * x.Columns)), x.Rows, x.Columns), w, y, bias);
+        Arena.Current.Return(values, (long)x.Rows * x.Columns * sizeof(float));
+    }
+
+    private static void MultiplyWide(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    {
+        if (x.Rows <= FewRows) StoredProductWide.Multiply(x, w, y, bias);
+        else MultiplyPanels(x, w, y, bias);
+    }
+
+    private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    {
+        var panel = new StoredProductPanel(w);
+        for (var start = 0; start < w.Rows; start += panel.Most)
+        {
+            var rows = panel.Load(w, start);
+            MatrixProduct.Multiply(
+                x, new Matrix(panel.Values, rows, w.Columns).T, y[start..], accumulate: false, w.Rows,
+                bias.IsEmpty ? default : bias.Slice(start, rows));
+        }
+
+        panel.Return();
+    }
+}

@@ -1,0 +1,42 @@
+using Tessera.Tensors.Kernels;
+
+namespace Tessera.Training.Precision;
+
+/// <summary>In which numbers a phase computes its products; weights, gradients and the optimizer are F32 in all.</summary>
+public enum PhasePrecision
+{
+    /// <summary>BF16 where this machine's kernels gain from it (levels avx512-bf16 and amx), else F32. A run writes down which
+    /// it was and stays with it.</summary>
+    Auto,
+
+    /// <summary>IEEE binary32.</summary>
+    F32,
+
+    /// <summary>Weights, activations and gradients are rounded to bfloat16 where they are multiplied, sums are F32, and the
+    /// optimizer changes F32 master weights.</summary>
+    BF16,
+
+    /// <summary>As <see cref="BF16"/> with IEEE binary16, under a loss scale that keeps small gradients from vanishing.</summary>
+    F16,
+}
+
+/// <summary>What <see cref="PhasePrecision"/> comes to on this machine.</summary>
+internal static class PhasePrecisions
+{
+    /// <summary>The numbers that kernels of a level gain from.</summary>
+    public static PhasePrecision Best(KernelLevel level) => level >= KernelLevel.Avx512Bf16 ? PhasePrecision.BF16 : PhasePrecision.F32;
+
+    /// <summary><see cref="PhasePrecision.Auto"/> decided for this machine.</summary>
+    public static PhasePrecision Decided(this PhasePrecision precision) => precision == PhasePrecision.Auto ? Best(Simd.Level) : precision;
+
+    /// <summary>The precision of the operations' scope.</summary>
+    public static Tensors.Precision OfOperations(this PhasePrecision precision) => precision.Decided() switch
+    {
+        PhasePrecision.F16 => Tensors.Precision.F16,
+        PhasePrecision.BF16 => Tensors.Precision.BF16,
+        _ => Tensors.Precision.F32,
+    };
+
+    /// <summary>The name in recipes.</summary>
+    public static string Name(this PhasePrecision precision) => precision.ToString().ToLowerInvariant();
+}

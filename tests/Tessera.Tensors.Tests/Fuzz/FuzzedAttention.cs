@@ -1,0 +1,149 @@
+namespace Tessera.Tensors.Tests.Fuzz;
+
+/// <summary>Attention under every mask, with grouped heads, caches, bias, sinks and cap.</summary>
+internal static class FuzzedAttention
+{
+    private const int Multiplications = 120_000;
+
+    private static readonly string[] s_masks =
+    [
+        "full", "causal", "causal lengths", "within", "around", "dilated", "strided", "sparse transformer", "chunked", "prefix", "lengths",
+        "global", "segments", "table", "per head", "blocks", "random blocks", "nothing",
+    ];
+
+    private sealed record Sizes(
+        int Batch, int Queries, int Keys, int Capacity, int Heads, int KeyHeads, int Width, int ValueWidth, float Cap, bool Bias, bool Sinks)
+    {
+        public long Multiplications => (long)Batch * Heads * Queries * Keys * (Width + ValueWidth);
+
+        public int Key(int b, int h, int j, int width) => ((((b * Capacity) + j) * KeyHeads) + (h * KeyHeads / Heads)) * width;
+    }
+
+    public static FuzzCase Attention(Draw draw)
+    {
+        Sizes s;
+        do
+        {
+            var (keyHeads, keys) = (draw.Between(1, 3), draw.Size(257));
+            s = new Sizes(
+                draw.Between(0, 3), draw.Size(129), keys, keys + draw.Pick(0, 0, 1, 7), keyHeads * draw.Between(1, 3), keyHeads, draw.Size(129, 1),
+                draw.Size(129, 1), draw.Coin ? 0 : 3, draw.Coin, draw.Coin);
+        }
+        while (s.Multiplications > Multiplications);
+
+        var name = draw.Pick<string>(s_masks);
+        var mask = Mask(name, draw, s);
+        List<(Shape, float[])> inputs =
+        [
+            draw.Normal([s.Batch, s.Queries, s.Heads, s.Width]), Cache(draw, s, s.Width), Cache(draw, s, s.ValueWidth),
+        ];
+        if (s.Sinks) inputs.Add(draw.Normal([s.Heads]));
+        if (s.Bias) inputs.Add(draw.Normal([s.Heads, s.Queries, s.Keys]));
+        return FuzzCase.Of(
+            $"attention, mask {name}, {s.Keys} keys, cap {s.Cap}, sinks {s.Sinks}, bias {s.Bias}",
+            t => Op.Attention(t[0], t[1], t[2], mask(), new AttentionSettings
+            {
+                Scale = 0.4f, SoftCap = s.Cap, Sinks = s.Sinks ? t[3] : null, Bias = s.Bias ? t[^1] : null,
+                Entropy = Tensor.Temporary([s.Batch, s.Heads, s.Queries]),
+            }),
+            t => Equation(s, mask(), t), [.. inputs]) with
+        {
+            // A gradient is a sum of p (dp − Σ p dp), which cancels where a query sees few keys.
+            Tolerance = 4 * FuzzCase.ToleranceF32,
+        };
+    }
+
+    /// <summary>Keys or values; what a cache has room for beyond those that count is not a number.</summary>
+    private static (Shape, float[]) Cache(Draw draw, Sizes s, int width)
+    {
+        var (shape, values) = draw.Normal([s.Batch, s.Capacity, s.KeyHeads, width]);
+        for (var i = 0; i < values.Length; i++)
+            if (i / (s.KeyHeads * width) % s.Capacity >= s.Keys) values[i] = float.NaN;
+        return (shape, values);
+    }
+
+    private static Real[] Equation(Sizes s, BlockMask mask, Real[][] t)
+    {
+        var y = new Real[s.Batch * s.Queries * s.Heads * s.ValueWidth];
+        for (var b = 0; b < s.Batch; b++)
+            for (var h = 0; h < s.Heads; h++)
+                for (var i = 0; i < s.Queries; i++)
+                {
+                    var row = (((b * s.Queries) + i) * s.Heads) + h;
+                    Row(s, mask, t, b, h, i, row).CopyTo(y, row * s.ValueWidth);
+                }
+
+        return y;
+    }
+
+    private static Real[] Row(Sizes s, BlockMask mask, Real[][] t, int b, int h, int i, int row)
+    {
+        int[] seen = [.. Enumerable.Range(0, s.Keys).Where(j => mask.Allows(b, h, i, j))];
+        var scores = seen.Select(j =>
+        {
+            var score = 0.4f * Real.Dot(s.Width, t[0].AsSpan(row * s.Width), 1, t[1].AsSpan(s.Key(b, h, j, s.Width)), 1);
+            if (s.Cap > 0) score = s.Cap * Real.Tanh(score / s.Cap);
+            return s.Bias ? score + t[^1][(((h * s.Queries) + i) * s.Keys) + j] : score;
+        }).ToList();
+        if (s.Sinks) scores.Add(t[3][h]);
+        if (scores.Count == 0) return new Real[s.ValueWidth];
+
+        var greatest = scores.Max(score => score.Value);
+        Real[] weights = [.. scores.Select(score => Real.Exp(score - greatest))];
+        var sum = Real.Sum(weights);
+        var y = new Real[s.ValueWidth];
+        for (var e = 0; e < y.Length; e++)
+        {
+            Real[] values = [.. seen.Select(j => t[2][s.Key(b, h, j, s.ValueWidth) + e])];
+            y[e] = Real.Dot(seen.Length, weights, 1, values, 1) / sum;
+        }
+
+        return y;
+    }
+
+    private static Func<BlockMask> Mask(string name, Draw draw, Sizes s)
+    {
+        var (first, second, coin) = (draw.Between(1, 70), draw.Between(1, 9), draw.Coin);
+        var lengths = draw.Below(s.Keys + 1, s.Batch);
+        int[] Marks(int least, int limit, params ReadOnlySpan<int> sizes)
+        {
+            var count = 1;
+            foreach (var size in sizes) count *= size;
+            return [.. draw.Below(limit - least, count).Select(value => value + least)];
+        }
+
+        var (querySegments, keySegments) = (Marks(-1, 3, s.Batch, s.Queries), Marks(-1, 3, s.Batch, s.Capacity));
+        Shape tableShape = [coin ? 1 : s.Batch, coin ? s.Heads : 1, s.Queries, s.Keys];
+        var table = Marks(0, 2, tableShape.AsSpan());
+        var block = draw.Pick(1, 3, 16, 64);
+        Shape chosenShape = [coin ? Math.Max(1, s.Batch) : 1, coin ? 1 : s.Heads, (s.Queries + second - 1) / second, draw.Between(1, 3)];
+        var chosen = Marks(-1, (s.Keys + block - 1) / block, chosenShape.AsSpan());
+        var random = new CounterRandom((ulong)first);
+        return () =>
+        {
+            var (full, causal) = (BlockMask.Full(s.Queries, s.Keys), BlockMask.Causal(s.Queries, s.Keys));
+            return name switch
+            {
+                "full" => full,
+                "causal" => causal,
+                "causal lengths" => BlockMask.Causal(s.Queries, s.Keys, lengths),
+                "within" => causal.Within(first),
+                "around" => full.Around(first),
+                "dilated" => causal.Dilated(second, second),
+                "strided" => causal.Strided(second),
+                "sparse transformer" => causal.Within(second).Or(causal.Strided(second)),
+                "chunked" => causal.Chunked(first),
+                "prefix" => causal.Or(full.Prefix(first)),
+                "lengths" => full.Lengths(lengths),
+                "global" => causal.Within(second).Or(causal.Global(second)),
+                "segments" => causal.Segments(FuzzCase.Owned(querySegments, [s.Batch, s.Queries]), FuzzCase.Owned(keySegments, [s.Batch, s.Capacity])),
+                "table" => BlockMask.Table(FuzzCase.Owned(table, tableShape)),
+                "per head" => BlockMask.PerHead([.. Enumerable.Range(0, s.Heads).Select(head => head % 2 == 0 ? causal : full.Around(first))]),
+                "blocks" => causal.Blocks(FuzzCase.Owned(chosen, chosenShape), block, second),
+                "random blocks" => causal.Within(second).Or(causal.RandomBlocks(s.Heads, block, 2, random)),
+                "nothing" => full.Prefix(0),
+                _ => throw new InvalidOperationException(name),
+            };
+        };
+    }
+}

@@ -1,0 +1,54 @@
+using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
+
+namespace Tessera.Tensors.Tests.Kernels;
+
+public class Bf16TileTests
+{
+    [LevelFact(KernelLevel.Avx512Bf16)]
+    public void Tiles_of_every_size_agree_with_double_precision()
+    {
+        var random = new Random(1);
+        for (var rows = 1; rows <= Bf16Tile.MostRows; rows++)
+            for (var vectors = 1; vectors <= 2; vectors++)
+                foreach (var pairs in new[] { 1, 2, 3, 4, 5, 8, 31, 130 })
+                    Verify(rows, vectors, pairs, add: pairs % 2 == 0, gap: 8 * random.Next(3), random);
+    }
+
+    private static unsafe void Verify(int rows, int vectors, int pairs, bool add, int gap, Random random)
+    {
+        var columns = vectors * Bf16Tile.VectorColumns;
+        var (rowA, rowB, rowC) = ((2 * pairs) + gap, (2 * columns) + gap, columns + gap);
+        var a = Elements(rows * rowA, random);
+        var b = Elements(pairs * rowB, random);
+        var c = Enumerable.Range(0, rows * rowC).Select(_ => random.NextSingle()).ToArray();
+        var before = c.ToArray();
+        fixed (ushort* pa = a, pb = b)
+        fixed (float* pc = c)
+        {
+            Bf16Tile.Run(rows, vectors, new Bf16TileOperands
+            {
+                A = pa, StrideA = rowA * 2, B = pb, StrideB = rowB * 2, C = pc, StrideC = rowC * 4, Pairs = pairs, Add = add ? 1 : 0,
+            });
+        }
+
+        for (var i = 0; i < c.Length; i++)
+        {
+            var (row, column) = (i / rowC, i % rowC);
+            var (sum, size) = add ? (before[i], 1.0) : (0.0, 0.0);
+            for (var k = 0; column < columns && k < 2 * pairs; k++)
+            {
+                var product = (double)Float(a[(row * rowA) + k]) * Float(b[(k / 2 * rowB) + (2 * column) + (k % 2)]);
+                (sum, size) = (sum + product, size + Math.Abs(product));
+            }
+
+            if (column >= columns) Assert.Equal(before[i], c[i]);
+            else Assert.True(Math.Abs(sum - c[i]) <= 1e-6 * size, $"{rows} x {vectors}, {pairs} pairs: ({row}, {column}) is {c[i]}, expected {sum}");
+        }
+    }
+
+    private static ushort[] Elements(int count, Random random) =>
+        [.. Enumerable.Range(0, count).Select(_ => (ushort)(BitConverter.SingleToUInt32Bits((2 * random.NextSingle()) - 1) >> 16))];
+
+    private static float Float(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+}

@@ -1,0 +1,68 @@
+using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Tests.Fuzz;
+using Tessera.Tensors.Tests.Guards;
+using Xunit.Abstractions;
+
+namespace Tessera.Tensors.Tests.Levels;
+
+/// <summary>
+/// Every operation at every level the machine has, on one, two and three threads, between guard pages: the fuzzed cases in a
+/// process for each. <c>TESSERA_TEST_CASES</c> sets how many of each operation (bench/all-levels.sh: many, and the other
+/// tests of operations as well).
+/// </summary>
+public class LevelTests(ITestOutputHelper output)
+{
+    private static readonly ulong s_count = ulong.TryParse(Environment.GetEnvironmentVariable("TESSERA_TEST_CASES"), out var count) ? count : 12;
+
+    [Theory]
+    [LevelData(KernelLevel.Scalar)]
+    [LevelData(KernelLevel.Vector128)]
+    [LevelData(KernelLevel.Vector256)]
+    [LevelData(KernelLevel.Vector512)]
+    [LevelData(KernelLevel.Avx512Vnni)]
+    [LevelData(KernelLevel.Avx512Bf16)]
+    [LevelData(KernelLevel.Amx)]
+    public void Every_operation_agrees_with_its_equation_and_stays_within_its_buffers(KernelLevel level, int threads)
+    {
+        var side = threads == 2 ? "start" : "end";
+        var outcome = ChildProcess.Fuzz(
+            1000UL * (ulong)threads, s_count, Fuzzed.Operations.Keys,
+            ("TESSERA_KERNELS", level.Name()), ("TESSERA_THREADS", $"{threads}"), (GuardedMemory.Variable, OperatingSystem.IsLinux() ? side : ""));
+        output.WriteLine($"{outcome.Cases} cases, {outcome.Summary}");
+        Assert.True(outcome.Died is null, outcome.Died);
+        Assert.Empty(outcome.Failures);
+        Assert.Equal((int)s_count * Fuzzed.Operations.Count, outcome.Cases);
+        Assert.StartsWith($"{level.Name()}, {threads} threads", outcome.Summary, StringComparison.Ordinal);
+    }
+
+    [AssembledFact]
+    public void A_system_that_refuses_executable_pages_has_the_next_lower_level_and_says_why()
+    {
+        var outcome = ChildProcess.Fuzz(0, 2, Fuzzed.Operations.Keys, ("TESSERA_KERNELS", ""), (DeniedPages.Variable, "executable-pages"));
+        output.WriteLine(outcome.Summary);
+        Assert.True(outcome.Died is null, outcome.Died);
+        Assert.Empty(outcome.Failures);
+        Assert.StartsWith("vector512, ", outcome.Summary, StringComparison.Ordinal);
+        Assert.Contains("the system refuses executable pages: Permission denied", outcome.Summary, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void As_many_threads_work_as_there_are_processors(int processors)
+    {
+        var outcome = ChildProcess.Fuzz(0, 2, Fuzzed.Operations.Keys, ("TESSERA_THREADS", ""), ("DOTNET_PROCESSOR_COUNT", $"{processors}"));
+        Assert.True(outcome.Died is null, outcome.Died);
+        Assert.Empty(outcome.Failures);
+        Assert.Contains($", {processors} threads", outcome.Summary, StringComparison.Ordinal);
+    }
+}
+
+/// <summary>Runs where kernels can be assembled at run time.</summary>
+public sealed class AssembledFactAttribute : FactAttribute
+{
+    public AssembledFactAttribute()
+    {
+        if (Simd.Highest <= KernelLevel.Vector512) Skip = $"nothing is assembled here: {Simd.WhyNotHigher}";
+    }
+}

@@ -1,0 +1,51 @@
+using Tessera.Testing;
+
+namespace Tessera.Training.Tests;
+
+/// <summary>Tests that need the thread team to themselves: they run while no other test does.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class AloneCollection
+{
+    public const string Name = "alone";
+}
+
+/// <summary>Managed memory that steps of training allocate, on all threads that take part, once such steps have been done before.</summary>
+[Collection(AloneCollection.Name)]
+public sealed class StepAllocationTests : IDisposable
+{
+    private readonly TrainingFolder _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [InlineData("f32")]
+    [InlineData("bf16")]
+    [InlineData("f16")]
+    public void Fifty_steps_of_a_hybrid_with_experts_allocate_nothing(string precision) => AllocatesNothing(TrainingFolder.Recipe(
+        $"phases[0].precision={precision}", "phases[0].accumulate=2", "model.encoder.layers=2", "model.encoder.residual=true"));
+
+    [Theory]
+    [InlineData("f32")]
+    [InlineData("bf16")]
+    public void Fifty_steps_of_a_decoder_on_packed_texts_allocate_nothing(string precision) => AllocatesNothing(TrainingFolder.TextRecipe(
+        $"phases[0].precision={precision}", """model.decoder.feedForward={"kind":"swiglu","hidden":48}""", """model.decoder.norm={"kind":"layer"}""",
+        "phases[0].losses={}"));
+
+    private void AllocatesNothing(Recipe recipe)
+    {
+        var session = TrainingSession.Open(recipe, _folder.Path, new RunFolder(_folder.In("run")), resume: false, default);
+        var step = new OptimizerStep(session);
+        Run(150); // every length of batch, several epochs
+        Assert.Equal(0, TeamAllocation.During(() => Run(50)));
+
+        void Run(int steps)
+        {
+            for (var i = 0; i < steps; i++)
+            {
+                step.Run(1e-3);
+                session.State.Step++;
+                session.State.PhaseStep++;
+            }
+        }
+    }
+}
