@@ -33,7 +33,7 @@ internal static unsafe partial class FlashAttention
         {
             var keyItems = (problem.KeyCount + KeysOfItem - 1) / KeysOfItem;
             if (!gradients.Keys.IsNull || !gradients.Values.IsNull) Run(ref work, Pass.Keys, keyHeads * keyItems, operations);
-            if (!gradients.Queries.IsNull) Run(ref work, Pass.Queries, problem.Batch * problem.Heads * Tiles(problem.QueryCount), operations);
+            if (!gradients.Queries.IsNull) Run(ref work, Pass.Queries, problem.Batch * problem.Heads * Words(problem.QueryCount, QueriesOfItem(problem)), operations);
         }
 
         GiveBack(gathered);
@@ -100,7 +100,7 @@ internal static unsafe partial class FlashAttention
         /// <summary>Some keys of a key head: gradients of keys and values.</summary>
         Keys,
 
-        /// <summary>A tile of queries of a head: gradients of queries.</summary>
+        /// <summary>Some queries of a head: gradients of queries.</summary>
         Queries,
     }
 
@@ -140,10 +140,11 @@ internal static unsafe partial class FlashAttention
                         .Run(row / Problem.KeyHeads, row % Problem.KeyHeads);
                     break;
                 default:
-                    var tiles = Tiles(Problem.QueryCount);
-                    var (head, tile) = (item / tiles, tiles - 1 - (item % tiles));
+                    var size = QueriesOfItem(Problem);
+                    var queryItems = Words(Problem.QueryCount, size);
+                    var (head, firstQuery) = (item / queryItems, (queryItems - 1 - (item % queryItems)) * size);
                     new BackwardSweep<V, F>(Problem, Gradients, 0, Problem.KeyCount, Pass)
-                        .RunQueries(head / Problem.Heads, head % Problem.Heads, tile * FlashAttentionTile.Size);
+                        .RunQueries(head / Problem.Heads, head % Problem.Heads, firstQuery, Math.Min(Problem.QueryCount, firstQuery + size));
                     break;
             }
         }

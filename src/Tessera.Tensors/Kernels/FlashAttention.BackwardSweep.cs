@@ -21,6 +21,9 @@ internal static unsafe partial class FlashAttention
         /// <summary>Of the tile of queries: [queries, width] times scale and log₂ e; of the output's gradient: [queries, value width], and transposed.</summary>
         private readonly float* _queryRows, _outputRows, _packedOutput;
 
+        /// <summary>[queries, the larger width]: rows of queries that do not follow each other, and of their gradients.</summary>
+        private readonly float* _rows;
+
         /// <summary>[lanes] each.</summary>
         private readonly float* _logSum, _flow;
 
@@ -50,7 +53,7 @@ internal static unsafe partial class FlashAttention
             long lanes = Size + V.Count, keys = _keySide ? lastKey - firstKey : 0;
             long tile = Size * lanes, width = _width, valueWidth = _valueWidth;
             var next = FlashAttentionScratch.Floats((2 * Size) + (4 * tile) + (2 * lanes) + (lanes * ((2 * width) + valueWidth))
-                + (lanes * (width + valueWidth)) + (keys * (width + valueWidth)));
+                + (lanes * (width + valueWidth + Math.Max(width, valueWidth))) + (keys * (width + valueWidth)));
             _tile.Words = (ulong*)next;
             _tile.Scores = next += 2 * Size;
             _scores = next += tile;
@@ -63,7 +66,8 @@ internal static unsafe partial class FlashAttention
             _packedOutput = next += lanes * width;
             _queryRows = next += lanes * valueWidth;
             _outputRows = next += lanes * width;
-            _keyGradient = next += lanes * valueWidth;
+            _rows = next += lanes * valueWidth;
+            _keyGradient = next += lanes * Math.Max(width, valueWidth);
             _valueGradient = next + (keys * width);
             new Span<float>(_keyGradient, checked((int)(keys * (width + valueWidth)))).Clear();
         }
@@ -71,24 +75,49 @@ internal static unsafe partial class FlashAttention
         /// <summary>Does all queries of the heads that share a key head.</summary>
         public void Run(int batch, int keyHead)
         {
-            for (var head = keyHead * _problem.Group; head < (keyHead + 1) * _problem.Group; head++)
-                for (var query = 0; query < _problem.QueryCount; query += FlashAttentionTile.Size) RunQueries(batch, head, query);
+            for (var head = keyHead * _problem.Group; head < (keyHead + 1) * _problem.Group; head++) RunQueries(batch, head, 0, _problem.QueryCount);
             if (!_keySide) return;
             for (var key = _firstKey; key < _lastKey; key++)
             {
+                var row = (nint)(key - _firstKey);
                 if (!_gradients.Keys.IsNull)
-                    AddRow<V>(_keyGradient + ((key - _firstKey) * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key), _problem.Width);
+                    AddRow<V>(_keyGradient + (row * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key), _problem.Width);
                 if (!_gradients.Values.IsNull)
-                    AddRow<V>(_valueGradient + ((key - _firstKey) * _valueWidth), 1, _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
+                    AddRow<V>(_valueGradient + (row * _valueWidth), 1, _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
             }
         }
 
-        /// <summary>Does one tile of queries.</summary>
-        public void RunQueries(int batch, int head, int firstQuery)
+        /// <summary>Does some queries of a head: in tiles as they stand or, where they choose their keys, of those that see the same block.</summary>
+        public void RunQueries(int batch, int head, int firstQuery, int lastQuery)
         {
-            _tile.Select<V, F>(_problem, batch, head, firstQuery);
+            if (_problem.Mask.ChosenBlock == 0)
+            {
+                for (var query = firstQuery; query < lastQuery; query += FlashAttentionTile.Size)
+                {
+                    _tile.Select<V, F>(_problem, batch, head, query);
+                    Visit(_firstKey, _lastKey);
+                }
+
+                return;
+            }
+
+            var indices = stackalloc int[FlashAttentionTile.Size];
+            for (var key = _firstKey; key < _lastKey; key += _problem.Mask.ChosenBlock)
+            {
+                var lastKey = Math.Min(_lastKey, key + _problem.Mask.ChosenBlock);
+                var group = new FlashAttentionGroup(indices, firstQuery, lastQuery);
+                while (group.Next(_problem, batch, head, key, lastKey - key))
+                {
+                    _tile.Select<V, F>(group, batch, head);
+                    Visit(key, lastKey);
+                }
+            }
+        }
+
+        private void Visit(int firstKey, int lastKey)
+        {
             var packed = false;
-            for (var key = _firstKey; key < _lastKey; key += FlashAttentionTile.Size)
+            for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {
                 var coverage = _tile.Visit(_problem, key);
                 if (coverage == Coverage.None) continue;
@@ -104,23 +133,23 @@ internal static unsafe partial class FlashAttention
 
         private readonly void Pack()
         {
-            var queries = _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            var output = _gradients.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            var scale = _problem.Scale * FlashAttentionProblem.Log2E;
-            _tile.PackFactors<V, F>(queries, _problem.Queries.Stride, _problem.Width, scale, _tile.PackedQueries);
-            _tile.PackFactors<V, F>(output, _gradients.Output.Stride, _problem.ValueWidth, 1, _packedOutput);
-            if (_keySide)
+            PackRows(_problem.Queries, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries, _queryRows, _width);
+            PackRows(_gradients.Output, _problem.ValueWidth, 1, _packedOutput, _outputRows, _valueWidth);
+            for (var lane = 0; lane < _tile.Lanes; lane++)
             {
-                F.PackRows(
-                    queries, _problem.Queries.Stride, _tile.Queries, _tile.Lanes, _problem.Width, scale, _queryRows, _width);
-                F.PackRows(
-                    output, _gradients.Output.Stride, _tile.Queries, _tile.Lanes, _problem.ValueWidth, 1, _outputRows, _valueWidth);
+                var row = lane < _tile.Queries ? _problem.RowOffset(_tile.Batch, _tile.Head, _tile.Query(lane)) : -1;
+                _logSum[lane] = row < 0 ? 0 : _problem.LogSum[row];
+                _flow[lane] = row < 0 ? 0 : _gradients.Flow[row];
             }
 
-            var row = _problem.RowOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            _tile.Pack(_problem.LogSum + row, 1, 1, 1, _logSum);
-            _tile.Pack(_gradients.Flow + row, 1, 1, 1, _flow);
             if (_querySide) new Span<float>(_queryGradient, _problem.Width * _tile.Lanes).Clear();
+        }
+
+        private readonly void PackRows(in AttentionRows from, int width, float factor, float* packed, float* rows, int paddedWidth)
+        {
+            var (address, stride) = _tile.Rows<V>(from, width, _rows);
+            _tile.PackFactors<V, F>((float*)address, stride, width, factor, packed);
+            if (_keySide) F.PackRows((float*)address, stride, _tile.Queries, _tile.Lanes, width, factor, rows, paddedWidth);
         }
 
         /// <summary>Turns scores into probabilities, and the gradients of probabilities into those of products of queries and keys.</summary>
@@ -170,16 +199,17 @@ internal static unsafe partial class FlashAttention
 
         private readonly void AddQueryGradient()
         {
-            var to = _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            FlashAttentionTranspose.Run(
-                _queryGradient, _tile.Lanes, _problem.Width, _tile.Queries, _problem.Scale, to, _gradients.Queries.Stride, add: true);
+            var width = _problem.Width;
+            FlashAttentionTranspose.Run(_queryGradient, _tile.Lanes, width, _tile.Queries, 1, _rows, width, add: false);
+            for (var query = 0; query < _tile.Queries; query++)
+                AddRow<V>(_rows + (query * (nint)width), _problem.Scale, _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.Query(query)), width);
         }
 
         private readonly void AddBiasGradient()
         {
             for (var query = 0; query < _tile.Queries; query++)
             {
-                var to = _gradients.Bias + _problem.BiasOffset(_tile.Batch, _tile.Head, _tile.FirstQuery + query) + _tile.FirstKey;
+                var to = _gradients.Bias + _problem.BiasOffset(_tile.Batch, _tile.Head, _tile.Query(query)) + _tile.FirstKey;
                 for (var key = 0; key < _tile.Keys; key++) to[key] += _scores[(key * _tile.Lanes) + query];
             }
         }

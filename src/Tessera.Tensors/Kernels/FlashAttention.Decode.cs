@@ -45,8 +45,7 @@ internal static unsafe partial class FlashAttention
         public FlashAttentionProblem Problem;
         public int Ranges, Items, Parts;
 
-        /// <summary>[batch, ranges, rows, value width + 3]: of each query of each head the output so far, the largest score, the sum of
-        /// the powers below it, and their spread as in a tile of many queries.</summary>
+        /// <summary>[batch, ranges, rows, value width + 3]: of each query of each head the output so far and its <see cref="RowState"/>.</summary>
         public float* Partial;
 
         /// <summary>Queries of all heads.</summary>
@@ -85,22 +84,14 @@ internal static unsafe partial class FlashAttention
             var width = Decode.Problem.ValueWidth;
             var (head, query) = (row / Decode.Problem.QueryCount, row % Decode.Problem.QueryCount);
             var all = Decode.Partial + (batch * Decode.Ranges * Decode.RangeFloats) + ((long)row * Decode.RowFloats);
-            var state = all + width;
+            ref var state = ref *(RowState*)(all + width);
             for (var range = 1; range < Decode.Ranges; range++)
             {
                 var next = all + (range * Decode.RangeFloats);
-                var nextState = next + width;
-                var greatest = MathF.Max(state[0], nextState[0]);
-                float below = state[0] - greatest, nextBelow = nextState[0] - greatest;
-                float decay = MathF.Pow(2, below), nextDecay = MathF.Pow(2, nextBelow);
-                ScaleRow<V>(all, decay, width, all);
-                AddRow<V>(next, nextDecay, all, width);
-                state[2] = (decay * (state[2] + (below * state[1]))) + (nextDecay * (nextState[2] + (nextBelow * nextState[1])));
-                state[1] = (decay * state[1]) + (nextDecay * nextState[1]);
-                state[0] = greatest;
+                MergeRow<V>(ref state, all, *(RowState*)(next + width), next, width);
             }
 
-            var scale = Normalize(Decode.Problem, Decode.Problem.RowOffset(batch, head, query), state[0], state[1], state[2]);
+            var scale = Normalize(Decode.Problem, Decode.Problem.RowOffset(batch, head, query), state);
             ScaleRow<V>(all, scale, width, Decode.Problem.Output.At(batch, head, query));
         }
     }
@@ -129,10 +120,7 @@ internal static unsafe partial class FlashAttention
             var (rows, width) = (_problem.Heads * _problem.QueryCount, _problem.ValueWidth);
             for (var row = 0; row < rows; row++)
             {
-                // A sink is a key without a value, seen before all others.
-                var sink = firstKey == 0 && _problem.Sinks != null;
-                var state = State(row);
-                (state[0], state[1], state[2]) = sink ? (_problem.Sinks[Head(row)] * FlashAttentionProblem.Log2E, 1, 0) : (BelowAllScores, 0, 0);
+                State(row) = RowState.Start(_problem, Head(row), sinks: firstKey == 0);
                 new Span<float>(Output(row), width).Clear();
             }
 
@@ -146,8 +134,7 @@ internal static unsafe partial class FlashAttention
 
         private float* Output(int row) => _rows + (row * (_problem.ValueWidth + 3L));
 
-        /// <summary>Maximum, sum and spread.</summary>
-        private float* State(int row) => Output(row) + _problem.ValueWidth;
+        private ref RowState State(int row) => ref *(RowState*)(Output(row) + _problem.ValueWidth);
 
         private void Visit(int row, int firstKey, int keys)
         {
@@ -217,19 +204,17 @@ internal static unsafe partial class FlashAttention
         {
             var most = V.Load(_scores);
             for (var key = V.Count; key < Size; key += V.Count) most = V.Larger(most, V.Load(_scores + key));
-            var state = State(row);
-            var old = state[0];
+            ref var state = ref State(row);
+            var (old, spread) = (state.Greatest, 0f);
             var greatest = MathF.Max(old, most.Greatest());
             var decay = MathF.Pow(2, old - greatest);
             if (_problem.Entropy != null)
             {
-                var spread = decay * (state[2] + ((old - greatest) * state[1]));
+                spread = decay * (state.Spread + ((old - greatest) * state.Sum));
                 for (var key = 0; key < Size; key++)
                 {
                     if (_scores[key] > float.NegativeInfinity) spread += MathF.Pow(2, _scores[key] - greatest) * (_scores[key] - greatest);
                 }
-
-                state[2] = spread;
             }
 
             var sum = V.Zero;
@@ -240,7 +225,7 @@ internal static unsafe partial class FlashAttention
                 sum += power;
             }
 
-            (state[0], state[1]) = (greatest, (state[1] * decay) + sum.Sum());
+            state = new RowState(greatest, (state.Sum * decay) + sum.Sum(), spread);
             return decay;
         }
 

@@ -13,39 +13,49 @@ internal static unsafe partial class FlashAttention
 
         var operations = 2.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * (problem.Width + problem.ValueWidth);
         var gathered = Gather(ref problem, backward: false);
-        var work = new ForwardWork { Problem = problem, Items = problem.Batch * problem.Heads * Tiles(problem.QueryCount) };
-        work.Parts = Parts(work.Items, operations);
-        Simd.Run(ref work, work.Parts);
+        var rows = problem.Mask.ChosenBlock == 0 ? 0 : (long)problem.Batch * problem.Heads * problem.QueryCount;
+        var states = Arena.Current.Take(rows * sizeof(RowState));
+        problem.States = (RowState*)states;
+        var work = new ForwardWork { Problem = problem, QueriesOfItem = QueriesOfItem(problem) };
+        work.Items = problem.Batch * problem.Heads * Words(problem.QueryCount, work.QueriesOfItem);
+        Simd.Run(ref work, work.Parts = Parts(work.Items, operations));
+        Arena.Current.Return(states, rows * sizeof(RowState));
         GiveBack(gathered);
     }
 
-    /// <summary>Notes a row's log-sum and entropy; returns what its output is to be scaled by, 0 where no key was seen.</summary>
-    private static float Normalize(in FlashAttentionProblem problem, nint row, float greatest, float sum, float spread)
+    /// <summary>A tile; where queries choose their keys, so many that those which choose the same fill tiles.</summary>
+    private static int QueriesOfItem(in FlashAttentionProblem problem)
     {
-        var logSum = sum == 0 ? 0 : MathF.Log2(sum);
-        problem.LogSum[row] = sum == 0 ? 0 : greatest + logSum;
-        if (problem.Entropy != null) problem.Entropy[row] = sum == 0 ? 0 : (logSum - (spread / sum)) / FlashAttentionProblem.Log2E;
-        return sum == 0 ? 0 : 1 / sum;
+        const int Least = 8 * FlashAttentionTile.Size, Most = 256 * FlashAttentionTile.Size;
+        if (problem.Mask.ChosenBlock == 0) return FlashAttentionTile.Size;
+        var share = (long)problem.Batch * problem.Heads * problem.QueryCount / (2 * Simd.Threads);
+        return RoundUp((int)Math.Clamp(share, Least, Most), FlashAttentionTile.Size);
     }
 
-    /// <summary>An item is a tile of queries of one head, which goes over all keys.</summary>
+    /// <summary>An item is some queries of one head, which go over all keys.</summary>
     private struct ForwardWork : IVectorWork
     {
         public FlashAttentionProblem Problem;
-        public int Items, Parts;
+        public int QueriesOfItem, Items, Parts;
 
-        public void Run<V>(int part) where V : struct, ILanes<V>
+        public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
-            var tiles = Tiles(Problem.QueryCount);
             var (start, end) = Simd.Share(Items, Parts, part);
             for (var item = start; item < end; item++)
             {
-                // The last tiles of a causal mask are the longest; begun first, they leave no thread waiting at the end.
-                var (row, tile) = (item / tiles, tiles - 1 - (item % tiles));
-                var (batch, head, firstQuery) = (row / Problem.Heads, row % Problem.Heads, tile * FlashAttentionTile.Size);
-                if (Problem.Bf16) new ForwardTile<Lanes512, AttentionBf16>(Problem, batch, head, firstQuery).Run();
-                else new ForwardTile<V, AttentionF32<V>>(Problem, batch, head, firstQuery).Run();
+                if (Problem.Bf16) Do<Lanes512, AttentionBf16>(item);
+                else Do<V, AttentionF32<V>>(item);
             }
+        }
+
+        private readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
+        {
+            // The last queries of a causal mask see most; begun first, they leave no thread waiting at the end.
+            var items = Words(Problem.QueryCount, QueriesOfItem);
+            var (row, firstQuery) = (item / items, (items - 1 - (item % items)) * QueriesOfItem);
+            var tile = new ForwardTile<V, F>(Problem);
+            if (Problem.Mask.ChosenBlock == 0) tile.Run(row / Problem.Heads, row % Problem.Heads, firstQuery);
+            else tile.RunGroups(row / Problem.Heads, row % Problem.Heads, firstQuery, Math.Min(Problem.QueryCount, firstQuery + QueriesOfItem));
         }
     }
 
@@ -62,30 +72,77 @@ internal static unsafe partial class FlashAttention
         /// <summary>[value width, lanes].</summary>
         private readonly float* _output;
 
-        public ForwardTile(in FlashAttentionProblem problem, int batch, int head, int firstQuery)
+        /// <summary>[queries, the larger width]: rows of queries that do not follow each other, and of their output.</summary>
+        private readonly float* _rows;
+
+        public ForwardTile(in FlashAttentionProblem problem)
         {
             _problem = ref problem;
-            _tile.Select<V, F>(problem, batch, head, firstQuery);
             const int Size = FlashAttentionTile.Size;
-            var lanes = Size + V.Count;
-            var next = FlashAttentionScratch.Floats((2 * Size) + (lanes * ((long)problem.Width + problem.ValueWidth + Size + 4)));
+            long lanes = Size + V.Count, width = problem.Width, valueWidth = problem.ValueWidth;
+            var next = FlashAttentionScratch.Floats(
+                (2 * Size) + (lanes * (width + valueWidth + Size + 4)) + (Size * Math.Max(width, valueWidth)));
             _tile.Words = (ulong*)next;
             _tile.PackedQueries = next += 2 * Size;
-            _tile.Scores = next += problem.Width * lanes;
+            _tile.Scores = next += width * lanes;
             _output = next += Size * lanes;
-            _greatest = next += problem.ValueWidth * lanes;
+            _greatest = next += valueWidth * lanes;
             _sum = next += lanes;
             _spread = next += lanes;
-            _decay = next + lanes;
+            _decay = next += lanes;
+            _rows = next + lanes;
         }
 
-        public void Run()
+        /// <summary>Does the tile of consecutive queries that begins at <paramref name="firstQuery"/>.</summary>
+        public void Run(int batch, int head, int firstQuery)
         {
+            _tile.Select<V, F>(_problem, batch, head, firstQuery);
+            Visit(0, _problem.KeyCount, sinks: true);
+            for (var query = 0; query < _tile.Queries; query++)
+                _decay[query] = Normalize(_problem, _problem.RowOffset(batch, head, firstQuery + query), State(query));
+            ScaleOutput();
+            FlashAttentionTranspose.Run(
+                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, _problem.Output.At(batch, head, firstQuery), _problem.Output.Stride, add: false);
+        }
+
+        /// <summary>Does tiles of queries that see the same block of keys, block by block; what a query has seen so far is kept
+        /// where its output goes to.</summary>
+        public void RunGroups(int batch, int head, int firstQuery, int lastQuery)
+        {
+            for (var query = firstQuery; query < lastQuery; query++)
+            {
+                new Span<float>(_problem.Output.At(batch, head, query), _problem.ValueWidth).Clear();
+                _problem.State(batch, head, query) = RowState.Start(_problem, head, sinks: true);
+            }
+
+            var indices = stackalloc int[FlashAttentionTile.Size];
+            for (var key = 0; key < _problem.KeyCount; key += _problem.Mask.ChosenBlock)
+            {
+                var lastKey = Math.Min(_problem.KeyCount, key + _problem.Mask.ChosenBlock);
+                var group = new FlashAttentionGroup(indices, firstQuery, lastQuery);
+                while (group.Next(_problem, batch, head, key, lastKey - key))
+                {
+                    _tile.Select<V, F>(group, batch, head);
+                    Visit(key, lastKey, sinks: false);
+                    Merge();
+                }
+            }
+
+            for (var query = firstQuery; query < lastQuery; query++)
+            {
+                var output = _problem.Output.At(batch, head, query);
+                var scale = Normalize(_problem, _problem.RowOffset(batch, head, query), _problem.State(batch, head, query));
+                ScaleRow<V>(output, scale, _problem.ValueWidth, output);
+            }
+        }
+
+        private void Visit(int firstKey, int lastKey, bool sinks)
+        {
+            var (queries, stride) = _tile.Rows<V>(_problem.Queries, _problem.Width, _rows);
             _tile.PackFactors<V, F>(
-                _problem.Queries.At(_tile.Batch, _tile.Head, _tile.FirstQuery), _problem.Queries.Stride,
-                _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
-            Start();
-            for (var key = 0; key < _problem.KeyCount; key += FlashAttentionTile.Size)
+                (float*)queries, stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
+            Start(sinks);
+            for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {
                 var coverage = _tile.Visit(_problem, key);
                 if (coverage == Coverage.None) continue;
@@ -93,18 +150,28 @@ internal static unsafe partial class FlashAttention
                 if (Soften()) ScaleOutput();
                 AddValues();
             }
-
-            Finish();
         }
 
-        /// <summary>A sink is a key without a value, seen before all others.</summary>
-        private readonly void Start()
+        private readonly RowState State(int query) => new(_greatest[query], _sum[query], _spread[query]);
+
+        private readonly void Merge()
         {
-            var sink = _problem.Sinks != null ? _problem.Sinks[_tile.Head] * FlashAttentionProblem.Log2E : BelowAllScores;
+            var width = _problem.ValueWidth;
+            FlashAttentionTranspose.Run(_output, _tile.Lanes, width, _tile.Queries, 1, _rows, width, add: false);
+            for (var query = 0; query < _tile.Queries; query++)
+            {
+                var output = _problem.Output.At(_tile.Batch, _tile.Head, _tile.Query(query));
+                MergeRow<V>(ref _problem.State(_tile.Batch, _tile.Head, _tile.Query(query)), output, State(query), _rows + (query * (nint)width), width);
+            }
+        }
+
+        private readonly void Start(bool sinks)
+        {
+            var start = RowState.Start(_problem, _tile.Head, sinks);
             for (var lane = 0; lane < _tile.Lanes; lane += V.Count)
             {
-                V.All(sink).Store(_greatest + lane);
-                V.All(_problem.Sinks != null ? 1 : 0).Store(_sum + lane);
+                V.All(start.Greatest).Store(_greatest + lane);
+                V.All(start.Sum).Store(_sum + lane);
                 V.Zero.Store(_spread + lane);
             }
 
@@ -172,17 +239,6 @@ internal static unsafe partial class FlashAttention
             F.Multiply(
                 values, 1, _problem.ValueSums.Stride, _tile.Scores, _tile.Lanes, _output, _tile.Lanes, _problem.ValueWidth, _tile.Lanes,
                 Words(_tile.Keys, F.PerWord), add: true);
-        }
-
-        private readonly void Finish()
-        {
-            var rows = _problem.RowOffset(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            for (var query = 0; query < _tile.Queries; query++)
-                _decay[query] = Normalize(_problem, rows + query, _greatest[query], _sum[query], _spread[query]);
-            ScaleOutput();
-            var output = _problem.Output.At(_tile.Batch, _tile.Head, _tile.FirstQuery);
-            FlashAttentionTranspose.Run(
-                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, output, _problem.Output.Stride, add: false);
         }
     }
 }

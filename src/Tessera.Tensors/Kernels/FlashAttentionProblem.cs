@@ -66,6 +66,9 @@ internal unsafe struct FlashAttentionProblem
     /// <summary>[batch or none, heads, queries, keys], [heads], [batch, heads, queries]; null where not wanted.</summary>
     public float* Bias, Sinks, Entropy;
 
+    /// <summary>[batch, heads, queries]: what is known of each row meanwhile; only where queries choose their keys.</summary>
+    public RowState* States;
+
     public BlockMask Mask;
 
     /// <summary>Elements from one batch row's bias to the next; 0 where all have the same.</summary>
@@ -97,6 +100,8 @@ internal unsafe struct FlashAttentionProblem
     public readonly int Group => Heads / KeyHeads;
 
     public readonly nint RowOffset(int batch, int head, int query) => ((((nint)batch * Heads) + head) * QueryCount) + query;
+
+    public readonly ref RowState State(int batch, int head, int query) => ref States[RowOffset(batch, head, query)];
 
     public readonly nint BiasOffset(int batch, int head, int query) => (batch * _biasBatch) + ((((nint)head * QueryCount) + query) * KeyCount);
 }

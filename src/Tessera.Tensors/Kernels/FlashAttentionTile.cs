@@ -19,6 +19,10 @@ internal unsafe struct FlashAttentionTile
 
     public int FirstKey, Keys;
 
+    /// <summary>Where the queries do not follow each other: which they are, and whether they see all of the keys they are put to; else null.</summary>
+    private int* _indices;
+    private bool _seesAll;
+
     /// <summary>[words of the width, lanes]: the queries, transposed, times scale and log₂ e.</summary>
     public float* PackedQueries;
 
@@ -34,8 +38,30 @@ internal unsafe struct FlashAttentionTile
         where F : struct, IAttentionFactors<V>
     {
         (Batch, Head, FirstQuery) = (batch, head, firstQuery);
+        _indices = null;
         Queries = Math.Min(Size, problem.QueryCount - firstQuery);
         Lanes = FlashAttention.RoundUp(Queries, V.Count * F.PerWord);
+    }
+
+    /// <summary>Makes this a tile of queries from anywhere.</summary>
+    public void Select<V, F>(in FlashAttentionGroup group, int batch, int head)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
+    {
+        (Batch, Head, Queries, _seesAll) = (batch, head, group.Count, group.SeesAll);
+        _indices = group.Indices;
+        Lanes = FlashAttention.RoundUp(Queries, V.Count * F.PerWord);
+    }
+
+    /// <summary>Which query of the head is the tile's nth.</summary>
+    public readonly int Query(int n) => _indices == null ? FirstQuery + n : _indices[n];
+
+    /// <summary>The rows of the tile's queries: where they are or, if they do not follow each other, copied to <paramref name="room"/>.</summary>
+    public readonly (nint Address, nint Stride) Rows<V>(in AttentionRows rows, int width, float* room) where V : struct, ILanes<V>
+    {
+        if (_indices == null) return ((nint)rows.At(Batch, Head, FirstQuery), rows.Stride);
+        for (var query = 0; query < Queries; query++) FlashAttention.ScaleRow<V>(rows.At(Batch, Head, _indices[query]), 1, width, room + (query * (nint)width));
+        return ((nint)room, width);
     }
 
     /// <summary>Packs rows of queries (or of what has their layout) into columns, unused lanes zero.</summary>
@@ -59,14 +85,15 @@ internal unsafe struct FlashAttentionTile
     public Coverage Visit(in FlashAttentionProblem problem, int firstKey)
     {
         (FirstKey, Keys) = (firstKey, Math.Min(Size, problem.KeyCount - firstKey));
-        var coverage = problem.Mask.Tile(Batch, Head, FirstQuery, Queries, FirstKey, Keys);
+        var coverage = _indices == null ? problem.Mask.Tile(Batch, Head, FirstQuery, Queries, FirstKey, Keys)
+            : _seesAll ? Coverage.All : Coverage.Some;
         if (coverage != Coverage.Some) return coverage;
 
         var present = ulong.MaxValue >> (Size - Keys);
         var (any, all) = (0UL, present);
         for (var query = 0; query < Queries; query++)
         {
-            var word = problem.Mask.Row(Batch, Head, FirstQuery + query, FirstKey) & present;
+            var word = problem.Mask.Row(Batch, Head, Query(query), FirstKey) & present;
             Words[query] = word;
             any |= word;
             all &= word;
@@ -115,7 +142,7 @@ internal unsafe struct FlashAttentionTile
     {
         for (var query = 0; query < Queries; query++)
         {
-            var bias = problem.Bias + problem.BiasOffset(Batch, Head, FirstQuery + query) + FirstKey;
+            var bias = problem.Bias + problem.BiasOffset(Batch, Head, Query(query)) + FirstKey;
             for (var key = 0; key < Keys; key++) Scores[(key * Lanes) + query] += bias[key] * FlashAttentionProblem.Log2E;
         }
     }

@@ -30,6 +30,8 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
 
     public static int ElementBytes => sizeof(ushort);
 
+    public static int BlockBytes => MatrixProductPacking.BlockBytes;
+
     public static int StepUnit => UnitSteps;
 
     public static int LongestStep => Longest;

@@ -74,6 +74,25 @@ public abstract partial class BlockMask : IRecycled
     /// <param name="keys">How many keys, 1 to 64.</param>
     public virtual Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys) => Coverage.Some;
 
+    /// <summary>How many keys go together in the blocks that queries choose one by one, a multiple of 64; 0 where neighbouring
+    /// queries see about the same keys.</summary>
+    internal virtual int ChosenBlock => 0;
+
+    /// <summary>Which of up to 64 consecutive queries may see some of a range of keys, and which are known to see all of it: a bit a query.</summary>
+    internal virtual (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys)
+    {
+        var (some, all) = (false, true);
+        for (var key = firstKey; key < firstKey + keys; key += KeysPerWord)
+        {
+            var coverage = Tile(batch, head, firstQuery, queries, key, Math.Min(KeysPerWord, firstKey + keys - key));
+            some |= coverage != Coverage.None;
+            all &= coverage == Coverage.All;
+        }
+
+        var bits = Bits(0, queries);
+        return (some ? bits : 0, all ? bits : 0);
+    }
+
     /// <summary>Whether one query sees one key.</summary>
     public bool Allows(int batch, int head, int query, int key) =>
         (Row(batch, head, query, key / KeysPerWord * KeysPerWord) >> (key % KeysPerWord) & 1) != 0;

@@ -37,6 +37,16 @@ internal sealed class CombinedMask : BlockMask
         return right == decides || left == right ? right : Coverage.Some;
     }
 
+    internal override int ChosenBlock => Math.Max(_left.ChosenBlock, _right.ChosenBlock);
+
+    internal override (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys)
+    {
+        var left = _left.Seen(batch, head, firstQuery, queries, firstKey, keys);
+        if (_both && left.Some == 0) return left;
+        var right = _right.Seen(batch, head, firstQuery, queries, firstKey, keys);
+        return _both ? (left.Some & right.Some, left.All & right.All) : (left.Some | right.Some, left.All | right.All);
+    }
+
     private protected override void Forget() => _left = _right = null!;
 
     private static int Common(int left, int right, string what) =>
@@ -66,4 +76,9 @@ internal sealed class PerHeadMask : BlockMask
 
     public override Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys) =>
         _heads[head].Tile(batch, head, firstQuery, queries, firstKey, keys);
+
+    internal override int ChosenBlock => _heads.Max(head => head.ChosenBlock);
+
+    internal override (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys) =>
+        _heads[head].Seen(batch, head, firstQuery, queries, firstKey, keys);
 }

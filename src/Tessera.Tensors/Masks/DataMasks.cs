@@ -90,6 +90,25 @@ internal sealed class ChosenBlocksMask : BlockMask
         return lists.ContainsAnyInRange(firstKey / _size, (firstKey + keys - 1) / _size) ? Coverage.Some : Coverage.None;
     }
 
+    internal override int ChosenBlock => _queriesEach < KeysPerWord ? checked((_size + KeysPerWord - 1) / KeysPerWord * KeysPerWord) : 0;
+
+    internal override (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys)
+    {
+        var (some, all) = (0UL, 0UL);
+        for (var query = firstQuery; query < firstQuery + queries; query++)
+        {
+            foreach (var block in List(batch, head, query / _queriesEach, 1))
+            {
+                var from = (long)block * _size;
+                if (block < 0 || from >= firstKey + keys || from + _size <= firstKey) continue;
+                some |= 1UL << (query - firstQuery);
+                if (from <= firstKey && from + _size >= firstKey + keys) all |= 1UL << (query - firstQuery);
+            }
+        }
+
+        return (some, all);
+    }
+
     private protected override void Forget() => _chosen = null!;
 
     /// <summary>Lists of different random blocks, [1, heads, blocks of queries, count].</summary>

@@ -8,7 +8,8 @@ public class AttentionTests
     private const double Tolerance = 5e-6;
 
     internal static readonly string[] MaskNames =
-        ["full", "causal", "window-7", "window-both-5", "dilated-6x3", "global-4-window-5", "strided-8", "chunked-16", "prefix-10"];
+        ["full", "causal", "window-7", "window-both-5", "dilated-6x3", "global-4-window-5", "strided-8", "chunked-16", "prefix-10",
+         "chosen-5x1", "chosen-64x1", "chosen-100x8", "chosen-or-window"];
 
     [Fact]
     public void Attention_and_its_gradient_agree_with_the_equation_on_random_shapes_and_masks()
@@ -185,7 +186,27 @@ public class AttentionTests
     {
         public float Scale => 1 / MathF.Sqrt(Width);
 
-        public BlockMask BlockMask() => AttentionFixtureTests.Mask(Mask, Batch, Queries, Keys);
+        public BlockMask BlockMask()
+        {
+            var causal = Tensors.BlockMask.Causal(Queries, Keys);
+            return Mask switch
+            {
+                "chosen-5x1" => causal.Blocks(Chosen(5, 1, Heads), 5),
+                "chosen-64x1" => causal.Blocks(Chosen(64, 1, Heads), 64),
+                "chosen-100x8" => Tensors.BlockMask.Full(Queries, Keys).Blocks(Chosen(100, 8, 1), 100, 8),
+                "chosen-or-window" => causal.Within(5).Or(causal.Blocks(Chosen(16, 1, 1), 16)),
+                _ => AttentionFixtureTests.Mask(Mask, Batch, Queries, Keys),
+            };
+        }
+
+        /// <summary>Two blocks for each list of queries, drawn at random; some lists have only one, or none.</summary>
+        private Tensor Chosen(int size, int queriesEach, int heads)
+        {
+            var (lists, blocks) = ((Queries + queriesEach - 1) / queriesEach, (Keys + size - 1) / size);
+            var random = new CounterRandom(9);
+            var chosen = Enumerable.Range(0, Batch * heads * lists * 2).Select(i => random.Below(blocks + 1, (ulong)i) - 1);
+            return Tensor.From(chosen.ToArray(), [Batch, heads, lists, 2]);
+        }
     }
 
     /// <summary>Attention as its equation says, in double precision, with the gradients written out.</summary>
