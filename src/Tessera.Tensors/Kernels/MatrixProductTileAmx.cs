@@ -21,33 +21,26 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
 
     private const int UnitSteps = AmxShape.WholeStep / sizeof(ushort);
 
-    /// <summary>Whether the processor rounds to BF16; false only where an emulator stands in for a whole level.</summary>
-    private static readonly bool s_rounds = Simd.Level >= KernelLevel.Avx512Bf16;
-
     public static int Rows => AmxShape.MostRows;
 
     public static int Columns => AmxShape.MostColumns;
 
     public static int ElementBytes => sizeof(ushort);
 
-    public static int BlockBytes => MatrixProductPacking.BlockBytes;
-
     public static int StepUnit => UnitSteps;
 
     public static int LongestStep => Longest;
+
+    /// <summary>Half of the second-level cache, the rest of which c and the rows of a go through.</summary>
+    public static int BlockBytes => MatrixProductPacking.BlockBytes;
 
     public static bool ReadsUnpacked => false;
 
     /// <summary>Multiplications take as many cycles as there are rows, so a low tile at the end costs little.</summary>
     public static int NextRows(int left) => Math.Min(left, Rows);
 
-    public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to)
-    {
-        if (product.ColumnA == 1 && s_rounds)
-            AmxPacking.Rows(product.A + ((long)row * product.RowA) + step, product.RowA, rows, steps, to, PanelStride);
-        else
-            Bf16Packing.Panel(product, row, rows, step, steps, Whole(steps), to, PanelStride);
-    }
+    public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to) =>
+        Bf16Packing.Panel(product, row, rows, step, steps, to, PanelStride);
 
     public static void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to) =>
         Bf16Packing.Strip(product, column, columns, width, step, steps, Whole(steps), to);

@@ -10,16 +10,6 @@ public sealed class AmxCollection
     public const string Name = "AMX";
 }
 
-/// <summary>A test that needs a processor with AMX, and says so where there is none.</summary>
-public sealed class AmxFactAttribute : FactAttribute
-{
-    public AmxFactAttribute()
-    {
-        if (Tessera.Tensors.Kernels.Simd.Highest < Tessera.Tensors.Kernels.KernelLevel.Amx)
-            Skip = $"needs AMX: {Tessera.Tensors.Kernels.Simd.WhyNotHigher}";
-    }
-}
-
 /// <summary>While it lasts, each thread that runs a routine with tile instructions has an emulated processor of its own.</summary>
 internal sealed class AmxEmulation : IDisposable
 {

@@ -25,7 +25,7 @@ public class AmxProductTests
         Assert.All(emulation.Threads, thread => Assert.True(thread.Products > 0));
     }
 
-    [AmxFact]
+    [LevelFact(KernelLevel.Amx)]
     public void Products_agree_with_double_precision_on_this_processor()
     {
         foreach (var (m, n, k) in (ReadOnlySpan<(int, int, int)>)[(1, 1, 1), (33, 100, 129), (257, 333, 401), (512, 1030, 700), (3, 2000, 1030)])
@@ -86,7 +86,7 @@ public class AmxProductTests
         Assert.True(emulation.Threads.Sum(thread => thread.Products) > 0);
     }
 
-    [AmxFact]
+    [LevelFact(KernelLevel.Amx)]
     public void A_linear_layer_in_BF16_and_its_gradients_agree_with_rounded_factors_on_this_processor() =>
         VerifyLinear(tokens: 500, inputs: 256, outputs: 720);
 

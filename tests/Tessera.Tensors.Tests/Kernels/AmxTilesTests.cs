@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Tessera.Tensors.Kernels;
 using Tessera.Tensors.Kernels.Jit;
 
 namespace Tessera.Tensors.Tests.Kernels;
@@ -22,7 +23,7 @@ public unsafe class AmxTilesTests
                     new Block(rows, columns, k, add, Gap: (rows * columns) % 3).VerifyEmulated();
     }
 
-    [AmxFact]
+    [LevelFact(KernelLevel.Amx)]
     public void Blocks_of_every_shape_agree_with_double_precision_on_this_processor()
     {
         for (var rows = 1; rows <= AmxShape.MostRows; rows++)
@@ -43,7 +44,7 @@ public unsafe class AmxTilesTests
                 }
     }
 
-    [AmxFact]
+    [LevelFact(KernelLevel.Amx)]
     public void Blocks_of_bytes_are_exact_on_this_processor()
     {
         foreach (var (rows, columns) in (ReadOnlySpan<(int, int)>)[(1, 1), (16, 16), (17, 16), (16, 17), (32, 32), (31, 7), (3, 29)])

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
 
 namespace Tessera.Tensors.Tests.Kernels;
 
@@ -79,11 +80,52 @@ public class MatrixProductTests
         var (a, b) = (Elements(rows * 37, 1), Elements(37 * 35, 2));
         a[36] = float.NaN;
         b[(34 * 37) + 5] = float.PositiveInfinity;
-        var c = new float[rows * 35];
-        MatrixProduct.Multiply(new Matrix(a, rows, 37), new Matrix(b, 35, 37).T, c, accumulate: false);
-        for (var i = 0; i < rows; i++)
-            for (var j = 0; j < 35; j++)
-                Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
+        foreach (var kind in s_kinds)
+        {
+            var c = new float[rows * 35];
+            MatrixProduct.Multiply(new Matrix(a, rows, 37), new Matrix(b, 35, 37).T, c, accumulate: false, kind: kind);
+            for (var i = 0; i < rows; i++)
+                for (var j = 0; j < 35; j++)
+                    Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
+        }
+    }
+
+    [Fact]
+    public void A_factor_too_large_for_F16_is_infinite()
+    {
+        var c = new float[2];
+        MatrixProduct.Multiply(new Matrix([65519f, -65520f], 2, 1), new Matrix([0.5f], 1, 1), c, accumulate: false, kind: MatrixProductKind.F16);
+        Assert.Equal([65504f / 2, float.NegativeInfinity], c);
+    }
+
+    [LevelFact(KernelLevel.Avx512Bf16)]
+    public void Rounding_to_BF16_is_to_nearest_even_at_any_width()
+    {
+        var values = Enumerable.Range(0, 4000).Select(i => BitConverter.Int32BitsToSingle((0x3F80 << 16) + (i * 0x3777)))
+            .Concat([0, -0f, float.MaxValue, float.NegativeInfinity, float.NaN, -1.00390625f, 1.01171875f, 1.0039062f, 1.0039064f]).ToArray();
+        for (var count = 1; count <= 70; count++)
+        {
+            var from = values[^count..];
+            var to = new ushort[96];
+            Round(from, to);
+            Assert.Equal(from.Select(value => Rounding.To(MatrixProductKind.Bf16, value)), to[..count].Select(bits => (double)BitConverter.Int32BitsToSingle(bits << 16)));
+            Assert.All(to[count..((count + 31) / 32 * 32)], bits => Assert.Equal(0, bits));
+        }
+    }
+
+    [LevelFact(KernelLevel.Avx512Bf16)]
+    public void Weights_stored_in_BF16_give_what_the_same_in_F32_give()
+    {
+        foreach (var (m, n, k) in new[] { (1, 1, 1), (33, 100, 67), (40, 70, 800), (64, 33, 1) })
+        {
+            var (a, bias) = (Elements(m * k, 1), Elements(n, 3));
+            var stored = Elements(n * k, 2).Select(value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)).ToArray();
+            var weight = stored.Select(bits => BitConverter.UInt32BitsToSingle((uint)bits << 16)).ToArray();
+            var (expected, found) = (new float[m * n], new float[m * n]);
+            MatrixProduct.Multiply(new Matrix(a, m, k), new Matrix(weight, n, k).T, expected, false, bias: bias, kind: MatrixProductKind.Bf16);
+            MatrixProduct.MultiplyBf16(new Matrix(a, m, k), stored, n, found, bias);
+            Assert.Equal(expected, found);
+        }
     }
 
     [Fact]
@@ -105,6 +147,12 @@ public class MatrixProductTests
         Assert.Throws<ArgumentException>(() => MatrixProduct.Multiply(new Matrix(memory, 3, 4), new Matrix(memory, 4, 3), new float[8], false));
         Assert.Throws<ArgumentException>(() =>
             MatrixProduct.Multiply(new Matrix(memory, 3, 4), new Matrix(memory, 4, 3), new float[9], false, bias: new float[2]));
+    }
+
+    private static unsafe void Round(float[] from, ushort[] to)
+    {
+        fixed (float* pFrom = from)
+        fixed (ushort* pTo = to) Bf16Rounding.Rows(pFrom, 0, rows: 1, from.Length, pTo, 0);
     }
 
     private static float[] Elements(int count, int seed)
@@ -183,17 +231,8 @@ public class MatrixProductTests
             _stride = length + gap;
             _elements = Elements(Math.Max(0, (lines * _stride) - gap), seed);
             _exact = [.. Enumerable.Range(0, rows).Select(i => Enumerable.Range(0, columns)
-                .Select(j => Rounded(_elements[transposed ? (j * _stride) + i : (i * _stride) + j], kind)).ToArray())];
+                .Select(j => Rounding.To(kind, _elements[transposed ? (j * _stride) + i : (i * _stride) + j])).ToArray())];
         }
-
-        private static double Rounded(float value, MatrixProductKind kind) => kind switch
-        {
-            MatrixProductKind.Bf16 => Math.ScaleB(Math.Round(Math.ScaleB((double)value, 7 - Exponent(value))), Exponent(value) - 7),
-            MatrixProductKind.F16 => (double)(Half)value,
-            _ => value,
-        };
-
-        private static int Exponent(float value) => value == 0 ? 0 : Math.ILogB(value);
 
         public Matrix Matrix => _transposed ? new Matrix(_elements, _columns, _rows, _stride).T : new Matrix(_elements, _rows, _columns, _stride);
 

@@ -98,6 +98,7 @@ internal static unsafe class AmxTiles
 
     private static void Configure(AmxShape shape)
     {
+        AmxSignalStack.Ensure();
         var configuration = shape.Configuration();
         s_configure.Run(&configuration);
         s_shape = shape;
