@@ -76,13 +76,13 @@ internal sealed class TrainingStep
             "bf16" => Precision.BF16,
             _ => throw new ArgumentException($"'{precision}' is no precision of this benchmark; allowed: f32, bf16"),
         });
-        for (var step = 0; step < WarmUpSteps; step++) training.Step();
+        for (var step = 0; step < WarmUpSteps; step++) training.Next();
         var (times, losses) = (new double[steps], new double[steps]);
         var (start, bytes) = (Stopwatch.StartNew(), GC.GetTotalAllocatedBytes(precise: true));
         for (var step = 0; step < steps; step++)
         {
             start.Restart();
-            losses[step] = training.Step();
+            losses[step] = training.Next();
             times[step] = start.Elapsed.TotalMilliseconds;
         }
 
@@ -96,7 +96,7 @@ internal sealed class TrainingStep
     }
 
     /// <summary>One optimizer step; returns the loss.</summary>
-    public float Step()
+    public float Next()
     {
         for (var index = 0; index < _parameters.Count; index++) _parameters[index].Parameter.Value.ClearGradient();
         var loss = AddGradient();
