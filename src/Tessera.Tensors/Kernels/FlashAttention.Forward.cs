@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics.X86;
+
 namespace Tessera.Tensors.Kernels;
 
 internal static unsafe partial class FlashAttention
@@ -123,6 +125,7 @@ internal static unsafe partial class FlashAttention
                 while (group.Next(_problem, batch, head, key, lastKey - key))
                 {
                     _tile.Select<V, F>(group, batch, head);
+                    Expect();
                     Visit(key, lastKey, sinks: false);
                     Merge();
                 }
@@ -149,6 +152,17 @@ internal static unsafe partial class FlashAttention
                 _tile.Score<V, F>(_problem, coverage, slope: null);
                 if (Soften()) ScaleOutput();
                 AddValues();
+            }
+        }
+
+        /// <summary>Has the caches fetch, while the scores are made, the rows that the results will be added to.</summary>
+        private readonly void Expect()
+        {
+            if (!Sse.IsSupported) return;
+            for (var query = 0; query < _tile.Queries; query++)
+            {
+                var row = (byte*)_problem.Output.At(_tile.Batch, _tile.Head, _tile.Query(query));
+                for (var at = 0; at < _problem.ValueWidth * sizeof(float); at += 64) Sse.Prefetch1(row + at);
             }
         }
 

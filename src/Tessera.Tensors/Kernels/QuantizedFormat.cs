@@ -77,6 +77,16 @@ internal static unsafe class QuantizedFormat
         return BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(value) | special | ((bits & 0x8000) << 16));
     }
 
+    /// <summary>As <see cref="Scale"/>, from the bits of eight.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scales(Vector256<uint> bits)
+    {
+        var magnitude = bits & Vector256.Create(0x7FFFu);
+        var special = Vector256.GreaterThan(magnitude.AsInt32(), Vector256.Create(0x7BFF)).AsUInt32() & Vector256.Create(0x7F800000u);
+        var value = (magnitude << 13).AsSingle() * Vector256.Create(TwoTo112);
+        return (value.AsUInt32() | special | ((bits & Vector256.Create(0x8000u)) << 16)).AsSingle();
+    }
+
     /// <summary>Writes an F16 scale and returns what was written.</summary>
     /// <exception cref="ArgumentException">The scale is beyond what F16 holds.</exception>
     public static float StoreScale(byte* to, float scale)

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>A weight [rows, columns] of a type other than F32, in somebody's memory.</summary>
@@ -30,14 +32,17 @@ internal readonly ref struct StoredMatrix
 
 /// <summary>
 /// Products with weights that are stored in fewer bits: <c>y = x Wᵀ + b</c> and <c>dx = dy W</c>.
-/// <para>F16 and BF16 weights are widened and multiplied in F32. With a quantized weight, x is rounded to 8 bits (see
+/// <para>F16 and BF16 weights are widened and multiplied in F32, or as the kind says where rows are many. With a quantized weight, x is rounded to 8 bits (see
 /// <see cref="QuantizedActivations"/>) at any number of rows and at any level, products of the integers are exact, and blocks
 /// are summed in F32: y is the product of what the rounded x and the weight stand for, up to F32 rounding.</para>
 /// <para>Few rows read each weight once, where it lies; for many, weights are unpacked a panel at a time.</para>
 /// </summary>
 internal static unsafe class StoredProduct
 {
-    /// <summary>Up to this many rows, weights are used where they lie.</summary>
+    /// <summary>Up to this many rows, F16 and BF16 weights are used where they lie.</summary>
+    private const int FewRowsWide = 24;
+
+    /// <summary>Up to this many rows, quantized weights are used where they lie.</summary>
     private const int FewRows = 12;
 
     /// <summary>The same where tiles of bytes make many rows cheap.</summary>
@@ -48,12 +53,13 @@ internal static unsafe class StoredProduct
     /// <param name="w">n × k.</param>
     /// <param name="y">m × n.</param>
     /// <param name="bias">n elements, or none.</param>
-    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    /// <param name="kind">How many rows are multiplied with a weight that is not quantized.</param>
+    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         if (x.Rows == 0 || w.Rows == 0) return;
         if (!w.Type.IsQuantized())
         {
-            MultiplyWide(x, w, y, bias);
+            MultiplyWide(x, w, y, bias, kind);
             return;
         }
 
@@ -67,7 +73,8 @@ internal static unsafe class StoredProduct
     /// <param name="w">[groups · n] × k.</param>
     /// <param name="offsets">One more than there are groups, within the rows.</param>
     /// <param name="y">rows × n.</param>
-    public static void MultiplyGroups(Matrix x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y)
+    /// <param name="kind">How many rows are multiplied with a weight that is not quantized.</param>
+    public static void MultiplyGroups(Matrix x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y, MatrixProductKind kind)
     {
         MatrixProductGroups.Require(offsets, x.Rows);
         var groups = offsets.Length - 1;
@@ -80,7 +87,7 @@ internal static unsafe class StoredProduct
             if (count == 0 || n == 0) continue;
             var target = y.Slice(start * n, count * n);
             if (w.Type.IsQuantized()) Multiply(activations.Part(start, count), w.Part(group * n, n), target, default);
-            else MultiplyWide(Rows(x, start, count), w.Part(group * n, n), target, default);
+            else MultiplyWide(Rows(x, start, count), w.Part(group * n, n), target, default, kind);
         }
 
         if (w.Type.IsQuantized()) activations.Return();
@@ -91,7 +98,8 @@ internal static unsafe class StoredProduct
     /// <param name="w">n × k.</param>
     /// <param name="dx">m × k.</param>
     /// <param name="accumulate">Whether to add to what dx holds.</param>
-    public static void MultiplyBack(Matrix dy, StoredMatrix w, Span<float> dx, bool accumulate)
+    /// <param name="kind">What factors are rounded to.</param>
+    public static void MultiplyBack(Matrix dy, StoredMatrix w, Span<float> dx, bool accumulate, MatrixProductKind kind)
     {
         if (w.Rows == 0 && !accumulate) dx.Clear();
         if (dy.Rows == 0 || w.Columns == 0) return;
@@ -100,21 +108,22 @@ internal static unsafe class StoredProduct
         {
             var rows = panel.Load(w, start);
             var part = new Matrix(dy.Data[start..], dy.Rows, rows, dy.RowStride);
-            MatrixProduct.Multiply(part, new Matrix(panel.Values, rows, w.Columns), dx, accumulate || start > 0);
+            MatrixProduct.Multiply(part, new Matrix(panel.Values, rows, w.Columns), dx, accumulate || start > 0, kind: kind);
         }
 
         panel.Return();
     }
 
     /// <summary>As <see cref="MultiplyBack"/> for groups; rows in no group become 0, or stay when accumulating.</summary>
-    public static void MultiplyGroupsBack(Matrix dy, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> dx, bool accumulate)
+    public static void MultiplyGroupsBack(
+        Matrix dy, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> dx, bool accumulate, MatrixProductKind kind)
     {
         var (groups, n, k) = (offsets.Length - 1, dy.Columns, w.Columns);
         if (!accumulate) dx[(offsets[^1] * k)..].Clear();
         for (var group = 0; group < groups; group++)
         {
             var (start, count) = (offsets[group], offsets[group + 1] - offsets[group]);
-            if (count > 0) MultiplyBack(Rows(dy, start, count), w.Part(group * n, n), dx.Slice(start * k, count * k), accumulate);
+            if (count > 0) MultiplyBack(Rows(dy, start, count), w.Part(group * n, n), dx.Slice(start * k, count * k), accumulate, kind);
         }
     }
 
@@ -137,17 +146,19 @@ internal static unsafe class StoredProduct
 
         var values = Arena.Current.Take((long)x.Rows * x.Columns * sizeof(float));
         x.Load((float*)values);
-        MultiplyPanels(new Matrix(new ReadOnlySpan<float>((void*)values, checked(x.Rows * x.Columns)), x.Rows, x.Columns), w, y, bias);
+        MultiplyPanels(new Matrix(new ReadOnlySpan<float>((void*)values, checked(x.Rows * x.Columns)), x.Rows, x.Columns), w, y, bias, MatrixProductKind.F32);
         Arena.Current.Return(values, (long)x.Rows * x.Columns * sizeof(float));
     }
 
-    private static void MultiplyWide(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    private static void MultiplyWide(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
-        if (x.Rows <= FewRows) StoredProductWide.Multiply(x, w, y, bias);
-        else MultiplyPanels(x, w, y, bias);
+        if (x.Rows <= FewRowsWide) StoredProductWide.Multiply(x, w, y, bias);
+        else if (kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16)
+            MatrixProduct.MultiplyBf16(x, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
+        else MultiplyPanels(x, w, y, bias, kind);
     }
 
-    private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         var panel = new StoredProductPanel(w);
         for (var start = 0; start < w.Rows; start += panel.Most)
@@ -155,7 +166,7 @@ internal static unsafe class StoredProduct
             var rows = panel.Load(w, start);
             MatrixProduct.Multiply(
                 x, new Matrix(panel.Values, rows, w.Columns).T, y[start..], accumulate: false, w.Rows,
-                bias.IsEmpty ? default : bias.Slice(start, rows));
+                bias.IsEmpty ? default : bias.Slice(start, rows), kind);
         }
 
         panel.Return();

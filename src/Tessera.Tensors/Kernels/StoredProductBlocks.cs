@@ -19,6 +19,10 @@ internal unsafe interface IStoredBlock<TSelf> where TSelf : struct, IStoredBlock
 
     static abstract TSelf Open(byte* block);
 
+    /// <summary>The facts of the 8 parts from here on, in several blocks if they are small: 8 scales, 8 scales of the last 16
+    /// elements and 8 minima, where there are any.</summary>
+    static abstract void GroupScales(byte* block, float* to);
+
     /// <summary>The numbers that scales multiply; the block need not be open.</summary>
     static abstract Vector256<sbyte> Numbers(byte* block, int part);
 
@@ -27,6 +31,28 @@ internal unsafe interface IStoredBlock<TSelf> where TSelf : struct, IStoredBlock
     float LastScale(int part);
 
     float Minimum(int part);
+}
+
+/// <summary>Scales and minima of several parts at once.</summary>
+internal static unsafe class StoredProductBlocks
+{
+    /// <summary>The F16 scales at the start of 8 blocks.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Scales(byte* blocks, int bytes)
+    {
+        var bits = Vector128.Create(
+            *(ushort*)blocks, *(ushort*)(blocks + bytes), *(ushort*)(blocks + (2 * bytes)), *(ushort*)(blocks + (3 * bytes)),
+            *(ushort*)(blocks + (4 * bytes)), *(ushort*)(blocks + (5 * bytes)), *(ushort*)(blocks + (6 * bytes)), *(ushort*)(blocks + (7 * bytes)));
+        return QuantizedFormat.Scales(Vector256.Create(Vector128.WidenLower(bits), Vector128.WidenUpper(bits)));
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Numbers(ulong bytes) =>
+        Numbers(Vector128.WidenLower(Vector128.CreateScalarUnsafe(bytes).AsByte()).AsInt16());
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector256<float> Numbers(Vector128<short> numbers) =>
+        Vector256.ConvertToSingle(Vector256.Create(Vector128.WidenLower(numbers), Vector128.WidenUpper(numbers)));
 }
 
 /// <summary>A block of Q8_0.</summary>
@@ -46,6 +72,9 @@ internal readonly unsafe struct Q8Block : IStoredBlock<Q8Block>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Q8Block Open(byte* block) => new(block);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GroupScales(byte* block, float* to) => StoredProductBlocks.Scales(block, Bytes).Store(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<sbyte> Numbers(byte* block, int part) => Vector256.Load((sbyte*)block + Q8Format.Numbers);
@@ -75,6 +104,9 @@ internal readonly unsafe struct Q4Block : IStoredBlock<Q4Block>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Q4Block Open(byte* block) => new(block);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GroupScales(byte* block, float* to) => StoredProductBlocks.Scales(block, Bytes).Store(to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<sbyte> Numbers(byte* block, int part)
@@ -117,6 +149,14 @@ internal readonly unsafe struct Q4KBlock : IStoredBlock<Q4KBlock>
     public static Q4KBlock Open(byte* block) => new(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GroupScales(byte* block, float* to)
+    {
+        var (scales, minima) = Q4KFormat.AllScales(block + Q4KFormat.Scales);
+        (StoredProductBlocks.Numbers(scales) * Vector256.Create(QuantizedFormat.Scale(block))).Store(to);
+        (StoredProductBlocks.Numbers(minima) * Vector256.Create(QuantizedFormat.Scale(block + 2))).Store(to + 16);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<sbyte> Numbers(byte* block, int part)
     {
         var pairs = Vector256.Load(block + Q4KFormat.Numbers + (part / 2 * Q4KFormat.Group)).AsUInt16();
@@ -155,6 +195,16 @@ internal readonly unsafe struct Q6KBlock : IStoredBlock<Q6KBlock>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Q6KBlock Open(byte* block) => new(block);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GroupScales(byte* block, float* to)
+    {
+        // Each pair of bytes is a part's scale and last scale.
+        var pairs = Vector128.Load((short*)(block + Q6KFormat.Scales));
+        var scale = Vector256.Create(QuantizedFormat.Scale(block + Q6KFormat.Scale));
+        (StoredProductBlocks.Numbers((pairs << 8) >> 8) * scale).Store(to);
+        (StoredProductBlocks.Numbers(pairs >> 8) * scale).Store(to + 8);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<sbyte> Numbers(byte* block, int part)

@@ -1,16 +1,20 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Tessera.Tensors.Kernels.Jit;
 
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
-/// Products of few rounded rows with a quantized weight, as when one token at a time goes through a layer: each block of the
-/// weight is unpacked in registers and multiplied with the same block of up to four rows. Outputs are shared among the threads.
+/// Products of few rounded rows with a quantized weight, as when one token at a time goes through a layer: each part of the
+/// weight is unpacked in registers and multiplied with the same part of up to four rows. Outputs are shared among the threads.
 /// </summary>
 internal static unsafe class StoredProductDots
 {
     /// <summary>Outputs that stay in the first-level cache while all rows go by.</summary>
     private const int OutputsAtOnce = 4;
+
+    /// <summary>Parts whose scales are computed together.</summary>
+    private const int Group = 8;
 
     /// <summary><c>y = x wᵀ + bias</c>.</summary>
     public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
@@ -38,6 +42,12 @@ internal static unsafe class StoredProductDots
 
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
+            if (Simd.Level >= KernelLevel.Avx512Vnni && X.Blocks % Group == 0 && X.Blocks > 0)
+            {
+                RunAssembled(part);
+                return;
+            }
+
             if (typeof(V) == typeof(Lanes512)) Run<Lanes512, StoredLanes512>(part);
             else if (typeof(V) == typeof(Lanes256)) Run<Lanes256, StoredLanes256>(part);
             else if (typeof(V) == typeof(Lanes128)) Run<Lanes128, StoredLanes128>(part);
@@ -61,6 +71,7 @@ internal static unsafe class StoredProductDots
             where L : struct, IStoredLanes<V>
             where B : struct, IStoredBlock<B>
         {
+            var scratch = stackalloc float[(3 * Group) + (4 * 2 * Group)];
             for (var first = start; first < end; first += OutputsAtOnce)
             {
                 for (int row = 0, rows; row < X.Rows; row += rows)
@@ -68,16 +79,43 @@ internal static unsafe class StoredProductDots
                     rows = X.Rows - row >= 4 ? 4 : X.Rows - row >= 2 ? 2 : 1;
                     for (var output = first; output < Math.Min(first + OutputsAtOnce, end); output++)
                     {
-                        if (rows == 4) Sum<V, L, B, Four>(row, output);
-                        else if (rows == 2) Sum<V, L, B, Two>(row, output);
-                        else Sum<V, L, B, One>(row, output);
+                        if (rows == 4) Sum<V, L, B, Four>(row, output, scratch);
+                        else if (rows == 2) Sum<V, L, B, Two>(row, output, scratch);
+                        else Sum<V, L, B, One>(row, output, scratch);
                     }
                 }
             }
         }
 
+        private readonly void RunAssembled(int part)
+        {
+            var (start, end) = Simd.Share(Outputs, Parts, part);
+            var run = StoredProductDot.Routine(Type);
+            var scratch = stackalloc byte[StoredProductDot.ScratchBytes];
+            for (int first = start, count; first < end; first += count)
+            {
+                count = Math.Min(OutputsAtOnce, end - first);
+                for (var row = 0; row < X.Rows; row++)
+                {
+                    var y = Y + ((long)row * Outputs) + first;
+                    var x = X.Part(row, 1);
+                    var arguments = new StoredProductDot.Arguments
+                    {
+                        Weights = Weights + (first * RowBytes), RowBytes = RowBytes, Outputs = count, X = x.Numbers, Scales = x.Scales,
+                        Sums = x.Sums, Groups = X.Blocks / Group, Y = y, Scratch = scratch,
+                    };
+                    run(&arguments);
+                    for (var i = 0; i < count && Bias != null; i++) y[i] += Bias[first + i];
+                }
+            }
+        }
+
+        /// <summary>One output of up to four rows; the sums stay in registers.</summary>
+        /// <param name="row">The first row.</param>
+        /// <param name="output">The weight's row.</param>
+        /// <param name="of">Room for the scales and minima of a group, then for the scales of each row.</param>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private readonly void Sum<V, L, B, TRows>(int row, int output)
+        private readonly void Sum<V, L, B, TRows>(int row, int output, float* of)
             where V : struct, ILanes<V>
             where L : struct, IStoredLanes<V>
             where B : struct, IStoredBlock<B>
@@ -89,49 +127,89 @@ internal static unsafe class StoredProductDots
             var scales = X.Scales + (row * blocks);
             var sums = X.Sums + (row * blocks);
             V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
-            float m0 = 0, m1 = 0, m2 = 0, m3 = 0;
-            for (var left = X.Blocks / B.Parts; left > 0; left--, w += B.Bytes)
+            Vector256<float> m0 = default, m1 = default, m2 = default, m3 = default;
+            var own = of + (3 * Group);
+            var left = X.Blocks;
+            for (; left >= Group; left -= Group)
             {
-                var block = B.Open(w);
-                for (var part = 0; part < B.Parts; part++)
+                B.GroupScales(w, of);
+                Scale<B>(of, scales, own);
+                if (TRows.Count > 1) Scale<B>(of, scales + blocks, own + (2 * Group));
+                if (TRows.Count > 2) Scale<B>(of, scales + (2 * blocks), own + (4 * Group));
+                if (TRows.Count > 3) Scale<B>(of, scales + (3 * blocks), own + (6 * Group));
+                if (B.HasMinimum)
                 {
-                    var numbers = B.Numbers(w, part);
-                    var scale = block.Scale(part);
-                    var last = B.HasLastScale ? block.LastScale(part) : scale;
-                    s0 = Add<V, L, B>(numbers, x, scale, last, scales[0], s0);
-                    if (TRows.Count > 1) s1 = Add<V, L, B>(numbers, x + rowX, scale, last, scales[blocks], s1);
-                    if (TRows.Count > 2) s2 = Add<V, L, B>(numbers, x + (2 * rowX), scale, last, scales[2 * blocks], s2);
-                    if (TRows.Count > 3) s3 = Add<V, L, B>(numbers, x + (3 * rowX), scale, last, scales[3 * blocks], s3);
-                    if (B.HasMinimum)
-                    {
-                        var minimum = block.Minimum(part);
-                        m0 += minimum * sums[0];
-                        if (TRows.Count > 1) m1 += minimum * sums[blocks];
-                        if (TRows.Count > 2) m2 += minimum * sums[2 * blocks];
-                        if (TRows.Count > 3) m3 += minimum * sums[3 * blocks];
-                        sums++;
-                    }
-
-                    x += QuantizedActivations.Block;
-                    scales++;
+                    var minima = Vector256.Load(of + (2 * Group));
+                    m0 += minima * Vector256.Load(sums);
+                    if (TRows.Count > 1) m1 += minima * Vector256.Load(sums + blocks);
+                    if (TRows.Count > 2) m2 += minima * Vector256.Load(sums + (2 * blocks));
+                    if (TRows.Count > 3) m3 += minima * Vector256.Load(sums + (3 * blocks));
+                    sums += Group;
                 }
+
+                for (var part = 0; part < Group; part += 2)
+                {
+                    // One row has registers for two sums, so that additions need not wait for each other.
+                    Step<V, L, B, TRows>(w, part, x, rowX, own + part, ref s0, ref s1, ref s2, ref s3);
+                    x += QuantizedActivations.Block;
+                    if (TRows.Count == 1) Step<V, L, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s1, ref s0, ref s2, ref s3);
+                    else Step<V, L, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s0, ref s1, ref s2, ref s3);
+                    x += QuantizedActivations.Block;
+                }
+
+                w += Group / B.Parts * B.Bytes;
+                scales += Group;
+            }
+
+            // Blocks of one part may leave less than a group.
+            for (; left > 0; left--, w += B.Bytes, x += QuantizedActivations.Block, scales++)
+            {
+                var scale = B.Open(w).Scale(0);
+                var numbers = B.Numbers(w, 0);
+                s0 = L.Add(numbers, x, scale * scales[0], s0);
+                if (TRows.Count > 1) s1 = L.Add(numbers, x + rowX, scale * scales[blocks], s1);
+                if (TRows.Count > 2) s2 = L.Add(numbers, x + (2 * rowX), scale * scales[2 * blocks], s2);
+                if (TRows.Count > 3) s3 = L.Add(numbers, x + (3 * rowX), scale * scales[3 * blocks], s3);
             }
 
             var y = Y + ((long)row * Outputs) + output;
             var bias = Bias == null ? 0 : Bias[output];
-            y[0] = s0.Sum() - m0 + bias;
-            if (TRows.Count > 1) y[Outputs] = s1.Sum() - m1 + bias;
-            if (TRows.Count > 2) y[2L * Outputs] = s2.Sum() - m2 + bias;
-            if (TRows.Count > 3) y[3L * Outputs] = s3.Sum() - m3 + bias;
+            if (TRows.Count == 1) s0 += s1;
+            y[0] = s0.Sum() - Vector256.Sum(m0) + bias;
+            if (TRows.Count > 1) y[Outputs] = s1.Sum() - Vector256.Sum(m1) + bias;
+            if (TRows.Count > 2) y[2L * Outputs] = s2.Sum() - Vector256.Sum(m2) + bias;
+            if (TRows.Count > 3) y[3L * Outputs] = s3.Sum() - Vector256.Sum(m3) + bias;
+        }
+
+        /// <summary>Adds one part of the group to the sums.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Step<V, L, B, TRows>(byte* w, int part, sbyte* x, long rowX, float* scale, ref V s0, ref V s1, ref V s2, ref V s3)
+            where V : struct, ILanes<V>
+            where L : struct, IStoredLanes<V>
+            where B : struct, IStoredBlock<B>
+            where TRows : struct, IKnown
+        {
+            var numbers = B.Parts == 1 ? B.Numbers(w + (part * B.Bytes), 0) : B.Numbers(w, part);
+            s0 = Add<V, L, B>(numbers, x, scale, s0);
+            if (TRows.Count > 1) s1 = Add<V, L, B>(numbers, x + rowX, scale + (2 * Group), s1);
+            if (TRows.Count > 2) s2 = Add<V, L, B>(numbers, x + (2 * rowX), scale + (4 * Group), s2);
+            if (TRows.Count > 3) s3 = Add<V, L, B>(numbers, x + (3 * rowX), scale + (6 * Group), s3);
+        }
+
+        /// <summary>The group's scales times those of a row.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void Scale<B>(float* of, float* row, float* to) where B : struct, IStoredBlock<B>
+        {
+            var scales = Vector256.Load(row);
+            (Vector256.Load(of) * scales).Store(to);
+            if (B.HasLastScale) (Vector256.Load(of + Group) * scales).Store(to + Group);
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static V Add<V, L, B>(
-            Vector256<sbyte> numbers, sbyte* x, float scale, float last, float scaleX, V sum)
+        private static V Add<V, L, B>(Vector256<sbyte> numbers, sbyte* x, float* scale, V sum)
             where V : struct, ILanes<V>
             where L : struct, IStoredLanes<V>
-            where B : struct, IStoredBlock<B> => B.HasLastScale
-            ? L.Add(numbers, x, scale * scaleX, last * scaleX, sum)
-            : L.Add(numbers, x, scale * scaleX, sum);
+            where B : struct, IStoredBlock<B> =>
+            B.HasLastScale ? L.Add(numbers, x, scale[0], scale[Group], sum) : L.Add(numbers, x, scale[0], sum);
     }
 }

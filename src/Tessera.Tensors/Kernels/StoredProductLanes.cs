@@ -61,14 +61,7 @@ internal readonly unsafe struct StoredLanes256 : IStoredLanes<Lanes256>
     public static Lanes256 LoadBrain(ushort* from) => new((Wide(from) << 16).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 LoadHalf(ushort* from)
-    {
-        var bits = Wide(from);
-        var magnitude = bits & Vector256.Create(0x7FFFu);
-        var special = Vector256.GreaterThan(magnitude.AsInt32(), Vector256.Create(0x7BFF)).AsUInt32() & Vector256.Create(0x7F800000u);
-        var value = (magnitude << 13).AsSingle() * Vector256.Create(QuantizedFormat.TwoTo112);
-        return new((value.AsUInt32() | special | ((bits & Vector256.Create(0x8000u)) << 16)).AsSingle());
-    }
+    public static Lanes256 LoadHalf(ushort* from) => new(QuantizedFormat.Scales(Wide(from)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Add(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes256 sum) =>

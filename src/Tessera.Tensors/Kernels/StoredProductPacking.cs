@@ -33,25 +33,26 @@ internal static unsafe class StoredProductPacking
     {
         var rows = stackalloc byte*[Outputs];
         for (var i = 0; i < Outputs; i++) rows[i] = from + (Math.Min(i, count - 1) * rowBytes);
-        for (var block = 0; block < blocks; block++)
+        for (var at = 0L; at < (long)blocks * B.Bytes; at += B.Bytes)
         {
-            PackScales<B>(rows, to);
-            for (var part = 0; part < B.Parts; part++) PackNumbers<B>(rows, part, to + (part * PartBytes<B>()));
-            to += B.Parts * PartBytes<B>();
-            for (var i = 0; i < Outputs; i++) rows[i] += B.Bytes;
+            PackScales<B>(rows, at, to);
+            for (var part = 0; part < B.Parts; part++, to += PartBytes<B>()) PackNumbers<B>(rows, at, part, to);
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Quads<B>() where B : struct, IStoredBlock<B> => B.HasLastScale ? 4 : 8;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int PartBytes<B>() where B : struct, IStoredBlock<B> =>
         StoredProductTile.BlockBytes(Quads<B>(), B.HasMinimum) * 8 / Quads<B>();
 
-    private static void PackScales<B>(byte** rows, byte* to) where B : struct, IStoredBlock<B>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
+    private static void PackScales<B>(byte** rows, long at, byte* to) where B : struct, IStoredBlock<B>
     {
         for (var i = 0; i < Outputs; i++)
         {
-            var block = B.Open(rows[i]);
+            var block = B.Open(rows[i] + at);
             var scales = (float*)(to + (Quads<B>() * Vector)) + i;
             for (var part = 0; part < B.Parts; part++)
             {
@@ -66,10 +67,10 @@ internal static unsafe class StoredProductPacking
     /// <summary>16 rows of 32 bytes become 8 vectors of 16 × 4 bytes. A vector starts with two rows of 32, four apart; four
     /// vectors are transposed within their quarters, and the quarters then put in the order of the rows.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void PackNumbers<B>(byte** rows, int part, byte* to) where B : struct, IStoredBlock<B>
+    private static void PackNumbers<B>(byte** rows, long at, int part, byte* to) where B : struct, IStoredBlock<B>
     {
-        Transpose(Two<B>(rows, 0, part), Two<B>(rows, 1, part), Two<B>(rows, 2, part), Two<B>(rows, 3, part), out var a0, out var a1, out var a2, out var a3);
-        Transpose(Two<B>(rows, 8, part), Two<B>(rows, 9, part), Two<B>(rows, 10, part), Two<B>(rows, 11, part), out var b0, out var b1, out var b2, out var b3);
+        Transpose(Two<B>(rows + 0, at, part), Two<B>(rows + 1, at, part), Two<B>(rows + 2, at, part), Two<B>(rows + 3, at, part), out var a0, out var a1, out var a2, out var a3);
+        Transpose(Two<B>(rows + 8, at, part), Two<B>(rows + 9, at, part), Two<B>(rows + 10, at, part), Two<B>(rows + 11, at, part), out var b0, out var b1, out var b2, out var b3);
         Store(a0, b0, to, to + Quad<B>(4));
         Store(a1, b1, to + Vector, to + Quad<B>(5));
         Store(a2, b2, to + (2 * Vector), to + Quad<B>(6));
@@ -77,12 +78,13 @@ internal static unsafe class StoredProductPacking
     }
 
     /// <summary>Where four columns lie; those of the last 16 of a part may belong to another block.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Quad<B>(int quad) where B : struct, IStoredBlock<B> =>
         B.HasLastScale ? StoredProductTile.BlockBytes(4, false) + ((quad - 4) * Vector) : quad * Vector;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector512<int> Two<B>(byte** rows, int row, int part) where B : struct, IStoredBlock<B> =>
-        Vector512.Create(B.Numbers(rows[row], part), B.Numbers(rows[row + 4], part)).AsInt32();
+    private static Vector512<int> Two<B>(byte** rows, long at, int part) where B : struct, IStoredBlock<B> =>
+        Vector512.Create(B.Numbers(rows[0] + at, part), B.Numbers(rows[4] + at, part)).AsInt32();
 
     /// <summary>4 × 4 within each quarter of the vectors.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -94,6 +94,26 @@ internal static unsafe class StoredProductWide
             long rowX = RowX;
             V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
             var k = 0;
+            for (; TRows.Count == 1 && k <= Columns - (4 * V.Count); k += 4 * V.Count)
+            {
+                // One row has registers for four sums, two rows for two each, so that additions need not wait for each other.
+                s0 = V.MultiplyAdd(T.Load<V, L>(w + k), V.Load(x + k), s0);
+                s1 = V.MultiplyAdd(T.Load<V, L>(w + k + V.Count), V.Load(x + k + V.Count), s1);
+                s2 = V.MultiplyAdd(T.Load<V, L>(w + k + (2 * V.Count)), V.Load(x + k + (2 * V.Count)), s2);
+                s3 = V.MultiplyAdd(T.Load<V, L>(w + k + (3 * V.Count)), V.Load(x + k + (3 * V.Count)), s3);
+            }
+
+            for (; TRows.Count == 2 && k <= Columns - (2 * V.Count); k += 2 * V.Count)
+            {
+                V first = T.Load<V, L>(w + k), second = T.Load<V, L>(w + k + V.Count);
+                s0 = V.MultiplyAdd(first, V.Load(x + k), s0);
+                s1 = V.MultiplyAdd(first, V.Load(x + rowX + k), s1);
+                s2 = V.MultiplyAdd(second, V.Load(x + k + V.Count), s2);
+                s3 = V.MultiplyAdd(second, V.Load(x + rowX + k + V.Count), s3);
+            }
+
+            if (TRows.Count == 1) s0 = s0 + s1 + (s2 + s3);
+            if (TRows.Count == 2) (s0, s1) = (s0 + s2, s1 + s3);
             for (; k <= Columns - V.Count; k += V.Count)
             {
                 var weights = T.Load<V, L>(w + k);

@@ -51,7 +51,7 @@ public static partial class Op
     {
         ShapeException.Require(weight.Shape.Rank == 2 && weight.Shape[1] == x.Shape.Width, "linear cross entropy", "weight", weight, "x", x);
         settings.Check();
-        var (rows, width, classes) = (x.AsMatrix().Rows, x.Shape.Width, weight.Shape[0]);
+        var (rows, width, classes) = (x.Shape.Rows, x.Shape.Width, weight.Shape[0]);
         var counted = CountTargets("linear cross entropy", targets, rows, classes);
         var losses = Tensor.Temporary([rows]);
         var y = Tensor.Temporary([]);

@@ -24,20 +24,18 @@ public static partial class Op
 
         var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
         var entry = Tape.Write<GroupedLinearEntry>(y, x, weight);
-        var kind = MatrixProductKind.F32;
+        var rowsOfGroup = x.Shape[0] / Math.Max(1, weight.Shape[0]);
+        var kind = MatrixProductKinds.Choose(rowsOfGroup, weight.Shape[1], weight.Shape[2], packed: entry is not null && weight.IsParameter);
         if (weight.Type == ElementType.F32)
         {
-            var rowsOfGroup = x.Shape[0] / Math.Max(1, weight.Shape[0]);
-            kind = MatrixProductKinds.Choose(rowsOfGroup, weight.Shape[1], weight.Shape[2], packed: entry is not null && weight.IsParameter);
             var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
             MatrixProductGroups.MultiplyRows(
                 x.AsMatrix(), weight.Floats, transposed: true, offsets.Ints, y.Floats, weight.Shape[1], accumulate: false, kind, packed);
         }
         else
         {
-            StoredProduct.MultiplyGroups(x.AsMatrix(), weight.AsStoredMatrix("grouped linear"), offsets.Ints, y.Floats);
+            StoredProduct.MultiplyGroups(x.AsMatrix(), weight.AsStoredMatrix("grouped linear"), offsets.Ints, y.Floats, kind);
         }
-
 
         if (entry is not null) (entry.X, entry.Weight, entry.Offsets, entry.Kind) = (x, weight, offsets, kind);
         return y;
@@ -62,7 +60,7 @@ public static partial class Op
                 }
                 else
                 {
-                    StoredProduct.MultiplyGroupsBack(dy, Weight.AsStoredMatrix("grouped linear"), Offsets.Ints, dx, accumulate);
+                    StoredProduct.MultiplyGroupsBack(dy, Weight.AsStoredMatrix("grouped linear"), Offsets.Ints, dx, accumulate, Kind);
                 }
             }
 

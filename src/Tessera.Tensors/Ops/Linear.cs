@@ -10,9 +10,10 @@ namespace Tessera.Tensors;
 /// </summary>
 public static partial class Op
 {
-    /// <summary><c>y = x Wᵀ + b</c> over the innermost axis. With an F16 or BF16 weight the product is F32's; with a quantized
-    /// one, x is rounded to 8 bits with a scale for each 32 elements, and a row that holds NaN or an infinity gives NaN in all
-    /// its outputs.</summary>
+    /// <summary><c>y = x Wᵀ + b</c> over the innermost axis. A weight that is stored as F16 or BF16 is widened, and the product
+    /// is that of the current <see cref="Autocast"/> scope or of F32. With a quantized weight, x is rounded to 8 bits with a
+    /// scale for each 32 elements, whatever the scope, and a row that holds NaN or an infinity gives NaN in all its
+    /// outputs.</summary>
     /// <param name="x">[…, inputs].</param>
     /// <param name="weight">[outputs, inputs], as PyTorch lays it out; of any type but I32. Only an F32 weight can have a
     /// gradient; x gets <c>dx = dy W</c> of what a stored weight stands for.</param>
@@ -27,18 +28,16 @@ public static partial class Op
         var y = Tensor.Temporary(x.Shape.WithWidth(weight.Shape[0]));
         var added = bias is null ? default : bias.Floats;
         var entry = Tape.Write<LinearEntry>(y, x, weight, bias);
-        var kind = MatrixProductKind.F32;
+        var kind = MatrixProductKinds.Choose(x.Shape.Rows, y.Shape.Width, x.Shape.Width, packed: entry is not null && weight.IsParameter);
         if (weight.Type == ElementType.F32)
         {
-            kind = MatrixProductKinds.Choose(x.Shape.Rows, y.Shape.Width, x.Shape.Width, packed: entry is not null && weight.IsParameter);
             var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
             MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added, kind: kind, packed: packed);
         }
         else
         {
-            StoredProduct.Multiply(x.AsMatrix(), weight.AsStoredMatrix("linear"), y.Floats, added);
+            StoredProduct.Multiply(x.AsMatrix(), weight.AsStoredMatrix("linear"), y.Floats, added, kind);
         }
-
 
         if (entry is not null) (entry.X, entry.Weight, entry.Bias, entry.Kind) = (x, weight, bias, kind);
         return y;
@@ -69,7 +68,7 @@ public static partial class Op
                 if (Weight.Type == ElementType.F32)
                     MatrixProduct.Multiply(dy, Weight.AsMatrix(), dx, accumulate, kind: Kind, packed: PackedParameter.Of(Weight, transposed: false, Kind));
                 else
-                    StoredProduct.MultiplyBack(dy, Weight.AsStoredMatrix("linear"), dx, accumulate);
+                    StoredProduct.MultiplyBack(dy, Weight.AsStoredMatrix("linear"), dx, accumulate, Kind);
             }
 
             if (Weight.Slot is { } weight)

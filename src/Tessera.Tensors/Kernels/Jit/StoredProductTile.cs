@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -55,6 +56,7 @@ internal static unsafe class StoredProductTile
     }
 
     /// <summary>Bytes of a block of 16 outputs.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int BlockBytes(int quads, bool hasMinimum) => (quads + (hasMinimum ? 2 : 1)) * Vector;
 
     private static int Index(int rows, int quads, bool hasMinimum) => (rows * 4) + (quads / 8 * 2) + (hasMinimum ? 1 : 0);
