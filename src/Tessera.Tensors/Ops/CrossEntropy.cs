@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
@@ -146,7 +145,6 @@ public static partial class Op
     private static void AddScaled(Tensor x, Tensor gradient, float scale)
     {
         var dx = x.Slot!.Write(out var accumulate);
-        if (accumulate) TensorPrimitives.MultiplyAdd(gradient.Floats, scale, dx, dx);
-        else TensorPrimitives.Multiply(gradient.Floats, scale, dx);
+        SumKernel.Scale(gradient.Floats, scale, dx, accumulate);
     }
 }
