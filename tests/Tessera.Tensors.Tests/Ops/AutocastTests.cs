@@ -106,7 +106,9 @@ public class AutocastTests
         var fused = Run((x, weight, targets) => Op.LinearCrossEntropy(x, weight, targets));
         var apart = Run((x, weight, targets) => Op.CrossEntropy(Op.Linear(x, weight), targets));
         Assert.Equal(apart.Loss, fused.Loss);
-        Assert.Equal(apart.X, fused.X);
+        // Gradients of logits are scaled before they are rounded in one case and after it in the other.
+        var largest = apart.X.Max(Math.Abs);
+        OperationCheck.Compare("gradient of x", [.. apart.X.Select(value => (double)value / largest)], [.. fused.X.Select(value => value / largest)], 4e-3);
         OperationCheck.Compare("gradient of the weight", [.. apart.Weight.Select(value => (double)value)], fused.Weight, 1e-6);
     }
 
