@@ -7,6 +7,7 @@ namespace Tessera.Models;
 public sealed class DecodingState
 {
     private readonly int[] _positions;
+    private readonly int[] _before;
 
     /// <summary>The state of sequences that have not begun.</summary>
     /// <param name="caches">Made for at least as many rows.</param>
@@ -18,7 +19,7 @@ public sealed class DecodingState
     {
         (Caches, First, Memory, MemoryLengths) = (caches, first, memory, memoryLengths);
         Rows = first.Count;
-        _positions = new int[mostRows];
+        (_positions, _before) = (new int[mostRows], new int[mostRows]);
     }
 
     /// <summary>How many rows there are.</summary>
@@ -52,13 +53,14 @@ public sealed class DecodingState
         if (Positions.Contains(0)) throw new InvalidOperationException("rows can be rearranged once each has read its first tokens");
 
         Caches.Select(rows);
-        var (positions, lengths) = (Positions.ToArray(), MemoryLengths?.Ints[..Rows].ToArray());
-        for (var row = 0; row < rows.Length; row++)
-        {
-            _positions[row] = positions[rows[row]];
-            if (lengths is not null) MemoryLengths!.Ints[row] = lengths[rows[row]];
-        }
-
+        Rearrange(_positions, rows);
+        if (MemoryLengths is not null) Rearrange(MemoryLengths.Ints, rows);
         Rows = rows.Length;
+    }
+
+    private void Rearrange(Span<int> values, ReadOnlySpan<int> rows)
+    {
+        values[..Rows].CopyTo(_before);
+        for (var row = 0; row < rows.Length; row++) values[row] = _before[rows[row]];
     }
 }

@@ -35,7 +35,7 @@ public abstract record ModelOptions
 
 /// <summary>
 /// A model that predicts a sequence token by token. Training and cached decoding run the same parts: <see cref="Loss"/>
-/// over whole sequences, <see cref="Start"/> and <see cref="Next"/> step by step.
+/// over whole sequences, <see cref="Start"/> and <see cref="Next(DecodingState, IReadOnlyList{int[]})"/> step by step.
 /// </summary>
 public abstract class SequenceModel : Module
 {
@@ -80,7 +80,6 @@ public abstract class SequenceModel : Module
     public Tensor Next(DecodingState state, IReadOnlyList<int[]> tokens)
     {
         if (tokens.Count != state.Rows) throw new ArgumentException($"{tokens.Count} rows of tokens for {state.Rows} rows of state");
-        using var pause = Tape.Pause();
         var length = tokens.Max(row => row.Length);
         var inputs = Tensor.Temporary([state.Rows, length], ElementType.I32);
         var last = Tensor.Temporary([state.Rows], ElementType.I32);
@@ -91,17 +90,32 @@ public abstract class SequenceModel : Module
             last.Ints[row] = (row * length) + tokens[row].Length - 1;
         }
 
-        var step = new Step
-        {
-            Positions = Batch.PositionsFrom(state.Positions, length),
-            Caches = state.Caches,
-            Memory = state.Memory?.First(state.Rows),
-            MemoryLengths = state.MemoryLengths?.First(state.Rows),
-        };
-        var hidden = Decode(inputs, step);
+        using var pause = Tape.Pause();
+        var ends = Op.Embedding(last, Advance(state, inputs));
         for (var row = 0; row < state.Rows; row++) state.Positions[row] += tokens[row].Length;
-        var ends = Op.Embedding(last, hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]));
         return Op.Linear(ends, HeadWeight);
+    }
+
+    /// <summary>As <see cref="Next(DecodingState, IReadOnlyList{int[]})"/>, for one token a row. Allocates nothing once such a step
+    /// has been done before.</summary>
+    public Tensor Next(DecodingState state, ReadOnlySpan<int> tokens)
+    {
+        if (tokens.Length != state.Rows) throw new ArgumentException($"{tokens.Length} tokens for {state.Rows} rows of state");
+        using var pause = Tape.Pause();
+        var hidden = Advance(state, Tensor.From(tokens, [state.Rows, 1]));
+        for (var row = 0; row < state.Rows; row++) state.Positions[row]++;
+        return Op.Linear(hidden, HeadWeight);
+    }
+
+    /// <summary>Reads I32 [rows, length] into the caches and gives [rows · length, width]; positions are the caller's to move on.</summary>
+    private Tensor Advance(DecodingState state, Tensor inputs)
+    {
+        var step = Step.At(Batch.PositionsFrom(state.Positions, inputs.Shape[1]));
+        step.Caches = state.Caches;
+        step.Memory = state.Memory?.First(state.Rows);
+        step.MemoryLengths = state.MemoryLengths?.First(state.Rows);
+        var hidden = Decode(inputs, step);
+        return hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
     }
 
     /// <summary>The vectors from which each place's next token is predicted: [batch, length, width].</summary>

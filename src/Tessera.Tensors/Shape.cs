@@ -49,7 +49,15 @@ public readonly struct Shape : IEquatable<Shape>
     public int Width => Rank == 0 ? 1 : _sizes[Rank - 1];
 
     /// <summary>The number of rows when all axes but the innermost are taken as one.</summary>
-    public int Rows => Width == 0 ? 0 : checked((int)(Count / Width));
+    public int Rows
+    {
+        get
+        {
+            var rows = 1; // not the count over the width: rows may be of no elements
+            for (var axis = 0; axis < Rank - 1; axis++) rows = checked(rows * _sizes[axis]);
+            return rows;
+        }
+    }
 
     /// <summary>The size of one axis; <c>^1</c> is the innermost.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such axis.</exception>

@@ -76,7 +76,7 @@ public sealed class BadInputTests(TinyRun tiny)
     }
 
     [Theory]
-    [InlineData("TESSERA_KERNELS", "nonsense", "TESSERA_KERNELS must be one of scalar, vector128, vector256, vector512; found 'nonsense'")]
+    [InlineData("TESSERA_KERNELS", "nonsense", "TESSERA_KERNELS must be one of scalar, vector128, vector256, vector512, avx512-vnni, avx512-bf16, amx; found 'nonsense'")]
     [InlineData("TESSERA_THREADS", "0", "TESSERA_THREADS must be a number from 1 to 1024, found '0'")]
     public void Settings_of_the_environment_are_checked(string name, string value, string message)
     {

@@ -11,7 +11,7 @@ public class ShapeTests
         Assert.Equal(sizes.Length, shape.Rank);
         Assert.Equal(sizes, shape.AsSpan().ToArray());
         Assert.Equal(sizes.Aggregate(1L, (product, size) => product * size), shape.Count);
-        Assert.Equal(shape.Width == 0 ? 0 : shape.Count, (long)shape.Rows * shape.Width);
+        Assert.Equal(sizes.SkipLast(1).Aggregate(1, (product, size) => product * size), shape.Rows);
         Assert.Equal($"[{string.Join(", ", sizes)}]", shape.ToString());
         for (var axis = 0; axis < sizes.Length; axis++)
         {

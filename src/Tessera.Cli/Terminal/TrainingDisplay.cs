@@ -85,17 +85,21 @@ internal sealed class TrainingDisplay(Screen screen)
 
     private static string Describe(Prepared prepared) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
+        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active; products in {string.Join(", then ", prepared.Precision)}{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
 
     private static string Describe(CheckpointPassedOver passed) => $"a damaged checkpoint was passed over: {passed.Problem}";
 
     private static string Describe(StepDone done) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{done.Phase}: step {done.Step:N0}  loss {done.Loss:F3}  {done.TokensPerSecond:N0} tokens/s  {Left(done.SecondsLeft)} left");
+        $"{done.Phase}: step {done.Step:N0}  loss {done.Loss:F3}  {done.TokensPerSecond:N0} tokens/s  {Left(done.SecondsLeft)} left{Scale(done)}");
 
     private static string Describe(Validated validated) => string.Create(
         CultureInfo.InvariantCulture,
         $"step {validated.Step:N0}: validation loss {validated.Loss:F3}, perplexity {Math.Exp(validated.Loss):F2}{(validated.IsBest ? ", the best so far" : "")}");
+
+    private static string Scale(StepDone done) => done.LossScale == 1 && done.Skipped == 0
+        ? ""
+        : string.Create(CultureInfo.InvariantCulture, $"  loss scale {done.LossScale:G4}, {done.Skipped:N0} steps left out");
 
     private static string Left(double seconds) => double.IsFinite(seconds) && seconds < 1e7
         ? TimeSpan.FromSeconds(seconds).ToString(seconds < 3600 ? @"m\:ss" : @"d\.hh\:mm\:ss", CultureInfo.InvariantCulture)

@@ -4,10 +4,18 @@ using Tessera.Tensors;
 namespace Tessera.Generation.Sampling;
 
 /// <summary>Chooses a token from logits.</summary>
-internal sealed class TokenChooser(DecodingOptions options, int vocabulary)
+internal sealed class TokenChooser
 {
-    private readonly float[] _probabilities = new float[vocabulary];
-    private readonly int[] _order = new int[vocabulary];
+    private readonly DecodingOptions _options;
+    private readonly float[] _probabilities;
+    private readonly int[] _order;
+    private readonly Comparison<int> _likeliestFirst;
+
+    public TokenChooser(DecodingOptions options, int vocabulary)
+    {
+        (_options, _probabilities, _order) = (options, new float[vocabulary], new int[vocabulary]);
+        _likeliestFirst = LikeliestFirst; // once: a delegate is garbage
+    }
 
     /// <summary>The chosen token and its log-probability under the model itself, in nats.</summary>
     /// <param name="logits">One a token.</param>
@@ -15,7 +23,7 @@ internal sealed class TokenChooser(DecodingOptions options, int vocabulary)
     /// <param name="place">Which token of the sequence.</param>
     public (int Token, double LogProbability) Choose(ReadOnlySpan<float> logits, int sequence, int place)
     {
-        var token = options is SamplingOptions sampling ? Sample(logits, sampling, sequence, place) : TensorPrimitives.IndexOfMax(logits);
+        var token = _options is SamplingOptions sampling ? Sample(logits, sampling, sequence, place) : TensorPrimitives.IndexOfMax(logits);
         return (token, logits[token] - LogSumExp(logits));
     }
 
@@ -38,9 +46,8 @@ internal sealed class TokenChooser(DecodingOptions options, int vocabulary)
         if (sampling is { TopK: 0, TopP: 1 }) return Pick(draw, _probabilities);
 
         for (var i = 0; i < _order.Length; i++) _order[i] = i;
-        // Likeliest first; the stable order of equals keeps the draw the same on every machine.
         var (probabilities, order) = (_probabilities, _order);
-        Array.Sort(order, (left, right) => probabilities[left] != probabilities[right] ? probabilities[right].CompareTo(probabilities[left]) : left.CompareTo(right));
+        order.AsSpan().Sort(_likeliestFirst);
         var most = sampling.TopK == 0 ? order.Length : Math.Min(sampling.TopK, order.Length);
         var total = 0.0;
         for (var i = 0; i < most; i++) total += probabilities[order[i]];
@@ -52,6 +59,13 @@ internal sealed class TokenChooser(DecodingOptions options, int vocabulary)
         for (var i = 0; i < kept; i++)
             if ((target -= probabilities[order[i]]) < 0) return order[i];
         return order[kept - 1];
+    }
+
+    /// <summary>A fixed order of equals keeps the draw the same on every machine.</summary>
+    private int LikeliestFirst(int left, int right)
+    {
+        var order = _probabilities[right].CompareTo(_probabilities[left]);
+        return order != 0 ? order : left.CompareTo(right);
     }
 
     private static int Pick(double draw, float[] probabilities)

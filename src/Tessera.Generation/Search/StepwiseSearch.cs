@@ -17,47 +17,50 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
     {
         var state = model.Start(prompts, 1, mostTokens);
         var chooser = new TokenChooser(options, model.Vocabulary);
-        var texts = prompts.Select(_ => new List<int>()).ToArray();
+        var texts = new List<int>[prompts.Count];
+        for (var prompt = 0; prompt < texts.Length; prompt++) texts[prompt] = new List<int>(mostTokens);
         var scores = new double[prompts.Count];
+        // Row by row: which prompt it is, what was chosen for it, and at last the rows that go on.
         var live = Enumerable.Range(0, prompts.Count).ToArray();
-        var next = state.First;
-        for (var place = 0; place < mostTokens && live.Length > 0; place++)
+        var chosen = new int[prompts.Count];
+        var going = new int[prompts.Count];
+        for (var place = 0; place < mostTokens && state.Rows > 0; place++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var chosen = Choose(state, next, chooser, [.. live.Select(prompt => numbers[prompt])], place);
-            var going = new List<int>();
-            for (var row = 0; row < live.Length; row++)
+            Choose(state, chooser, live, numbers, place, chosen, scores);
+            var (rows, left) = (state.Rows, 0);
+            for (var row = 0; row < rows; row++)
             {
-                var (prompt, token) = (live[row], chosen[row].Token);
-                scores[prompt] += chosen[row].LogProbability;
-                if (token != SpecialTokens.End)
-                {
-                    texts[prompt].Add(token);
-                    going.Add(row);
-                    yield return (prompt, token);
-                }
-                else
+                var (prompt, token) = (live[row], chosen[row]);
+                if (token == SpecialTokens.End)
                 {
                     results[prompt] = new Generated(texts[prompt], scores[prompt], Ended: true);
+                    continue;
                 }
+
+                texts[prompt].Add(token);
+                (going[left], live[left], chosen[left]) = (row, prompt, token);
+                left++;
+                yield return (prompt, token);
             }
 
-            next = [.. going.Select(row => new[] { chosen[row].Token })];
-            live = [.. going.Select(row => live[row])];
-            if (live.Length > 0 && going.Count < state.Rows) state.Select([.. going]);
+            if (left == 0) yield break;
+            if (left < rows) state.Select(going.AsSpan(0, left));
         }
 
-        foreach (var prompt in live) results[prompt] = new Generated(texts[prompt], scores[prompt], Ended: false);
+        for (var row = 0; row < state.Rows; row++) results[live[row]] = new Generated(texts[live[row]], scores[live[row]], Ended: false);
     }
 
-    private (int Token, double LogProbability)[] Choose(
-        DecodingState state, IReadOnlyList<int[]> tokens, TokenChooser chooser, int[] numbers, int place)
+    /// <summary>Reads the last choices, or at first the prompts, and chooses the next token of each row.</summary>
+    private void Choose(DecodingState state, TokenChooser chooser, int[] live, int[] numbers, int place, int[] chosen, double[] scores)
     {
         using var scope = Arena.Current.Scope();
-        var logits = model.Next(state, tokens);
-        var chosen = new (int, double)[numbers.Length];
-        for (var row = 0; row < numbers.Length; row++)
-            chosen[row] = chooser.Choose(logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), numbers[row], place);
-        return chosen;
+        var logits = place == 0 ? model.Next(state, state.First) : model.Next(state, chosen.AsSpan(0, state.Rows));
+        for (var row = 0; row < state.Rows; row++)
+        {
+            var (token, logProbability) = chooser.Choose(logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), numbers[live[row]], place);
+            chosen[row] = token;
+            scores[live[row]] += logProbability;
+        }
     }
 }

@@ -97,7 +97,7 @@ internal static unsafe partial class FlashAttention
     }
 
     /// <summary>All heads' queries of a batch row over a range of keys.</summary>
-    private readonly ref struct DecodeRange<V> where V : struct, ILanes<V>
+    private ref struct DecodeRange<V> where V : struct, ILanes<V>
     {
         private const int Size = FlashAttentionTile.Size;
 
@@ -107,12 +107,21 @@ internal static unsafe partial class FlashAttention
         /// <summary>[keys of a tile]; [rows, value width + 3] as in <see cref="DecodeWork"/>.</summary>
         private readonly float* _scores, _rows;
 
+        /// <summary>Room for a tile of keys and values that are not F32.</summary>
+        private readonly float* _keyRoom, _valueRoom;
+
+        /// <summary>The tile of keys and values at hand: its key head and first key, and its rows.</summary>
+        private (int Head, int FirstKey) _tile = (-1, -1);
+        private (nint Address, nint Stride) _keys, _values;
+
         public DecodeRange(in FlashAttentionProblem problem, int batch, float* rows)
         {
             _problem = ref problem;
             _batch = batch;
             _rows = rows;
-            _scores = FlashAttentionScratch.Floats(Size);
+            _scores = FlashAttentionScratch.Floats(Size * (1 + (long)problem.Width + problem.ValueWidth));
+            _keyRoom = _scores + Size;
+            _valueRoom = _keyRoom + (Size * (nint)problem.Width);
         }
 
         public void Run(int firstKey, int lastKey)
@@ -128,13 +137,13 @@ internal static unsafe partial class FlashAttention
                 for (var row = 0; row < rows; row++) Visit(row, key, Math.Min(Size, lastKey - key));
         }
 
-        private int Head(int row) => row / _problem.QueryCount;
+        private readonly int Head(int row) => row / _problem.QueryCount;
 
-        private int Query(int row) => row % _problem.QueryCount;
+        private readonly int Query(int row) => row % _problem.QueryCount;
 
-        private float* Output(int row) => _rows + (row * (_problem.ValueWidth + 3L));
+        private readonly float* Output(int row) => _rows + (row * (_problem.ValueWidth + 3L));
 
-        private ref RowState State(int row) => ref *(RowState*)(Output(row) + _problem.ValueWidth);
+        private readonly ref RowState State(int row) => ref *(RowState*)(Output(row) + _problem.ValueWidth);
 
         private void Visit(int row, int firstKey, int keys)
         {
@@ -145,7 +154,8 @@ internal static unsafe partial class FlashAttention
             seen &= ulong.MaxValue >> (Size - keys);
             if (seen == 0) return;
 
-            Score(row, firstKey, keys);
+            Open(head / _problem.Group, firstKey, keys);
+            Score(row, keys);
             if (_problem.SoftCap > 0) FlashAttentionTile.Cap<V>(_scores, Size, _problem.SoftCap * FlashAttentionProblem.Log2E, slope: null);
             if (_problem.Bias != null)
             {
@@ -155,15 +165,26 @@ internal static unsafe partial class FlashAttention
 
             if (seen != ulong.MaxValue)
                 for (var key = 0; key < Size; key++) _scores[key] = (seen >> key & 1) != 0 ? _scores[key] : float.NegativeInfinity;
-            AddValues(row, firstKey, keys, Soften(row));
+            AddValues(row, keys, Soften(row));
+        }
+
+        private void Open(int keyHead, int firstKey, int keys)
+        {
+            if (_tile == (keyHead, firstKey)) return;
+            _tile = (keyHead, firstKey);
+            _keys = _problem.Keys.Read(_batch, keyHead, firstKey, keys, _problem.Width, _keyRoom);
+            _values = _problem.Values.Read(_batch, keyHead, firstKey, keys, _problem.ValueWidth, _valueRoom);
+            var next = Math.Min(Size, _problem.KeyCount - firstKey - keys);
+            _problem.Keys.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.Width);
+            _problem.Values.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.ValueWidth);
         }
 
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-        private void Score(int row, int firstKey, int keys)
+        private readonly void Score(int row, int keys)
         {
             var query = _problem.Queries.At(_batch, Head(row), Query(row));
-            var key = _problem.Keys.At(_batch, Head(row) / _problem.Group, firstKey);
-            var (width, stride, scale) = (_problem.Width, _problem.Keys.Stride, _problem.Scale * FlashAttentionProblem.Log2E);
+            var key = (float*)_keys.Address;
+            var (width, stride, scale) = (_problem.Width, _keys.Stride, _problem.Scale * FlashAttentionProblem.Log2E);
             var index = 0;
             for (; index + 4 <= keys; index += 4, key += 4 * stride)
             {
@@ -200,7 +221,7 @@ internal static unsafe partial class FlashAttention
 
         /// <summary>Turns scores into powers below the new maximum; returns what earlier output is to be scaled by.</summary>
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-        private float Soften(int row)
+        private readonly float Soften(int row)
         {
             var most = V.Load(_scores);
             for (var key = V.Count; key < Size; key += V.Count) most = V.Larger(most, V.Load(_scores + key));
@@ -230,10 +251,10 @@ internal static unsafe partial class FlashAttention
         }
 
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-        private void AddValues(int row, int firstKey, int keys, float decay)
+        private readonly void AddValues(int row, int keys, float decay)
         {
-            var first = _problem.Values.At(_batch, Head(row) / _problem.Group, firstKey);
-            var (width, stride) = (_problem.ValueWidth, _problem.Values.Stride);
+            var first = (float*)_values.Address;
+            var (width, stride) = (_problem.ValueWidth, _values.Stride);
             var output = Output(row);
             var d = 0;
             for (; d + (4 * V.Count) <= width; d += 4 * V.Count)

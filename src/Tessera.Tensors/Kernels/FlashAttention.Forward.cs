@@ -102,7 +102,7 @@ internal static unsafe partial class FlashAttention
                 _decay[query] = Normalize(_problem, _problem.RowOffset(batch, head, firstQuery + query), State(query));
             ScaleOutput();
             FlashAttentionTranspose.Run(
-                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, _problem.Output.At(batch, head, firstQuery), _problem.Output.Stride, add: false);
+                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, _problem.Output.At(batch, head, firstQuery), _problem.Output.Stride);
         }
 
         /// <summary>Does tiles of queries that see the same block of keys, block by block; what a query has seen so far is kept
@@ -123,6 +123,7 @@ internal static unsafe partial class FlashAttention
                 while (group.Next(_problem, batch, head, key, lastKey - key))
                 {
                     _tile.Select<V, F>(group, batch, head);
+                    Expect();
                     Visit(key, lastKey, sinks: false);
                     Merge();
                 }
@@ -152,12 +153,19 @@ internal static unsafe partial class FlashAttention
             }
         }
 
+        /// <summary>Has the caches fetch, while the scores are made, the rows that the results will be added to.</summary>
+        private readonly void Expect()
+        {
+            for (var query = 0; query < _tile.Queries; query++)
+                _problem.Output.Prefetch(_tile.Batch, _tile.Head, _tile.Query(query), 1, _problem.ValueWidth);
+        }
+
         private readonly RowState State(int query) => new(_greatest[query], _sum[query], _spread[query]);
 
         private readonly void Merge()
         {
             var width = _problem.ValueWidth;
-            FlashAttentionTranspose.Run(_output, _tile.Lanes, width, _tile.Queries, 1, _rows, width, add: false);
+            FlashAttentionTranspose.Run(_output, _tile.Lanes, width, _tile.Queries, 1, _rows, width);
             for (var query = 0; query < _tile.Queries; query++)
             {
                 var output = _problem.Output.At(_tile.Batch, _tile.Head, _tile.Query(query));

@@ -5,13 +5,15 @@ internal static unsafe partial class FlashAttention
     /// <summary>
     /// Puts the keys and values of each head side by side where several tiles of queries go over them: spread over rows of all
     /// heads they would fall into a few sets of the caches only, and a page would hold one or two of them. BF16 always needs it:
-    /// there they become words, along the width and, for sums over keys, along the keys of each tile.
+    /// there they become words, along the width and, for sums over keys, along the keys of each tile. Keys and values of other
+    /// types than F32 are read here once.
     /// </summary>
     /// <returns>The memory taken for it, to be given back; none where all stays as it is.</returns>
     private static (nint Address, long Bytes) Gather(ref FlashAttentionProblem problem, bool backward)
     {
         var bf16 = problem.Bf16;
-        if (!bf16 && (problem.KeyHeads == 1 || problem.QueryCount <= 2 * FlashAttentionTile.Size)) return default;
+        var mustConvert = bf16 || !problem.Keys.AreFloats || !problem.Values.AreFloats;
+        if (!mustConvert && (problem.KeyHeads == 1 || problem.QueryCount <= 2 * FlashAttentionTile.Size)) return default;
 
         int keys = problem.KeyCount, pairedKeys = bf16 ? Tiles(keys) * FlashAttentionTile.Size / 2 : 0;
         var perWord = bf16 ? AttentionBf16.PerWord : 1;
@@ -65,15 +67,19 @@ internal static unsafe partial class FlashAttention
             var (batch, head, tile) = (item / tiles / Problem.KeyHeads, item / tiles % Problem.KeyHeads, item % tiles);
             var first = tile * FlashAttentionTile.Size;
             var keys = Math.Min(FlashAttentionTile.Size, Problem.KeyCount - first);
-            for (var key = first; key < first + keys; key++)
+            int width = Problem.Width, valueWidth = Problem.ValueWidth;
+            var room = FlashAttentionScratch.Floats(FlashAttentionTile.Size * ((long)width + valueWidth));
+            var keyRows = Problem.Keys.Read(batch, head, first, keys, width, room);
+            var valueRows = Problem.Values.Read(batch, head, first, keys, valueWidth, room + (FlashAttentionTile.Size * (nint)width));
+            for (var key = 0; key < keys; key++)
             {
-                F.PackAlong(Problem.Keys.At(batch, head, key), Problem.Width, Keys.At(batch, head, key));
-                if (Values.Stride != 0) F.PackAlong(Problem.Values.At(batch, head, key), Problem.ValueWidth, Values.At(batch, head, key));
+                F.PackAlong((float*)keyRows.Address + (key * keyRows.Stride), width, Keys.At(batch, head, first + key));
+                if (Values.Stride != 0) F.PackAlong((float*)valueRows.Address + (key * valueRows.Stride), valueWidth, Values.At(batch, head, first + key));
             }
 
             if (F.PerWord == 1) return;
-            var (rows, width) = Backward ? (Problem.Keys, Problem.Width) : (Problem.Values, Problem.ValueWidth);
-            F.PackRows(rows.At(batch, head, first), rows.Stride, keys, keys, width, 1, Pairs.At(batch, head, first / 2), width);
+            var (rows, summed) = Backward ? (keyRows, width) : (valueRows, valueWidth);
+            F.PackRows((float*)rows.Address, rows.Stride, keys, keys, summed, 1, Pairs.At(batch, head, first / 2), summed);
         }
     }
 }

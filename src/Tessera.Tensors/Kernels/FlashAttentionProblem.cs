@@ -1,42 +1,4 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
-
 namespace Tessera.Tensors.Kernels;
-
-/// <summary>Rows of numbers, one for each batch row, head and position; from a tensor they are [batch, length, heads, width].</summary>
-internal readonly unsafe struct AttentionRows
-{
-    private readonly float* _data;
-    private readonly nint _batch, _head;
-
-    public AttentionRows(ReadOnlySpan<float> elements, Shape shape)
-    {
-        _data = Address(elements);
-        (_head, Stride) = (shape[3], (nint)shape[2] * shape[3]);
-        _batch = Stride * shape[1];
-    }
-
-    /// <summary>Rows side by side: [batch, heads, length, width].</summary>
-    public AttentionRows(float* data, int heads, int length, int width)
-    {
-        _data = data;
-        (Stride, _head) = (width, (nint)length * width);
-        _batch = _head * heads;
-    }
-
-    /// <summary>Elements from one position to the next.</summary>
-    public nint Stride { get; }
-
-    public bool IsNull => _data == null;
-
-    public float* At(int batch, int head, int position) => _data + (batch * _batch) + (head * _head) + (position * Stride);
-
-    /// <summary>Where the gradient of a tensor is added to; null where none is wanted.</summary>
-    public static AttentionRows Gradient(Tensor tensor) => tensor.Slot is { } slot ? new AttentionRows(slot.Add(), tensor.Shape) : default;
-
-    /// <summary>Where elements lie: native memory, which does not move.</summary>
-    public static float* Address(ReadOnlySpan<float> elements) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(elements));
-}
 
 /// <summary>What attention is asked to do: sizes, inputs, and how single scores are made.</summary>
 internal unsafe struct FlashAttentionProblem
@@ -82,11 +44,11 @@ internal unsafe struct FlashAttentionProblem
         (Batch, QueryCount, Heads, Width) = (queries.Shape[0], queries.Shape[1], queries.Shape[2], queries.Shape[3]);
         (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keys.Shape[2], settings.ValueWidth ?? values.Shape[3]);
         (Scale, SoftCap, Mask) = (settings.Scale ?? 1 / MathF.Sqrt(Width), settings.SoftCap, mask);
-        Queries = new AttentionRows(queries.Floats, queries.Shape);
-        Keys = new AttentionRows(keys.Floats, keys.Shape);
-        Values = new AttentionRows(values.Floats, values.Shape);
+        Queries = new AttentionRows(queries);
+        Keys = new AttentionRows(keys);
+        Values = new AttentionRows(values);
         (KeyWords, ValueWords, KeySums, ValueSums) = (Keys, Values, Keys, Values);
-        Output = new AttentionRows(output.Floats, output.Shape);
+        Output = new AttentionRows(output);
         LogSum = AttentionRows.Address(logSum.Floats);
         Bf16 = precision == Precision.BF16 && Simd.Level >= KernelLevel.Avx512Bf16 && !FlashAttention.IsDecode(this);
         if (settings.Sinks is { } sinks) Sinks = AttentionRows.Address(sinks.Floats);

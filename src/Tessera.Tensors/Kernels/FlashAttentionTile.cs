@@ -67,7 +67,7 @@ internal unsafe struct FlashAttentionTile
     /// <summary>Packs rows of queries (or of what has their layout) into columns, unused lanes zero.</summary>
     public readonly void Pack(float* rows, nint stride, int width, float factor, float* packed)
     {
-        FlashAttentionTranspose.Run(rows, stride, Queries, width, factor, packed, Lanes, add: false);
+        FlashAttentionTranspose.Run(rows, stride, Queries, width, factor, packed, Lanes);
         if (Lanes == Queries) return;
         for (var d = 0; d < width; d++) new Span<float>(packed + (d * Lanes) + Queries, Lanes - Queries).Clear();
     }

@@ -18,12 +18,7 @@ internal readonly ref struct Matrix
     }
 
     /// <summary>The elements of a tensor, all axes but the innermost taken as rows.</summary>
-    public static Matrix Of(ReadOnlySpan<float> data, Shape shape)
-    {
-        var rows = 1;
-        for (var axis = 0; axis < shape.Rank - 1; axis++) rows = checked(rows * shape[axis]);
-        return new Matrix(data, rows, shape.Width);
-    }
+    public static Matrix Of(ReadOnlySpan<float> data, Shape shape) => new(data, shape.Rows, shape.Width);
 
     public ReadOnlySpan<float> Data { get; }
 

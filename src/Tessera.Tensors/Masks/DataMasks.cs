@@ -94,19 +94,16 @@ internal sealed class ChosenBlocksMask : BlockMask
 
     internal override (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys)
     {
-        var (some, all) = (0UL, 0UL);
-        for (var query = firstQuery; query < firstQuery + queries; query++)
+        var (first, last) = (firstKey / _size, (firstKey + keys - 1) / _size);
+        var some = 0UL;
+        for (var query = 0; query < queries; query++)
         {
-            foreach (var block in List(batch, head, query / _queriesEach, 1))
-            {
-                var from = (long)block * _size;
-                if (block < 0 || from >= firstKey + keys || from + _size <= firstKey) continue;
-                some |= 1UL << (query - firstQuery);
-                if (from <= firstKey && from + _size >= firstKey + keys) all |= 1UL << (query - firstQuery);
-            }
+            var seen = false;
+            foreach (var block in List(batch, head, (firstQuery + query) / _queriesEach, 1)) seen |= (uint)(block - first) <= (uint)(last - first);
+            some |= (seen ? 1UL : 0) << query;
         }
 
-        return (some, all);
+        return (some, first == last ? some : 0);
     }
 
     private protected override void Forget() => _chosen = null!;

@@ -31,13 +31,16 @@ public static partial class Op
     /// <summary>
     /// <c>y = softmax(scale · q kᵀ + bias, over the keys the mask allows) v</c>, head by head. Time grows with the number of
     /// 64 × 64 tiles the mask touches, memory with the length. A query that may see no key gets zeros.
+    /// <para>Under <see cref="Precision.BF16"/> the factors of all products are rounded to BF16 on levels from avx512-bf16 up, except
+    /// where so few queries look at the keys that reading those is all that counts; softmax and sums are F32. Otherwise, and
+    /// under <see cref="Precision.F16"/>, everything is F32.</para>
     /// <para>What is not finite in a query spoils its own result, in a key the results of the queries that see it; in a value
     /// also those of other queries in the tiles that are visited for them, since 0 times NaN is NaN.</para>
     /// </summary>
     /// <param name="queries">[batch, queries, heads, width].</param>
-    /// <param name="keys">[batch, length, key heads, width]; a cache may be longer than the mask's keys. Heads is a multiple of
-    /// key heads: consecutive query heads share one (grouped queries).</param>
-    /// <param name="values">[batch, length, key heads, value width].</param>
+    /// <param name="keys">[batch, length, key heads, width]; a cache may be longer than the mask's keys, and of F16 or BF16 too. Heads
+    /// is a multiple of key heads: consecutive query heads share one (grouped queries).</param>
+    /// <param name="values">[batch, length, key heads, value width], as the keys.</param>
     /// <param name="mask">Who sees whom; its <see cref="BlockMask.Keys"/> are how many of the keys count.</param>
     /// <param name="settings">Scale, soft cap, sinks, bias, entropies.</param>
     /// <returns>[batch, queries, heads, value width].</returns>
@@ -65,6 +68,9 @@ public static partial class Op
     private static void RequireAttentionShapes(Tensor queries, Tensor keys, Tensor values, BlockMask mask)
     {
         var (q, k, v) = (queries.Shape, keys.Shape, values.Shape);
+        ShapeException.Require(queries.Type == ElementType.F32, "attention", "queries", queries, "F32");
+        ShapeException.Require(keys.Type is ElementType.F32 or ElementType.F16 or ElementType.BF16, "attention", "keys", keys, "F32, F16 or BF16");
+        ShapeException.Require(values.Type is ElementType.F32 or ElementType.F16 or ElementType.BF16, "attention", "values", values, "F32, F16 or BF16");
         ShapeException.Require(q.Rank == 4 && q.Width > 0, "attention", "queries", queries, "[batch, queries, heads, width]");
         ShapeException.Require(
             k.Rank == 4 && k[0] == q[0] && k[3] == q[3] && k[2] > 0 && q[2] % k[2] == 0, "attention", "keys", keys, "queries", queries);

@@ -38,6 +38,7 @@ public static partial class Op
 
         public readonly void Run(int start, int end)
         {
+            if (Width == 0) return; // rows without a greatest element
             for (var row = start; row < end; row++)
             {
                 var from = X.Slice(row * Width, Width);

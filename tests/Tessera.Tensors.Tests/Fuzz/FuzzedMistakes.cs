@@ -67,9 +67,10 @@ internal static class FuzzedMistakes
     {
         var sizes = new int[draw.Between(0, 4)];
         for (var axis = 0; axis < sizes.Length; axis++) sizes[axis] = draw.Pick(0, 1, 2, 2, 3, 4, 4, 8);
-        var type = draw.Pick(ElementType.F32, ElementType.F32, ElementType.F32, ElementType.I32);
+        var type = draw.Pick(ElementType.F32, ElementType.F32, ElementType.F32, ElementType.I32, draw.Coin ? ElementType.BF16 : ElementType.F32);
         var tensor = Tensor.Allocate(new Shape(sizes), type);
-        if (type == ElementType.F32) return draw.Coin ? tensor.WithGradient() : tensor;
+        if (type == ElementType.F32 && draw.Coin) return tensor.WithGradient();
+        if (type != ElementType.I32) return tensor;
         foreach (ref var value in tensor.Ints) value = draw.Pick(0, 0, 1, 1, 2, 3, 4, -1, 1000, int.MinValue, int.MaxValue);
         return tensor;
     }

@@ -35,6 +35,8 @@ public class AttentionTests
     [InlineData(200, 130, 33, 3)]
     [InlineData(3, 200, 40, 70)]
     [InlineData(1, 65, 64, 64)]
+    [InlineData(1, 1030, 24, 40)] // decoding, the keys cut into ranges
+    [InlineData(3, 600, 40, 24)]
     public void Lengths_around_the_tile_size_agree_with_the_equation(int queries, int keys, int width, int valueWidth)
     {
         foreach (var mask in MaskNames)
@@ -110,19 +112,48 @@ public class AttentionTests
         }
     }
 
-    [Fact]
-    public void Nothing_managed_is_allocated_by_a_step_that_has_been_seen_before()
+    [Theory]
+    [InlineData(Precision.F32, 100)]
+    [InlineData(Precision.BF16, 100)]
+    [InlineData(Precision.F32, 1)]
+    public void Nothing_managed_is_allocated_by_a_step_that_has_been_seen_before(Precision precision, int queries)
     {
-        var mask = BlockMask.Causal(100, 100);
-        for (var run = 0; ; run++)
+        var chosen = Tensor.From(new int[queries * 2], [1, 1, queries, 2]);
+        var masks = new[] { BlockMask.Causal(queries, 600), BlockMask.Causal(queries, 600).Blocks(chosen, 64) };
+        using var autocast = Autocast.Enter(precision);
+        foreach (var mask in masks)
         {
-            using var scope = Arena.Current.Scope();
-            var (q, k, v) = (Random([2, 100, 2, 16], 1), Random([2, 100, 2, 16], 2), Random([2, 100, 2, 16], 3));
-            var before = GC.GetAllocatedBytesForCurrentThread();
-            Op.Attention(q, k, v, mask);
-            var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
-            if (allocated == 0) break;
-            Assert.True(run < 5, $"{allocated} bytes were allocated");
+            for (var run = 0; ; run++)
+            {
+                using var scope = Arena.Current.Scope();
+                using var tape = Tape.Record();
+                var (q, k, v) = (Random([2, queries, 2, 16], 1), Random([2, 600, 2, 16], 2), Random([2, 600, 2, 16], 3));
+                var dy = Random(q.Shape, 4).ToArray();
+                var before = GC.GetAllocatedBytesForCurrentThread();
+                tape.Backward(Op.Attention(q, k, v, mask), dy);
+                var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+                if (allocated == 0) break;
+                Assert.True(run < 5, $"{allocated} bytes were allocated");
+            }
+        }
+    }
+
+    [Theory]
+    [InlineData(1, ElementType.BF16)]
+    [InlineData(1, ElementType.F16)]
+    [InlineData(70, ElementType.BF16)]
+    [InlineData(70, ElementType.F16)]
+    public void A_cache_of_fewer_bits_gives_what_its_numbers_give_in_F32(int queries, ElementType type)
+    {
+        using var scope = Arena.Current.Scope();
+        var (q, k, v) = (Random([2, queries, 4, 37], 1), Op.Convert(Random([2, 300, 2, 37], 2), type), Op.Convert(Random([2, 300, 2, 21], 3), type));
+        var mask = BlockMask.Causal(queries, 280);
+        foreach (var precision in new[] { Precision.F32, Precision.BF16 })
+        {
+            using var autocast = Autocast.Enter(precision);
+            var expected = Op.Attention(q, Op.Convert(k, ElementType.F32), Op.Convert(v, ElementType.F32), mask);
+            var found = Op.Attention(q, k, v, mask);
+            OperationCheck.Compare($"{type} {precision}", [.. expected.ToArray().Select(value => (double)value)], found.ToArray(), 1e-6);
         }
     }
 
@@ -149,9 +180,12 @@ public class AttentionTests
         OperationCheck.Random([s.Heads, s.Queries, s.Keys], 5, s.Plain ? 0 : 1),
     ];
 
-    private static Tensor Run(Sizes s, Tensor[] x)
+    private static Tensor Run(Sizes s, Tensor[] x, Tensor? entropy = null)
     {
-        var settings = new AttentionSettings { SoftCap = s.Cap, Sinks = s.Plain ? null : x[3], Bias = s.Plain ? null : x[4], Scale = s.Scale };
+        var settings = new AttentionSettings
+        {
+            Entropy = entropy, SoftCap = s.Cap, Sinks = s.Plain ? null : x[3], Bias = s.Plain ? null : x[4], Scale = s.Scale,
+        };
         return Op.Attention(x[0], x[1], x[2], s.BlockMask(), settings);
     }
 
@@ -168,11 +202,13 @@ public class AttentionTests
         using var tape = Tape.Record();
         var inputs = Inputs(s);
         var tensors = inputs.Select(input => Tensor.From(input.Values, input.Shape).WithGradient()).ToArray();
-        var y = Run(s, tensors);
+        var entropy = Tensor.Temporary([s.Batch, s.Heads, s.Queries]);
+        var y = Run(s, tensors, entropy);
         double[] Rounded(int input, double factor) => [.. inputs[input].Values.Select(value => round(value * factor) / factor)];
         double[] Exact(int input) => [.. inputs[input].Values.Select(value => (double)value)];
         var exact = new Transcription(s, [Rounded(0, s.Scale * 1.44269504f), Rounded(1, 1), Rounded(2, 1), Exact(3), Exact(4)]);
         OperationCheck.Compare($"{s}", exact.Output, y.ToArray(), tolerance);
+        OperationCheck.Compare($"{s} entropy", exact.Entropy, entropy.ToArray(), tolerance);
 
         var dy = OperationCheck.Random(y.Shape, 6).Values;
         tape.Backward(y, dy);
@@ -222,11 +258,15 @@ public class AttentionTests
             _probability = new double[s.Batch, s.Heads, s.Queries, s.Keys + 1]; // the last is the sink's
             _slope = new double[s.Batch, s.Heads, s.Queries, s.Keys];
             Output = new double[s.Batch * s.Queries * s.Heads * s.ValueWidth];
+            Entropy = new double[s.Batch * s.Heads * s.Queries];
             var mask = s.BlockMask();
             ForEach((b, h, i) => Row(mask, x[3][h], x[4], b, h, i));
         }
 
         public double[] Output { get; }
+
+        /// <summary>Of the probabilities of keys and sink.</summary>
+        public double[] Entropy { get; }
 
         public double[][] Gradients(float[] dy)
         {
@@ -279,6 +319,7 @@ public class AttentionTests
             for (var j = 0; j <= _s.Keys; j++)
             {
                 var p = _probability[b, h, i, j] = Math.Exp(scores[j] - greatest) / sum;
+                if (p > 0) Entropy[(((b * _s.Heads) + h) * _s.Queries) + i] -= p * Math.Log(p);
                 if (j == _s.Keys) continue;
                 for (var e = 0; e < _s.ValueWidth; e++) Output[Query(b, h, i, _s.ValueWidth) + e] += p * _v[Key(b, h, j, _s.ValueWidth) + e];
             }

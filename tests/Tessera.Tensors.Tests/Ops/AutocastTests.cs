@@ -160,6 +160,19 @@ public class AutocastTests
     }
 
     [Fact]
+    public void A_weight_stored_in_BF16_is_a_factor_as_it_is()
+    {
+        using var scope = Arena.Current.Scope();
+        var (x, values) = (Values(40 * 64, 1), Values(50 * 64, 2));
+        for (var i = 0; i < values.Length; i++) values[i] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(values[i]) & 0xFFFF0000);
+        var weight = Tensor.Temporary([50, 64], ElementType.BF16);
+        for (var i = 0; i < values.Length; i++) BitConverter.TryWriteBytes(weight.Bytes[(2 * i)..], (ushort)(BitConverter.SingleToUInt32Bits(values[i]) >> 16));
+        using var cast = Autocast.Enter(Precision.BF16);
+        var y = Op.Linear(Tensor.From(x, [40, 64]), weight);
+        Compare(x, (40, 64, false), values, (64, 50, true), MatrixProductKinds.HasBf16 ? MatrixProductKind.Bf16 : MatrixProductKind.F32, y.Floats);
+    }
+
+    [Fact]
     public void Products_too_small_to_gain_stay_in_F32()
     {
         using var cast = Autocast.Enter(Precision.BF16);

@@ -39,8 +39,8 @@ internal unsafe struct AmxOperands
 }
 
 /// <summary>
-/// The tiles (AMX) of the calling thread. Loading a configuration costs about 200 cycles, so it is done where the shape
-/// changes and not for each block: blocks of one shape should follow one another. At the end of a part of a parallel job the
+/// The tiles (AMX) of the calling thread. Loading a configuration takes as long as several steps, so it is done where the
+/// shape changes and not for each block: blocks of one shape should follow one another. At the end of a part of a parallel job the
 /// thread gives its tiles up (<see cref="Release"/>), so that the system need not keep their 8 KiB when it switches threads.
 /// What another thread does to its tiles, and that the system switches between threads, does not matter: the state is a
 /// thread's own, and the permission to use it is the process's (Linux, Documentation/arch/x86/xstate.rst).
