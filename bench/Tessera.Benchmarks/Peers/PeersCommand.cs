@@ -17,6 +17,7 @@ internal static class PeersCommand
         ("attention", (report, peers) => AttentionRows.Run(report, peers, Precision.F32, Precision.BF16)),
         ("sparse-f32", (report, _) => SparseRows.Run(report, Precision.F32)),
         ("sparse-bf16", (report, _) => SparseRows.Run(report, Precision.BF16)),
+        ("matrix-vector", (report, _) => MatrixVectorRows.Run(report)),
         ("decode", (report, _) => DecodeRows.Run(report)),
     ];
 

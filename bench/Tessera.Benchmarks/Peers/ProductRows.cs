@@ -94,7 +94,10 @@ internal static class ProductRows
         private static Tensor Weight(ProductShape shape, Precision precision)
         {
             var drawn = Drawn.Normal([shape.N, shape.K], 2);
-            return drawn.WithGradient();
+            if (precision == Precision.F32 || shape.M >= FewestRows) return drawn.WithGradient();
+            var stored = Tensor.Allocate(drawn.Shape, ElementType.BF16);
+            Op.Convert(drawn, stored);
+            return stored;
         }
     }
 }

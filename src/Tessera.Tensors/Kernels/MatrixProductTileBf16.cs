@@ -29,7 +29,8 @@ internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
 
     public static bool ReadsUnpacked => false;
 
-    public static int NextRows(int left) => left <= Rows ? left : left < 2 * Rows ? (left + 1) / 2 : Rows;
+    /// <summary>Few rows cost little more than their share, and the tall tile in front of them hides how slowly b arrives.</summary>
+    public static int NextRows(int left) => Math.Min(left, Rows);
 
     public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to) =>
         Bf16Packing.Panel(product, row, rows, step, steps, to, PanelStride);

@@ -40,7 +40,7 @@ internal readonly ref struct StoredMatrix
 internal static unsafe class StoredProduct
 {
     /// <summary>Up to this many rows, F16 and BF16 weights are used where they lie.</summary>
-    private const int FewRowsWide = 24;
+    private const int FewRowsWide = 31;
 
     /// <summary>Up to this many rows, quantized weights are used where they lie.</summary>
     private const int FewRows = 12;

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
