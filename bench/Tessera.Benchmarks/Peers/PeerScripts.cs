@@ -30,8 +30,9 @@ internal sealed class PeerScripts(string? folder)
         const string Print = """
             import json, os, torch
             torch.ones(8, 8) @ torch.ones(8, 8)
-            blas = {os.path.basename(os.path.realpath(line.split()[-1])) for line in open("/proc/self/maps") if "openblas" in line or "mkl" in line}
-            print(json.dumps(dict(version=torch.__version__ + "".join(", " + name for name in sorted(blas)))))
+            libraries = {os.path.basename(os.path.realpath(line.split()[-1])) for line in open("/proc/self/maps")}
+            products = sorted(name for name in libraries if "openblas" in name or "mkl" in name)
+            print(json.dumps(dict(version=", ".join([torch.__version__, *products]))))
             """;
         try
         {
