@@ -72,7 +72,7 @@ internal static unsafe class StoredProductWide
             var sums = stackalloc float[4 * OutputsAtOnce * V.Count];
             for (int first = start, count; first < end; first += count)
             {
-                count = end - first >= OutputsAtOnce ? OutputsAtOnce : 1;
+                count = Rows > 1 && end - first >= OutputsAtOnce ? OutputsAtOnce : 1; // one row is done when memory is: it comes fastest in order
                 for (int row = 0, rows; row < Rows; row += rows)
                 {
                     rows = Rows - row >= most ? most : Rows - row >= 2 ? 2 : 1;
@@ -109,7 +109,18 @@ internal static unsafe class StoredProductWide
             V s10 = V.Zero, s11 = V.Zero, s12 = V.Zero, s13 = V.Zero;
             V s20 = V.Zero, s21 = V.Zero, s22 = V.Zero, s23 = V.Zero;
             V s30 = V.Zero, s31 = V.Zero, s32 = V.Zero, s33 = V.Zero;
-            for (var whole = Columns / V.Count; whole > 0; whole--)
+            var whole = Columns / V.Count;
+            for (; TRows.Count * TOutputs.Count == 1 && whole >= 4; whole -= 4, w += 4 * V.Count, x += 4 * V.Count)
+            {
+                // Four sums of one output, so that additions need not wait for each other.
+                s00 = V.MultiplyAdd(T.Load<V, L>(w), V.Load(x), s00);
+                s01 = V.MultiplyAdd(T.Load<V, L>(w + V.Count), V.Load(x + V.Count), s01);
+                s02 = V.MultiplyAdd(T.Load<V, L>(w + (2 * V.Count)), V.Load(x + (2 * V.Count)), s02);
+                s03 = V.MultiplyAdd(T.Load<V, L>(w + (3 * V.Count)), V.Load(x + (3 * V.Count)), s03);
+            }
+
+            if (TRows.Count * TOutputs.Count == 1) s00 = s00 + s01 + (s02 + s03);
+            for (; whole > 0; whole--)
             {
                 V w0 = T.Load<V, L>(w), w1 = V.Zero, w2 = V.Zero, w3 = V.Zero;
                 if (TOutputs.Count > 1)
