@@ -15,13 +15,13 @@ internal static class DecodeStep
     {
         var model = TrainingStep.Build("decoder");
         var state = model.Start([[1]], rowsEach: 1, newTokens: WarmUpSteps + steps);
-        int[][] token = [[1]];
+        int[] token = [1];
         var (times, bytes) = (new double[steps], 0L);
         for (var step = -WarmUpSteps; step < steps; step++)
         {
             if (step == 0) bytes = GC.GetTotalAllocatedBytes(precise: true);
             var start = Stopwatch.GetTimestamp();
-            using (Arena.Current.Scope()) token[0][0] = Best(model.Next(state, token).Floats);
+            using (Arena.Current.Scope()) token[0] = Best(model.Next(state, token.AsSpan()).Floats);
             if (step >= 0) times[step] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         }
 
