@@ -7,7 +7,7 @@ namespace Tessera.Benchmarks;
 /// <summary>Cached decoding with the decoder of <see cref="TrainingStep"/>: one row, a token a step.</summary>
 internal static class DecodeStep
 {
-    private const int WarmUpSteps = 200;
+    private const int WarmUpSteps = 600;
 
     /// <summary>Measures, and prints one line of JSON.</summary>
     /// <param name="steps">How many steps are measured.</param>

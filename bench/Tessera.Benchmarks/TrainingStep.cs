@@ -91,7 +91,7 @@ internal sealed class TrainingStep
         Console.WriteLine(JsonSerializer.Serialize(new
         {
             model, precision, @params = training._model.ParameterCount(), step_ms = Math.Round(times[steps / 2], 1),
-            loss = losses[^1], managed_bytes_a_step = bytes / steps, weights = training.Hash(),
+            loss = losses[^1], managed_bytes_a_step = (double)bytes / steps, weights = training.Hash(),
         }));
     }
 

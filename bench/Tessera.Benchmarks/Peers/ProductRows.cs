@@ -88,7 +88,12 @@ internal static class ProductRows
         public double Measure()
         {
             using var scope = Autocast.Enter(precision);
-            return Timing.Best(() => Op.Linear(_x, _weight));
+            return Timing.Best(() =>
+            {
+                // A parameter is packed once a scope where its gradient is recorded, as in an optimizer step.
+                using var tape = Tape.Record();
+                Op.Linear(_x, _weight);
+            });
         }
 
         private static Tensor Weight(ProductShape shape, Precision precision)

@@ -184,14 +184,5 @@ internal static unsafe class FlashAttentionScratch
     [ThreadStatic] private static NativeBuffer? s_buffer;
 
     /// <summary>Room for some floats, aligned and not set, valid until the thread asks again.</summary>
-    public static float* Floats(long count)
-    {
-        if (s_buffer is not { } buffer || buffer.Bytes < count * sizeof(float))
-        {
-            s_buffer?.Dispose();
-            s_buffer = buffer = new NativeBuffer(count * sizeof(float), zeroed: false);
-        }
-
-        return (float*)buffer.Address;
-    }
+    public static float* Floats(long count) => (float*)NativeBuffer.AtLeast(ref s_buffer, checked(count * sizeof(float)));
 }

@@ -63,6 +63,9 @@ public static partial class Op
             (entry.Mask, entry.Settings, entry.Precision) = (mask, settings, precision);
         }
 
+        GC.KeepAlive(queries);
+        GC.KeepAlive(keys);
+        GC.KeepAlive(values);
         return y;
     }
 

@@ -38,6 +38,9 @@ public static partial class Op
         }
 
         if (entry is not null) (entry.X, entry.Weight, entry.Offsets, entry.Kind) = (x, weight, offsets, kind);
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
+        GC.KeepAlive(offsets);
         return y;
     }
 

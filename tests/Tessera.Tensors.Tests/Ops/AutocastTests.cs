@@ -118,21 +118,23 @@ public class AutocastTests
         const int Rows = 40, Size = 96;
         var parameter = Parameter(Values(Size * Size, 2), [Size, Size]);
         var x = Values(Rows * Size, 1);
-        float[] Once()
+        float[] Once(Precision precision)
         {
             using var scope = Arena.Current.Scope();
-            using var cast = Autocast.Enter(Precision.F16);
+            using var cast = Autocast.Enter(precision);
             using var tape = Tape.Record();
             var input = Tensor.From(x, [Rows, Size]).WithGradient();
             return [.. Op.Linear(input, parameter).ToArray(), .. Op.Linear(input, parameter).ToArray()];
         }
 
-        var expected = Once();
+        // Copies of two precisions differ in layout and in numbers.
+        Precision[] precisions = [Precision.F16, Precision.BF16];
+        var expected = precisions.Select(Once).ToArray();
         var wrong = 0;
-        var threads = Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+        var threads = Enumerable.Range(0, 4).Select(which => new Thread(() =>
         {
             for (var i = 0; i < 25; i++)
-                if (!Once().AsSpan().SequenceEqual(expected)) Interlocked.Increment(ref wrong);
+                if (!Once(precisions[which % 2]).AsSpan().SequenceEqual(expected[which % 2])) Interlocked.Increment(ref wrong);
         })).ToArray();
         foreach (var thread in threads) thread.Start();
         foreach (var thread in threads) thread.Join();
