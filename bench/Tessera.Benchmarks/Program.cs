@@ -22,7 +22,7 @@ try
                        Tessera.Benchmarks decode-step STEPS
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
-                        Tessera.Benchmarks long-run recipes/quickstart.json STEPS [KEY=VALUE ...]
+                       Tessera.Benchmarks long-run recipes/quickstart.json STEPS [KEY=VALUE ...]
                 (TESSERA_THREADS and TESSERA_KERNELS apply)
                 """);
             return 2;

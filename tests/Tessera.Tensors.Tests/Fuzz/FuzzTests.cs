@@ -1,6 +1,6 @@
 namespace Tessera.Tensors.Tests.Fuzz;
 
-/// <summary>Every operation on shapes it may trip over, against its equation in double precision. The same cases run again
+/// <summary>Operations on shapes it may trip over, against its equation in double precision. The same cases run again
 /// between guard pages and at each level, see Levels.</summary>
 public class FuzzTests
 {

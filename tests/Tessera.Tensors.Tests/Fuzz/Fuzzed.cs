@@ -1,6 +1,6 @@
 namespace Tessera.Tensors.Tests.Fuzz;
 
-/// <summary>Every operation, and how a random case of it is drawn.</summary>
+/// <summary>Operations, all but copies of columns and conversions, and how a random case of each is drawn.</summary>
 internal static class Fuzzed
 {
     public static readonly Dictionary<string, Func<Draw, FuzzCase>> Operations = new()

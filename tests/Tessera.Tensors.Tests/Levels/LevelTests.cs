@@ -6,7 +6,7 @@ using Xunit.Abstractions;
 namespace Tessera.Tensors.Tests.Levels;
 
 /// <summary>
-/// Every operation at every level the machine has, on one, two and three threads, between guard pages: the fuzzed cases in a
+/// Operations at every level the machine has, on one, two and three threads, between guard pages: the fuzzed cases in a
 /// process for each. <c>TESSERA_TEST_CASES</c> sets how many of each operation (bench/all-levels.sh: many, and the other
 /// tests of operations as well).
 /// </summary>
