@@ -18,6 +18,17 @@ public abstract record ModelOptions
     /// (Press and Wolf 2017, arXiv 1608.05859).</summary>
     public bool TieEmbeddings { get; init; }
 
+    /// <summary>What the entries of embedding tables are multiplied by when they are looked up, greater than 0; the square root of
+    /// the table's width where null.</summary>
+    public float? EmbeddingScale { get; init; }
+
+    /// <summary>What logits are multiplied by; greater than 0.</summary>
+    public float LogitScale { get; init; } = 1;
+
+    /// <summary>Where above 0, a logit l becomes <c>cap · tanh(l / cap)</c>, after the scale (Gemma 2, arXiv 2408.00118). Training
+    /// then holds the logits of a whole batch.</summary>
+    public float LogitSoftCap { get; init; }
+
     /// <summary>Builds the model.</summary>
     /// <param name="vocabulary">How many tokens the tokenizer knows.</param>
     /// <param name="seed">Where the initial weights come from.</param>
@@ -26,6 +37,9 @@ public abstract record ModelOptions
     {
         var part = new PartBuilder(Width, "model", new CounterRandom(seed).Derive("weights"));
         part.Require(Width is >= 1 and <= 65536, "width", Width, "1 to 65536");
+        part.Require(EmbeddingScale is null or (> 0 and < float.PositiveInfinity), "embeddingScale", EmbeddingScale, "greater than 0");
+        part.Require(LogitScale is > 0 and < float.PositiveInfinity, "logitScale", LogitScale, "greater than 0");
+        part.Require(LogitSoftCap is >= 0 and < float.PositiveInfinity, "logitSoftCap", LogitSoftCap, "0 (none) or above");
         return Build(part, vocabulary);
     }
 
@@ -39,8 +53,12 @@ public abstract record ModelOptions
 /// </summary>
 public abstract class SequenceModel : Module
 {
+    private readonly float _logitScale;
+    private readonly float _logitSoftCap;
+
     /// <summary>A model over a vocabulary of the given size.</summary>
-    protected SequenceModel(int vocabulary) => Vocabulary = vocabulary;
+    protected SequenceModel(ModelOptions options, int vocabulary) =>
+        (Vocabulary, _logitScale, _logitSoftCap) = (vocabulary, options.LogitScale, options.LogitSoftCap);
 
     /// <summary>How many tokens there are.</summary>
     public int Vocabulary { get; }
@@ -62,8 +80,18 @@ public abstract class SequenceModel : Module
     /// <param name="step">Its positions are the batch's; parts add their losses to it.</param>
     /// <param name="settings">Label smoothing and z loss.</param>
     /// <returns>A scalar.</returns>
-    public Tensor Loss(Batch batch, Step step, CrossEntropySettings settings = default) =>
-        Op.LinearCrossEntropy(Hidden(batch, step), HeadWeight, batch.Targets, settings);
+    public Tensor Loss(Batch batch, Step step, CrossEntropySettings settings = default)
+    {
+        var hidden = Hidden(batch, step);
+        if (step.IsTraining) AddLosses(hidden, batch, step, settings);
+        return LossOf(hidden, batch.Targets, settings);
+    }
+
+    /// <summary>The logits of every place of a batch, of the token after it.</summary>
+    /// <param name="batch">Its inputs are read; its targets are not.</param>
+    /// <param name="step">Its positions are the batch's.</param>
+    /// <returns>[batch, length, vocabulary].</returns>
+    public Tensor Logits(Batch batch, Step step) => LogitsOf(Hidden(batch, step));
 
     /// <summary>Begins decoding.</summary>
     /// <param name="prompts">Token ids: sources to translate, or beginnings to continue. At least one, none empty.</param>
@@ -93,7 +121,7 @@ public abstract class SequenceModel : Module
         using var pause = Tape.Pause();
         var ends = Op.Embedding(last, Advance(state, inputs));
         for (var row = 0; row < state.Rows; row++) state.Positions[row] += tokens[row].Length;
-        return Op.Linear(ends, HeadWeight);
+        return LogitsOf(ends);
     }
 
     /// <summary>As <see cref="Next(DecodingState, IReadOnlyList{int[]})"/>, for one token a row. Allocates nothing once such a step
@@ -104,7 +132,7 @@ public abstract class SequenceModel : Module
         using var pause = Tape.Pause();
         var hidden = Advance(state, Tensor.From(tokens, [state.Rows, 1]));
         for (var row = 0; row < state.Rows; row++) state.Positions[row]++;
-        return Op.Linear(hidden, HeadWeight);
+        return LogitsOf(hidden);
     }
 
     /// <summary>Reads I32 [rows, length] into the caches and gives [rows · length, width]; positions are the caller's to move on.</summary>
@@ -117,6 +145,32 @@ public abstract class SequenceModel : Module
         var hidden = Decode(inputs, step);
         return hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
     }
+
+    /// <summary>Logits [..., vocabulary] of vectors [..., width].</summary>
+    protected Tensor LogitsOf(Tensor hidden)
+    {
+        var logits = Op.Linear(Scaled(hidden), HeadWeight);
+        return _logitSoftCap == 0 ? logits : Op.Scale(Op.Activate(Op.Scale(logits, 1 / _logitSoftCap), Activation.Tanh), _logitSoftCap);
+    }
+
+    /// <summary>The mean negative log-likelihood of targets, I32 of as many elements as there are vectors; those below 0 do not count.</summary>
+    protected Tensor LossOf(Tensor hidden, Tensor targets, CrossEntropySettings settings)
+    {
+        if (_logitSoftCap == 0) return Op.LinearCrossEntropy(Scaled(hidden), HeadWeight, targets, settings);
+        var logits = LogitsOf(hidden);
+        return Op.CrossEntropy(logits.Reshape([logits.Shape.Rows, Vocabulary]), targets.Reshape([logits.Shape.Rows]), settings);
+    }
+
+    /// <summary>Adds losses beside that of the next token to a step that trains.</summary>
+    /// <param name="hidden">What <see cref="Hidden"/> gave.</param>
+    /// <param name="batch">What to predict from what.</param>
+    /// <param name="step">Takes the losses.</param>
+    /// <param name="settings">Label smoothing and z loss.</param>
+    protected virtual void AddLosses(Tensor hidden, Batch batch, Step step, CrossEntropySettings settings)
+    {
+    }
+
+    private Tensor Scaled(Tensor hidden) => _logitScale == 1 ? hidden : Op.Scale(hidden, _logitScale);
 
     /// <summary>The vectors from which each place's next token is predicted: [batch, length, width].</summary>
     protected abstract Tensor Hidden(Batch batch, Step step);

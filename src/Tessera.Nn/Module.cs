@@ -45,13 +45,13 @@ public abstract class Module
     }
 
     /// <summary>The number of trained weights, shared ones counted once.</summary>
-    public long ParameterCount() => Parameters().Sum(parameter => parameter.Parameter.Value.Shape.Count);
+    public long ParameterCount() => Parameters().Where(own => own.Parameter.IsTrained).Sum(parameter => parameter.Parameter.Value.Shape.Count);
 
     /// <summary>The weights that take part in computing one token: all, but for the experts that a token does not visit
     /// and the rows of embedding tables that it does not look up. Of a shared parameter the part that uses most of it
     /// counts, so that this is never more than <see cref="ParameterCount"/>.</summary>
     public long ActiveParameterCount() => Modules()
-        .SelectMany(module => module.Module._parameters, (module, own) => (own.Parameter, Active: module.Module.ActiveWeights(own.Parameter)))
+        .SelectMany(module => module.Module._parameters.Where(own => own.Parameter.IsTrained), (module, own) => (own.Parameter, Active: module.Module.ActiveWeights(own.Parameter)))
         .GroupBy(use => use.Parameter, (_, uses) => uses.Max(use => use.Active))
         .Sum();
 
@@ -60,6 +60,12 @@ public abstract class Module
     public virtual double FlopsPerToken(int length) =>
         _parameters.Where(own => own.Parameter.Value.Shape.Rank >= 2).Sum(own => 2.0 * own.Parameter.Value.Shape.Count)
         + _children.Sum(child => child.Module.FlopsPerToken(length));
+
+    /// <summary>Called for every part of a model at the end of each step of training, once the optimizer has changed the weights:
+    /// for what is learned without a gradient. Nothing unless a part says otherwise.</summary>
+    public virtual void AfterUpdate()
+    {
+    }
 
     /// <summary>How many weights of one of this part's own parameters take part in computing one token; all unless said.</summary>
     protected virtual long ActiveWeights(Parameter parameter) => parameter.Value.Shape.Count;

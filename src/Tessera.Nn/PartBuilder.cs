@@ -57,4 +57,7 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
         tensor.Floats.Fill(value);
         return new Parameter(tensor, decays: false);
     }
+
+    /// <summary>A vector of zeros that is saved with the weights but has no gradient: its part changes it, or nobody does.</summary>
+    public static Parameter Untrained(int length) => new(Tensor.Allocate([length]), decays: false);
 }

@@ -22,7 +22,7 @@ public sealed class Step : IRecycled
     /// <summary>I32 [batch]: how many of a row's tokens are real, where rows are padded at the end; null: all.</summary>
     public Tensor? Lengths { get; set; }
 
-    /// <summary>I32 [batch, length]: which of several packed sequences each token belongs to; null: one a row.</summary>
+    /// <summary>I32 [batch, length]: which of several packed sequences each token belongs to, −1 for padding; null: one a row.</summary>
     public Tensor? Segments { get; set; }
 
     /// <summary>[batch, source length, width]: what cross-attention reads; null where there is none.</summary>
@@ -36,6 +36,9 @@ public sealed class Step : IRecycled
 
     /// <summary>Where routers report how much each expert was used, if anyone wants to know.</summary>
     public ExpertUse? ExpertUse { get; set; }
+
+    /// <summary>Where a stack of layers puts its stream before each layer and what comes out of it, if anyone wants to know.</summary>
+    public IList<Tensor>? Streams { get; set; }
 
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
     public IReadOnlyList<(string Name, Tensor Loss)> Losses => _losses;
@@ -75,10 +78,15 @@ public sealed class Step : IRecycled
         });
     }
 
+    /// <summary>Whether a token, counted row by row, only fills up its row.</summary>
+    internal bool IsPadding(int token) => Segments is not null
+        ? Segments.Ints[token] < 0
+        : Lengths is not null && token % Positions.Shape[1] >= Lengths.Ints[token / Positions.Shape[1]];
+
     /// <inheritdoc/>
     void IRecycled.Release()
     {
-        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches, ExpertUse) = (null!, null, null, null, null, null, null);
+        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches, ExpertUse, Streams) = (null!, null, null, null, null, null, null, null);
         (IsTraining, Random, _draws) = (false, default, 0);
         _losses.Clear();
     }

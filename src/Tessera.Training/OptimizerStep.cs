@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Nn;
 using Tessera.Tensors;
 using Tessera.Training.Optimizers;
 using Tessera.Training.Phases;
@@ -13,6 +14,7 @@ namespace Tessera.Training;
 /// </summary>
 internal sealed class OptimizerStep(TrainingSession session)
 {
+    private readonly Module[] _parts = [.. session.Model.Modules().Select(named => named.Module)];
     private Objective? _objective;
 
     private TrainingState State => session.State;
@@ -31,6 +33,7 @@ internal sealed class OptimizerStep(TrainingSession session)
         var clip = GradientClip.Measure(session.Optimizer.Learning, phase.ClipNorm, scale.Value * passes.Batches);
         if (clip.IsFinite) session.Optimizer.Step(learningRate, clip.Scale);
         else State.Skipped++;
+        foreach (var part in _parts) part.AfterUpdate();
         if (scales) State.LossScale = scale.After(clip.IsFinite, phase.LossScale);
         return new StepOutcome(passes.Loss, passes.Tokens, clip, scale);
     }

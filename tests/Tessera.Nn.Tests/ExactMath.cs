@@ -84,7 +84,13 @@ internal static class ExactMath
 
     /// <summary>softmax(q kᵀ / √width) v for every query over the keys that it sees.</summary>
     public static double[] Attend(
-        double[] queries, double[] keys, double[] values, int batch, int heads, int keyHeads, int width, Func<int, int, int, bool> sees)
+        double[] queries, double[] keys, double[] values, int batch, int heads, int keyHeads, int width, Func<int, int, int, bool> sees) =>
+        Attend(queries, keys, values, batch, heads, keyHeads, width, sees, (product, _, _, _) => product / Math.Sqrt(width), null);
+
+    /// <summary>softmax(score(q · k, head, query, key)) v; a sink, one a head, is a further score without a value.</summary>
+    public static double[] Attend(
+        double[] queries, double[] keys, double[] values, int batch, int heads, int keyHeads, int width, Func<int, int, int, bool> sees,
+        Func<double, int, int, int, double> score, double[]? sinks)
     {
         var (length, keyLength) = (queries.Length / (batch * heads * width), keys.Length / (batch * keyHeads * width));
         var y = new double[queries.Length];
@@ -98,7 +104,9 @@ internal static class ExactMath
                 {
                     var query = ((((b * length) + q) * heads) + h) * width;
                     int Key(int k) => ((((b * keyLength) + k) * keyHeads) + (h / (heads / keyHeads))) * width;
-                    var weights = Softmax([.. seen.Select(k => Enumerable.Range(0, width).Sum(i => queries[query + i] * keys[Key(k) + i]) / Math.Sqrt(width))]);
+                    var head = h;
+                    var scores = seen.Select(k => score(Enumerable.Range(0, width).Sum(i => queries[query + i] * keys[Key(k) + i]), head, q, k));
+                    var weights = Softmax([.. scores, .. sinks is null ? Array.Empty<double>() : [sinks[h]]]);
                     for (var place = 0; place < seen.Length; place++)
                         for (var i = 0; i < width; i++) y[query + i] += weights[place] * values[Key(seen[place]) + i];
                 }

@@ -11,12 +11,16 @@ public sealed record DecoderOptions : ModelOptions
     /// <summary>The layers.</summary>
     public required TransformerOptions Decoder { get; init; }
 
+    /// <summary>How many tokens after the next one each place learns to predict too (<see cref="LaterToken"/>); 0 to 16. Training
+    /// reports their loss as <c>mtp</c>; decoding does not use them.</summary>
+    public int LaterTokens { get; init; }
+
     /// <inheritdoc/>
     protected override SequenceModel Build(PartBuilder part, int vocabulary) => new DecoderModel(this, part, vocabulary);
 }
 
 /// <summary>
-/// A language model: embeddings, causal layers, logits.
+/// A language model: embeddings, causal layers, logits. While training it may predict further tokens than the next.
 /// <para>Radford et al. 2018, "Improving language understanding by generative pre-training".</para>
 /// </summary>
 public sealed class DecoderModel : SequenceModel
@@ -24,12 +28,16 @@ public sealed class DecoderModel : SequenceModel
     private readonly Embedding _embedding;
     private readonly Transformer _decoder;
     private readonly Parameter _head;
+    private readonly List<LaterToken> _later = [];
 
-    internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary) : base(vocabulary)
+    internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
     {
-        _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width));
+        _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal));
         _head = Own("lm_head.weight", options.TieEmbeddings ? _embedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width));
+        part.Require(options.LaterTokens is >= 0 and <= 16, "laterTokens", options.LaterTokens, "0 to 16");
+        for (var depth = 0; depth < options.LaterTokens; depth++)
+            _later.Add(Own($"mtp.{depth}", new LaterToken(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));
     }
 
     /// <inheritdoc/>
@@ -42,7 +50,7 @@ public sealed class DecoderModel : SequenceModel
     public override DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens)
     {
         var rows = prompts.Count * rowsEach;
-        return new DecodingState(new CacheSet(this, new CacheSize(rows, prompts.Max(prompt => prompt.Length) + newTokens)), prompts, rows);
+        return new DecodingState(new CacheSet(_decoder, new CacheSize(rows, prompts.Max(prompt => prompt.Length) + newTokens)), prompts, rows);
     }
 
     /// <inheritdoc/>
@@ -50,4 +58,52 @@ public sealed class DecoderModel : SequenceModel
 
     /// <inheritdoc/>
     protected override Tensor Decode(Tensor inputs, Step step) => _decoder.Forward(_embedding.Forward(inputs), step);
+
+    /// <summary>The logits of the tokens after the next one: entry k holds at place i those of token i + k + 2. The last k + 1
+    /// places of each sequence have no such token, and mean nothing.</summary>
+    /// <param name="batch">Its inputs are read.</param>
+    /// <param name="step">Its positions are the batch's.</param>
+    /// <returns>[batch, length, vocabulary] for each of the model's further tokens.</returns>
+    public IReadOnlyList<Tensor> LaterLogits(Batch batch, Step step)
+    {
+        var (hidden, logits) = (Hidden(batch, step), new List<Tensor>());
+        for (var depth = 0; depth < _later.Count; depth++)
+        {
+            hidden = Later(depth, hidden, batch, step);
+            logits.Add(LogitsOf(hidden));
+        }
+
+        return logits;
+    }
+
+    /// <inheritdoc/>
+    protected override void AddLosses(Tensor hidden, Batch batch, Step step, CrossEntropySettings settings)
+    {
+        Tensor? sum = null;
+        for (var depth = 0; depth < _later.Count; depth++)
+        {
+            hidden = Later(depth, hidden, batch, step);
+            var loss = LossOf(hidden, Ahead(batch.Targets, depth + 1, -1, batch.Segments), settings);
+            sum = sum is null ? loss : Op.Add(sum, loss);
+        }
+
+        if (sum is not null) step.AddLoss("mtp", Op.Scale(sum, 1f / _later.Count));
+    }
+
+    private Tensor Later(int depth, Tensor hidden, Batch batch, Step step) =>
+        _later[depth].Forward(hidden, _embedding.Forward(Ahead(batch.Inputs, depth + 1, 0, segments: null)), step);
+
+    /// <summary>What stands so many places further on in each row, or nothing where that is beyond the row or the segment.</summary>
+    private static Tensor Ahead(Tensor ids, int distance, int nothing, Tensor? segments)
+    {
+        var ahead = Tensor.Temporary(ids.Shape, ElementType.I32);
+        var length = ids.Shape[1];
+        for (var i = 0; i < ahead.Ints.Length; i++)
+        {
+            var isThere = (i % length) + distance < length && (segments is null || segments.Ints[i] == segments.Ints[i + distance]);
+            ahead.Ints[i] = isThere ? ids.Ints[i + distance] : nothing;
+        }
+
+        return ahead;
+    }
 }

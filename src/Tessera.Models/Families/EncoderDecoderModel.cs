@@ -37,18 +37,18 @@ public sealed class EncoderDecoderModel : SequenceModel
     private readonly Transformer _decoder;
     private readonly Parameter _head;
 
-    internal EncoderDecoderModel(EncoderDecoderOptions options, PartBuilder part, int vocabulary) : base(vocabulary)
+    internal EncoderDecoderModel(EncoderDecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
     {
         var sourceWidth = options.SourceWidth ?? part.Width;
         part.Require(sourceWidth is >= 1 and <= 65536, "sourceWidth", sourceWidth, "1 to 65536");
         part.Require(
             !options.ShareEmbeddings || sourceWidth == part.Width, "shareEmbeddings", "true", $"only where sourceWidth, {sourceWidth}, is width, {part.Width}");
 
-        _sourceEmbedding = Own("source_embed", Embeddings.Of(part.At("source_embed"), vocabulary, sourceWidth));
+        _sourceEmbedding = Own("source_embed", Embeddings.Of(part.At("source_embed"), vocabulary, sourceWidth, options.EmbeddingScale));
         _encoder = Own("encoder", options.Encoder.Build(part.At("encoder") with { Width = sourceWidth }));
         _targetEmbedding = options.ShareEmbeddings
             ? _sourceEmbedding
-            : Own("target_embed", Embeddings.Of(part.At("target_embed"), vocabulary, part.Width));
+            : Own("target_embed", Embeddings.Of(part.At("target_embed"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal, _encoder.OutputWidth));
         _head = Own(
             "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width));

@@ -19,6 +19,7 @@ public enum AttentionRole
 /// <summary>Options of an attention; <c>"attention": { "kind": … }</c> in a recipe.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(MultiHeadOptions), "multi-head")]
+[JsonDerivedType(typeof(SlidingWindowOptions), "sliding-window")]
 [JsonDerivedType(typeof(LatentOptions), "latent")]
 public abstract record AttentionOptions
 {

@@ -1,3 +1,4 @@
+using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
@@ -14,17 +15,34 @@ public abstract record MaskedOptions(int Heads) : AttentionOptions
     /// <summary>The width of a head, 1 to 16,384; <c>width / Heads</c> where null.</summary>
     public int? HeadWidth { get; init; }
 
-    /// <summary>Whether the projections have biases.</summary>
+    /// <summary>Whether the maps to queries, keys and values have biases.</summary>
     public bool Bias { get; init; }
 
-    /// <summary>How queries and keys are marked with their positions; not at all where null.</summary>
+    /// <summary>Whether the map back to the stream has a bias; as <see cref="Bias"/> where null.</summary>
+    public bool? OutputBias { get; init; }
+
+    /// <summary>The norm of each head's query and key before they are marked with positions (Qwen 3); none where null.</summary>
+    public NormOptions? QueryKeyNorm { get; init; }
+
+    /// <summary>How queries and keys are marked with their positions, or what their distance adds to scores; nothing where null.</summary>
     public PositionOptions? Position { get; init; }
+
+    /// <summary>What products of queries and keys are multiplied by, greater than 0; <c>1/√HeadWidth</c> where null.</summary>
+    public float? ScoreScale { get; init; }
+
+    /// <summary>Where above 0, a score s becomes <c>cap · tanh(s / cap)</c> (Gemma 2, arXiv 2408.00118).</summary>
+    public float SoftCap { get; init; }
+
+    /// <summary>Whether each head has a learned score more, <c>sinks</c>, which takes probability and has no value, so that a head
+    /// may look at nothing.</summary>
+    public bool Sinks { get; init; }
 }
 
 /// <summary>
-/// <c>o(softmax(q kᵀ / √d + mask) v)</c> with linear q, k, v and o: everything but the mask, which each kind of attention
+/// <c>o(softmax(q kᵀ / √d + bias + mask) v)</c> with linear q, k, v and o: everything but the mask, which each kind of attention
 /// draws for itself. Cached decoding keeps keys and values, O(length) a layer.
-/// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>, section 3.2.</para>
+/// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>, section 3.2; sinks: Xiao et al. 2023,
+/// <see href="https://arxiv.org/abs/2309.17453"/>.</para>
 /// </summary>
 public abstract class MaskedAttention : Attention, ICached
 {
@@ -35,7 +53,10 @@ public abstract class MaskedAttention : Attention, ICached
     private readonly Linear _keys;
     private readonly Linear _values;
     private readonly Linear _output;
+    private readonly Norm? _queryNorm;
+    private readonly Norm? _keyNorm;
     private readonly PositionEncoding? _position;
+    private readonly AttentionSettings _settings;
 
     /// <summary>Builds the projections and checks the options that all kinds share.</summary>
     protected MaskedAttention(MaskedOptions options, PartBuilder part, AttentionRole role, int memoryWidth)
@@ -50,16 +71,24 @@ public abstract class MaskedAttention : Attention, ICached
 
         Role = role;
         var source = role == AttentionRole.Cross ? memoryWidth : part.Width;
-        _queries = Project("q_proj", part.Width, _heads * _headWidth);
-        _keys = Project("k_proj", source, _keyValueHeads * _headWidth);
-        _values = Project("v_proj", source, _keyValueHeads * _headWidth);
-        _output = Project("o_proj", _heads * _headWidth, part.Width, part.OutputDeviation(_heads * _headWidth));
-        if (options.Position is null || role == AttentionRole.Cross) return;
-        _position = Own("position", options.Position.Build(part.At("position") with { Width = _headWidth }));
-        part.Require(!_position.ActsOnEmbeddings, "position.kind", options.Position.GetType().Name, "a kind that acts on queries and keys, such as rotary");
+        _queries = Project("q_proj", part.Width, _heads * _headWidth, options.Bias);
+        _keys = Project("k_proj", source, _keyValueHeads * _headWidth, options.Bias);
+        _values = Project("v_proj", source, _keyValueHeads * _headWidth, options.Bias);
+        _output = Project("o_proj", _heads * _headWidth, part.Width, options.OutputBias ?? options.Bias, part.OutputDeviation(_heads * _headWidth));
+        if (options.QueryKeyNorm is { } norm)
+        {
+            var head = part.At("queryKeyNorm") with { Width = _headWidth };
+            (_queryNorm, _keyNorm) = (Own("q_norm", norm.Build(head)), Own("k_norm", norm.Build(head)));
+        }
 
-        Linear Project(string name, int inputs, int outputs, double? deviation = null) =>
-            Own(name, new Linear(part.At(name), inputs, outputs, options.Bias, deviation));
+        _settings = Settings(options, part);
+        if (options.Position is null || role == AttentionRole.Cross) return;
+        _position = Own("position", options.Position.Build(part.At("position") with { Width = _headWidth }, _heads));
+        part.Require(
+            !_position.ActsOnEmbeddings, "position.kind", options.Position.GetType().Name, "a kind that acts on queries and keys or on scores, such as rotary");
+
+        Linear Project(string name, int inputs, int outputs, bool bias, double? deviation = null) =>
+            Own(name, new Linear(part.At(name), inputs, outputs, bias, deviation));
     }
 
     /// <summary>What this attention is for.</summary>
@@ -68,9 +97,11 @@ public abstract class MaskedAttention : Attention, ICached
     /// <inheritdoc/>
     public sealed override Tensor Forward(Tensor x, Step step)
     {
-        var queries = Mark(Split(_queries.Forward(x), _heads), step);
+        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x), _heads)), step);
         var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], step) : FromSelf(x, step);
-        var attended = Op.Attention(queries, keys, values, mask);
+        var attended = Op.Attention(queries, keys, values, mask, _position?.ActsOnScores == true
+            ? _settings with { Bias = _position.Score(Distances(mask, step), Role == AttentionRole.Bidirectional) }
+            : _settings);
         return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]));
     }
 
@@ -89,13 +120,44 @@ public abstract class MaskedAttention : Attention, ICached
     /// <summary>How many keys a query of a sequence of this length sees on average, for the count of operations.</summary>
     protected virtual double MeanVisibleKeys(int length) => Role == AttentionRole.Causal ? (length + 1) / 2.0 : length;
 
+    private AttentionSettings Settings(MaskedOptions options, PartBuilder part)
+    {
+        part.Require(options.ScoreScale is null or (> 0 and < float.PositiveInfinity), "scoreScale", options.ScoreScale, "greater than 0");
+        part.Require(options.SoftCap is >= 0 and < float.PositiveInfinity, "softCap", options.SoftCap, "0 (none) or above");
+        return new AttentionSettings
+        {
+            Scale = options.ScoreScale, SoftCap = options.SoftCap,
+            Sinks = options.Sinks ? Own("sinks", PartBuilder.Constant(_heads, 0)).Value : null,
+        };
+    }
+
     private Tensor Split(Tensor x, int heads) => x.Reshape([x.Shape[0], x.Shape[1], heads, _headWidth]);
+
+    private static Tensor Normed(Norm? norm, Tensor x) => norm?.Forward(x) ?? x;
 
     private Tensor Mark(Tensor x, Step step) => _position?.Mark(x, step) ?? x;
 
+    /// <summary>I32 [queries, keys], or [batch, queries, keys] while decoding: how far the key stands behind the query, negative
+    /// before it. In a whole sequence both count its places, so that packed sequences have their own distances.</summary>
+    private Tensor Distances(BlockMask mask, Step step)
+    {
+        var (queries, keys) = (mask.Queries, mask.Keys);
+        var isCached = step.Caches is not null && Role == AttentionRole.Causal;
+        var rows = isCached ? step.Positions.Shape[0] : 1;
+        var distances = Tensor.Temporary(isCached ? [rows, queries, keys] : [queries, keys], ElementType.I32);
+        var all = distances.Ints;
+        for (var query = 0; query < rows * queries; query++)
+        {
+            var position = isCached ? step.Positions.Ints[query] : query;
+            for (var key = 0; key < keys; key++) all[(query * keys) + key] = key - position;
+        }
+
+        return distances;
+    }
+
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, Step step)
     {
-        var keys = Mark(Split(_keys.Forward(x), _keyValueHeads), step);
+        var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x), _keyValueHeads)), step);
         var values = Split(_values.Forward(x), _keyValueHeads);
         if (step.Caches is not null && Role == AttentionRole.Causal)
         {
@@ -118,16 +180,20 @@ public abstract class MaskedAttention : Attention, ICached
         Tensor keys, values;
         if (step.Caches?.Of(this) is KeyValueCache cache)
         {
-            if (cache.Count == 0) cache.Write(Split(_keys.Forward(memory), _keyValueHeads), Split(_values.Forward(memory), _keyValueHeads), FirstPositions(batch, length));
+            if (cache.Count == 0) cache.Write(Keys(), Values(), FirstPositions(batch, length));
             (keys, values) = (cache.Keys.First(batch), cache.Values.First(batch));
         }
         else
         {
-            (keys, values) = (Split(_keys.Forward(memory), _keyValueHeads), Split(_values.Forward(memory), _keyValueHeads));
+            (keys, values) = (Keys(), Values());
         }
 
         var mask = BlockMask.Full(queries, length);
         return (keys, values, Narrow(step.MemoryLengths is null ? mask : mask.Lengths(step.MemoryLengths)));
+
+        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(memory), _keyValueHeads));
+
+        Tensor Values() => Split(_values.Forward(memory), _keyValueHeads);
     }
 
     private static Tensor FirstPositions(int rows, int length)

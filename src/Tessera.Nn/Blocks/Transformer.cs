@@ -21,7 +21,16 @@ public sealed record TransformerOptions : EncoderOptions
     /// <summary>What is computed for each token on its own.</summary>
     public required FeedForwardOptions FeedForward { get; init; }
 
-    /// <summary>The norms before each part and at the end.</summary>
+    /// <summary>Layers whose attention or feed-forward differs; where several name a layer, the last counts.</summary>
+    public IReadOnlyList<LayerVariant>? Variants { get; init; }
+
+    /// <summary>Where layers have their norms, and whether their parts follow one another.</summary>
+    public BlockForm Form { get; init; }
+
+    /// <summary>What layers multiply by before they add it to the stream; greater than 0.</summary>
+    public float ResidualScale { get; init; } = 1;
+
+    /// <summary>The norms of the layers and at the end.</summary>
     public NormOptions Norm { get; init; } = new RmsNormOptions();
 
     /// <summary>Positions added to the embeddings; none where null.</summary>
@@ -32,15 +41,33 @@ public sealed record TransformerOptions : EncoderOptions
 
     /// <inheritdoc/>
     public override Encoder Build(PartBuilder part) => new Transformer(this, part, AttentionRole.Bidirectional);
+
+    /// <summary>The attention of a layer.</summary>
+    /// <param name="layer">From 0.</param>
+    /// <returns>The options and their place below the stack's in the recipe.</returns>
+    internal (AttentionOptions Options, string Path) AttentionOf(int layer)
+    {
+        for (var index = (Variants?.Count ?? 0) - 1; index >= 0; index--)
+            if (Variants![index] is { Attention: { } own } variant && variant.Has(layer)) return (own, $"variants[{index}].attention");
+        return (Attention, "attention");
+    }
+
+    /// <summary>The feed-forward of a layer, as <see cref="AttentionOf"/>.</summary>
+    internal (FeedForwardOptions Options, string Path) FeedForwardOf(int layer)
+    {
+        for (var index = (Variants?.Count ?? 0) - 1; index >= 0; index--)
+            if (Variants![index] is { FeedForward: { } own } variant && variant.Has(layer)) return (own, $"variants[{index}].feedForward");
+        return (FeedForward, "feedForward");
+    }
 }
 
-/// <summary>A stack of layers with a norm at the end.</summary>
+/// <summary>A stack of layers, with a norm at the end unless its layers end with one.</summary>
 public sealed class Transformer : Encoder
 {
     private readonly float _dropout;
     private readonly PositionEncoding? _position;
     private readonly List<TransformerLayer> _layers = [];
-    private readonly Norm _norm;
+    private readonly Norm? _norm;
 
     /// <summary>Builds the stack.</summary>
     /// <param name="options">What it is made of.</param>
@@ -52,6 +79,8 @@ public sealed class Transformer : Encoder
     {
         part.Require(options.Layers is >= 1 and <= 256, "layers", options.Layers, "1 to 256");
         part.Require(options.Dropout is >= 0 and < 1, "dropout", options.Dropout, "at least 0, below 1");
+        part.Require(options.ResidualScale is > 0 and < float.PositiveInfinity, "residualScale", options.ResidualScale, "greater than 0");
+        for (var index = 0; index < options.Variants?.Count; index++) options.Variants[index].Check(part.At($"variants[{index}]"));
         _dropout = options.Dropout;
         OutputWidth = part.Width;
         if (options.Position is not null)
@@ -64,8 +93,8 @@ public sealed class Transformer : Encoder
 
         var deep = part with { Depth = options.Layers * (memoryWidth > 0 ? 3 : 2) };
         for (var layer = 0; layer < options.Layers; layer++)
-            _layers.Add(Own($"layers.{layer}", new TransformerLayer(options, deep.Number(layer), role, memoryWidth)));
-        _norm = Own("norm", options.Norm.Build(part.At("norm")));
+            _layers.Add(Own($"layers.{layer}", new TransformerLayer(options, deep.Number(layer), layer, role, memoryWidth)));
+        if (options.Form != BlockForm.PostNorm) _norm = Own("norm", options.Norm.Build(part.At("norm")));
     }
 
     /// <inheritdoc/>
@@ -75,7 +104,14 @@ public sealed class Transformer : Encoder
     public override Tensor Forward(Tensor x, Step step)
     {
         x = step.Dropout(_position?.Embed(x, step) ?? x, _dropout);
-        foreach (var layer in _layers) x = layer.Forward(x, step);
-        return _norm.Forward(x);
+        foreach (var layer in _layers)
+        {
+            step.Streams?.Add(x);
+            x = layer.Forward(x, step);
+        }
+
+        x = _norm?.Forward(x) ?? x;
+        step.Streams?.Add(x);
+        return x;
     }
 }

@@ -10,6 +10,9 @@ namespace Tessera.Nn.Experts;
 /// <param name="Shared">Experts that every token visits; 0 to 1,024.</param>
 public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert, int Shared = 0) : FeedForwardOptions
 {
+    /// <summary>The hidden width of one shared expert; as the routed ones' where null.</summary>
+    public int? SharedHidden { get; init; }
+
     /// <summary>How experts are chosen.</summary>
     public RouterOptions Router { get; init; } = new SoftmaxRouterOptions();
 
@@ -19,7 +22,8 @@ public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert,
 
 /// <summary>
 /// A mixture of experts: <c>Σ_s g_s(x) E_s(x)</c> over the shared experts plus <c>Σ_{r ∈ top k} g_r(x) E_r(x)</c> over the
-/// routed ones. A token costs shared + active experts, whatever their number. Reports the loss <c>balance</c>.
+/// routed ones. A token costs shared + active experts, whatever their number. Reports the losses <c>balance</c>, over all tokens, and
+/// <c>sequence-balance</c>, over those of each sequence.
 /// <para>Shazeer et al. 2017, <see href="https://arxiv.org/abs/1701.06538"/>; shared experts: Dai et al. 2024 (DeepSeekMoE),
 /// <see href="https://arxiv.org/abs/2401.06066"/>.</para>
 /// </summary>
@@ -40,6 +44,9 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         part.Require(options.Expert is not null, "expert", null, "an expert such as { \"kind\": \"swiglu\", \"hidden\": 368 }");
         part.At("expert").Require(
             options.Expert!.Hidden is >= 1 and <= DenseFeedForward.MostHidden, "hidden", options.Expert.Hidden, $"1 to {DenseFeedForward.MostHidden}");
+        part.At("expert").Require(!options.Expert.Bias, "bias", "true", "false: experts have no biases");
+        part.Require(
+            options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MostHidden), "sharedHidden", options.SharedHidden, $"1 to {DenseFeedForward.MostHidden}");
 
         _options = options;
         _router = Own("router", options.Router.Build(part.At("router"), options.Shared, options.Routed, options.Active));
@@ -60,7 +67,7 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         var tokens = x.Reshape([x.Shape.Rows, x.Shape.Width]);
         var routing = _router.Route(tokens, step);
         step.ExpertUse?.Add(this, routing.Plan);
-        if (step.IsTraining) step.AddLoss("balance", Op.BalanceLoss(routing.Probabilities, routing.Plan));
+        if (step.IsTraining) AddLosses(routing, x.Shape[0], step);
 
         var y = Op.Combine(Run(Op.Dispatch(tokens, routing.Plan), routing.Plan), routing.Gates, routing.Plan);
         if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates));
@@ -73,6 +80,13 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) =>
         _router.FlopsPerToken(length) + (_shared?.FlopsPerToken(length) ?? 0) + (2.0 * RoutedCount() * _options.Active / _options.Routed);
+
+    /// <summary>The loss of a sequence looks at what its tokens would choose by their scores alone, without groups and biases.</summary>
+    private void AddLosses(in Routing routing, int sequences, Step step)
+    {
+        step.AddLoss("balance", Op.BalanceLoss(routing.Probabilities, routing.Plan));
+        step.AddLoss("sequence-balance", Op.BalanceLoss(routing.Probabilities, Op.TopIndices(routing.Probabilities, _options.Active), sequences));
+    }
 
     private long RoutedCount() => (_gate?.Value.Shape.Count ?? 0) + _up.Value.Shape.Count + _down.Value.Shape.Count;
 

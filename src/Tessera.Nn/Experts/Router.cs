@@ -6,6 +6,7 @@ namespace Tessera.Nn.Experts;
 /// <summary>Options of a router; <c>"router": { "kind": … }</c> in a recipe.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SoftmaxRouterOptions), "softmax")]
+[JsonDerivedType(typeof(SigmoidRouterOptions), "sigmoid")]
 [JsonDerivedType(typeof(TwoStageRouterOptions), "two-stage")]
 public abstract record RouterOptions
 {

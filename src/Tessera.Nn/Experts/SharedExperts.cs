@@ -17,10 +17,11 @@ internal sealed class SharedExperts : Module
     public SharedExperts(ExpertsOptions options, PartBuilder part)
     {
         (_count, _activation) = (options.Shared, options.Expert.Activation);
-        var hidden = checked(options.Shared * options.Expert.Hidden);
+        var each = options.SharedHidden ?? options.Expert.Hidden;
+        var hidden = checked(options.Shared * each);
         if (options.Expert.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden));
         _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden));
-        _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, deviation: part.OutputDeviation(options.Expert.Hidden)));
+        _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, deviation: part.OutputDeviation(each)));
     }
 
     /// <summary>[tokens, width] to the same shape.</summary>

@@ -8,10 +8,16 @@ namespace Tessera.Nn.FeedForward;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
+[JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
+[JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
+[JsonDerivedType(typeof(SiluOptions), "silu")]
 [JsonDerivedType(typeof(ReluOptions), "relu")]
 public abstract record DenseOptions(int Hidden) : FeedForwardOptions
 {
+    /// <summary>Whether the maps have biases; an expert of a mixture has none.</summary>
+    public bool Bias { get; init; }
+
     /// <summary>The activation of the hidden layer, or of its gate.</summary>
     internal abstract Activation Activation { get; }
 
@@ -40,11 +46,38 @@ public sealed record GeGluOptions(int Hidden) : DenseOptions(Hidden)
     internal override bool IsGated => true;
 }
 
+/// <summary><c>"kind": "geglu-tanh"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>, gelu by its tanh approximation.</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record GeGluTanhOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.GeluTanh;
+
+    internal override bool IsGated => true;
+}
+
 /// <summary><c>"kind": "gelu"</c>: <c>W₂ gelu(W₁ x)</c>.</summary>
 /// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
 public sealed record GeluOptions(int Hidden) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Gelu;
+
+    internal override bool IsGated => false;
+}
+
+/// <summary><c>"kind": "gelu-tanh"</c>: <c>W₂ gelu(W₁ x)</c>, gelu by its tanh approximation, as GPT-2 has it.</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record GeluTanhOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.GeluTanh;
+
+    internal override bool IsGated => false;
+}
+
+/// <summary><c>"kind": "silu"</c>: <c>W₂ silu(W₁ x)</c>.</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record SiluOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Silu;
 
     internal override bool IsGated => false;
 }
@@ -74,9 +107,9 @@ public sealed class DenseFeedForward : FeedForward
     {
         part.Require(options.Hidden is >= 1 and <= MostHidden, "hidden", options.Hidden, $"1 to {MostHidden}");
         _activation = options.Activation;
-        if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, options.Hidden));
-        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, options.Hidden));
-        _down = Own("down_proj", new Linear(part.At("down_proj"), options.Hidden, part.Width, deviation: part.OutputDeviation(options.Hidden)));
+        if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, options.Hidden, options.Bias));
+        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, options.Hidden, options.Bias));
+        _down = Own("down_proj", new Linear(part.At("down_proj"), options.Hidden, part.Width, options.Bias, part.OutputDeviation(options.Hidden)));
     }
 
     /// <inheritdoc/>

@@ -8,7 +8,10 @@ namespace Tessera.Nn.FeedForward;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
+[JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
+[JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
+[JsonDerivedType(typeof(SiluOptions), "silu")]
 [JsonDerivedType(typeof(ReluOptions), "relu")]
 [JsonDerivedType(typeof(ExpertsOptions), "experts")]
 public abstract record FeedForwardOptions

@@ -7,7 +7,7 @@ namespace Tessera.Nn.Positions;
 public sealed record LearnedOptions(int Positions = 1024) : PositionOptions
 {
     /// <inheritdoc/>
-    public override PositionEncoding Build(PartBuilder part) => new LearnedPositions(this, part);
+    public override PositionEncoding Build(PartBuilder part, int heads = 1) => new LearnedPositions(this, part);
 }
 
 /// <summary>

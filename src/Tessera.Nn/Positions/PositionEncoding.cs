@@ -8,19 +8,26 @@ namespace Tessera.Nn.Positions;
 [JsonDerivedType(typeof(RotaryOptions), "rotary")]
 [JsonDerivedType(typeof(SinusoidalOptions), "sinusoidal")]
 [JsonDerivedType(typeof(LearnedOptions), "learned")]
+[JsonDerivedType(typeof(AlibiOptions), "alibi")]
+[JsonDerivedType(typeof(BucketsOptions), "buckets")]
 public abstract record PositionOptions
 {
     /// <summary>Builds the part for vectors of the builder's width: of the stream for encodings that are added to
     /// embeddings, of one head for those that turn queries and keys.</summary>
-    public abstract PositionEncoding Build(PartBuilder part);
+    /// <param name="part">Width, place in the recipe, random numbers.</param>
+    /// <param name="heads">The query heads of the attention it belongs to.</param>
+    public abstract PositionEncoding Build(PartBuilder part, int heads = 1);
 }
 
-/// <summary>How a model knows where a token stands. An encoding acts at one place: on the embeddings of a stack, or on
-/// the queries and keys of an attention; at the other it does nothing.</summary>
+/// <summary>How a model knows where a token stands. An encoding acts at one place: on the embeddings of a stack, on the
+/// queries and keys of an attention, or on its scores; at the others it does nothing.</summary>
 public abstract class PositionEncoding : Module
 {
     /// <summary>Whether the encoding is added to embeddings (and so belongs to a stack, not to an attention).</summary>
     public abstract bool ActsOnEmbeddings { get; }
+
+    /// <summary>Whether the encoding is a bias of an attention's scores, <see cref="Score"/>.</summary>
+    public virtual bool ActsOnScores => false;
 
     /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
     public abstract int Positions { get; }
@@ -30,4 +37,10 @@ public abstract class PositionEncoding : Module
 
     /// <summary>Marks queries or keys [batch, length, heads, width] with their positions.</summary>
     public virtual Tensor Mark(Tensor x, Step step) => x;
+
+    /// <summary>What distances add to the scores of each head; null where the encoding does not act on scores.</summary>
+    /// <param name="distances">I32 [queries, keys] or [batch, queries, keys]: position of the key less that of the query.</param>
+    /// <param name="isBidirectional">Whether queries see keys behind them.</param>
+    /// <returns>[heads, queries, keys], after the batch where the distances have one.</returns>
+    public virtual Tensor? Score(Tensor distances, bool isBidirectional) => null;
 }

@@ -16,7 +16,7 @@ public sealed record RotaryOptions(float Theta = 10000, RotaryLayout Layout = Ro
     public RotaryScaling? Scaling { get; init; }
 
     /// <inheritdoc/>
-    public override PositionEncoding Build(PartBuilder part) => new RotaryPositions(this, part);
+    public override PositionEncoding Build(PartBuilder part, int heads = 1) => new RotaryPositions(this, part);
 }
 
 /// <summary>

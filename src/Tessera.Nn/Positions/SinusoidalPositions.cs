@@ -7,7 +7,7 @@ namespace Tessera.Nn.Positions;
 public sealed record SinusoidalOptions(int Positions = 4096) : PositionOptions
 {
     /// <inheritdoc/>
-    public override PositionEncoding Build(PartBuilder part) => new SinusoidalPositions(this, part);
+    public override PositionEncoding Build(PartBuilder part, int heads = 1) => new SinusoidalPositions(this, part);
 }
 
 /// <summary>

@@ -24,7 +24,7 @@ public abstract class Optimizer
         {
             if (!names.Add(name)) throw new ArgumentException($"two parameters are named {name}", nameof(parameters));
             var rule = rules.FirstOrDefault(rule => rule.Fits(name)) ?? ParameterRule.Plain;
-            if (rule.LearningRateFactor > 0) _trained.Add(new Trained(name, parameter, rule));
+            if (rule.LearningRateFactor > 0 && parameter.IsTrained) _trained.Add(new Trained(name, parameter, rule));
         }
 
         if (rules.FirstOrDefault(rule => !names.Any(rule.Fits)) is { } idle)
@@ -37,7 +37,7 @@ public abstract class Optimizer
     /// restores a saved state; frozen parameters have none.</summary>
     public IReadOnlyList<(string Name, Tensor Tensor)> State => _state;
 
-    /// <summary>The parameters that learn: those that no rule freezes.</summary>
+    /// <summary>The parameters that learn: those with a gradient that no rule freezes.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> Learning { get; }
 
     /// <summary>One step: every parameter that has a gradient moves against it. Gradients are left as they are. Allocates nothing.</summary>

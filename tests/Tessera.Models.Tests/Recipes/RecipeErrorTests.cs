@@ -32,13 +32,13 @@ public sealed class RecipeErrorTests
     }
 
     [Theory]
-    [InlineData("\"heads\": 4", "\"heads\": 4, \"head\": 3", "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, bias, position")]
-    [InlineData("\"layers\": 2", "\"layers\": 2, \"kind\": \"transformer\"", "model.decoder.kind: is not a key here; allowed: layers, attention, crossAttention, feedForward, norm, position, dropout")]
-    [InlineData("\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head")]
-    [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head")]
+    [InlineData("\"heads\": 4", "\"heads\": 4, \"head\": 3", "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, bias, outputBias, queryKeyNorm, position, scoreScale, softCap, sinks")]
+    [InlineData("\"layers\": 2", "\"layers\": 2, \"kind\": \"transformer\"", "model.decoder.kind: is not a key here; allowed: layers, attention, crossAttention, feedForward, variants, form, residualScale, norm, position, dropout")]
+    [InlineData("\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head, sliding-window, latent")]
+    [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head, sliding-window, latent")]
     [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder")]
     [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
-    [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, gelu, relu")]
+    [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, gelu, gelu-tanh, silu, relu")]
     [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
     [InlineData("\"routed\": 4, ", "", "model.decoder.feedForward.routed: is missing; expected a whole number")]
     [InlineData(", \"expert\": { \"kind\": \"relu\", \"hidden\": 5 }", "", "model.decoder.feedForward.expert: is missing; expected an object { … }")]
@@ -65,11 +65,11 @@ public sealed class RecipeErrorTests
 
     [Theory]
     [InlineData("\"heads\": 4", "\"heads\": 3", "model.decoder.attention.heads: is 3; allowed: a divisor of the width 8, or a headWidth")]
-    [InlineData("\"heads\": 4", "\"heads\": 8", "model.decoder.attention.position.width: is 1; allowed: an even width of a head")]
+    [InlineData("\"heads\": 4", "\"heads\": 8", "model.decoder.attention.position.width: is 1; allowed: an even number up to the width of a head, 1")]
     [InlineData("\"active\": 2", "\"active\": 5", "model.decoder.feedForward.active: is 5; allowed: 1 to routed, 4")]
     [InlineData("\"hidden\": 5", "\"hidden\": -5", "model.decoder.feedForward.expert.hidden: is -5; allowed: 1 to 1048576")]
     [InlineData("{ \"kind\": \"sinusoidal\" }", "{ \"kind\": \"rotary\" }", "model.decoder.position.kind: is RotaryOptions; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position")]
-    [InlineData("{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }", "{ \"kind\": \"sinusoidal\" }", "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys, such as rotary")]
+    [InlineData("{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }", "{ \"kind\": \"sinusoidal\" }", "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys or on scores, such as rotary")]
     [InlineData("\"active\": 2", "\"active\": 2, \"router\": { \"kind\": \"two-stage\" }", "model.decoder.feedForward.router.kind: is two-stage; allowed: a router for at least one shared expert")]
     [InlineData("\"kind\": \"layer\"", "\"kind\": \"layer\", \"epsilon\": 0", "model.decoder.norm.epsilon: is 0; allowed: greater than 0")]
     public void A_model_that_cannot_be_is_refused_with_its_place(string old, string changed, string message)

@@ -20,25 +20,47 @@ public sealed class RecipeKindTests
 
     [Fact]
     public void Attentions_come_back() => ComeBack<AttentionOptions>(
-        new MultiHeadOptions(4), new MultiHeadOptions(4) { KeyValueHeads = 2, HeadWidth = 5, Bias = true, Position = new RotaryOptions(500.5f, RotaryLayout.Interleaved, 77) });
+        new MultiHeadOptions(4), new MultiHeadOptions(4) { KeyValueHeads = 2, HeadWidth = 5, Bias = true, Position = new RotaryOptions(500.5f, RotaryLayout.Interleaved, 77) },
+        new MultiHeadOptions(4) { OutputBias = true, QueryKeyNorm = new RmsNormOptions(), ScoreScale = 0.5f, SoftCap = 50, Sinks = true },
+        new SlidingWindowOptions(4, 16), new LatentOptions(4, 16, 8, 8, 8) { QueryRank = 12 });
 
     [Fact]
-    public void Positions_come_back() => ComeBack<PositionOptions>(new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9));
+    public void Positions_come_back() => ComeBack<PositionOptions>(
+        new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9), new LearnedOptions(7), new AlibiOptions(), new BucketsOptions(8, 20));
 
     [Fact]
     public void Norms_come_back() => ComeBack<NormOptions>(new RmsNormOptions(), new LayerNormOptions(), new LayerNormOptions(1e-3f, Bias: false));
 
     [Fact]
-    public void Routers_come_back() => ComeBack<RouterOptions>(new SoftmaxRouterOptions(), new SoftmaxRouterOptions(false), new TwoStageRouterOptions());
+    public void Routers_come_back() => ComeBack<RouterOptions>(
+        new SoftmaxRouterOptions(), new SoftmaxRouterOptions(false) { Scale = 1.5f, Groups = 4, ActiveGroups = 2 },
+        new SigmoidRouterOptions(), new SigmoidRouterOptions(false) { Bias = false, BiasRate = 0.25f, Groups = 2 }, new TwoStageRouterOptions());
 
     [Fact]
     public void Dense_feed_forwards_come_back() =>
-        ComeBack<DenseOptions>(new SwiGluOptions(3), new GeGluOptions(4), new GeluOptions(5), new ReluOptions(6));
+        ComeBack<DenseOptions>(new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5), new SiluOptions(5),
+        new ReluOptions(6));
 
     [Fact]
     public void Feed_forwards_come_back() => ComeBack<FeedForwardOptions>(
-        new SwiGluOptions(3), new GeGluOptions(4), new GeluOptions(5), new ReluOptions(6), new ExpertsOptions(4, 2, new GeluOptions(3)),
+        new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5), new SiluOptions(5),
+        new ReluOptions(6), new ExpertsOptions(4, 2, new GeluOptions(3)),
         new ExpertsOptions(4, 2, new SwiGluOptions(3), Shared: 2) { Router = new TwoStageRouterOptions() });
+
+    [Fact]
+    public void Variants_of_layers_come_back()
+    {
+        var options = s_stack with
+        {
+            Form = BlockForm.ParallelOneNorm,
+            Variants = [new LayerVariant { First = 1, Every = 2, Attention = new SlidingWindowOptions(2, 8) }, new LayerVariant { Last = 0, FeedForward = new ReluOptions(9) }],
+        };
+        var text = RecipeJson.Write(new Holder<EncoderOptions> { Part = options });
+        var read = RecipeJson.Read<Holder<EncoderOptions>>(RecipeJson.Parse(text, "test"));
+        Assert.Equal(options.Variants, ((TransformerOptions)read.Part).Variants!);
+        Assert.Equal(text, RecipeJson.Write(read));
+        Assert.Contains("\"form\": \"parallel-one-norm\"", text, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Encoders_come_back() => ComeBack<EncoderOptions>(

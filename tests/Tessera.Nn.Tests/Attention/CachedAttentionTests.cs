@@ -1,4 +1,5 @@
 using Tessera.Nn.Attention;
+using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
@@ -164,6 +165,18 @@ public sealed class CachedMultiHeadAttentionTests() : CachedAttentionTests(s_opt
             "selected", [.. Row(whole, 2), .. Row(whole, 1), .. Row(whole, 0)], part.Forward(Tensor.From(exchanged, [Rows, Length, Width]), swapped).ToArray(), Tolerance);
     }
 }
+
+public sealed class CachedSlidingWindowTests() : CachedAttentionTests(
+    new SlidingWindowOptions(4, 3) { KeyValueHeads = 2, Bias = true, Position = new RotaryOptions(Positions: 16) });
+
+public sealed class CachedAttentionOptionsTests() : CachedAttentionTests(new MultiHeadOptions(4)
+{
+    KeyValueHeads = 1, Bias = true, OutputBias = false, QueryKeyNorm = new RmsNormOptions(), ScoreScale = 0.7f, SoftCap = 2, Sinks = true,
+});
+
+public sealed class CachedAlibiTests() : CachedAttentionTests(new MultiHeadOptions(4) { Sinks = true, Position = new AlibiOptions() });
+
+public sealed class CachedBucketsTests() : CachedAttentionTests(new SlidingWindowOptions(2, 6) { Position = new BucketsOptions(6, 7) });
 
 public sealed class CachedLatentAttentionTests() : CachedAttentionTests(new LatentOptions(4, 6, 5, 4, 3) { QueryRank = 7, Bias = true })
 {

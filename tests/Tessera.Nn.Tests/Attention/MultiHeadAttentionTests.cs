@@ -107,9 +107,9 @@ public sealed class MultiHeadAttentionTests
         Assert.Equal(message, error.Message);
     }
 
-    private static void Check(
-        MultiHeadOptions options, AttentionRole role, Func<int, int, int, bool> sees,
-        int[]? positions = null, int[]? lengths = null, int[]? segments = null, Func<int, bool>? isReal = null)
+    internal static void Check(
+        MaskedOptions options, AttentionRole role, Func<int, int, int, bool> sees,
+        int[]? positions = null, int[]? lengths = null, int[]? segments = null, Func<int, bool>? isReal = null, Func<int, int>? bucket = null)
     {
         positions ??= [.. Enumerable.Range(0, Batch * Length).Select(i => i % Length)];
         var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), role));
@@ -121,23 +121,43 @@ public sealed class MultiHeadAttentionTests
                 Lengths = lengths is null ? null : PartCheck.Ints([Batch], lengths),
                 Segments = segments is null ? null : PartCheck.Ints([Batch, Length], segments),
             }),
-            exact => Equation(exact, options, "x", Width, positions, sees), Tolerance, isReal, ("x", [Batch, Length, Width]));
+            exact => Equation(exact, options, "x", Width, positions, sees, bucket), Tolerance, isReal, ("x", [Batch, Length, Width]));
     }
 
     private static double[] Equation(
-        Dictionary<string, double[]> exact, MultiHeadOptions options, string source, int sourceWidth, int[]? positions, Func<int, int, int, bool> sees)
+        Dictionary<string, double[]> exact, MaskedOptions options, string source, int sourceWidth, int[]? positions, Func<int, int, int, bool> sees,
+        Func<int, int>? bucket = null)
     {
         var (heads, keyHeads, width) = (options.Heads, options.KeyValueHeads ?? options.Heads, options.HeadWidth ?? Width / options.Heads);
         var queries = Project("q_proj", exact["x"], Width);
         var keys = Project("k_proj", exact[source], sourceWidth);
         var values = Project("v_proj", exact[source], sourceWidth);
+        if (options.QueryKeyNorm is { } norm)
+        {
+            queries = ExactMath.RmsNorm(queries, exact["q_norm.weight"], norm.Epsilon);
+            keys = ExactMath.RmsNorm(keys, exact["k_norm.weight"], norm.Epsilon);
+        }
+
         if (positions is not null && options.Position is RotaryOptions rotary)
         {
             queries = ExactMath.Rotate(queries, heads, width, positions, rotary.Theta, rotary.Layout == RotaryLayout.Halves);
             keys = ExactMath.Rotate(keys, keyHeads, width, positions, rotary.Theta, rotary.Layout == RotaryLayout.Halves);
         }
 
-        return Project("o_proj", ExactMath.Attend(queries, keys, values, Batch, heads, keyHeads, width, sees), heads * width);
+        var attended = ExactMath.Attend(queries, keys, values, Batch, heads, keyHeads, width, sees, Score, exact.GetValueOrDefault("sinks"));
+        return Project("o_proj", attended, heads * width);
+
+        double Score(double product, int head, int query, int key)
+        {
+            var score = product * (options.ScoreScale ?? 1 / Math.Sqrt(width));
+            if (options.SoftCap > 0) score = options.SoftCap * Math.Tanh(score / options.SoftCap);
+            return score + (options.Position switch
+            {
+                AlibiOptions => -Math.Pow(2, -8.0 * (head + 1) / heads) * Math.Abs(key - query), // heads are a power of two
+                BucketsOptions => exact["position.weight"][(bucket!(key - query) * heads) + head],
+                _ => 0,
+            });
+        }
 
         double[] Project(string name, double[] x, int inputs) =>
             ExactMath.Linear(x, exact[$"{name}.weight"], exact.GetValueOrDefault($"{name}.bias"), inputs);

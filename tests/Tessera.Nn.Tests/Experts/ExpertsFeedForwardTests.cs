@@ -57,8 +57,8 @@ public sealed class ExpertsFeedForwardTests
             foreach (var i in Largest(probabilities, options.Active)) counts[i]++;
         }
 
-        var (name, loss) = Assert.Single(step.Losses);
-        Assert.Equal("balance", name);
+        Assert.Equal(["balance", "sequence-balance"], step.Losses.Select(part => part.Name));
+        var loss = step.Losses[0].Loss;
         var expected = options.Routed * Enumerable.Range(0, options.Routed).Sum(i => means[i] * counts[i] / (Batch * Length * options.Active));
         Assert.Equal(expected, loss.Item(), 1e-5);
         Assert.Equal(counts, use.Of(part));
@@ -79,9 +79,46 @@ public sealed class ExpertsFeedForwardTests
         var part = Options("relu", 0, new SoftmaxRouterOptions()).Build(PartCheck.Builder(Width));
         var step = new Step { Positions = PartCheck.Positions(Batch, Length), IsTraining = true };
         part.Forward(Tensor.From(PartCheck.Normal(Batch * Length * Width, 8), [Batch, Length, Width]), step);
-        tape.Backward(step.Losses[0].Loss);
+        tape.Backward(Op.Add(step.Losses[0].Loss, step.Losses[1].Loss));
         foreach (var (name, parameter) in part.Parameters())
             Assert.Equal(name == "router.gate.weight", parameter.Value.Gradient.ToArray().Any(value => value != 0));
+    }
+
+    [Fact]
+    public void The_balance_of_sequences_is_the_mean_of_each_ones_own()
+    {
+        using var scope = Arena.Current.Scope();
+        var options = Options("relu", 0, new SigmoidRouterOptions { Bias = false });
+        var part = options.Build(PartCheck.Builder(Width));
+        var x = PartCheck.Normal(Batch * Length * Width, 8);
+        var step = new Step { Positions = PartCheck.Positions(Batch, Length), IsTraining = true };
+        part.Forward(Tensor.From(x, [Batch, Length, Width]), step);
+
+        // DeepSeek-V3's equations 17 to 20, for each sequence.
+        var logits = ExactMath.Linear([.. x.Select(value => (double)value)], PartCheck.Exact(part)["router.gate.weight"], null, Width);
+        var scores = logits.Select(logit => 1 / (1 + Math.Exp(-logit))).Chunk(options.Routed).ToArray();
+        var expected = scores.Chunk(Length).Average(sequence => Enumerable.Range(0, options.Routed).Sum(i =>
+            options.Routed / (double)(options.Active * Length) * sequence.Count(token => Largest(token, options.Active).Contains(i))
+            * sequence.Average(token => token[i] / token.Sum())));
+        Assert.Equal(expected, step.Losses.Single(loss => loss.Name == "sequence-balance").Loss.Item(), 1e-5);
+    }
+
+    [Fact]
+    public void Shared_experts_may_have_a_width_of_their_own()
+    {
+        var part = new ExpertsOptions(4, 2, new SwiGluOptions(Hidden), Shared: 2) { SharedHidden = 7 }.Build(PartCheck.Builder(Width));
+        var shapes = part.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value.Shape);
+        Assert.Equal(new Shape(2 * 7, Width), shapes["shared_experts.up_proj.weight"]);
+        Assert.Equal(new Shape(Width, 2 * 7), shapes["shared_experts.down_proj.weight"]);
+        Assert.Equal(new Shape(4, Hidden, Width), shapes["experts.up_proj"]);
+    }
+
+    [Fact]
+    public void Experts_with_biases_are_refused()
+    {
+        var options = new ExpertsOptions(4, 2, new SwiGluOptions(Hidden) { Bias = true });
+        var error = Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(Width)));
+        Assert.Equal("model.expert.bias: is true; allowed: false: experts have no biases", error.Message);
     }
 
     [Fact]

@@ -1,0 +1,69 @@
+using Tessera.Tensors;
+
+namespace Tessera.Nn.Positions;
+
+/// <summary>Options of <see cref="BucketPositions"/>; <c>"kind": "buckets"</c> in a recipe.</summary>
+/// <param name="Buckets">How many groups of distances there are; 4 to 65,536.</param>
+/// <param name="MaxDistance">From this distance on all share the last bucket; more than a bucket for each distance, Buckets / 2.</param>
+public sealed record BucketsOptions(int Buckets = 32, int MaxDistance = 128) : PositionOptions
+{
+    /// <inheritdoc/>
+    public override PositionEncoding Build(PartBuilder part, int heads = 1) => new BucketPositions(this, part, heads);
+}
+
+/// <summary>
+/// T5's relative positions: a trained score for each head and each bucket of distances, the near ones one by one, the far ones
+/// in logarithmic steps. Where tokens see both sides, half of the buckets are for keys behind the query. Memory O(heads · n²)
+/// while a whole sequence is attended to.
+/// <para>Raffel et al. 2019, <see href="https://arxiv.org/abs/1910.10683"/>, section 2.1.</para>
+/// </summary>
+public sealed class BucketPositions : PositionEncoding
+{
+    private const double Deviation = 0.02;
+    private readonly BucketsOptions _options;
+    private readonly Parameter _table;
+
+    internal BucketPositions(BucketsOptions options, PartBuilder part, int heads)
+    {
+        part.Require(options.Buckets is >= 4 and <= 65536, "buckets", options.Buckets, "4 to 65536");
+        part.Require(options.MaxDistance > options.Buckets / 2, "maxDistance", options.MaxDistance, $"more than buckets / 2, {options.Buckets / 2}");
+        _options = options;
+        _table = Own("weight", part.Matrix("weight", options.Buckets, heads, Deviation));
+    }
+
+    /// <inheritdoc/>
+    public override bool ActsOnEmbeddings => false;
+
+    /// <inheritdoc/>
+    public override bool ActsOnScores => true;
+
+    /// <inheritdoc/>
+    public override int Positions => int.MaxValue;
+
+    /// <inheritdoc/>
+    public override Tensor Score(Tensor distances, bool isBidirectional)
+    {
+        var buckets = Tensor.Temporary(distances.Shape, ElementType.I32);
+        var from = distances.Ints;
+        var to = buckets.Ints;
+        for (var i = 0; i < from.Length; i++) to[i] = Bucket(from[i], isBidirectional);
+        return Op.BucketScores(_table.Value, buckets);
+    }
+
+    /// <inheritdoc/>
+    public override double FlopsPerToken(int length) => 0;
+
+    /// <summary>The bucket of a distance.</summary>
+    /// <param name="distance">Position of the key less that of the query.</param>
+    /// <param name="isBidirectional">Whether keys behind the query have buckets of their own; else they share that of distance 0.</param>
+    public int Bucket(int distance, bool isBidirectional)
+    {
+        var count = isBidirectional ? _options.Buckets / 2 : _options.Buckets;
+        var first = isBidirectional && distance > 0 ? count : 0;
+        var away = isBidirectional ? Math.Abs((long)distance) : -Math.Min(0L, distance);
+        var near = count / 2;
+        if (away < near) return first + (int)away;
+        var far = near + (int)(Math.Log((double)away / near) / Math.Log((double)_options.MaxDistance / near) * (count - near));
+        return first + Math.Min(far, count - 1);
+    }
+}
