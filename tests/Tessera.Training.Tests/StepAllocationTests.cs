@@ -31,6 +31,10 @@ public sealed class StepAllocationTests : IDisposable
         $"phases[0].precision={precision}", """model.decoder.feedForward={"kind":"swiglu","hidden":48}""", """model.decoder.norm={"kind":"layer"}""",
         "phases[0].losses={}"));
 
+    [Fact]
+    public void Fifty_steps_with_balanced_experts_and_later_tokens_allocate_nothing() => AllocatesNothing(TrainingFolder.TextRecipe(
+        """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.laterTokens=2", """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""));
+
     private void AllocatesNothing(Recipe recipe)
     {
         var session = TrainingSession.Open(recipe, _folder.Path, new RunFolder(_folder.In("run")), resume: false, default);
