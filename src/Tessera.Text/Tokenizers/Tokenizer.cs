@@ -193,6 +193,29 @@ public abstract class Tokenizer
             : TokenizerFile.Read(path, roles);
     }
 
+    /// <summary>
+    /// Reads a rank file of tiktoken, which holds byte-level BPE without the patterns that cut texts and without special
+    /// tokens.
+    /// </summary>
+    /// <param name="path">The file: on each line a token in base 64, a blank, and its rank, from 0 on.</param>
+    /// <param name="patterns">
+    /// Regular expressions that cut texts, one after the other, such as
+    /// <see cref="SplitPreTokenizer.Llama3Pattern"/>; at least one.
+    /// </param>
+    /// <param name="added">Tokens with ids after those of the file; null for none.</param>
+    /// <param name="roles">Which tokens pad, begin and end a sequence; null to go by names.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged; the message names file and line.</exception>
+    /// <exception cref="ArgumentException">A pattern cannot be read, or an id is taken.</exception>
+    public static BytePairTokenizer LoadTiktoken(
+        string path, IReadOnlyList<string> patterns, IReadOnlyList<AddedToken>? added = null, TokenRoles? roles = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(patterns);
+        if (patterns.Count == 0) throw new ArgumentException("There is no pattern.", nameof(patterns));
+        return TiktokenFile.Read(path, patterns, added ?? [], roles);
+    }
+
     /// <summary>Whether a token has this id.</summary>
     internal bool Contains(int id) => TextOrNull(id) is not null;
 

@@ -91,6 +91,7 @@ internal static class TokenizerFile
     {
         var tokens = new List<AddedToken>();
         var textOf = new Dictionary<int, string>();
+        var texts = new HashSet<string>(StringComparer.Ordinal);
         var room = vocabulary.Size + part.Items().Count() + Vocabulary.MostUnusedIds;
         foreach (var item in part.Items())
         {
@@ -109,7 +110,8 @@ internal static class TokenizerFile
                 throw item.Required("id").Wrong($"{known}, which the vocabulary gives to '{token.Text}'");
             var other = vocabulary.TextOf(token.Id) ?? textOf.GetValueOrDefault(token.Id, token.Text);
             if (other != token.Text) throw item.Required("id").Wrong($"an id of its own, this is that of '{other}'");
-            if (!textOf.TryAdd(token.Id, token.Text)) throw item.Required("content").Wrong("there only once");
+            if (!textOf.TryAdd(token.Id, token.Text) || !texts.Add(token.Text))
+                throw item.Required("content").Wrong("there only once");
             tokens.Add(token);
         }
 
