@@ -1,5 +1,6 @@
 using System.Globalization;
 using Tessera.Benchmarks;
+using Tessera.Benchmarks.Kernels;
 using Tessera.Benchmarks.Peers;
 
 try
@@ -7,6 +8,7 @@ try
     switch (args)
     {
         case ["peers", .. var options]: PeersCommand.Run(options); break;
+        case ["kernels", .. var options]: KernelsCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
         case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
         case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, Number(kills));
@@ -15,6 +17,7 @@ try
         default:
             Console.Error.WriteLine($"""
                 usage: Tessera.Benchmarks peers {PeersCommand.Usage}
+                       Tessera.Benchmarks kernels [--levels all|NAME,…] [BENCHMARKDOTNET'S OPTIONS, as --filter *Attention*]
                        Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
                        Tessera.Benchmarks decode-step STEPS
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS

@@ -76,13 +76,13 @@ internal sealed class TrainingStep
             "bf16" => Precision.BF16,
             _ => throw new ArgumentException($"'{precision}' is no precision of this benchmark; allowed: f32, bf16"),
         });
-        for (var step = 0; step < WarmUpSteps; step++) training.Step();
+        for (var step = 0; step < WarmUpSteps; step++) training.Next();
         var (times, losses) = (new double[steps], new double[steps]);
         var (start, bytes) = (Stopwatch.StartNew(), GC.GetTotalAllocatedBytes(precise: true));
         for (var step = 0; step < steps; step++)
         {
             start.Restart();
-            losses[step] = training.Step();
+            losses[step] = training.Next();
             times[step] = start.Elapsed.TotalMilliseconds;
         }
 
@@ -91,14 +91,14 @@ internal sealed class TrainingStep
         Console.WriteLine(JsonSerializer.Serialize(new
         {
             model, precision, @params = training._model.ParameterCount(), step_ms = Math.Round(times[steps / 2], 1),
-            loss = losses[^1], managed_bytes_a_step = bytes / steps, weights = training.Hash(),
+            loss = losses[^1], managed_bytes_a_step = (double)bytes / steps, weights = training.Hash(),
         }));
     }
 
     /// <summary>One optimizer step; returns the loss.</summary>
-    public float Step()
+    public float Next()
     {
-        foreach (var (_, parameter) in _parameters) parameter.Value.ClearGradient();
+        for (var index = 0; index < _parameters.Count; index++) _parameters[index].Parameter.Value.ClearGradient();
         var loss = AddGradient();
         _optimizer.Step(3e-4, GradientClip.Measure(_parameters, 1).Scale);
         _step++;
@@ -110,12 +110,10 @@ internal sealed class TrainingStep
         using var scope = Arena.Current.Scope();
         using var precision = Autocast.Enter(_precision);
         using var tape = Tape.Record();
-        var batch = new Batch
-        {
-            Inputs = _inputs, Targets = _targets, Positions = _positions, Source = _model.ReadsSource ? _inputs : null,
-            TargetTokens = Rows * Length, Tokens = Rows * Length,
-        };
-        var step = new Step { Positions = _positions, IsTraining = true, Random = new CounterRandom(11).Derive((ulong)_step) };
+        var batch = Batch.Of(_inputs, _targets, _positions);
+        (batch.Source, batch.TargetTokens, batch.Tokens) = (_model.ReadsSource ? _inputs : null, Rows * Length, Rows * Length);
+        var step = Step.At(_positions);
+        (step.IsTraining, step.Random) = (true, new CounterRandom(11).Derive((ulong)_step));
         var loss = _model.Loss(batch, step);
         var value = loss.Item();
         tape.Backward(loss);

@@ -70,7 +70,9 @@ internal static partial class PartCatalogue
     {
         var path = Path.ChangeExtension(assembly.Location, ".xml");
         if (!File.Exists(path)) throw new FileNotFoundException($"the documentation {path} is missing; it is built beside the assembly", path);
-        return XDocument.Load(path).Descendants("member").ToDictionary(member => member.Attribute("name")!.Value);
+        return XDocument.Load(path).Descendants("member")
+            .Where(member => member.Attribute("name")!.Value.Contains(":Tessera.", StringComparison.Ordinal)) // the compiler generates others
+            .ToDictionary(member => member.Attribute("name")!.Value);
     }
 
     private static string Title(Type group) => Capitals().Replace(group.Name.Replace("Options", "", StringComparison.Ordinal), " $1").Trim();

@@ -56,6 +56,25 @@ public sealed class Step : IRecycled
     public Tensor Dropout(Tensor x, float rate) =>
         IsTraining && rate > 0 ? Op.Dropout(x, rate, Random.Derive(_draws++)) : x;
 
+    /// <summary><see cref="Op.Checkpoint"/> of a segment that may drop: computed again on the way back, it drops the same elements.</summary>
+    /// <param name="x">The segment's input.</param>
+    /// <param name="segment">Gives the same result when it is run again; none of its parts may report a loss.</param>
+    /// <exception cref="InvalidOperationException">A part of the segment reported a loss, which would have no gradient.</exception>
+    public Tensor Checkpoint(Tensor x, Func<Tensor, Tensor> segment)
+    {
+        var first = _draws;
+        return Op.Checkpoint(x, input =>
+        {
+            var (draws, losses) = (_draws, _losses.Count);
+            _draws = first;
+            var y = segment(input);
+            _draws = Math.Max(_draws, draws);
+            return _losses.Count == losses
+                ? y
+                : throw new InvalidOperationException($"a part of a checkpointed segment reports the loss '{_losses[^1].Name}': its gradient would be lost");
+        });
+    }
+
     /// <inheritdoc/>
     void IRecycled.Release()
     {

@@ -15,10 +15,10 @@ public enum Precision
 }
 
 /// <summary>
-/// Mixed precision: within a scope, the operations that multiply matrices (linear, grouped linear, attention) round their
-/// factors to fewer bits on the way in, where the processor gains from it; their results, all other operations, parameters
-/// and gradients stay F32. The scope is the calling thread's. Gradients are computed in the precision their operation
-/// was.
+/// Mixed precision: within a scope, the operations that multiply matrices (linear, grouped linear, attention, and recurrent
+/// layers outside their time loop) round their factors to fewer bits on the way in, where the processor gains from it; their
+/// results, all other operations, parameters and gradients stay F32. The scope is the calling thread's. Gradients are
+/// computed in the precision their operation was.
 /// <para>What a scope has packed of a parameter is used again until the scope ends, so enter one for each optimizer step,
 /// around its forward and backward passes, and change no parameter within it.</para>
 /// <para>Micikevicius et al. 2017, <see href="https://arxiv.org/abs/1710.03740"/>; the scope is PyTorch's

@@ -17,7 +17,7 @@ public static class GradientSize
     /// <summary>Multiplies a tensor's gradient by a factor.</summary>
     public static void Scale(Tensor tensor, double factor)
     {
-        OptimizerKernels.Scale(tensor.Gradient, (float)factor);
+        SumKernel.Scale(tensor.Gradient, (float)factor, tensor.Gradient);
         GC.KeepAlive(tensor);
     }
 }

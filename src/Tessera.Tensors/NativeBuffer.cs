@@ -15,10 +15,10 @@ internal sealed unsafe class NativeBuffer : IDisposable
     public NativeBuffer(long bytes, bool zeroed = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        Bytes = bytes;
         Address = Source is { } source ? source.Take(bytes) : (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
         if (zeroed) NativeMemory.Clear((void*)Address, (nuint)bytes);
         if (bytes > 0) GC.AddMemoryPressure(bytes);
+        Bytes = bytes;
     }
 
     ~NativeBuffer() => Release();
@@ -26,6 +26,20 @@ internal sealed unsafe class NativeBuffer : IDisposable
     public nint Address { get; }
 
     public long Bytes { get; }
+
+    /// <summary>Sees to it that a scratch buffer holds so many bytes; what it held before is lost where it grows.</summary>
+    /// <returns>Its address.</returns>
+    public static nint AtLeast(ref NativeBuffer? buffer, long bytes)
+    {
+        if (buffer is null || buffer.Bytes < bytes)
+        {
+            buffer?.Dispose();
+            buffer = null; // should there be no memory for the next
+            buffer = new NativeBuffer(bytes, zeroed: false);
+        }
+
+        return buffer.Address;
+    }
 
     /// <summary>Frees the memory now; nothing may point into it.</summary>
     public void Dispose()

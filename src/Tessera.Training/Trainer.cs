@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Tessera.Nn;
+using Tessera.Nn.Experts;
 using Tessera.Tensors;
 using Tessera.Training.Phases;
 using Tessera.Training.Precision;
@@ -187,7 +188,7 @@ public sealed class Trainer
             State.Done = State.SinceBest >= patience;
         }
 
-        var use = loss.ExpertUse.ToDictionary(layer => layer.Key, layer => Jain(layer.Value));
+        var use = loss.ExpertUse.ToDictionary(layer => layer.Key, layer => JainIndex.Of([.. layer.Value.Select(count => (double)count)]));
         var validated = new Validated(State.Step, loss.Mean, isBest, use);
         log.WriteLine(MetricsLog.Line(validated));
         _report?.Invoke(validated);
@@ -197,12 +198,5 @@ public sealed class Trainer
     {
         var path = _session.Save();
         _report?.Invoke(new Saved(State.Step, path));
-    }
-
-    /// <summary>Jain's index of fairness, (Σx)² / (n Σx²): 1 when all are even, 1/n when one has all.</summary>
-    private static double Jain(IReadOnlyList<long> loads)
-    {
-        var (sum, squares) = (loads.Sum(load => (double)load), loads.Sum(load => (double)load * load));
-        return squares == 0 ? 1 : sum * sum / (loads.Count * squares);
     }
 }

@@ -24,10 +24,16 @@ internal sealed class PeerScripts(string? folder)
         return new PeerScripts(null);
     }
 
-    /// <summary>PyTorch's version, or why there is none.</summary>
+    /// <summary>PyTorch's version and the library of its F32 products, or why there is none.</summary>
     public static string Version()
     {
-        const string Print = "import json, torch; print(json.dumps(dict(version=torch.__version__)))";
+        const string Print = """
+            import json, os, torch
+            torch.ones(8, 8) @ torch.ones(8, 8)
+            libraries = {os.path.basename(os.path.realpath(line.split()[-1])) for line in open("/proc/self/maps")}
+            products = sorted(name for name in libraries if "openblas" in name or "mkl" in name)
+            print(json.dumps(dict(version=", ".join([torch.__version__, *products]))))
+            """;
         try
         {
             return Child.Run(Python, "-c", Print).Lines[0].GetProperty("version").GetString()!;

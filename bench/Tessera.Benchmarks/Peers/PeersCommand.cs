@@ -17,13 +17,14 @@ internal static class PeersCommand
         ("attention", (report, peers) => AttentionRows.Run(report, peers, Precision.F32, Precision.BF16)),
         ("sparse-f32", (report, _) => SparseRows.Run(report, Precision.F32)),
         ("sparse-bf16", (report, _) => SparseRows.Run(report, Precision.BF16)),
+        ("matrix-vector", (report, _) => MatrixVectorRows.Run(report)),
         ("decode", (report, _) => DecodeRows.Run(report)),
     ];
 
     public static string Usage =>
         $"[--peers FOLDER] [--rows NAME,…] [--output FILE.md]; rows: {string.Join(", ", s_rows.Select(row => row.Name))}; a word of names (f32, decoder) takes all that have it";
 
-    /// <summary>Measures the rows asked for, prints each as it is done, and the whole at the end, into a file too where one is named.</summary>
+    /// <summary>Measures the rows asked for, prints each as it is done, and writes the tables to a file where one is named.</summary>
     /// <exception cref="ArgumentException">An option is unknown, or names no row.</exception>
     /// <exception cref="DirectoryNotFoundException">The folder of peers does not exist.</exception>
     public static void Run(IReadOnlyList<string> arguments)
@@ -45,10 +46,11 @@ internal static class PeersCommand
             {
                 report.Skip(name, missing.Message);
             }
-        }
 
-        if (options.GetValueOrDefault("--output") is { } file)
-            File.WriteAllText(file, report.ToMarkdown(facts, string.Join(' ', ["Tessera.Benchmarks", "peers", .. arguments])));
+            // After each, so that a run that is stopped leaves what it has.
+            if (options.GetValueOrDefault("--output") is { } file)
+                File.WriteAllText(file, report.ToMarkdown(facts, string.Join(' ', ["Tessera.Benchmarks", "peers", .. arguments])));
+        }
     }
 
     private static Dictionary<string, string> Options(IReadOnlyList<string> arguments)

@@ -88,13 +88,21 @@ internal static class ProductRows
         public double Measure()
         {
             using var scope = Autocast.Enter(precision);
-            return Timing.Best(() => Op.Linear(_x, _weight));
+            return Timing.Best(() =>
+            {
+                // A parameter is packed once a scope where its gradient is recorded, as in an optimizer step.
+                using var tape = Tape.Record();
+                Op.Linear(_x, _weight);
+            });
         }
 
         private static Tensor Weight(ProductShape shape, Precision precision)
         {
             var drawn = Drawn.Normal([shape.N, shape.K], 2);
-            return drawn.WithGradient();
+            if (precision == Precision.F32 || shape.M >= FewestRows) return drawn.WithGradient();
+            var stored = Tensor.Allocate(drawn.Shape, ElementType.BF16);
+            Op.Convert(drawn, stored);
+            return stored;
         }
     }
 }

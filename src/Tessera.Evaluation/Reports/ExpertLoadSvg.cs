@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using Tessera.Evaluation.Metrics;
+using Tessera.Nn.Experts;
 
 namespace Tessera.Evaluation.Reports;
 

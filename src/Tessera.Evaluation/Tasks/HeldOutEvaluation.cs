@@ -3,6 +3,7 @@ using Tessera.Evaluation.Metrics;
 using Tessera.Generation;
 using Tessera.Generation.Validation;
 using Tessera.Models;
+using Tessera.Nn.Experts;
 using Tessera.Text.Corpora;
 using Tessera.Training;
 using Tessera.Training.Data;

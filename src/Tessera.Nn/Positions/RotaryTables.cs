@@ -37,7 +37,8 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
             }
         }
 
-        return (table.Cosines, table.Sines);
+        // Views, which hold on to the memory until the step ends, whatever table replaces this one meanwhile.
+        return (table.Cosines.First(table.Cosines.Shape[0]), table.Sines.First(table.Sines.Shape[0]));
     }
 
     private Table Compute(int length)

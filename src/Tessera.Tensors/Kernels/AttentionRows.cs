@@ -1,12 +1,15 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Rows of numbers, one for each batch row, head and position; from a tensor they are [batch, length, heads, width].</summary>
 internal readonly unsafe struct AttentionRows
 {
+    private const int CacheLine = 64;
+
     private readonly float* _data;
     private readonly nint _batch, _head;
     private readonly ElementType _type;
@@ -57,6 +60,17 @@ internal readonly unsafe struct AttentionRows
         }
 
         return ((nint)room, width);
+    }
+
+    /// <summary>Has the caches fetch rows that will be read soon: where heads lie side by side, rows of one are too far apart for the
+    /// processor to foresee.</summary>
+    public void Prefetch(int batch, int head, int first, int rows, int width)
+    {
+        if (!Sse.IsSupported || (rows > 1 && Stride == _head)) return;
+        var size = AreFloats ? sizeof(float) : sizeof(ushort);
+        var row = (byte*)_data + (((batch * _batch) + (head * _head) + (first * Stride)) * size);
+        for (var i = 0; i < rows; i++, row += Stride * size)
+            for (var at = 0; at < width * size; at += CacheLine) Sse.Prefetch1(row + at);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

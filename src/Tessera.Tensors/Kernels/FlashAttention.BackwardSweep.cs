@@ -200,7 +200,7 @@ internal static unsafe partial class FlashAttention
         private readonly void AddQueryGradient()
         {
             var width = _problem.Width;
-            FlashAttentionTranspose.Run(_queryGradient, _tile.Lanes, width, _tile.Queries, 1, _rows, width, add: false);
+            FlashAttentionTranspose.Run(_queryGradient, _tile.Lanes, width, _tile.Queries, 1, _rows, width);
             for (var query = 0; query < _tile.Queries; query++)
                 AddRow<V>(_rows + (query * (nint)width), _problem.Scale, _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.Query(query)), width);
         }

@@ -174,6 +174,9 @@ internal static unsafe partial class FlashAttention
             _tile = (keyHead, firstKey);
             _keys = _problem.Keys.Read(_batch, keyHead, firstKey, keys, _problem.Width, _keyRoom);
             _values = _problem.Values.Read(_batch, keyHead, firstKey, keys, _problem.ValueWidth, _valueRoom);
+            var next = Math.Min(Size, _problem.KeyCount - firstKey - keys);
+            _problem.Keys.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.Width);
+            _problem.Values.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.ValueWidth);
         }
 
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]

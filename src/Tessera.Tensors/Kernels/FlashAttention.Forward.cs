@@ -1,5 +1,3 @@
-using System.Runtime.Intrinsics.X86;
-
 namespace Tessera.Tensors.Kernels;
 
 internal static unsafe partial class FlashAttention
@@ -104,7 +102,7 @@ internal static unsafe partial class FlashAttention
                 _decay[query] = Normalize(_problem, _problem.RowOffset(batch, head, firstQuery + query), State(query));
             ScaleOutput();
             FlashAttentionTranspose.Run(
-                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, _problem.Output.At(batch, head, firstQuery), _problem.Output.Stride, add: false);
+                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, _problem.Output.At(batch, head, firstQuery), _problem.Output.Stride);
         }
 
         /// <summary>Does tiles of queries that see the same block of keys, block by block; what a query has seen so far is kept
@@ -158,12 +156,8 @@ internal static unsafe partial class FlashAttention
         /// <summary>Has the caches fetch, while the scores are made, the rows that the results will be added to.</summary>
         private readonly void Expect()
         {
-            if (!Sse.IsSupported) return;
             for (var query = 0; query < _tile.Queries; query++)
-            {
-                var row = (byte*)_problem.Output.At(_tile.Batch, _tile.Head, _tile.Query(query));
-                for (var at = 0; at < _problem.ValueWidth * sizeof(float); at += 64) Sse.Prefetch1(row + at);
-            }
+                _problem.Output.Prefetch(_tile.Batch, _tile.Head, _tile.Query(query), 1, _problem.ValueWidth);
         }
 
         private readonly RowState State(int query) => new(_greatest[query], _sum[query], _spread[query]);
@@ -171,7 +165,7 @@ internal static unsafe partial class FlashAttention
         private readonly void Merge()
         {
             var width = _problem.ValueWidth;
-            FlashAttentionTranspose.Run(_output, _tile.Lanes, width, _tile.Queries, 1, _rows, width, add: false);
+            FlashAttentionTranspose.Run(_output, _tile.Lanes, width, _tile.Queries, 1, _rows, width);
             for (var query = 0; query < _tile.Queries; query++)
             {
                 var output = _problem.Output.At(_tile.Batch, _tile.Head, _tile.Query(query));

@@ -67,7 +67,7 @@ internal unsafe struct FlashAttentionTile
     /// <summary>Packs rows of queries (or of what has their layout) into columns, unused lanes zero.</summary>
     public readonly void Pack(float* rows, nint stride, int width, float factor, float* packed)
     {
-        FlashAttentionTranspose.Run(rows, stride, Queries, width, factor, packed, Lanes, add: false);
+        FlashAttentionTranspose.Run(rows, stride, Queries, width, factor, packed, Lanes);
         if (Lanes == Queries) return;
         for (var d = 0; d < width; d++) new Span<float>(packed + (d * Lanes) + Queries, Lanes - Queries).Clear();
     }
@@ -184,14 +184,5 @@ internal static unsafe class FlashAttentionScratch
     [ThreadStatic] private static NativeBuffer? s_buffer;
 
     /// <summary>Room for some floats, aligned and not set, valid until the thread asks again.</summary>
-    public static float* Floats(long count)
-    {
-        if (s_buffer is not { } buffer || buffer.Bytes < count * sizeof(float))
-        {
-            s_buffer?.Dispose();
-            s_buffer = buffer = new NativeBuffer(count * sizeof(float), zeroed: false);
-        }
-
-        return (float*)buffer.Address;
-    }
+    public static float* Floats(long count) => (float*)NativeBuffer.AtLeast(ref s_buffer, checked(count * sizeof(float)));
 }

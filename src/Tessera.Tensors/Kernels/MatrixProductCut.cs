@@ -6,15 +6,19 @@ internal readonly unsafe record struct MatrixProductCut(int Rows, int Columns)
     /// <summary>Below this many multiplications a part is not worth handing to another thread.</summary>
     public const long SmallestPart = 1 << 17;
 
+    /// <summary>The same where each element of b is read from memory for a few rows only.</summary>
+    private const long SmallestPartOfDots = 1 << 15;
+
     public int Parts => Rows * Columns;
 
     /// <summary>The cut of a product for the threads there are.</summary>
     public static MatrixProductCut Of(in MatrixProductOperands product)
     {
         var (m, n, k) = (product.M, product.N, product.K);
-        var most = (int)Math.Min((long)m * n * k / SmallestPart, 4L * Simd.Threads);
+        var dots = MatrixProductDots.Suits(product);
+        var most = (int)Math.Min((long)m * n * k / (dots ? SmallestPartOfDots : SmallestPart), 4L * Simd.Threads);
         if (most <= 1 || Simd.Threads == 1) return new MatrixProductCut(1, 1);
-        if (MatrixProductDots.Suits(product)) return n >= m ? new MatrixProductCut(1, most) : new MatrixProductCut(most, 1);
+        if (dots) return n >= m ? new MatrixProductCut(1, most) : new MatrixProductCut(most, 1);
 
         // More parts than threads even out what else the machine does, as long as the copies of what they share are cheap.
         for (var parts = most; ; parts = Math.Max(parts / 2, Simd.Threads))

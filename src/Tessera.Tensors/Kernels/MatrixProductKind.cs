@@ -41,7 +41,7 @@ internal static class MatrixProductKinds
     /// <param name="m">Rows of a.</param>
     /// <param name="n">Columns of b.</param>
     /// <param name="k">Columns of a.</param>
-    /// <param name="packed">Whether b will have been packed by earlier products.</param>
+    /// <param name="packed">Whether b needs no packing: earlier products will have packed it, or it is stored in BF16.</param>
     public static MatrixProductKind Choose(int m, int n, int k, bool packed) => Autocast.Current switch
     {
         Precision.F16 => MatrixProductKind.F16,

@@ -29,6 +29,7 @@ internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
 
     public static bool ReadsUnpacked => false;
 
+    /// <summary>The last rows are shared between two tiles: low ones read b faster than it arrives.</summary>
     public static int NextRows(int left) => left <= Rows ? left : left < 2 * Rows ? (left + 1) / 2 : Rows;
 
     public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to) =>

@@ -65,16 +65,6 @@ internal static unsafe class OptimizerKernels
         return sum;
     }
 
-    /// <summary>Multiplies every value by one factor.</summary>
-    public static void Scale(Span<float> values, float factor)
-    {
-        fixed (float* pointer = values)
-        {
-            var work = new ScaleWork { Values = pointer, Count = values.Length, Factor = factor, Parts = Simd.Parts(values.Length, 2) };
-            ThreadTeam.Shared.Run(ref work, work.Parts);
-        }
-    }
-
     /// <summary>m ← m + (1 − β₁)(g − m), v ← β₂ v + (1 − β₂) g², w ← (1 − ηλ) w − η/c₁ · m / (√v / √c₂ + ε).</summary>
     public readonly struct AdamW : IStep
     {
@@ -174,20 +164,6 @@ internal static unsafe class OptimizerKernels
             var sum = Vector256.Sum(low + high);
             for (; i < to; i++) sum += (double)Values[i] * Values[i];
             Sums[part] = sum;
-        }
-    }
-
-    private struct ScaleWork : IParallelWork
-    {
-        public float* Values;
-        public int Count, Parts;
-        public float Factor;
-
-        public readonly void Run(int part)
-        {
-            var (from, to) = Simd.Share(Count, Parts, part);
-            var values = new Span<float>(Values + from, to - from);
-            TensorPrimitives.Multiply(values, Factor, values);
         }
     }
 }

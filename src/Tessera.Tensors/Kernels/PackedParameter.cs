@@ -36,13 +36,9 @@ internal sealed unsafe class PackedParameter
             var (count, rows, columns) = (shape.Rank == 3 ? shape[0] : 1, shape[shape.Rank - 2], shape.Width);
             var (k, n) = transposed ? (columns, rows) : (rows, columns);
             var bytes = checked(count * PackedMatrix.Bytes(kind, k, n));
-            if (copy.Buffer is null || copy.Buffer.Bytes < bytes)
-            {
-                copy.Buffer?.Dispose();
-                copy.Buffer = new NativeBuffer(bytes, zeroed: false);
-            }
-
-            PackedMatrix.Pack(weight.Floats, count, k, n, transposed, kind, (byte*)copy.Buffer.Address);
+            copy.Pass = 0; // it holds nothing until it is packed
+            var address = NativeBuffer.AtLeast(ref copy.Buffer, bytes);
+            PackedMatrix.Pack(weight.Floats, count, k, n, transposed, kind, (byte*)address);
             (copy.Pass, copy.Kind) = (Autocast.Pass, kind);
         }
 

@@ -3,18 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace Tessera.Tensors.Kernels;
 
-/// <summary>How a type stores real numbers: what llama.cpp's reference code writes and reads, bit for bit.</summary>
-internal unsafe interface IQuantizedFormat
-{
-    static abstract ElementType Type { get; }
-
-    /// <summary>Stores <paramref name="blocks"/> blocks; the elements are finite where <see cref="Type"/> has a scale a block.</summary>
-    static abstract void Store(float* from, byte* to, int blocks);
-
-    static abstract void Load(byte* from, float* to, int blocks);
-}
-
-/// <summary>What the formats share.</summary>
+/// <summary>How types store real numbers: what llama.cpp's reference code writes and reads, bit for bit.</summary>
 internal static unsafe class QuantizedFormat
 {
     /// <summary>What the exponents of F32 and F16 differ by.</summary>

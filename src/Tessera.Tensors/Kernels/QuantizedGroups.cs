@@ -8,13 +8,11 @@ namespace Tessera.Tensors.Kernels;
 /// <c>x = d s q − dmin m</c> in 8 groups of 32. Byte 32 i + j holds element j of group 2i in its low half and of group 2i + 1
 /// in its high half.
 /// </summary>
-internal readonly unsafe struct Q4KFormat : IQuantizedFormat
+internal static unsafe class Q4KFormat
 {
     public const int Elements = 256, Bytes = 144, Scales = 4, Numbers = 16, Group = 32, Groups = 8;
 
     private const int MostScale = 63, MostNumber = 15;
-
-    public static ElementType Type => ElementType.Q4_K;
 
     public static void Store(float* from, byte* to, int blocks)
     {
@@ -116,13 +114,11 @@ internal readonly unsafe struct Q4KFormat : IQuantizedFormat
 /// <c>x = d s (q − 32)</c> in 16 groups of 16. Of each half of 128 elements, low byte i holds elements i and i + 64, high byte
 /// i holds elements i, i + 32, i + 64 and i + 96.
 /// </summary>
-internal readonly unsafe struct Q6KFormat : IQuantizedFormat
+internal static unsafe class Q6KFormat
 {
     public const int Elements = 256, Bytes = 210, High = 128, Scales = 192, Scale = 208, Group = 16, Groups = 16, Zero = 32;
 
     private const float Negligible = 1e-15f;
-
-    public static ElementType Type => ElementType.Q6_K;
 
     public static void Store(float* from, byte* to, int blocks)
     {

@@ -4,10 +4,8 @@ using System.Runtime.Intrinsics;
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>F16: rounded to nearest, ties to even; from 65520 on infinite.</summary>
-internal readonly unsafe struct HalfFormat : IQuantizedFormat
+internal static unsafe class HalfFormat
 {
-    public static ElementType Type => ElementType.F16;
-
     public static void Store(float* from, byte* to, int blocks) =>
         TensorPrimitives.ConvertToHalf(new ReadOnlySpan<float>(from, blocks), new Span<Half>(to, blocks));
 
@@ -16,11 +14,9 @@ internal readonly unsafe struct HalfFormat : IQuantizedFormat
 }
 
 /// <summary>BF16: the upper half of an F32, rounded to nearest, ties to even; NaN stays NaN.</summary>
-internal readonly unsafe struct BrainFormat : IQuantizedFormat
+internal static unsafe class BrainFormat
 {
     private const uint QuietBit = 0x40;
-
-    public static ElementType Type => ElementType.BF16;
 
     public static void Store(float* from, byte* to, int blocks)
     {

@@ -3,11 +3,9 @@ using System.Runtime.Intrinsics;
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Q8_0: an F16 scale and 32 signed bytes; <c>d = max|x| / 127</c>.</summary>
-internal readonly unsafe struct Q8Format : IQuantizedFormat
+internal static unsafe class Q8Format
 {
     public const int Elements = 32, Bytes = 34, Numbers = 2;
-
-    public static ElementType Type => ElementType.Q8_0;
 
     public static void Store(float* from, byte* to, int blocks)
     {
@@ -38,11 +36,9 @@ internal readonly unsafe struct Q8Format : IQuantizedFormat
 
 /// <summary>Q4_0: an F16 scale and 16 bytes, byte i holding element i in its low half and i + 16 in its high half;
 /// <c>x = d (q − 8)</c>, where d makes the element of greatest magnitude exactly −8.</summary>
-internal readonly unsafe struct Q4Format : IQuantizedFormat
+internal static unsafe class Q4Format
 {
     public const int Elements = 32, Bytes = 18, Numbers = 2, Zero = 8;
-
-    public static ElementType Type => ElementType.Q4_0;
 
     public static void Store(float* from, byte* to, int blocks)
     {

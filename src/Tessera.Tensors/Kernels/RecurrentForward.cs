@@ -11,8 +11,12 @@ internal static unsafe class RecurrentForward
         /// <summary>[D, B, T, 4H]: see <see cref="IRecurrentCell"/>.</summary>
         public required Span<float> Records { get; init; }
 
-        /// <summary>[D] recurrent weights, transposed and packed.</summary>
+        /// <summary>[D] recurrent weights, transposed and packed, or nothing for <see cref="Products"/>.</summary>
         public required ReadOnlySpan<float> Weights { get; init; }
+
+        /// <summary>The recurrent weights times the initial state, where there is one step, for which packing does not pay:
+        /// [D, B, <see cref="RecurrentProduct.Padded"/> gates]; else nothing.</summary>
+        public required Span<float> Products { get; init; }
 
         /// <summary>[D, 4H], laid out as a record is.</summary>
         public required ReadOnlySpan<float> Bias { get; init; }
@@ -54,14 +58,14 @@ internal static unsafe class RecurrentForward
     {
         fixed (int* order = arrays.Order, ends = arrays.Ends)
         fixed (float* records = arrays.Records, weights = arrays.Weights, bias = arrays.Bias, outputs = arrays.Outputs, cells = arrays.Cells)
-        fixed (float* initialHidden = arrays.InitialHidden, initialCell = arrays.InitialCell)
+        fixed (float* initialHidden = arrays.InitialHidden, initialCell = arrays.InitialCell, products = arrays.Products)
         fixed (float* finalHidden = arrays.FinalHidden, finalCell = arrays.FinalCell, scratch = arrays.Scratch)
         {
             plan.Order = order;
             plan.Ends = ends;
             var work = new Work<TCell>
             {
-                Plan = plan, Records = records, Weights = weights, Bias = bias, Outputs = outputs, Cells = cells,
+                Plan = plan, Records = records, Weights = weights, Products = products, Bias = bias, Outputs = outputs, Cells = cells,
                 InitialHidden = initialHidden, InitialCell = initialCell, FinalHidden = finalHidden, FinalCell = finalCell, Scratch = scratch,
             };
             Simd.Run(ref work, plan.Parts);
@@ -74,7 +78,7 @@ internal static unsafe class RecurrentForward
     private struct Work<TCell> : IVectorWork where TCell : struct, IRecurrentCell
     {
         public RecurrentPlan Plan;
-        public float* Records, Weights, Bias, Outputs, Cells, InitialHidden, InitialCell, FinalHidden, FinalCell, Scratch;
+        public float* Records, Weights, Products, Bias, Outputs, Cells, InitialHidden, InitialCell, FinalHidden, FinalCell, Scratch;
 
         public void Run<V>(int part) where V : struct, ILanes<V>
         {
@@ -97,8 +101,9 @@ internal static unsafe class RecurrentForward
             for (var step = 0; step < Plan.Length; step++)
             {
                 while (running > 0 && slice.End(running - 1) <= step) running--;
-                RecurrentProduct.Multiply<V>(hidden, units, running, weights, units, width, product, padded, accumulate: false);
-                for (var row = 0; row < running; row++) Step<V>(slice, row, step, hidden, cell, product + (row * padded));
+                if (Products is null) RecurrentProduct.Multiply<V>(hidden, units, running, weights, units, width, product, padded, accumulate: false);
+                for (var row = 0; row < running; row++)
+                    Step<V>(slice, row, step, hidden, cell, Products is null ? product + (row * padded) : Products + (slice.State(row) * padded));
                 for (var row = running; row < slice.Rows; row++) new Span<float>(Output(slice, row, step), units).Clear();
             }
 

@@ -16,11 +16,12 @@ public static unsafe class Simd
     private static readonly (KernelLevel Level, string WhyNotHigher) s_highest = ProcessorFeatures.Detect().Highest;
 
     /// <summary>The level in use: the highest there is here, or what <c>TESSERA_KERNELS</c> names.</summary>
-    /// <exception cref="InvalidOperationException"><c>TESSERA_KERNELS</c> is no level, or one that cannot be used here.</exception>
+    /// <exception cref="TypeInitializationException"><c>TESSERA_KERNELS</c> is no level, or one that cannot be used here; the inner
+    /// exception says so.</exception>
     public static KernelLevel Level { get; } =
         KernelLevels.Choose(Environment.GetEnvironmentVariable("TESSERA_KERNELS"), s_highest.Level, s_highest.WhyNotHigher);
 
-    /// <summary>The highest level that this processor has and the system lets us use.</summary>
+    /// <summary>The highest level that this processor has and the system allows.</summary>
     public static KernelLevel Highest => s_highest.Level;
 
     /// <summary>Why <see cref="Highest"/> is not the level above it; empty where there is none.</summary>

@@ -32,15 +32,15 @@ internal readonly ref struct StoredMatrix
 
 /// <summary>
 /// Products with weights that are stored in fewer bits: <c>y = x Wᵀ + b</c> and <c>dx = dy W</c>.
-/// <para>F16 and BF16 weights are widened and multiplied in F32, or as the kind says where rows are many. With a quantized weight, x is rounded to 8 bits (see
-/// <see cref="QuantizedActivations"/>) at any number of rows and at any level, products of the integers are exact, and blocks
+/// <para>F16 and BF16 weights are widened and multiplied in F32, or as the kind says where rows are many; BF16 ones as the kind
+/// says at any number of rows. With a quantized weight, x is rounded to 8 bits (see <see cref="QuantizedActivations"/>) at any number of rows and at any level, products of the integers are exact, and blocks
 /// are summed in F32: y is the product of what the rounded x and the weight stand for, up to F32 rounding.</para>
 /// <para>Few rows read each weight once, where it lies; for many, weights are unpacked a panel at a time.</para>
 /// </summary>
 internal static unsafe class StoredProduct
 {
     /// <summary>Up to this many rows, F16 and BF16 weights are used where they lie.</summary>
-    private const int FewRowsWide = 24;
+    private const int FewRowsWide = 31;
 
     /// <summary>Up to this many rows, quantized weights are used where they lie.</summary>
     private const int FewRows = 12;
@@ -53,7 +53,7 @@ internal static unsafe class StoredProduct
     /// <param name="w">n × k.</param>
     /// <param name="y">m × n.</param>
     /// <param name="bias">n elements, or none.</param>
-    /// <param name="kind">How many rows are multiplied with a weight that is not quantized.</param>
+    /// <param name="kind">What x is rounded to where the weight is not quantized.</param>
     public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         if (x.Rows == 0 || w.Rows == 0) return;
@@ -73,7 +73,7 @@ internal static unsafe class StoredProduct
     /// <param name="w">[groups · n] × k.</param>
     /// <param name="offsets">One more than there are groups, within the rows.</param>
     /// <param name="y">rows × n.</param>
-    /// <param name="kind">How many rows are multiplied with a weight that is not quantized.</param>
+    /// <param name="kind">What x is rounded to where the weight is not quantized.</param>
     public static void MultiplyGroups(Matrix x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y, MatrixProductKind kind)
     {
         MatrixProductGroups.Require(offsets, x.Rows);
@@ -152,8 +152,10 @@ internal static unsafe class StoredProduct
 
     private static void MultiplyWide(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
-        if (x.Rows <= FewRowsWide) StoredProductWide.Multiply(x, w, y, bias);
-        else if (kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16)
+        var isBf16 = kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16;
+        if (x.Rows <= FewRowsWide && isBf16) StoredProductBf16.Multiply(x, w, y, bias);
+        else if (x.Rows <= FewRowsWide) StoredProductWide.Multiply(x, w, y, bias);
+        else if (isBf16)
             MatrixProduct.MultiplyBf16(x, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
         else MultiplyPanels(x, w, y, bias, kind);
     }

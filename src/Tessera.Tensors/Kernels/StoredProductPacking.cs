@@ -16,16 +16,7 @@ internal static unsafe class StoredProductPacking
     [ThreadStatic] private static NativeBuffer? s_buffer;
 
     /// <summary>The calling thread's memory for a panel.</summary>
-    public static byte* Buffer(long bytes)
-    {
-        if (s_buffer is null || s_buffer.Bytes < bytes)
-        {
-            s_buffer?.Dispose();
-            s_buffer = new NativeBuffer(bytes, zeroed: false);
-        }
-
-        return (byte*)s_buffer.Address;
-    }
+    public static byte* Buffer(long bytes) => (byte*)NativeBuffer.AtLeast(ref s_buffer, bytes);
 
     /// <summary>Unpacks <paramref name="count"/> rows, <paramref name="rowBytes"/> apart, of <paramref name="blocks"/> blocks; rows
     /// up to the 16th that are not there repeat the last one, and their outputs are not kept.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
@@ -57,12 +58,9 @@ internal unsafe struct StoredProductRows
             var to = (int*)At(start) + row;
             for (var block = 0; block < Blocks; block++, numbers += Quads, to += (Quads + Facts) * rows)
             {
-                var sum = 0;
-                for (var quad = 0; quad < Quads; quad++)
-                {
-                    to[quad * rows] = numbers[quad];
-                    for (var i = 0; i < 4; i++) sum += ((sbyte*)(numbers + quad))[i];
-                }
+                for (var quad = 0; quad < Quads; quad++) to[quad * rows] = numbers[quad];
+                var sum = Sum((sbyte*)numbers);
+                if (Quads == 8) sum += Sum((sbyte*)numbers + 16);
 
                 var scale = _x.Scales[((long)(start + row) * _x.Blocks) + (block * Quads / 8)];
                 to[Quads * rows] = -128 * sum;
@@ -70,6 +68,12 @@ internal unsafe struct StoredProductRows
                 ((float*)to)[(Quads + 2) * rows] = scale * sum;
             }
         }
+    }
+
+    private static int Sum(sbyte* numbers)
+    {
+        var (low, high) = Vector128.Widen(Vector128.Load(numbers));
+        return Vector128.Sum(low + high);
     }
 
     private struct Work : IParallelWork

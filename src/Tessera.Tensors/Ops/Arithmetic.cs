@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
@@ -21,7 +20,7 @@ public static partial class Op
     public static Tensor Scale(Tensor x, float factor)
     {
         var y = Tensor.Temporary(x.Shape);
-        TensorPrimitives.Multiply(x.Floats, factor, y.Floats);
+        SumKernel.Scale(x.Floats, factor, y.Floats);
         if (Tape.Write<ScaleEntry>(y, x) is { } entry) (entry.X, entry.Factor) = (x, factor);
         return y;
     }
@@ -44,9 +43,9 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dx = X.Slot!.Write(out var accumulate);
-            if (accumulate) TensorPrimitives.MultiplyAdd(OutputGradient, Factor, dx, dx);
-            else TensorPrimitives.Multiply(OutputGradient, Factor, dx);
+            var dy = OutputGradient;
+            var dx = X.Slot!.WriteOver(Output.Slot!, out var accumulate);
+            SumKernel.Scale(dy, Factor, dx, accumulate);
         }
     }
 }

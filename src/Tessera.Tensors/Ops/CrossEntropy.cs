@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
@@ -17,6 +16,11 @@ public readonly record struct CrossEntropySettings(float Smoothing = 0, float ZW
 public static partial class Op
 {
     private const int LogitRowsAtOnce = 256;
+
+    /// <summary>What the gradient of logits is multiplied by while it is a factor of products: their loss scale cannot reach it,
+    /// since it is computed before the backward pass, and F16 holds nothing below 6e-8. A power of two, so that no other
+    /// rounding changes; divided out with the number of targets.</summary>
+    private const float LogitGradientScale = 1024;
 
     /// <summary>The mean over rows of <c>−log softmax(logits)[target]</c>; rows with a negative target count nothing.</summary>
     /// <param name="logits">[rows, classes].</param>
@@ -59,7 +63,7 @@ public static partial class Op
         var entry = Tape.Write<LinearCrossEntropyEntry>(y, x, weight);
         if (entry is not null)
         {
-            (entry.X, entry.Weight) = (x, weight);
+            (entry.X, entry.Weight, entry.Scale) = (x, weight, 1 / (LogitGradientScale * Math.Max(1, counted)));
             entry.GradientX = x.RequiresGradient ? Tensor.Temporary(x.Shape) : null;
             entry.GradientWeight = weight.RequiresGradient ? Tensor.Temporary(weight.Shape) : null;
             if (rows == 0) entry.GradientWeight?.Floats.Clear();
@@ -79,7 +83,7 @@ public static partial class Op
                 MatrixProduct.Multiply(part, weight.AsMatrix().T, scores, accumulate: false, kind: kind, packed: forward);
                 CrossEntropyKernels.Rows(
                     scores, targets.Ints.Slice(start, count), losses.Floats.Slice(start, count), settings,
-                    entry is null ? 0 : 1f / Math.Max(1, counted));
+                    entry is null ? 0 : LogitGradientScale);
                 var gradient = new Matrix(scores, count, classes);
                 if (entry?.GradientX is { } dx)
                 {
@@ -135,18 +139,18 @@ public static partial class Op
     {
         public Tensor X = null!, Weight = null!;
         public Tensor? GradientX, GradientWeight;
+        public float Scale;
 
         public override void Backward()
         {
-            if (GradientX is not null) AddScaled(X, GradientX, OutputGradient[0]);
-            if (GradientWeight is not null) AddScaled(Weight, GradientWeight, OutputGradient[0]);
+            if (GradientX is not null) AddScaled(X, GradientX, OutputGradient[0] * Scale);
+            if (GradientWeight is not null) AddScaled(Weight, GradientWeight, OutputGradient[0] * Scale);
         }
     }
 
     private static void AddScaled(Tensor x, Tensor gradient, float scale)
     {
         var dx = x.Slot!.Write(out var accumulate);
-        if (accumulate) TensorPrimitives.MultiplyAdd(gradient.Floats, scale, dx, dx);
-        else TensorPrimitives.Multiply(gradient.Floats, scale, dx);
+        SumKernel.Scale(gradient.Floats, scale, dx, accumulate);
     }
 }

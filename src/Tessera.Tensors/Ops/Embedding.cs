@@ -26,6 +26,8 @@ public static partial class Op
         else
             LoadRows(all, table, y.Floats, scale);
         if (Tape.Write<EmbeddingEntry>(y, table) is { } entry) (entry.Ids, entry.Table, entry.Scale) = (ids, table, scale);
+        GC.KeepAlive(ids);
+        GC.KeepAlive(table);
         return y;
     }
 

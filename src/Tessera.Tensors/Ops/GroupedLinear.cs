@@ -25,7 +25,7 @@ public static partial class Op
         var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
         var entry = Tape.Write<GroupedLinearEntry>(y, x, weight);
         var rowsOfGroup = x.Shape[0] / Math.Max(1, weight.Shape[0]);
-        var kind = MatrixProductKinds.Choose(rowsOfGroup, weight.Shape[1], weight.Shape[2], packed: entry is not null && weight.IsParameter);
+        var kind = MatrixProductKinds.Choose(rowsOfGroup, weight.Shape[1], weight.Shape[2], packed: weight.Type == ElementType.BF16 || (entry is not null && weight.IsParameter));
         if (weight.Type == ElementType.F32)
         {
             var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
@@ -38,6 +38,9 @@ public static partial class Op
         }
 
         if (entry is not null) (entry.X, entry.Weight, entry.Offsets, entry.Kind) = (x, weight, offsets, kind);
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
+        GC.KeepAlive(offsets);
         return y;
     }
 

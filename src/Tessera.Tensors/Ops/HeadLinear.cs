@@ -38,6 +38,8 @@ public static partial class Op
             MatrixProduct.Multiply(a, transposed ? w.T : w, y.Floats[(head * outputs)..], accumulate: false, rowStride: heads * outputs);
         }
 
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
         return y;
     }
 }

@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
@@ -11,7 +10,7 @@ namespace Tessera.Tensors;
 public static partial class Op
 {
     /// <summary><c>y = x Wᵀ + b</c> over the innermost axis. A weight that is stored as F16 or BF16 is widened, and the product
-    /// is that of the current <see cref="Autocast"/> scope or of F32. With a quantized weight, x is rounded to 8 bits with a
+    /// is F32's, or that of the current <see cref="Autocast"/> scope where it gains from it. With a quantized weight, x is rounded to 8 bits with a
     /// scale for each 32 elements, whatever the scope, and a row that holds NaN or an infinity gives NaN in all its
     /// outputs.</summary>
     /// <param name="x">[…, inputs].</param>
@@ -28,7 +27,8 @@ public static partial class Op
         var y = Tensor.Temporary(x.Shape.WithWidth(weight.Shape[0]));
         var added = bias is null ? default : bias.Floats;
         var entry = Tape.Write<LinearEntry>(y, x, weight, bias);
-        var kind = MatrixProductKinds.Choose(x.Shape.Rows, y.Shape.Width, x.Shape.Width, packed: entry is not null && weight.IsParameter);
+        var isReady = weight.Type == ElementType.BF16 || (entry is not null && weight.IsParameter);
+        var kind = MatrixProductKinds.Choose(x.Shape.Rows, y.Shape.Width, x.Shape.Width, isReady);
         if (weight.Type == ElementType.F32)
         {
             var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
@@ -40,6 +40,9 @@ public static partial class Op
         }
 
         if (entry is not null) (entry.X, entry.Weight, entry.Bias, entry.Kind) = (x, weight, bias, kind);
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
+        GC.KeepAlive(bias);
         return y;
     }
 

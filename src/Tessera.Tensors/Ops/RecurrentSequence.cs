@@ -25,6 +25,9 @@ internal readonly record struct RecurrentCall(
         Slices = RecurrentPlan.SlicesFor(Directions, Batch),
     };
 
+    /// <summary>How the products of all steps are computed; those within the time loop are F32.</summary>
+    public MatrixProductKind Kind => MatrixProductKinds.Choose(Batch * Length, First.Input.Shape[0], X.Shape.Width, packed: false);
+
     public RecurrentWeights Weights(int direction) => direction == 0 ? First : Second!.Value;
 }
 
@@ -58,7 +61,7 @@ internal static class RecurrentSequence
         {
             finalHidden.WithGradient();
             finalCell?.WithGradient();
-            (entry.Call, entry.Result, entry.Rows, entry.Records, entry.Cells) = (call, result, rows, records, cells);
+            (entry.Call, entry.Result, entry.Rows, entry.Records, entry.Cells, entry.Kind) = (call, result, rows, records, cells, call.Kind);
         }
 
         using (Arena.Current.Scope()) Forward<TCell>(call, result, rows.Ints, records.Floats, cells is null ? default : cells.Floats);
@@ -71,25 +74,42 @@ internal static class RecurrentSequence
         var (directions, units) = (call.Directions, call.Units);
         var record = IRecurrentCell.RecordVectors * units;
         var stacked = TCell.Gates * units;
-        var packed = Tensor.Temporary([directions, units, RecurrentProduct.Padded(stacked)]).Floats;
+        var padded = RecurrentProduct.Padded(stacked);
+        var single = call.Length == 1;
+        var packed = single ? default : Tensor.Temporary([directions, units, padded]).Floats;
+        var products = single ? Tensor.Temporary([directions, call.Batch, padded]).Floats : default;
         var bias = Tensor.Temporary([directions, record]).Floats;
         for (var direction = 0; direction < directions; direction++)
         {
             var weights = call.Weights(direction);
             MatrixProduct.Multiply(
-                call.X.AsMatrix(), weights.Input.AsMatrix().T, Part(records, direction, directions), accumulate: false, record);
-            RecurrentProduct.Pack(weights.Recurrent.AsMatrix().T, Part(packed, direction, directions));
+                call.X.AsMatrix(), weights.Input.AsMatrix().T, Part(records, direction, directions), accumulate: false, record, kind: call.Kind);
+            var recurrent = weights.Recurrent.AsMatrix().T;
+            if (single) MultiplyInitial(call, direction, recurrent, Part(products, direction, directions));
+            else RecurrentProduct.Pack(recurrent, Part(packed, direction, directions));
             SumBias<TCell>(weights, units, Part(bias, direction, directions));
         }
 
         var plan = call.Plan;
         RecurrentForward.Run<TCell>(plan, new RecurrentForward.Arrays
         {
-            Records = records, Weights = packed, Bias = bias, Outputs = result.Outputs.Floats, Cells = cells,
+            Records = records, Weights = packed, Products = products, Bias = bias, Outputs = result.Outputs.Floats, Cells = cells,
             InitialHidden = Elements(call.InitialHidden), InitialCell = Elements(call.InitialCell),
             FinalHidden = result.FinalHidden.Floats, FinalCell = Elements(result.FinalCell),
             Order = rows[..call.Batch], Ends = rows[call.Batch..], Scratch = Tensor.Temporary([RecurrentForward.ScratchSize<TCell>(plan)]).Floats,
         });
+    }
+
+    private static void MultiplyInitial(in RecurrentCall call, int direction, Matrix recurrent, Span<float> products)
+    {
+        if (call.InitialHidden is not { } hidden)
+        {
+            products.Clear();
+            return;
+        }
+
+        var states = new Matrix(Part(hidden.Floats, direction, call.Directions), call.Batch, call.Units);
+        MatrixProduct.Multiply(states, recurrent, products, accumulate: false, RecurrentProduct.Padded(recurrent.Columns));
     }
 
     /// <summary>Lays the biases out as a record: both added where a gate sums both shares, else each in its own place.</summary>
@@ -157,6 +177,7 @@ internal static class RecurrentSequence
         public RecurrentResult Result;
         public Tensor Rows = null!, Records = null!;
         public Tensor? Cells;
+        public MatrixProductKind Kind;
 
         public override bool HasGradient =>
             base.HasGradient || Result.FinalHidden.Slot is { HasValue: true } || Result.FinalCell?.Slot is { HasValue: true };
@@ -213,18 +234,18 @@ internal static class RecurrentSequence
             var record = IRecurrentCell.RecordVectors * units;
             var inputShares = new Matrix(records, steps, TCell.Gates * units, record);
             if (weights.Input.Slot is { } input)
-                MatrixProduct.Multiply(inputShares.T, Call.X.AsMatrix(), input.Write(out var accumulate), accumulate);
+                MatrixProduct.Multiply(inputShares.T, Call.X.AsMatrix(), input.Write(out var accumulate), accumulate, kind: Kind);
             if (Call.X.Slot is { } x)
-                MatrixProduct.Multiply(inputShares, weights.Input.AsMatrix(), x.Write(out var accumulate), accumulate);
+                MatrixProduct.Multiply(inputShares, weights.Input.AsMatrix(), x.Write(out var accumulate), accumulate, kind: Kind);
             if (weights.Recurrent.Slot is not { } recurrent) return;
 
             var hidden = new Matrix(previousHidden, steps, units);
             var gradient = recurrent.Write(out var add);
             var summed = TCell.SummedGates * units;
-            MatrixProduct.Multiply(new Matrix(records, steps, summed, record).T, hidden, gradient[..(summed * units)], add);
+            MatrixProduct.Multiply(new Matrix(records, steps, summed, record).T, hidden, gradient[..(summed * units)], add, kind: Kind);
             var own = (TCell.Gates * units) - summed;
             if (own == 0) return;
-            MatrixProduct.Multiply(new Matrix(records[(record - own)..], steps, own, record).T, hidden, gradient[(summed * units)..], add);
+            MatrixProduct.Multiply(new Matrix(records[(record - own)..], steps, own, record).T, hidden, gradient[(summed * units)..], add, kind: Kind);
         }
 
         private void AddToBiases(in RecurrentWeights weights, ReadOnlySpan<float> sums)

@@ -37,6 +37,10 @@ public static partial class Op
         RotaryKernels.Rotate(x.Floats, y.Floats, positions.Ints, cosines.Floats, sines.Floats, x.Shape[2], x.Shape[3], cosines.Shape[1], layout, 1, false);
         if (Tape.Write<RotateEntry>(y, x) is { } entry)
             (entry.X, entry.Positions, entry.Cosines, entry.Sines, entry.Layout) = (x, positions, cosines, sines, layout);
+        GC.KeepAlive(x);
+        GC.KeepAlive(positions);
+        GC.KeepAlive(cosines);
+        GC.KeepAlive(sines);
         return y;
     }
 

@@ -63,6 +63,7 @@ public sealed class ChatTemplate
     /// <exception cref="TemplateException">The template refuses the conversation, does what it may not, or takes too long.</exception>
     public ChatText Render(ChatInput input)
     {
+        Operators.CountComparisons();
         var rendering = new Rendering(input.Now ?? DateTime.Now);
         var globals = new Scope(rendering, null);
         foreach (var (name, value) in input.Variables ?? []) globals[name] = Read(value);

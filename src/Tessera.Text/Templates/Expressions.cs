@@ -10,6 +10,7 @@ internal abstract record Expression(int Line)
         try
         {
             scope.Rendering.Step();
+            Operators.RequireStack();
             return Compute(scope);
         }
         catch (TemplateException error) when (error.Line == 0)

@@ -48,7 +48,8 @@ internal sealed record JsonPrinting(string? Indent, string Between, string After
 
     private void Print(object? value, StringBuilder text, int depth)
     {
-        if (depth > MostDepth) throw new TemplateException(TemplateErrorKind.OverflowError, "the value is nested too deeply for JSON");
+        if (depth > MostDepth || text.Length > Operators.MostItems)
+            throw new TemplateException(TemplateErrorKind.OverflowError, "the value is too large or nested too deeply for JSON");
         switch (value)
         {
             case null: text.Append("null"); break;

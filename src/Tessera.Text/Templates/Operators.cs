@@ -1,4 +1,5 @@
 using System.Numerics;
+using System.Runtime.CompilerServices;
 using System.Text;
 
 namespace Tessera.Text.Templates;
@@ -21,8 +22,24 @@ internal static class Operators
         _ => true,
     };
 
+    private const int MostComparisons = 20_000_000;
+
+    [ThreadStatic] private static int s_comparisons;
+
+    /// <summary>Begins to count comparisons afresh: values that hold one another many times over could be compared for ever.</summary>
+    public static void CountComparisons() => s_comparisons = 0;
+
+    /// <summary>Throws where values or expressions are nested so deeply that the stack is at its end.</summary>
+    public static void RequireStack()
+    {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new TemplateException(TemplateErrorKind.OverflowError, "nested too deeply");
+    }
+
     public static bool Equal(object? left, object? right)
     {
+        RequireStack();
+        if (++s_comparisons > MostComparisons)
+            throw new TemplateException(TemplateErrorKind.OverflowError, $"the template compares more than {MostComparisons} values");
         if (AsNumber(left) is { } a && AsNumber(right) is { } b) return a.Equals(b);
         return (left, right) switch
         {
@@ -40,6 +57,7 @@ internal static class Operators
     /// <summary>Order of numbers, texts and lists.</summary>
     public static int Compare(object? left, object? right, string sign)
     {
+        RequireStack();
         if (AsNumber(left) is { } a && AsNumber(right) is { } b) return a.CompareTo(b);
         switch (left, right)
         {

@@ -68,7 +68,8 @@ internal static class Printing
 
     private static void Represent(object? value, StringBuilder text, int depth)
     {
-        if (depth > MostDepth) throw new TemplateException(TemplateErrorKind.OverflowError, "the value is nested too deeply to be printed");
+        if (depth > MostDepth || text.Length > Operators.MostItems)
+            throw new TemplateException(TemplateErrorKind.OverflowError, "the value is too large or nested too deeply to be printed");
         switch (value)
         {
             case null: text.Append("None"); break;

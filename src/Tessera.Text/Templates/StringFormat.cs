@@ -133,8 +133,8 @@ internal static class StringFormat
                 return kind switch
                 {
                     'd' or 'i' => whole.ToString(CultureInfo.InvariantCulture),
-                    'x' => ((long)whole).ToString("x", CultureInfo.InvariantCulture),
-                    'X' => ((long)whole).ToString("X", CultureInfo.InvariantCulture),
+                    'x' => Hexadecimal(whole),
+                    'X' => Hexadecimal(whole).ToUpperInvariant(),
                     'f' => number.ToString("F" + (precision ?? 6), CultureInfo.InvariantCulture),
                     'e' => Exponent(number, precision ?? 6),
                     _ => number.ToString("G" + (precision ?? 6), CultureInfo.InvariantCulture),
@@ -143,6 +143,9 @@ internal static class StringFormat
                 throw new TemplateException(TemplateErrorKind.TypeError, $"%{kind} format: a number is required, not {Printing.TypeName(value)}");
         }
     }
+
+    private static string Hexadecimal(BigInteger number) =>
+        (number.Sign < 0 ? "-" : "") + (number.IsZero ? "0" : BigInteger.Abs(number).ToString("x", CultureInfo.InvariantCulture).TrimStart('0'));
 
     private static string Exponent(double number, int precision) =>
         number.ToString("0." + new string('0', precision) + "e+00", CultureInfo.InvariantCulture);

@@ -101,7 +101,8 @@ internal static class StringMethods
     private static string Fill(string text, Arguments arguments)
     {
         var blanks = Width(arguments.Whole(0, "width", 0)) - Operators.CodePoints(text);
-        return blanks <= 0 ? "" : new string(arguments.Text(1, "fillchar", " ")[0], blanks);
+        if (arguments.Text(1, "fillchar", " ") is not [var fill]) throw new TemplateException(TemplateErrorKind.TypeError, "the fill character must be exactly one character long");
+        return blanks <= 0 ? "" : new string(fill, blanks);
     }
 
     private static string Part(object? item) => item as string

@@ -61,7 +61,7 @@ internal sealed class PythonDictionary
 
         public int GetHashCode(object key) => key switch
         {
-            bool truth => truth ? 1 : 0,
+            bool truth => (truth ? 1.0 : 0.0).GetHashCode(),
             BigInteger number => ((double)number).GetHashCode(),
             double number => number.GetHashCode(),
             string text => text.GetHashCode(StringComparison.Ordinal),

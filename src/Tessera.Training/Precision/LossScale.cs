@@ -6,6 +6,8 @@ namespace Tessera.Training.Precision;
 /// of PyTorch's <c>GradScaler</c>; the floor is Tessera's.</summary>
 public sealed record LossScaleOptions
 {
+    private const double Least = 1e-30;
+
     /// <summary>The scale that the phase starts with; greater than 0.</summary>
     public double Initial { get; init; } = 65536;
 
@@ -18,16 +20,16 @@ public sealed record LossScaleOptions
     /// <summary>How many steps with finite gradients make the scale grow; at least 1.</summary>
     public int Interval { get; init; } = 2000;
 
-    /// <summary>Training has failed where the scale falls below this; greater than 0, at most <see cref="Initial"/>.</summary>
+    /// <summary>Training has failed where the scale falls below this; at least 1e-30, at most <see cref="Initial"/>.</summary>
     public double Floor { get; init; } = 1;
 
     internal void Validate(string path)
     {
-        Require(Initial > 0 && double.IsFinite(Initial), "initial", Initial, "greater than 0");
+        Require(Initial is >= Least and <= float.MaxValue, "initial", Initial, $"{Least} to {float.MaxValue}");
         Require(Growth > 1 && double.IsFinite(Growth), "growth", Growth, "greater than 1");
         Require(Backoff is > 0 and < 1, "backoff", Backoff, "greater than 0, below 1");
         Require(Interval >= 1, "interval", Interval, "at least 1");
-        Require(Floor > 0 && Floor <= Initial, "floor", Floor, $"greater than 0, at most initial, {Initial}");
+        Require(Floor >= Least && Floor <= Initial, "floor", Floor, $"at least {Least}, at most initial, {Initial}");
 
         void Require(bool condition, string key, object found, string allowed)
         {

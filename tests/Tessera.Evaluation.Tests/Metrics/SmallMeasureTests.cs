@@ -2,6 +2,7 @@ using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Evaluation.Metrics;
 using Tessera.Generation.Validation;
+using Tessera.Nn.Experts;
 
 namespace Tessera.Evaluation.Tests.Metrics;
 

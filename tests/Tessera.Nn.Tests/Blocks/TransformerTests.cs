@@ -143,4 +143,39 @@ public sealed class TransformerTests
     }
 
     private static TransformerOptions Options() => new() { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new SwiGluOptions(5) };
+
+    [Fact]
+    public void A_checkpointed_segment_drops_the_same_elements_on_the_way_back()
+    {
+        Assert.Equal(Gradient(checkpoint: false), Gradient(checkpoint: true));
+
+        static float[] Gradient(bool checkpoint)
+        {
+            using var scope = Arena.Current.Scope();
+            using var tape = Tape.Record();
+            var step = new Step { Positions = PartCheck.Positions(1, 1), IsTraining = true, Random = new CounterRandom(3) };
+            var x = Tensor.From(Enumerable.Range(1, 100).Select(i => i / 100f).ToArray(), [1, 100]).WithGradient();
+            Tensor Segment(Tensor input) => step.Dropout(Op.Activate(step.Dropout(input, 0.5f), Activation.Sigmoid), 0.5f);
+            var y = step.Dropout(x, 0.1f);
+            y = checkpoint ? step.Checkpoint(y, Segment) : Segment(y);
+            y = step.Dropout(y, 0.1f);
+            tape.Backward(y, Enumerable.Range(0, 100).Select(i => 1f + i).ToArray());
+            return x.Gradient.ToArray();
+        }
+    }
+
+    [Fact]
+    public void A_checkpointed_segment_that_reports_a_loss_is_refused()
+    {
+        using var scope = Arena.Current.Scope();
+        using var tape = Tape.Record();
+        var step = new Step { Positions = PartCheck.Positions(1, 1), IsTraining = true };
+        var x = Tensor.From([1f], [1]).WithGradient();
+        var error = Assert.Throws<InvalidOperationException>(() => step.Checkpoint(x, input =>
+        {
+            step.AddLoss("balance", input);
+            return input;
+        }));
+        Assert.Contains("'balance'", error.Message, StringComparison.Ordinal);
+    }
 }

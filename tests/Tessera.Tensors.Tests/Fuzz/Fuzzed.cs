@@ -14,6 +14,7 @@ internal static class Fuzzed
         ["attention-bf16"] = draw => FuzzedAttention.Attention(draw).In(Precision.BF16, FuzzCase.ToleranceRounded),
         ["lstm-bf16"] = draw => FuzzedRecurrence.Lstm(draw).In(Precision.BF16, FuzzCase.ToleranceRounded),
         ["linear-cross-entropy-bf16"] = draw => FuzzedRows.LinearCrossEntropy(draw).In(Precision.BF16, FuzzCase.ToleranceRounded),
+        ["head-linear"] = FuzzedProducts.HeadLinear,
         ["stored-linear"] = FuzzedStored.Linear,
         ["stored-embedding"] = FuzzedStored.Embedding,
         ["attention"] = FuzzedAttention.Attention,

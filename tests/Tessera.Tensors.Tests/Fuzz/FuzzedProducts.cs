@@ -49,6 +49,31 @@ internal static class FuzzedProducts
             draw.Normal([rows, inputs]), draw.Normal([groups, outputs, inputs]));
     }
 
+    public static FuzzCase HeadLinear(Draw draw)
+    {
+        var (tokens, heads, inputs, count) = (draw.Size(33), draw.Between(1, 4), draw.Size(129), draw.Size(33));
+        var (first, rows, transposed) = (draw.Between(0, 2), count + draw.Between(2, 4), draw.Coin);
+        var (x, weight) = (draw.Normal([tokens, heads, transposed ? inputs : count]), draw.Normal([heads * rows, inputs]));
+        var (width, outputs) = transposed ? (inputs, count) : (count, inputs);
+        return new FuzzCase($"head linear of {x.Shape} with rows {first} to {first + count} of {rows}, transposed {transposed}", one =>
+        {
+            using var scope = Arena.Current.Scope();
+            var found = Op.HeadLinear(FuzzCase.Owned(x), FuzzCase.Owned(weight), first, count, transposed).ToArray();
+            var expected = new double[tokens * heads * outputs];
+            for (var i = 0; i < expected.Length; i++)
+            {
+                var (row, head, output) = (i / outputs, i / outputs % heads, i % outputs);
+                for (var k = 0; k < width; k++)
+                {
+                    var (line, column) = transposed ? (output, k) : (k, output);
+                    expected[i] += (double)x.Values[(row * width) + k] * weight.Values[(((head * rows) + first + line) * inputs) + column];
+                }
+            }
+
+            OperationCheck.Compare("value", expected, found, one.Tolerance);
+        });
+    }
+
     /// <summary>A product of matrices with gaps between their rows, in either layout; the gaps of the result must stay.</summary>
     public static FuzzCase Product(Draw draw)
     {

@@ -31,7 +31,7 @@ internal static class FuzzedUpdates
             var tensor = FuzzCase.Owned((shape, values));
             var expected = values.Sum(value => (double)value * value);
             Assert.Equal(expected, OptimizerKernels.Squares(tensor.Floats), 1e-12 * Math.Max(1, expected));
-            OptimizerKernels.Scale(tensor.Floats, 0.3f);
+            SumKernel.Scale(tensor.Floats, 0.3f, tensor.Floats);
             Assert.Equal(values.Select(value => value * 0.3f), tensor.ToArray());
         });
     }

@@ -8,11 +8,11 @@ namespace Tessera.Tensors.Tests.Kernels;
 /// <summary>Run at each level and with other numbers of threads: <c>TESSERA_KERNELS</c>, <c>TESSERA_THREADS</c>.</summary>
 public class MatrixProductTests
 {
-    /// <summary>Nothing, one, primes, and the neighbours of tiles (6, 8, 12, 16, 32), of "few rows" and of blocks of k (384).</summary>
+    /// <summary>Nothing, one, primes, and the neighbours of tiles (6, 8, 12, 16, 32), of "few rows" and of blocks of k (288, 320, 384).</summary>
     private static readonly int[] s_sizes =
         [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 23, 24, 25, 31, 32, 33, 47, 48, 49, 63, 64, 65, 97, 131];
 
-    private static readonly int[] s_lengths = [.. s_sizes, 383, 384, 385, 769];
+    private static readonly int[] s_lengths = [.. s_sizes, 289, 319, 320, 321, 383, 384, 385, 769];
 
     [Fact]
     public void Products_of_any_shape_stride_and_transposition_agree_with_double_precision()
@@ -29,7 +29,7 @@ public class MatrixProductTests
             {
                 Kind = kind, Packed = packed && kind != MatrixProductKind.F32,
             };
-        Check.One(Config.QuickThrowOnFailure.WithMaxTest(1000), Prop.ForAll(cases.ToArbitrary(), one => one.Verify()));
+        Check.One(Config.QuickThrowOnFailure.WithMaxTest(700), Prop.ForAll(cases.ToArbitrary(), one => one.Verify()));
     }
 
     /// <summary>The kinds that this level has.</summary>
@@ -40,8 +40,8 @@ public class MatrixProductTests
     [Theory]
     [InlineData(1030, 70, 400)]
     [InlineData(320, 744, 1000)]
-    [InlineData(7, 5000, 130)]
-    [InlineData(5000, 3, 130)]
+    [InlineData(7, 3000, 130)]
+    [InlineData(3000, 3, 130)]
     [InlineData(1, 3000, 1030)]
     [InlineData(130, 2300, 390)]
     [InlineData(16, 2300, 1100)]
@@ -51,9 +51,10 @@ public class MatrixProductTests
         foreach (var kind in s_kinds)
             for (var flags = 0; flags < 4; flags++)
             {
-                var one = new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, flags == 2, flags != 1, 0, flags, 0) { Kind = kind };
-                one.Verify();
-                if (kind != MatrixProductKind.F32) (one with { Packed = true }).Verify();
+                new Case(m, n, k, (flags & 1) != 0, (flags & 2) != 0, flags == 2, flags != 1, 0, flags, 0)
+                {
+                    Kind = kind, Packed = kind != MatrixProductKind.F32 && flags is (1 or 2),
+                }.Verify();
             }
     }
 
@@ -61,13 +62,16 @@ public class MatrixProductTests
     public void The_same_product_has_the_same_bits_every_time()
     {
         var (a, b) = (Elements(257 * 401, 1), Elements(401 * 333, 2));
-        var first = new float[257 * 333];
-        MatrixProduct.Multiply(new Matrix(a, 257, 401), new Matrix(b, 333, 401).T, first, accumulate: false);
-        for (var run = 0; run < 20; run++)
+        foreach (var kind in s_kinds)
         {
-            var again = new float[257 * 333];
-            MatrixProduct.Multiply(new Matrix(a, 257, 401), new Matrix(b, 333, 401).T, again, accumulate: false);
-            Assert.Equal(first, again);
+            var first = new float[257 * 333];
+            MatrixProduct.Multiply(new Matrix(a, 257, 401), new Matrix(b, 333, 401).T, first, accumulate: false, kind: kind);
+            for (var run = 0; run < 20; run++)
+            {
+                var again = new float[257 * 333];
+                MatrixProduct.Multiply(new Matrix(a, 257, 401), new Matrix(b, 333, 401).T, again, accumulate: false, kind: kind);
+                Assert.Equal(first, again);
+            }
         }
     }
 

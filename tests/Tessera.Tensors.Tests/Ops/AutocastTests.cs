@@ -106,7 +106,9 @@ public class AutocastTests
         var fused = Run((x, weight, targets) => Op.LinearCrossEntropy(x, weight, targets));
         var apart = Run((x, weight, targets) => Op.CrossEntropy(Op.Linear(x, weight), targets));
         Assert.Equal(apart.Loss, fused.Loss);
-        Assert.Equal(apart.X, fused.X);
+        // Gradients of logits are scaled before they are rounded in one case and after it in the other.
+        var largest = apart.X.Max(Math.Abs);
+        OperationCheck.Compare("gradient of x", [.. apart.X.Select(value => (double)value / largest)], [.. fused.X.Select(value => value / largest)], 4e-3);
         OperationCheck.Compare("gradient of the weight", [.. apart.Weight.Select(value => (double)value)], fused.Weight, 1e-6);
     }
 
@@ -116,21 +118,23 @@ public class AutocastTests
         const int Rows = 40, Size = 96;
         var parameter = Parameter(Values(Size * Size, 2), [Size, Size]);
         var x = Values(Rows * Size, 1);
-        float[] Once()
+        float[] Once(Precision precision)
         {
             using var scope = Arena.Current.Scope();
-            using var cast = Autocast.Enter(Precision.F16);
+            using var cast = Autocast.Enter(precision);
             using var tape = Tape.Record();
             var input = Tensor.From(x, [Rows, Size]).WithGradient();
             return [.. Op.Linear(input, parameter).ToArray(), .. Op.Linear(input, parameter).ToArray()];
         }
 
-        var expected = Once();
+        // Copies of two precisions differ in layout and in numbers.
+        Precision[] precisions = [Precision.F16, Precision.BF16];
+        var expected = precisions.Select(Once).ToArray();
         var wrong = 0;
-        var threads = Enumerable.Range(0, 4).Select(_ => new Thread(() =>
+        var threads = Enumerable.Range(0, 4).Select(which => new Thread(() =>
         {
             for (var i = 0; i < 25; i++)
-                if (!Once().AsSpan().SequenceEqual(expected)) Interlocked.Increment(ref wrong);
+                if (!Once(precisions[which % 2]).AsSpan().SequenceEqual(expected[which % 2])) Interlocked.Increment(ref wrong);
         })).ToArray();
         foreach (var thread in threads) thread.Start();
         foreach (var thread in threads) thread.Join();
@@ -157,6 +161,19 @@ public class AutocastTests
         });
 
         unsafe bool Packed() => PackedParameter.Of(parameter, transposed: true, MatrixProductKind.F16).Address != null;
+    }
+
+    [Fact]
+    public void A_weight_stored_in_BF16_is_a_factor_as_it_is()
+    {
+        using var scope = Arena.Current.Scope();
+        var (x, values) = (Values(40 * 64, 1), Values(50 * 64, 2));
+        for (var i = 0; i < values.Length; i++) values[i] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(values[i]) & 0xFFFF0000);
+        var weight = Tensor.Temporary([50, 64], ElementType.BF16);
+        for (var i = 0; i < values.Length; i++) BitConverter.TryWriteBytes(weight.Bytes[(2 * i)..], (ushort)(BitConverter.SingleToUInt32Bits(values[i]) >> 16));
+        using var cast = Autocast.Enter(Precision.BF16);
+        var y = Op.Linear(Tensor.From(x, [40, 64]), weight);
+        Compare(x, (40, 64, false), values, (64, 50, true), MatrixProductKinds.HasBf16 ? MatrixProductKind.Bf16 : MatrixProductKind.F32, y.Floats);
     }
 
     [Fact]

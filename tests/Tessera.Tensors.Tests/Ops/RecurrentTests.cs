@@ -38,6 +38,40 @@ public class RecurrentTests
         CheckValues(new RecurrentEquation(gates, lengths.Length, 3, 5, 33, lengths), seed: 5);
     }
 
+    [Theory]
+    [InlineData(4, false, true)]
+    [InlineData(4, true, true)]
+    [InlineData(4, true, false)]
+    [InlineData(3, true, true)]
+    public void A_single_step_agrees_with_the_equation(int gates, bool bidirectional, bool withState) => CheckGradient(
+        new RecurrentEquation(gates, 3, 1, 4, 17, [1, 0, 1]), bidirectional, withLengths: true, withState, reverse: false, seed: 8, Wanted.FinalHidden);
+
+    [Theory]
+    [InlineData(Precision.BF16, 0.02)]
+    [InlineData(Precision.F16, 0.003)]
+    public void Within_a_scope_of_fewer_bits_results_and_gradients_are_near_those_of_F32(Precision precision, double tolerance)
+    {
+        var exact = OutputsAndGradients(Precision.F32);
+        var rounded = OutputsAndGradients(precision);
+        for (var which = 0; which < exact.Length; which++)
+            OperationCheck.Compare($"array {which}", [.. exact[which].Select(value => (double)value)], rounded[which], tolerance);
+        if (precision == Precision.F16 || Tensors.Kernels.MatrixProductKinds.HasBf16) Assert.NotEqual(exact[0], rounded[0]);
+
+        static float[][] OutputsAndGradients(Precision precision)
+        {
+            const int Batch = 8, Length = 12, Inputs = 48, Units = 32;
+            using var scope = Arena.Current.Scope();
+            using var cast = Autocast.Enter(precision);
+            using var tape = Tape.Record();
+            Tensor Random(Shape shape, int seed, double scale) => Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape).WithGradient();
+            var x = Random([Batch, Length, Inputs], 1, 1);
+            var (input, recurrent) = (Random([4 * Units, Inputs], 2, 0.2), Random([4 * Units, Units], 3, 0.2));
+            var y = Op.Lstm(x, new LstmWeights(input, recurrent)).Outputs;
+            tape.Backward(y, OperationCheck.Random(y.Shape, 4, 0.1).Values);
+            return [y.ToArray(), .. new[] { x, input, recurrent }.Select(tensor => tensor.Gradient.ToArray())];
+        }
+    }
+
     private static void CheckCases(int gates, bool bidirectional, Wanted[] results)
     {
         CheckCases(gates, bidirectional, results, units: 1, largest: 5, count: 10);

@@ -18,6 +18,11 @@ public class ChatTemplateTests
     [InlineData("{{ ''.__class__ }}", TemplateErrorKind.SecurityError, "unsafe")]
     [InlineData("{{ messages[0]['__init__'] }}", TemplateErrorKind.SecurityError, "unsafe")]
     [InlineData("\n\n{{ 1 / 0 }}", TemplateErrorKind.ZeroDivisionError, "line 3")]
+    [InlineData("{% set ns = namespace(a=1) %}{% for i in range(100000) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a == [ns.a] }}", TemplateErrorKind.OverflowError, "nested")]
+    [InlineData("{% set ns = namespace(a=1, b=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}", TemplateErrorKind.OverflowError, "compares more than")]
+    [InlineData("{% set ns = namespace(a=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}", TemplateErrorKind.OverflowError, "too large")]
+    [InlineData("{% set ns = namespace(a=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a | tojson }}", TemplateErrorKind.OverflowError, "too large")]
+    [InlineData("{{ 'a'.ljust(5, '') }}", TemplateErrorKind.TypeError, "exactly one character")]
     [InlineData("{{ '%s' % () }}", TemplateErrorKind.TypeError, "not enough arguments")]
     public void What_a_template_may_not_do_is_an_error_that_says_so(string source, TemplateErrorKind kind, string part)
     {
@@ -50,6 +55,30 @@ public class ChatTemplateTests
     {
         foreach (var source in new[] { "{{ " + new string('(', 100_000), "{{ " + new string('-', 100_000) + "1 }}", "{{ " + string.Concat(Enumerable.Repeat("not ", 100_000)) + "1 }}", string.Concat(Enumerable.Repeat("{% if 1 %}", 100_000)), "{{ " + new string('[', 100_000) })
             Assert.Equal(TemplateErrorKind.SyntaxError, Assert.Throws<TemplateException>(() => ChatTemplate.Parse(source)).Kind);
+    }
+
+    [Fact]
+    public void A_long_chain_of_operators_is_an_error_and_no_crash()
+    {
+        foreach (var link in new[] { "+1", ".a", "|string" })
+        {
+            var source = "{{ 1" + string.Concat(Enumerable.Repeat(link, 200_000)) + " }}";
+            try
+            {
+                Render(source);
+            }
+            catch (TemplateException error)
+            {
+                Assert.True(error.Kind is TemplateErrorKind.OverflowError or TemplateErrorKind.SyntaxError or TemplateErrorKind.UndefinedError);
+            }
+        }
+    }
+
+    [Fact]
+    public void Keys_that_compare_as_equal_are_one_and_numbers_print_in_hexadecimal_with_their_sign()
+    {
+        Assert.Equal("a", Render("{{ {1: 'a'}[true] }}"));
+        Assert.Equal("-ff 2540be400", Render("{{ '%x %x' % (-255, 10 ** 10) }}"));
     }
 
     [Fact]

@@ -76,34 +76,32 @@ internal static unsafe class Bf16Tile
         private const int RowsOfPointer = 6;
 
         private static readonly AssemblerRegister64 s_a = rax, s_a6 = rcx, s_stride = rdx, s_stride3 = rsi, s_stride5 = r8,
-            s_b = r9, s_strideB = r10, s_count = r11;
+            s_b = r9, s_strideB = r10, s_count = r11, s_next = rbx;
 
         public void Write()
         {
-            Prefetch();
+            code.push(s_next);
             Load();
             for (var row = 0; row < rows; row++)
                 for (var vector = 0; vector < vectors; vector++) code.vpxord(Sum(row, vector), Sum(row, vector), Sum(row, vector));
 
+            // A row of c is asked for in each of the first rounds: all at once they would keep b from arriving.
+            Rounds();
+            code.mov(s_next, rows);
+            code.cmp(s_count, s_next);
+            code.cmovg(s_count, s_next);
+            code.mov(s_next, Operand(nameof(Bf16TileOperands.C)));
+            Loop(PairsAtOnce, fetch: true);
+            Rounds();
+            code.sub(s_count, rows);
             Loop(PairsAtOnce);
             code.mov(s_count, Operand(nameof(Bf16TileOperands.Pairs)));
             code.and(s_count, PairsAtOnce - 1);
             Loop(1);
             Store();
+            code.pop(s_next);
             code.vzeroupper();
             code.ret();
-        }
-
-        /// <summary>Asks for the tile of c, which is needed when all of k has gone by.</summary>
-        private void Prefetch()
-        {
-            code.mov(s_a, Operand(nameof(Bf16TileOperands.C)));
-            code.mov(s_stride, Operand(nameof(Bf16TileOperands.StrideC)));
-            for (var row = 0; row < rows; row++)
-            {
-                for (var vector = 0; vector < vectors; vector++) code.prefetchw(__byte_ptr[s_a + (vector * 64)]);
-                if (row < rows - 1) code.add(s_a, s_stride);
-            }
         }
 
         private void Load()
@@ -112,20 +110,31 @@ internal static unsafe class Bf16Tile
             code.mov(s_stride, Operand(nameof(Bf16TileOperands.StrideA)));
             code.mov(s_b, Operand(nameof(Bf16TileOperands.B)));
             code.mov(s_strideB, Operand(nameof(Bf16TileOperands.StrideB)));
-            code.mov(s_count, Operand(nameof(Bf16TileOperands.Pairs)));
             code.lea(s_stride3, __[s_stride + (s_stride * 2)]);
             code.lea(s_stride5, __[s_stride + (s_stride * 4)]);
             code.lea(s_a6, __[s_a + (s_stride3 * 2)]);
+        }
+
+        /// <summary>Counts the whole rounds.</summary>
+        private void Rounds()
+        {
+            code.mov(s_count, Operand(nameof(Bf16TileOperands.Pairs)));
             code.shr(s_count, (byte)int.Log2(PairsAtOnce));
         }
 
-        /// <summary>As many rounds of <paramref name="pairs"/> steps as the counter says, none where it is 0.</summary>
-        private void Loop(int pairs)
+        /// <summary>As many rounds of <paramref name="pairs"/> steps as the counter says, none where it is 0 or less.</summary>
+        private void Loop(int pairs, bool fetch = false)
         {
             var (start, end) = (code.CreateLabel(), code.CreateLabel());
             code.test(s_count, s_count);
-            code.jz(end);
+            code.jle(end);
             code.Label(ref start);
+            if (fetch)
+            {
+                for (var vector = 0; vector < vectors; vector++) code.prefetchw(__byte_ptr[s_next + (vector * 64)]);
+                code.add(s_next, Operand(nameof(Bf16TileOperands.StrideC)));
+            }
+
             for (var pair = 0; pair < pairs; pair++) Step(pair);
             code.add(s_a, pairs * PairBytes);
             if (rows > RowsOfPointer) code.add(s_a6, pairs * PairBytes);

@@ -31,7 +31,7 @@ internal readonly record struct ProcessorFeatures
         get
         {
             const string Lacks = "this processor has no ";
-            if (Vectors < KernelLevel.Vector512) return (Vectors, Lacks + (Vectors + 1).Name());
+            if (Vectors < KernelLevel.Vector512) return (Vectors, $".NET offers no {(Vectors + 1).Name()} here");
             if (!Vnni) return (KernelLevel.Vector512, Lacks + "AVX-512 VNNI");
             if (PagesRefused is not null) return (KernelLevel.Vector512, PagesRefused);
             if (!Bf16) return (KernelLevel.Avx512Vnni, Lacks + "AVX-512 BF16");

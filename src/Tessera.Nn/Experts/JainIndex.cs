@@ -1,4 +1,4 @@
-namespace Tessera.Evaluation.Metrics;
+namespace Tessera.Nn.Experts;
 
 /// <summary>
 /// Jain's index of fairness, <c>(Σx)² / (n Σx²)</c>: 1 where all n shares are equal, k/n where k of them have everything in

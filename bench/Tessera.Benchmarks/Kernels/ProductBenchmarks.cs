@@ -1,0 +1,65 @@
+using BenchmarkDotNet.Attributes;
+using Tessera.Benchmarks.Peers;
+using Tessera.Tensors;
+
+namespace Tessera.Benchmarks.Kernels;
+
+/// <summary>Products of many rows, and of the few of decoding, with the shapes of <c>torch_gemm.py</c>.</summary>
+public class ProductBenchmarks : KernelBenchmark
+{
+    private Tensor _x = null!, _weight = null!;
+
+    /// <summary>m x n x k.</summary>
+    [Params("256x256x256", "512x512x512", "1024x1024x1024", "2048x2048x2048", "4096x320x320", "4096x744x320", "4096x8192x320", "1x4096x4096", "16x4096x4096")]
+    public string Shape { get; set; } = "";
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        var sizes = Array.ConvertAll(Shape.Split('x'), int.Parse);
+        _x = Drawn.Normal([sizes[0], sizes[2]], 1).WithGradient();
+        _weight = Drawn.Normal([sizes[1], sizes[2]], 2).WithGradient();
+    }
+
+    [Benchmark]
+    public void F32() => Forward(() => Op.Linear(_x, _weight));
+
+    /// <summary>Packs the weights in each call.</summary>
+    [Benchmark]
+    public void Bf16() => Forward(() => Op.Linear(_x, _weight), Precision.BF16);
+
+    [Benchmark]
+    public void F32WithGradients() => ForwardAndBackward(() => Op.Linear(_x, _weight), [_x, _weight]);
+
+    [Benchmark]
+    public void Bf16WithGradients() => ForwardAndBackward(() => Op.Linear(_x, _weight), [_x, _weight], Precision.BF16);
+}
+
+/// <summary>The products of experts: 4,096 slots shared evenly among groups.</summary>
+public class GroupedProductBenchmarks : KernelBenchmark
+{
+    private const int Slots = 4096, Inputs = 256, Outputs = 368;
+
+    private Tensor _x = null!, _weight = null!, _offsets = null!;
+
+    [Params(1, 4, 64, 256)]
+    public int Groups { get; set; }
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        _x = Drawn.Normal([Slots, Inputs], 1).WithGradient();
+        _weight = Drawn.Normal([Groups, Outputs, Inputs], 2).WithGradient();
+        _offsets = Tensor.Allocate([Groups + 1], ElementType.I32);
+        for (var group = 0; group <= Groups; group++) _offsets.Ints[group] = (int)((long)Slots * group / Groups);
+    }
+
+    [Benchmark]
+    public void F32() => Forward(() => Op.GroupedLinear(_x, _weight, _offsets));
+
+    [Benchmark]
+    public void F32WithGradients() => ForwardAndBackward(() => Op.GroupedLinear(_x, _weight, _offsets), [_x, _weight]);
+
+    [Benchmark]
+    public void Bf16WithGradients() => ForwardAndBackward(() => Op.GroupedLinear(_x, _weight, _offsets), [_x, _weight], Precision.BF16);
+}

@@ -1,0 +1,69 @@
+using System.Runtime.Intrinsics;
+using Tessera.Tensors.Kernels.Jit;
+
+namespace Tessera.Tensors.Kernels;
+
+/// <summary>Products of few rows, rounded to BF16, with a BF16 weight, which is read once, where it lies.</summary>
+internal static unsafe class StoredProductBf16
+{
+    /// <summary><c>y = x wᵀ + bias</c>; needs <see cref="MatrixProductKinds.HasBf16"/>.</summary>
+    /// <param name="x">m × k, dense rows; k is at least 1.</param>
+    /// <param name="w">n × k, BF16.</param>
+    /// <param name="y">m × n.</param>
+    /// <param name="bias">n elements, or none.</param>
+    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    {
+        var stride = (long)(x.Columns + Bf16Dots.AtOnce - 1) / Bf16Dots.AtOnce * Bf16Dots.AtOnce * sizeof(ushort);
+        var rounded = Arena.Current.Take(x.Rows * stride);
+        fixed (float* source = x.Data, target = y, added = bias)
+        fixed (byte* weights = w.Data)
+        {
+            Bf16Rounding.Rows(source, (nint)x.RowStride * sizeof(float), x.Rows, x.Columns, (ushort*)rounded, (nint)stride);
+            var work = new Work
+            {
+                X = (byte*)rounded, StrideX = (nint)stride, Weights = weights, Y = target, Bias = added, Rows = x.Rows, Columns = x.Columns,
+                Outputs = w.Rows, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns / 2),
+            };
+            Simd.Run(ref work, work.Parts);
+        }
+
+        Arena.Current.Return(rounded, x.Rows * stride);
+    }
+
+    private struct Work : IVectorWork
+    {
+        public byte* X, Weights;
+        public nint StrideX;
+        public float* Y, Bias;
+        public int Rows, Columns, Outputs, Parts;
+
+        public readonly void Run<V>(int part) where V : struct, ILanes<V>
+        {
+            const int Most = Bf16Dots.Most;
+            var (start, end) = Simd.Share(Outputs, Parts, part);
+            var sums = stackalloc float[Most * Most * Vector512<float>.Count];
+            var rowBytes = (nint)Columns * sizeof(ushort);
+            for (var output = start; output < end; output += Most)
+            {
+                var outputs = Math.Min(Most, end - output);
+                for (var row = 0; row < Rows; row += Most)
+                {
+                    var rows = Math.Min(Most, Rows - row);
+                    Bf16Dots.Run(rows, outputs, new Bf16DotOperands
+                    {
+                        A = X + (row * StrideX), StrideA = StrideX, B = Weights + (output * rowBytes), StrideB = rowBytes, Sums = sums,
+                        Whole = Columns / Bf16Dots.AtOnce, Mask = (nuint)((1UL << (Columns % Bf16Dots.AtOnce)) - 1),
+                    });
+                    for (var i = 0; i < rows; i++)
+                    {
+                        for (var j = 0; j < outputs; j++)
+                        {
+                            var sum = Vector512.Sum(Vector512.Load(sums + (((i * Most) + j) * Vector512<float>.Count)));
+                            Y[((long)(row + i) * Outputs) + output + j] = sum + (Bias == null ? 0 : Bias[output + j]);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
