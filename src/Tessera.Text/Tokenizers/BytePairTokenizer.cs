@@ -34,8 +34,12 @@ public sealed class BytePairTokenizer : Tokenizer
         (_vocabulary, _merges, _options) = (vocabulary, merges, options);
         _unknownId = options.UnknownToken is { } unknown ? vocabulary.Find(unknown) ?? Absent : Absent;
         if (options.FallsBackToBytes) _fallback = ByteTokens.Of(vocabulary);
-        _cutsAtBlanks = !options.WholeWordsFirst && parts.PreTokenizer is not { IsByteLevel: true } && NoMergeCrossesBlanks();
-        if (parts.PreTokenizer is not { IsByteLevel: true }) return;
+        if (parts.PreTokenizer is not { IsByteLevel: true })
+        {
+            _cutsAtBlanks = !options.WholeWordsFirst && NoMergeCrossesBlanks();
+            return;
+        }
+
         _byteIds = new int[256];
         for (var value = 0; value < 256; value++)
             _byteIds[value] = vocabulary.Find([ByteAlphabet.Characters[value]]) ?? _unknownId;

@@ -54,7 +54,8 @@ internal sealed class GgmlTokenizer(string source, GgmlVocabulary given)
             ? new NormalizerSequence(new PrependNormalizer($"{SentencePieceNormalizer.Blank}"), escape)
             : escape;
         var decoder = new SentencePieceDecoder(given.Tokens[unknown], " ⁇ ", trimsStart: adds, trimsAll: false);
-        return new BytePairTokenizer(vocabulary, merges, Parts(normalizer, null, decoder, beginsByDefault: true), new BytePairOptions(
+        var parts = Parts(normalizer, null, decoder, beginsByDefault: true);
+        return new BytePairTokenizer(vocabulary, merges, parts, new BytePairOptions(
             given.Tokens[unknown], FusesUnknown: true, FallsBackToBytes: true));
     }
 
@@ -76,14 +77,15 @@ internal sealed class GgmlTokenizer(string source, GgmlVocabulary given)
                 ?? throw Wrong($"merges[{i}]", $"'{merge}'", $"of known tokens, '{token}' is none");
         }
 
-        PreTokenizer[] steps = [.. patterns.Select(pattern => new SplitPreTokenizer(pattern)), new ByteLevelPreTokenizer(usePattern: false)];
         // Llama 3 takes whole words first and begins every sequence.
         var isLlama = GgmlPatterns.IsLlama3(pre);
-        var parts = Parts(null, new PreTokenizerSequence(steps), new ByteLevelDecoder(), beginsByDefault: isLlama);
+        var parts = Parts(
+            null, PreTokenizerSequence.OnBytes(patterns), new ByteLevelDecoder(), beginsByDefault: isLlama);
         return new BytePairTokenizer(vocabulary, new MergeTable(merges), parts, new BytePairOptions(WholeWordsFirst: isLlama));
     }
 
-    private TokenizerParts Parts(Normalizer? normalizer, PreTokenizer? preTokenizer, Decoder decoder, bool beginsByDefault)
+    private TokenizerParts Parts(
+        Normalizer? normalizer, PreTokenizer? preTokenizer, Decoder decoder, bool beginsByDefault)
     {
         var added = given.Tokens
             .Select((token, id) => new AddedToken(token, id, Special: _kinds[id] == PieceKind.Control))
@@ -104,9 +106,10 @@ internal sealed class GgmlTokenizer(string source, GgmlVocabulary given)
         object[] single = [.. Special(begin), text, .. Special(end)];
         object[] second = [.. Special(begin), new { Sequence = new { id = "B", type_id = 1 } }, .. Special(end)];
         var names = ((int?[])[begin, end]).OfType<int>().Distinct();
-        var tokens = names.ToDictionary(
-            id => given.Tokens[id], id => new { id = given.Tokens[id], ids = (int[])[id], tokens = (string[])[given.Tokens[id]] });
-        var section = new { type = "TemplateProcessing", single, pair = (object[])[.. single, .. second], special_tokens = tokens };
+        var special_tokens = names.ToDictionary(
+            id => given.Tokens[id],
+            id => new { id = given.Tokens[id], ids = (int[])[id], tokens = (string[])[given.Tokens[id]] });
+        var section = new { type = "TemplateProcessing", single, pair = (object[])[.. single, .. second], special_tokens };
         return PostProcessor.Read(new JsonPart(source, JsonSerializer.SerializeToElement(section)));
 
         IEnumerable<object> Special(int? id) =>

@@ -23,9 +23,10 @@ internal static class TiktokenFile
             number++;
             if (line.Length == 0) continue;
             var blank = line.IndexOf(' ', StringComparison.Ordinal);
-            var isRank = int.TryParse(line.AsSpan(blank + 1), NumberStyles.None, CultureInfo.InvariantCulture, out var rank);
-            if (blank < 1 || !isRank || rank != tokens.Count)
-                throw new InvalidDataException($"{path}:{number}: '{line}' must be a token in base 64, a blank and the rank {tokens.Count}.");
+            var expected = tokens.Count.ToString(CultureInfo.InvariantCulture);
+            if (blank < 1 || line[(blank + 1)..] != expected)
+                throw new InvalidDataException(
+                    $"{path}:{number}: '{line}' must be a token in base 64, a blank and the rank {expected}.");
             tokens.Add(Written(path, number, line.AsSpan(0, blank)));
         }
 
@@ -39,8 +40,8 @@ internal static class TiktokenFile
         }
 
         var merges = MergeTable.OfScores([.. tokens.Select((token, id) => (token, id, -(double)id))]);
-        PreTokenizer[] steps = [.. patterns.Select(pattern => new SplitPreTokenizer(pattern)), new ByteLevelPreTokenizer(usePattern: false)];
-        var parts = new TokenizerParts(added, null, new PreTokenizerSequence(steps), null, new ByteLevelDecoder(), roles);
+        var parts = new TokenizerParts(
+            added, null, PreTokenizerSequence.OnBytes(patterns), null, new ByteLevelDecoder(), roles);
         // A whole piece that is a token is looked up first, as tiktoken does.
         return new BytePairTokenizer(vocabulary, merges, parts, new BytePairOptions(WholeWordsFirst: true));
     }

@@ -7,7 +7,8 @@ internal readonly record struct Piece(int Start, int Length);
 
 /// <summary>
 /// Cuts text into the pieces that no token crosses; the <c>pre_tokenizer</c> of <c>tokenizer.json</c>. Files may hold
-/// more kinds than those that can be made here: <see cref="ByteLevelPreTokenizer"/>, <see cref="SplitPreTokenizer"/>, <see cref="WhitespacePreTokenizer"/>,
+/// more kinds than those that can be made here: <see cref="ByteLevelPreTokenizer"/>,
+/// <see cref="SplitPreTokenizer"/>, <see cref="WhitespacePreTokenizer"/>,
 /// <see cref="PreTokenizerSequence"/>.
 /// </summary>
 public abstract class PreTokenizer

@@ -21,7 +21,8 @@ public sealed class PreTokenizerSequence : PreTokenizer
         var fault =
             steps.Length == 0 ? "A sequence needs at least one pre-tokenizer."
             : steps[..^1].Any(step => step.IsByteLevel) ? "A byte-level pre-tokenizer is not the last."
-            : steps.Length > 1 && steps[^1] is { IsByteLevel: true, ChangesText: true } ? "A pre-tokenizer after another adds a prefix space."
+            : steps.Length > 1 && steps[^1] is { IsByteLevel: true, ChangesText: true }
+                ? "A pre-tokenizer after another adds a prefix space."
             : null;
         if (fault is not null) throw new ArgumentException(fault, nameof(steps));
         _all = steps;
@@ -31,6 +32,11 @@ public sealed class PreTokenizerSequence : PreTokenizer
                 .Where(step => step is not ByteLevelPreTokenizer { UsesPattern: false, ChangesText: false }),
         ];
     }
+
+    /// <summary>Patterns that cut one after the other, then bytes.</summary>
+    /// <exception cref="ArgumentException">A pattern cannot be read.</exception>
+    internal static PreTokenizerSequence OnBytes(IEnumerable<string> patterns) =>
+        new([.. patterns.Select(pattern => new SplitPreTokenizer(pattern)), new ByteLevelPreTokenizer(usePattern: false)]);
 
     internal override bool IsByteLevel => _all[^1].IsByteLevel;
 
