@@ -99,6 +99,7 @@ public sealed class OutputTests(TinyRun tiny)
     [InlineData("generate")]
     [InlineData("data")]
     [InlineData("recipe")]
+    [InlineData("tokenize")]
     [InlineData("info")]
     public void The_help_of_a_command_has_examples(string command)
     {

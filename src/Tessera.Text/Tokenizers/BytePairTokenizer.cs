@@ -5,7 +5,8 @@ namespace Tessera.Text.Tokenizers;
 
 /// <summary>
 /// Byte-pair encoding: a piece starts as its bytes (or, without a byte-level pre-tokenizer, its characters), and the
-/// neighbours whose pair was learned first are joined until no pair is known.
+/// neighbours whose pair was learned first are joined until no pair is known. Characters without a token are the unknown
+/// token, or the tokens of their bytes.
 /// <para>Sennrich, Haddow, Birch 2016, <see href="https://arxiv.org/abs/1508.07909"/>; on bytes: GPT-2.</para>
 /// </summary>
 public sealed class BytePairTokenizer : Tokenizer
@@ -15,32 +16,30 @@ public sealed class BytePairTokenizer : Tokenizer
 
     private readonly Vocabulary _vocabulary;
     private readonly MergeTable _merges;
-    private readonly string? _unknownToken;
+    private readonly BytePairOptions _options;
     private readonly int _unknownId;
-    private readonly bool _wholeWordsFirst;
     private readonly int[]? _byteIds;
+    private readonly ByteTokens? _fallback;
+    private readonly bool _cutsAtBlanks;
     private readonly WordCache _cache = new();
 
     /// <param name="vocabulary">The model's tokens.</param>
     /// <param name="merges">Pairs of their ids, the first learned first.</param>
     /// <param name="parts">What is around the model.</param>
-    /// <param name="unknownToken">
-    /// What stands for a character without a token, one of the vocabulary; null to drop such characters.
-    /// </param>
-    /// <param name="wholeWordsFirst">
-    /// Whether a piece that is a token is that token, even where merges lead elsewhere.
-    /// </param>
+    /// <param name="options">What happens before and where merges do not apply.</param>
     internal BytePairTokenizer(
-        Vocabulary vocabulary,
-        MergeTable merges,
-        TokenizerParts parts,
-        string? unknownToken = null,
-        bool wholeWordsFirst = false)
+        Vocabulary vocabulary, MergeTable merges, TokenizerParts parts, BytePairOptions options)
         : base(vocabulary, parts)
     {
-        (_vocabulary, _merges, _unknownToken, _wholeWordsFirst) = (vocabulary, merges, unknownToken, wholeWordsFirst);
-        _unknownId = unknownToken is null ? Absent : vocabulary.Find(unknownToken) ?? Absent;
-        if (parts.PreTokenizer is not { IsByteLevel: true }) return;
+        (_vocabulary, _merges, _options) = (vocabulary, merges, options);
+        _unknownId = options.UnknownToken is { } unknown ? vocabulary.Find(unknown) ?? Absent : Absent;
+        if (options.FallsBackToBytes) _fallback = ByteTokens.Of(vocabulary);
+        if (parts.PreTokenizer is not { IsByteLevel: true })
+        {
+            _cutsAtBlanks = !options.WholeWordsFirst && NoMergeCrossesBlanks();
+            return;
+        }
+
         _byteIds = new int[256];
         for (var value = 0; value < 256; value++)
             _byteIds[value] = vocabulary.Find([ByteAlphabet.Characters[value]]) ?? _unknownId;
@@ -49,8 +48,6 @@ public sealed class BytePairTokenizer : Tokenizer
     /// <summary>Reads the <c>model</c> of <c>tokenizer.json</c>.</summary>
     internal static BytePairTokenizer Read(JsonPart model, Vocabulary vocabulary, TokenizerParts parts)
     {
-        if (model.Flag("byte_fallback", otherwise: false)) throw model.Required("byte_fallback").Unsupported("false");
-        if (model.Flag("fuse_unk", otherwise: false)) throw model.Required("fuse_unk").Unsupported("false");
         if (model.Optional("dropout") is { } dropout && dropout.Value.GetRawText() is not ("0" or "0.0"))
             throw dropout.Unsupported("null");
         foreach (var name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
@@ -60,8 +57,11 @@ public sealed class BytePairTokenizer : Tokenizer
         if (unknown is not null && vocabulary.Find(unknown.Text()) is null)
             throw unknown.Wrong("a token of the vocabulary");
         var merges = MergeTable.Read(model.Required("merges"), vocabulary);
-        var wholeWordsFirst = model.Flag("ignore_merges", otherwise: false);
-        return new BytePairTokenizer(vocabulary, merges, parts, unknown?.Text(), wholeWordsFirst);
+        return new BytePairTokenizer(vocabulary, merges, parts, new BytePairOptions(
+            unknown?.Text(),
+            model.Flag("ignore_merges", otherwise: false),
+            model.Flag("fuse_unk", otherwise: false),
+            model.Flag("byte_fallback", otherwise: false)));
     }
 
     private protected override void WriteModel(Utf8JsonWriter writer)
@@ -69,12 +69,12 @@ public sealed class BytePairTokenizer : Tokenizer
         writer.WriteStartObject();
         writer.WriteString("type", "BPE");
         writer.WriteNull("dropout");
-        writer.WriteString("unk_token", _unknownToken);
+        writer.WriteString("unk_token", _options.UnknownToken);
         writer.WriteNull("continuing_subword_prefix");
         writer.WriteNull("end_of_word_suffix");
-        writer.WriteBoolean("fuse_unk", false);
-        writer.WriteBoolean("byte_fallback", false);
-        writer.WriteBoolean("ignore_merges", _wholeWordsFirst);
+        writer.WriteBoolean("fuse_unk", _options.FusesUnknown);
+        writer.WriteBoolean("byte_fallback", _options.FallsBackToBytes);
+        writer.WriteBoolean("ignore_merges", _options.WholeWordsFirst);
         writer.WriteStartObject("vocab");
         foreach (var (token, id) in _vocabulary.InOrder) writer.WriteNumber(token, id);
         writer.WriteEndObject();
@@ -93,13 +93,37 @@ public sealed class BytePairTokenizer : Tokenizer
 
     private protected override void EncodePiece(ReadOnlySpan<char> piece, List<int> into)
     {
+        if (!_cutsAtBlanks)
+        {
+            EncodeWord(piece, into);
+            return;
+        }
+
+        for (var rest = piece; !rest.IsEmpty;)
+        {
+            var word = rest[..EndOfWord(rest)];
+            EncodeWord(word, into);
+            rest = rest[word.Length..];
+        }
+    }
+
+    /// <summary>The end of the blanks at the beginning and what follows them up to the next blank.</summary>
+    private static int EndOfWord(ReadOnlySpan<char> text)
+    {
+        var blanks = text.IndexOfAnyExcept(SentencePieceNormalizer.Blank);
+        var word = blanks < 0 ? -1 : text[blanks..].IndexOf(SentencePieceNormalizer.Blank);
+        return word < 0 ? text.Length : blanks + word;
+    }
+
+    private void EncodeWord(ReadOnlySpan<char> piece, List<int> into)
+    {
         if (_cache.TryGet(piece, out var known))
         {
             into.AddRange(known);
             return;
         }
 
-        var most = _byteIds is null ? piece.Length : Encoding.UTF8.GetMaxByteCount(piece.Length);
+        var most = _byteIds is null && _fallback is null ? piece.Length : Encoding.UTF8.GetMaxByteCount(piece.Length);
         var ids = most <= SmallPiece ? stackalloc int[SmallPiece] : new int[most];
         ids = ids[..(_byteIds is null ? EncodeCharacters(piece, ids) : EncodeBytes(piece, ids))];
         _cache.Put(piece, ids);
@@ -110,7 +134,7 @@ public sealed class BytePairTokenizer : Tokenizer
     {
         Span<byte> bytes = ids.Length <= SmallPiece ? stackalloc byte[SmallPiece] : new byte[ids.Length];
         bytes = bytes[..Encoding.UTF8.GetBytes(piece, bytes)];
-        if (_wholeWordsFirst)
+        if (_options.WholeWordsFirst)
         {
             Span<char> written = bytes.Length <= SmallPiece ? stackalloc char[SmallPiece] : new char[bytes.Length];
             for (var i = 0; i < bytes.Length; i++) written[i] = ByteAlphabet.Characters[bytes[i]];
@@ -125,17 +149,34 @@ public sealed class BytePairTokenizer : Tokenizer
 
     private int EncodeCharacters(ReadOnlySpan<char> piece, Span<int> ids)
     {
-        if (_wholeWordsFirst && FindWhole(piece, ids)) return 1;
+        if (_options.WholeWordsFirst && FindWhole(piece, ids)) return 1;
         var count = 0;
+        var afterUnknown = false;
         for (var i = 0; i < piece.Length;)
         {
             var length = char.IsHighSurrogate(piece[i]) ? 2 : 1;
-            var id = _vocabulary.Find(piece.Slice(i, length)) ?? _unknownId;
-            if (id != Absent) ids[count++] = id;
+            var character = piece.Slice(i, length);
             i += length;
+            var known = _vocabulary.Find(character);
+            if (known is { } id) ids[count++] = id;
+            else if (_fallback is not null) count += _fallback.Write(character, ids[count..]);
+            else if (_unknownId != Absent && !(_options.FusesUnknown && afterUnknown)) ids[count++] = _unknownId;
+            afterUnknown = known is null;
         }
 
         return _merges.Apply(ids[..count]);
+    }
+
+    /// <summary>
+    /// Whether a text may be cut where blanks, written <c>▁</c>, follow something else: then words are encoded one by
+    /// one, and most are known already.
+    /// </summary>
+    private bool NoMergeCrossesBlanks()
+    {
+        const char Blank = SentencePieceNormalizer.Blank;
+        return _vocabulary.Find([Blank]) is not null && _merges.Pairs.All(pair =>
+            _vocabulary.TextOf(pair.Right) is not [Blank, ..]
+            || _vocabulary.TextOf(pair.Left).AsSpan().IndexOfAnyExcept(Blank) < 0);
     }
 
     private bool FindWhole(ReadOnlySpan<char> token, Span<int> ids)
@@ -145,3 +186,20 @@ public sealed class BytePairTokenizer : Tokenizer
         return true;
     }
 }
+
+/// <summary>What a <see cref="BytePairTokenizer"/> does before and where merges do not apply.</summary>
+/// <param name="UnknownToken">
+/// What stands for a character without a token, one of the vocabulary; null to drop such characters.
+/// </param>
+/// <param name="WholeWordsFirst">
+/// Whether a piece that is a token is that token, even where merges lead elsewhere.
+/// </param>
+/// <param name="FusesUnknown">Whether neighbouring characters without a token are one unknown token.</param>
+/// <param name="FallsBackToBytes">
+/// Whether a character without a token becomes the tokens of its bytes, <c>&lt;0xE2&gt;</c> and such, if there are all.
+/// </param>
+internal sealed record BytePairOptions(
+    string? UnknownToken = null,
+    bool WholeWordsFirst = false,
+    bool FusesUnknown = false,
+    bool FallsBackToBytes = false);

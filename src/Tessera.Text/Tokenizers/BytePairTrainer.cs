@@ -45,8 +45,10 @@ public static class BytePairTrainer
         var merges = learner.Learn(options.VocabularySize, Math.Max(1, options.MinimumFrequency), cancellation);
 
         AddedToken[] added = [.. special.Select((text, id) => new AddedToken(text, id))];
-        var parts = new TokenizerParts(added, options.Normalizer, preTokenizer, null, preTokenizer.IsByteLevel, null);
-        return new BytePairTokenizer(new Vocabulary(tokens), new MergeTable(merges), parts, options.UnknownToken);
+        var decoder = preTokenizer.IsByteLevel ? new ByteLevelDecoder() : null;
+        var parts = new TokenizerParts(added, options.Normalizer, preTokenizer, null, decoder, null);
+        var model = new BytePairOptions(options.UnknownToken);
+        return new BytePairTokenizer(new Vocabulary(tokens), new MergeTable(merges), parts, model);
     }
 
     private static IEnumerable<Rune> MostFrequent(Dictionary<string, long> words, int limit)

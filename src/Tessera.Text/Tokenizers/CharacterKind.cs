@@ -38,6 +38,15 @@ internal static class Characters
         return index;
     }
 
+    /// <summary>How many characters a well formed text has.</summary>
+    public static int Count(ReadOnlySpan<char> text)
+    {
+        var count = text.Length;
+        foreach (var character in text)
+            if (char.IsLowSurrogate(character)) count--;
+        return count;
+    }
+
     /// <summary>
     /// Whether a regular expression of Rust has the character in <c>\w</c>: letters, marks, digits, connectors, joiners
     /// and the circled letters that Unicode calls alphabetic.

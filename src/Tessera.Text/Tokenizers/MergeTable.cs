@@ -20,6 +20,35 @@ internal sealed class MergeTable
         foreach (var (left, right, joined) in merges) _merges[(left, right)] = (rank++, joined);
     }
 
+    private MergeTable(Dictionary<(int Left, int Right), (int Rank, int Id)> merges) => _merges = merges;
+
+    /// <summary>
+    /// Every way to put a token together from two others, the token with the greatest score first: how sentencepiece
+    /// reads its vocabularies. Tokens of one score have one rank, so that of those the leftmost is joined first.
+    /// </summary>
+    /// <param name="tokens">The tokens that merges begin with, end in and lead to.</param>
+    public static MergeTable OfScores(IReadOnlyList<(string Text, int Id, double Score)> tokens)
+    {
+        var ids = tokens.ToDictionary(token => token.Text, token => token.Id, StringComparer.Ordinal);
+        var idOf = ids.GetAlternateLookup<ReadOnlySpan<char>>();
+        // Walks stop at each token that another begins with, so that a long token does not cost its length squared.
+        var beginnings = new PieceTrie(tokens.Select(token => (token.Text, token.Id)));
+        var merges = new Dictionary<(int Left, int Right), (int Rank, int Id)>();
+        var (rank, last) = (-1, double.NaN);
+        foreach (var (text, id, score) in tokens.OrderByDescending(token => token.Score).ThenBy(token => token.Id))
+        {
+            if (score != last) (rank, last) = (rank + 1, score);
+            var node = PieceTrie.Root;
+            for (var cut = 1; cut < text.Length && beginnings.Next(ref node, text[cut - 1], out var left); cut++)
+            {
+                if (left != PieceTrie.None && idOf.TryGetValue(text.AsSpan(cut), out var right))
+                    merges[(left, right)] = (rank, id);
+            }
+        }
+
+        return new MergeTable(merges);
+    }
+
     /// <summary>The pairs, in order.</summary>
     public IEnumerable<(int Left, int Right)> Pairs =>
         _merges.OrderBy(merge => merge.Value.Rank).Select(merge => merge.Key);

@@ -1,19 +1,19 @@
-using System.Buffers;
 using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
 /// Turns text into ids and back. A text is cut at its added tokens, normalized, cut into pieces by the pre-tokenizer,
-/// and each piece is given to the model (<see cref="BytePairTokenizer"/>). May be used by many threads at once.
+/// and each piece is given to the model: <see cref="BytePairTokenizer"/>, <see cref="UnigramTokenizer"/> or
+/// <see cref="WordPieceTokenizer"/>. May be used by many threads at once.
 /// </summary>
 public abstract class Tokenizer
 {
     private readonly Vocabulary _vocabulary;
     private readonly TokenizerParts _parts;
     private readonly Dictionary<int, (string Sought, AddedToken Token)> _added;
+    private readonly HashSet<int> _controlIds;
     private readonly Dictionary<string, int> _addedIds;
     private readonly AddedTokenCutter _rawTokens;
     private readonly AddedTokenCutter _normalizedTokens;
@@ -22,6 +22,7 @@ public abstract class Tokenizer
     {
         (_vocabulary, _parts) = (vocabulary, parts);
         _added = parts.AddedTokens.ToDictionary(token => token.Id, token => (Sought(token), token));
+        _controlIds = [.. parts.ControlTokens.Select(token => token.Id)];
         _addedIds = parts.AddedTokens.ToDictionary(token => token.Text, token => token.Id, StringComparer.Ordinal);
         _rawTokens = new AddedTokenCutter(_added.Values.Where(added => !added.Token.Normalized));
         _normalizedTokens = new AddedTokenCutter(_added.Values.Where(added => added.Token.Normalized));
@@ -30,7 +31,8 @@ public abstract class Tokenizer
         var roles = parts.Roles ?? TokenRoles.ByName(parts.AddedTokens);
         (PaddingId, BeginId, EndId) = (IdOf(roles.Padding), IdOf(roles.Begin), IdOf(roles.End));
 
-        string Sought(AddedToken token) => token.Normalized ? Normalized(token.Text).ToString() : token.Text;
+        string Sought(AddedToken token) => 
+            token.Normalized ? parts.Normalizer?.NormalizeToken(token.Text) ?? token.Text : token.Text;
 
         int? IdOf(string? name) => name is null
             ? null
@@ -78,7 +80,7 @@ public abstract class Tokenizer
         foreach (var stretch in _rawTokens.Cut(whole))
         {
             if (stretch.Id is { } id) into.Add(id);
-            else EncodeAroundNormalizedTokens(whole[stretch.Start..stretch.Stop], into);
+            else EncodeAroundNormalizedTokens(whole[stretch.Start..stretch.Stop], stretch.Start == 0, into);
         }
     }
 
@@ -101,7 +103,7 @@ public abstract class Tokenizer
     public void EncodeOrdinary(ReadOnlySpan<char> text, List<int> into)
     {
         ArgumentNullException.ThrowIfNull(into);
-        EncodePieces(Normalized(Characters.WellFormed(text)), into);
+        EncodePieces(Normalized(Characters.WellFormed(text)), atStart: true, into);
     }
 
     /// <summary>
@@ -124,24 +126,16 @@ public abstract class Tokenizer
     /// <param name="ids">Any ids.</param>
     public string Decode(ReadOnlySpan<int> ids)
     {
-        var bytes = new ArrayBufferWriter<byte>(16 + 4 * ids.Length);
+        var tokens = new List<string>(ids.Length);
         foreach (var id in ids)
         {
+            if (_controlIds.Contains(id)) continue;
             var isAdded = _added.TryGetValue(id, out var added);
-            var text = isAdded ? added.Sought : _vocabulary.TextOf(id);
-            if (text is null || (isAdded && added.Token.Special)) continue;
-            if (_parts.DecodesBytes)
-            {
-                ByteAlphabet.Decode(text, bytes);
-            }
-            else
-            {
-                if (bytes.WrittenCount > 0) bytes.Write(" "u8);
-                Encoding.UTF8.GetBytes(text, bytes);
-            }
+            if (isAdded && added.Token.Special) continue;
+            if ((isAdded ? added.Sought : _vocabulary.TextOf(id)) is { } text) tokens.Add(text);
         }
 
-        return Encoding.UTF8.GetString(bytes.WrittenSpan);
+        return _parts.Decoder is { } decoder ? string.Concat(decoder.Apply(tokens)) : string.Join(' ', tokens);
     }
 
     /// <summary>A token as the vocabulary writes it, such as <c>Ġthe</c> for <c>" the"</c>.</summary>
@@ -170,8 +164,11 @@ public abstract class Tokenizer
         TokenizerFile.Write(path, _parts, WriteModel);
     }
 
-    /// <summary>Reads Hugging Face's <c>tokenizer.json</c>.</summary>
-    /// <param name="path">The file, or the folder that holds it as <c>tokenizer.json</c>.</param>
+    /// <summary>
+    /// Reads Hugging Face's <c>tokenizer.json</c>, or sentencepiece's <c>tokenizer.model</c>: a file is one where its
+    /// name ends in <c>.model</c>.
+    /// </summary>
+    /// <param name="path">The file, or the folder that holds one of these names; of two the first is read.</param>
     /// <param name="roles">
     /// Which tokens pad, begin and end a sequence; null to go by the names of well known ones.
     /// </param>
@@ -184,7 +181,39 @@ public abstract class Tokenizer
     public static Tokenizer Load(string path, TokenRoles? roles = null)
     {
         ArgumentException.ThrowIfNullOrEmpty(path);
-        return TokenizerFile.Read(path, roles);
+        if (Directory.Exists(path))
+        {
+            var model = Path.Combine(path, SentencePieceFile.Name);
+            path = Path.Combine(path, TokenizerFile.Name);
+            if (!File.Exists(path) && File.Exists(model)) path = model;
+        }
+
+        return path.EndsWith(SentencePieceFile.Extension, StringComparison.Ordinal)
+            ? SentencePieceFile.Read(path, roles)
+            : TokenizerFile.Read(path, roles);
+    }
+
+    /// <summary>
+    /// Reads a rank file of tiktoken, which holds byte-level BPE without the patterns that cut texts and without special
+    /// tokens.
+    /// </summary>
+    /// <param name="path">The file: on each line a token in base 64, a blank, and its rank, from 0 on.</param>
+    /// <param name="patterns">
+    /// Regular expressions that cut texts, one after the other, such as
+    /// <see cref="SplitPreTokenizer.Llama3Pattern"/>; at least one.
+    /// </param>
+    /// <param name="added">Tokens with ids after those of the file; null for none.</param>
+    /// <param name="roles">Which tokens pad, begin and end a sequence; null to go by names.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged; the message names file and line.</exception>
+    /// <exception cref="ArgumentException">A pattern cannot be read, or an id is taken.</exception>
+    public static BytePairTokenizer LoadTiktoken(
+        string path, IReadOnlyList<string> patterns, IReadOnlyList<AddedToken>? added = null, TokenRoles? roles = null)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(path);
+        ArgumentNullException.ThrowIfNull(patterns);
+        if (patterns.Count == 0) throw new ArgumentException("There is no pattern.", nameof(patterns));
+        return TiktokenFile.Read(path, patterns, added ?? [], roles);
     }
 
     /// <summary>Whether a token has this id.</summary>
@@ -202,17 +231,17 @@ public abstract class Tokenizer
     private ReadOnlySpan<char> Normalized(ReadOnlySpan<char> text) =>
         _parts.Normalizer is null ? text : _parts.Normalizer.Normalize(text.ToString());
 
-    private void EncodeAroundNormalizedTokens(ReadOnlySpan<char> text, List<int> into)
+    private void EncodeAroundNormalizedTokens(ReadOnlySpan<char> text, bool atStart, List<int> into)
     {
         var normalized = Normalized(text);
         foreach (var stretch in _normalizedTokens.Cut(normalized))
         {
             if (stretch.Id is { } id) into.Add(id);
-            else EncodePieces(normalized[stretch.Start..stretch.Stop], into);
+            else EncodePieces(normalized[stretch.Start..stretch.Stop], atStart && stretch.Start == 0, into);
         }
     }
 
-    private void EncodePieces(ReadOnlySpan<char> text, List<int> into)
+    private void EncodePieces(ReadOnlySpan<char> text, bool atStart, List<int> into)
     {
         if (text.IsEmpty) return;
         if (_parts.PreTokenizer is not { } preTokenizer)
@@ -221,9 +250,8 @@ public abstract class Tokenizer
             return;
         }
 
-        text = preTokenizer.Prefixed(text);
         var pieces = new List<Piece>(text.Length / 4 + 1);
-        preTokenizer.Cut(text, 0, pieces);
+        text = preTokenizer.Run(text, atStart, pieces);
         foreach (var piece in CollectionsMarshal.AsSpan(pieces))
             EncodePiece(text.Slice(piece.Start, piece.Length), into);
     }

@@ -51,9 +51,8 @@ internal static class WordCounter
     {
         var whole = Characters.WellFormed(text);
         if (normalizer is not null) whole = normalizer.Normalize(whole.ToString());
-        whole = preTokenizer.Prefixed(whole);
         pieces.Clear();
-        preTokenizer.Cut(whole, 0, pieces);
+        whole = preTokenizer.Run(whole, atStart: true, pieces);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
         foreach (var piece in CollectionsMarshal.AsSpan(pieces))
             CollectionsMarshal.GetValueRefOrAddDefault(lookup, whole.Slice(piece.Start, piece.Length), out _)++;

@@ -133,6 +133,19 @@ public class TokenizerTests
     }
 
     [Fact]
+    public void Decomposition_and_compatibility_agree_with_Unicode()
+    {
+        var rows = JsonSerializer.Deserialize<string[][]>(File.ReadAllBytes(Fixture.Local("tokenizers/forms.json")))!;
+        Assert.Equal(300, rows.Length);
+        foreach (var row in rows)
+        {
+            Assert.Equal(row[1], new NfdNormalizer().Normalize(row[0]));
+            Assert.Equal(row[2], new NfkcNormalizer().Normalize(row[0]));
+            Assert.Equal(row[3], new NfkdNormalizer().Normalize(row[0]));
+        }
+    }
+
+    [Fact]
     public void Expressions_that_mean_something_else_in_dotnet_are_refused()
     {
         string[] expressions =

@@ -10,29 +10,38 @@ namespace Tessera.Text.Tokenizers;
 /// </summary>
 internal static class TokenizerFile
 {
+    /// <summary>The file in a folder.</summary>
+    public const string Name = "tokenizer.json";
+
     // Of a name that stands twice in an object one reader takes the first and another the last.
     private static readonly JsonDocumentOptions _reading = new() { AllowDuplicateProperties = false };
     private static readonly JsonWriterOptions _writing =
         new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Reads a file, or the <c>tokenizer.json</c> of a folder.</summary>
+    /// <summary>Reads a file.</summary>
     public static Tokenizer Read(string path, TokenRoles? roles)
     {
-        path = InFolder(path);
         using var document = Parse(path);
         var root = new JsonPart(path, document.RootElement);
         var model = root.Required("model");
-        var kind = model.Required("type");
-        if (kind.Text() != "BPE") throw kind.Unsupported("BPE");
-        var vocabulary = Vocabulary.Read(model.Required("vocab"));
+        var kind = KindOf(model);
+        var (vocabulary, scores) = kind == "Unigram"
+            ? UnigramTokenizer.ReadVocabulary(model.Required("vocab"))
+            : (Vocabulary.Read(model.Required("vocab")), []);
         var parts = new TokenizerParts(
             root.Optional("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : [],
             root.Optional("normalizer") is { } normalizer ? Normalizer.Read(normalizer) : null,
             root.Optional("pre_tokenizer") is { } preTokenizer ? PreTokenizer.Read(preTokenizer) : null,
             root.Optional("post_processor") is { } postProcessor ? PostProcessor.Read(postProcessor) : null,
-            root.Optional("decoder") is { } decoder && ReadDecoder(decoder),
+            root.Optional("decoder") is { } decoder ? Decoder.Read(decoder) : null,
             roles);
-        var tokenizer = BytePairTokenizer.Read(model, vocabulary, parts);
+        Tokenizer tokenizer = kind switch
+        {
+            "BPE" => BytePairTokenizer.Read(model, vocabulary, parts),
+            "Unigram" => UnigramTokenizer.Read(model, vocabulary, scores, parts),
+            "WordPiece" => WordPieceTokenizer.Read(model, vocabulary, parts),
+            _ => throw model.Required("type").Unsupported("BPE, Unigram or WordPiece"),
+        };
         parts.PostProcessor?.Check(tokenizer);
         return tokenizer;
     }
@@ -42,7 +51,7 @@ internal static class TokenizerFile
     /// </summary>
     public static void Write(string path, TokenizerParts parts, Action<Utf8JsonWriter> writeModel)
     {
-        path = InFolder(path);
+        if (Directory.Exists(path)) path = Path.Combine(path, Name);
         var unfinished = $"{path}.{Guid.NewGuid():N}.tmp";
         using var stream = new FileStream(unfinished, FileMode.CreateNew);
         try
@@ -60,7 +69,11 @@ internal static class TokenizerFile
         }
     }
 
-    private static string InFolder(string path) => Directory.Exists(path) ? Path.Combine(path, "tokenizer.json") : path;
+    // Old files do not say what the model is.
+    private static string KindOf(JsonPart model) => model.Optional("type") is { } type ? type.Text()
+        : model.Optional("merges") is not null ? "BPE"
+        : model.Optional("max_input_chars_per_word") is not null ? "WordPiece"
+        : model.Required("type").Text();
 
     private static JsonDocument Parse(string path)
     {
@@ -78,6 +91,7 @@ internal static class TokenizerFile
     {
         var tokens = new List<AddedToken>();
         var textOf = new Dictionary<int, string>();
+        var texts = new HashSet<string>(StringComparer.Ordinal);
         var room = vocabulary.Size + part.Items().Count() + Vocabulary.MostUnusedIds;
         foreach (var item in part.Items())
         {
@@ -96,17 +110,12 @@ internal static class TokenizerFile
                 throw item.Required("id").Wrong($"{known}, which the vocabulary gives to '{token.Text}'");
             var other = vocabulary.TextOf(token.Id) ?? textOf.GetValueOrDefault(token.Id, token.Text);
             if (other != token.Text) throw item.Required("id").Wrong($"an id of its own, this is that of '{other}'");
-            if (!textOf.TryAdd(token.Id, token.Text)) throw item.Required("content").Wrong("there only once");
+            if (!textOf.TryAdd(token.Id, token.Text) || !texts.Add(token.Text))
+                throw item.Required("content").Wrong("there only once");
             tokens.Add(token);
         }
 
         return tokens;
-    }
-
-    private static bool ReadDecoder(JsonPart part)
-    {
-        var kind = part.Required("type");
-        return kind.Text() == "ByteLevel" ? true : throw kind.Unsupported("ByteLevel");
     }
 
     private static void WriteParts(Utf8JsonWriter writer, TokenizerParts parts, Action<Utf8JsonWriter> writeModel)
@@ -116,12 +125,12 @@ internal static class TokenizerFile
         writer.WriteNull("truncation");
         writer.WriteNull("padding");
         writer.WriteStartArray("added_tokens");
-        foreach (var token in parts.AddedTokens) WriteAddedToken(writer, token);
+        foreach (var token in parts.AddedTokens.Concat(parts.ControlTokens)) WriteAddedToken(writer, token);
         writer.WriteEndArray();
         WritePart("normalizer", parts.Normalizer is null ? null : parts.Normalizer.Write);
         WritePart("pre_tokenizer", parts.PreTokenizer is null ? null : parts.PreTokenizer.Write);
         WritePart("post_processor", parts.PostProcessor is null ? null : parts.PostProcessor.Write);
-        WritePart("decoder", parts.DecodesBytes ? new ByteLevelPreTokenizer().Write : null);
+        WritePart("decoder", parts.Decoder is null ? null : parts.Decoder.Write);
         WritePart("model", writeModel);
         writer.WriteEndObject();
 

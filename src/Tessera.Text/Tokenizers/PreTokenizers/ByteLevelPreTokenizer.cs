@@ -15,7 +15,10 @@ public sealed class ByteLevelPreTokenizer(bool addPrefixSpace = false, bool useP
 
     internal override bool IsByteLevel => true;
 
-    internal override bool AddsPrefixSpace => addPrefixSpace;
+    internal override bool ChangesText => addPrefixSpace;
+
+    internal override ReadOnlySpan<char> Prepared(ReadOnlySpan<char> text, bool atStart) =>
+        addPrefixSpace && !text.IsEmpty && text[0] != ' ' ? $" {text}" : text;
 
     internal override void Cut(ReadOnlySpan<char> text, int offset, List<Piece> pieces)
     {

@@ -6,8 +6,9 @@ namespace Tessera.Text.Tokenizers;
 internal readonly record struct Piece(int Start, int Length);
 
 /// <summary>
-/// Cuts text into the pieces that no token crosses; the <c>pre_tokenizer</c> of <c>tokenizer.json</c>. Kinds:
-/// <see cref="ByteLevelPreTokenizer"/>, <see cref="SplitPreTokenizer"/>, <see cref="WhitespacePreTokenizer"/>,
+/// Cuts text into the pieces that no token crosses; the <c>pre_tokenizer</c> of <c>tokenizer.json</c>. Files may hold
+/// more kinds than those that can be made here: <see cref="ByteLevelPreTokenizer"/>,
+/// <see cref="SplitPreTokenizer"/>, <see cref="WhitespacePreTokenizer"/>,
 /// <see cref="PreTokenizerSequence"/>.
 /// </summary>
 public abstract class PreTokenizer
@@ -21,12 +22,25 @@ public abstract class PreTokenizer
     /// </summary>
     internal virtual bool IsByteLevel => false;
 
-    /// <summary>Whether a blank goes before a text that does not start with one.</summary>
-    internal virtual bool AddsPrefixSpace => false;
+    /// <summary>Whether <see cref="Prepared"/> may give another text.</summary>
+    internal virtual bool ChangesText => false;
 
-    /// <summary>The text to cut: with a blank before it where one is wanted and missing.</summary>
-    internal ReadOnlySpan<char> Prefixed(ReadOnlySpan<char> text) =>
-        AddsPrefixSpace && !text.IsEmpty && text[0] != ' ' ? $" {text}" : text;
+    /// <summary>The text to cut, such as one with a blank before it where that is wanted and missing.</summary>
+    /// <param name="text">A well formed text.</param>
+    /// <param name="atStart">Whether it begins the whole that is encoded.</param>
+    internal virtual ReadOnlySpan<char> Prepared(ReadOnlySpan<char> text, bool atStart) => text;
+
+    /// <summary>Prepares a text and cuts it.</summary>
+    /// <param name="text">A well formed text.</param>
+    /// <param name="atStart">Whether it begins the whole that is encoded.</param>
+    /// <param name="pieces">Where the pieces go, in order.</param>
+    /// <returns>The text that the pieces are of.</returns>
+    internal virtual ReadOnlySpan<char> Run(ReadOnlySpan<char> text, bool atStart, List<Piece> pieces)
+    {
+        text = Prepared(text, atStart);
+        Cut(text, 0, pieces);
+        return text;
+    }
 
     /// <summary>Adds the pieces of a well formed text, in order.</summary>
     /// <param name="text">The text to cut.</param>
@@ -43,7 +57,15 @@ public abstract class PreTokenizer
         "ByteLevel" => ByteLevelPreTokenizer.Read(part),
         "Split" => SplitPreTokenizer.Read(part),
         "Whitespace" => new WhitespacePreTokenizer(),
+        "WhitespaceSplit" => CharacterPreTokenizer.Space,
+        "BertPreTokenizer" => CharacterPreTokenizer.Bert,
+        "Digits" => CharacterPreTokenizer.ReadDigits(part),
+        "Punctuation" => CharacterPreTokenizer.ReadPunctuation(part),
+        "CharDelimiterSplit" => CharacterPreTokenizer.ReadDelimiter(part),
+        "Metaspace" => MetaspacePreTokenizer.Read(part),
         "Sequence" => PreTokenizerSequence.Read(part),
-        _ => throw part.Required("type").Unsupported("ByteLevel, Split, Whitespace or Sequence"),
+        _ => throw part.Required("type").Unsupported(
+            "ByteLevel, Split, Whitespace, WhitespaceSplit, BertPreTokenizer, Digits, Punctuation, CharDelimiterSplit, "
+            + "Metaspace or Sequence"),
     };
 }

@@ -24,8 +24,8 @@ public sealed class SplitPreTokenizer : PreTokenizer
 
     private readonly string _expression;
     private readonly bool _isLiteral;
-    private readonly bool _keepsMatches;
-    private readonly bool _keepsRest;
+    private readonly SplitBehavior _behavior;
+    private readonly bool _inverted;
     private readonly SplitPattern _pattern;
 
     /// <summary>Every match, and everything between two matches, becomes a piece.</summary>
@@ -35,20 +35,21 @@ public sealed class SplitPreTokenizer : PreTokenizer
     /// that takes ten seconds ends in a <see cref="RegexMatchTimeoutException"/> when text is encoded.
     /// </param>
     /// <exception cref="ArgumentException">The expression cannot be read.</exception>
-    public SplitPreTokenizer(string pattern) : this(pattern, isLiteral: false, keepsMatches: true, keepsRest: true)
+    public SplitPreTokenizer(string pattern) : this(pattern, isLiteral: false, SplitBehavior.Isolated, inverted: false)
     {
     }
 
-    private SplitPreTokenizer(string expression, bool isLiteral, bool keepsMatches, bool keepsRest)
+    private SplitPreTokenizer(string expression, bool isLiteral, SplitBehavior behavior, bool inverted)
     {
         ArgumentException.ThrowIfNullOrEmpty(expression);
-        (_expression, _isLiteral, _keepsMatches, _keepsRest) = (expression, isLiteral, keepsMatches, keepsRest);
+        (_expression, _isLiteral, _behavior, _inverted) = (expression, isLiteral, behavior, inverted);
         _pattern = isLiteral ? SplitPattern.Literal(expression) : SplitPattern.For(expression);
     }
 
     internal override void Cut(ReadOnlySpan<char> text, int offset, List<Piece> pieces)
     {
-        if (_keepsMatches && _pattern.CoversEverything)
+        var isolates = _behavior == SplitBehavior.Isolated || (_behavior == SplitBehavior.Removed && _inverted);
+        if (isolates && _pattern.CoversEverything)
         {
             _pattern.Match(text, offset, pieces);
             return;
@@ -56,20 +57,7 @@ public sealed class SplitPreTokenizer : PreTokenizer
 
         var matches = new List<Piece>();
         _pattern.Match(text, 0, matches);
-        var done = 0;
-        foreach (var match in matches)
-        {
-            AddRest(match.Start);
-            if (_keepsMatches) pieces.Add(match with { Start = offset + match.Start });
-            done = match.Start + match.Length;
-        }
-
-        AddRest(text.Length);
-
-        void AddRest(int end)
-        {
-            if (_keepsRest && done < end) pieces.Add(new Piece(offset + done, end - done));
-        }
+        Splitting.Add(text.Length, matches, _behavior, _inverted, offset, pieces);
     }
 
     internal override void Write(Utf8JsonWriter writer)
@@ -79,8 +67,8 @@ public sealed class SplitPreTokenizer : PreTokenizer
         writer.WriteStartObject("pattern");
         writer.WriteString(_isLiteral ? "String" : "Regex", _expression);
         writer.WriteEndObject();
-        writer.WriteString("behavior", _keepsMatches && _keepsRest ? "Isolated" : "Removed");
-        writer.WriteBoolean("invert", !_keepsRest);
+        Splitting.Write(writer, _behavior);
+        writer.WriteBoolean("invert", _inverted);
         writer.WriteEndObject();
     }
 
@@ -89,18 +77,11 @@ public sealed class SplitPreTokenizer : PreTokenizer
         var pattern = part.Required("pattern");
         var literal = pattern.Optional("String");
         var expression = literal ?? pattern.Required("Regex");
-        var behavior = part.Required("behavior");
-        var removes = behavior.Text() switch
-        {
-            "Isolated" => false,
-            "Removed" => true,
-            _ => throw behavior.Unsupported("Isolated or Removed"),
-        };
+        var behavior = Splitting.Read(part.Required("behavior"));
         var inverted = part.Flag("invert", otherwise: false);
-        var (keepsMatches, keepsRest) = (!removes || inverted, !removes || !inverted);
         try
         {
-            return new SplitPreTokenizer(expression.Text(), literal is not null, keepsMatches, keepsRest);
+            return new SplitPreTokenizer(expression.Text(), literal is not null, behavior, inverted);
         }
         catch (ArgumentException error)
         {

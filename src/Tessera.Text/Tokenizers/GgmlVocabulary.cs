@@ -1,0 +1,57 @@
+namespace Tessera.Text.Tokenizers;
+
+/// <summary>The vocabulary inside a GGUF file: the values of its <c>tokenizer.ggml.*</c> keys.</summary>
+/// <param name="Model"><c>model</c>: <c>llama</c> (sentencepiece's BPE) or <c>gpt2</c> (byte-level BPE).</param>
+/// <param name="Tokens"><c>tokens</c>: the tokens by their ids.</param>
+public sealed record GgmlVocabulary(string Model, IReadOnlyList<string> Tokens)
+{
+    /// <summary><c>pre</c>: how texts are cut, for <c>gpt2</c>; null for <c>default</c>.</summary>
+    public string? PreTokenizer { get; init; }
+
+    /// <summary><c>scores</c>: one for each token, for <c>llama</c>.</summary>
+    public IReadOnlyList<float> Scores { get; init; } = [];
+
+    /// <summary>
+    /// <c>token_type</c>: for each token 1 normal, 2 unknown, 3 control, 4 user-defined, 5 unused, 6 byte; or none, where
+    /// all are normal.
+    /// </summary>
+    public IReadOnlyList<int> TokenTypes { get; init; } = [];
+
+    /// <summary><c>merges</c>: pairs with a blank between, the first to be joined first, for <c>gpt2</c>.</summary>
+    public IReadOnlyList<string> Merges { get; init; } = [];
+
+    /// <summary><c>bos_token_id</c>, or null.</summary>
+    public int? BeginId { get; init; }
+
+    /// <summary><c>eos_token_id</c>, or null.</summary>
+    public int? EndId { get; init; }
+
+    /// <summary><c>padding_token_id</c>, or null.</summary>
+    public int? PaddingId { get; init; }
+
+    /// <summary><c>unknown_token_id</c>, or null.</summary>
+    public int? UnknownId { get; init; }
+
+    /// <summary><c>add_bos_token</c>: whether a sequence begins with that token; null for what the model does.</summary>
+    public bool? AddsBegin { get; init; }
+
+    /// <summary><c>add_eos_token</c>: whether a sequence ends with that token; null for no.</summary>
+    public bool? AddsEnd { get; init; }
+
+    /// <summary><c>add_space_prefix</c>: whether a blank goes before a text, for <c>llama</c>; null for yes.</summary>
+    public bool? AddsBlank { get; init; }
+
+    /// <summary>
+    /// Makes the tokenizer. Control and user-defined tokens are its <see cref="Tokenizer.AddedTokens"/>.
+    /// </summary>
+    /// <param name="source">What messages call this vocabulary, such as the path of the file.</param>
+    /// <exception cref="InvalidDataException">
+    /// Values contradict each other, or model or pre-tokenizer is none of those supported; the message names the key,
+    /// what was found and what is allowed.
+    /// </exception>
+    public Tokenizer ToTokenizer(string source)
+    {
+        ArgumentNullException.ThrowIfNull(source);
+        return new GgmlTokenizer(source, this).Make();
+    }
+}
