@@ -127,8 +127,9 @@ public sealed class MixedPrecisionTests : IDisposable
     [InlineData("lossScale.growth=1", "phases[0].lossScale.growth: is 1; allowed: greater than 1")]
     [InlineData("lossScale.backoff=1", "phases[0].lossScale.backoff: is 1; allowed: greater than 0, below 1")]
     [InlineData("lossScale.interval=0", "phases[0].lossScale.interval: is 0; allowed: at least 1")]
-    [InlineData("lossScale.initial=0", "phases[0].lossScale.initial: is 0; allowed: greater than 0")]
-    [InlineData("lossScale.floor=100000", "phases[0].lossScale.floor: is 100000; allowed: greater than 0, at most initial, 65536")]
+    [InlineData("lossScale.initial=0", "phases[0].lossScale.initial: is 0; allowed: 1E-30 to 3.4028235E+38")]
+    [InlineData("lossScale.initial=1e39", "phases[0].lossScale.initial: is 1E+39; allowed: 1E-30 to 3.4028235E+38")]
+    [InlineData("lossScale.floor=100000", "phases[0].lossScale.floor: is 100000; allowed: at least 1E-30, at most initial, 65536")]
     public void Bad_options_are_told_with_their_place(string setting, string message) =>
         Assert.Equal(message, Assert.Throws<RecipeException>(() => TrainingFolder.Recipe($"phases[0].{setting}")).Message);
 
