@@ -38,10 +38,14 @@ public sealed class RotaryPositions : PositionEncoding
         part.Require(width is >= 2 && width <= part.Width && width % 2 == 0, "width", width, $"an even number up to the width of a head, {part.Width}");
         options.Scaling?.Check(part, width / 2);
         (_layout, Positions, _tables) = (options.Layout, options.Positions, RotaryTables.Of(options, width / 2));
+        DependsOnLength = options.Scaling?.DependsOnLength == true;
     }
 
     /// <inheritdoc/>
     public override bool ActsOnEmbeddings => false;
+
+    /// <inheritdoc/>
+    public override bool DependsOnLength { get; }
 
     /// <inheritdoc/>
     public override int Positions { get; }
