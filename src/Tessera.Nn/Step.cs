@@ -52,14 +52,6 @@ public sealed class Step : IRecycled
         return step;
     }
 
-    /// <summary>As <see cref="At"/>, with positions that count up from 0 in each row.</summary>
-    public static Step FromStart(int rows, int length)
-    {
-        var positions = Tensor.Temporary([rows, length], ElementType.I32);
-        for (var i = 0; i < positions.Ints.Length; i++) positions.Ints[i] = i % length;
-        return At(positions);
-    }
-
     /// <summary>Adds a loss of a part, where one is wanted.</summary>
     public void AddLoss(string name, Tensor loss) => _losses.Add((name, loss));
 

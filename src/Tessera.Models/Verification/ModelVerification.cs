@@ -169,7 +169,7 @@ public sealed class ModelVerification
     {
         var (length, largest) = (rows[0].Length, 0.0);
         // Where positions depend on the length, the logits of a place do: then each beginning is a sequence of its own.
-        var isOne = !Model.Modules().Any(module => module.Module is PositionEncoding { DependsOnLength: true });
+        var isOne = !Model.Modules().Any(module => module.Module is PositionEncoding { AlwaysStays: false });
         var whole = isOne ? Whole(length) : null;
         var first = Math.Min(CachedPrompt, length);
         var state = Model.Start([.. rows.Select(row => row[..first])], 1, length);
