@@ -40,7 +40,7 @@ internal sealed class Qwen2Family : Family
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
             Decoder = QwenWindows.Read(config, attention, new TransformerOptions
             {
-                Layers = config.Whole("num_hidden_layers", 32),
+                Layers = config.Layers("num_hidden_layers", 32),
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6)),
                 Attention = attention,
                 FeedForward = ActivationConfig.Gated(config, config.Whole("intermediate_size", 22016)),

@@ -41,7 +41,7 @@ internal sealed class Qwen3Family : Family
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
             Decoder = QwenWindows.Read(config, attention, new TransformerOptions
             {
-                Layers = config.Whole("num_hidden_layers", 32),
+                Layers = config.Layers("num_hidden_layers", 32),
                 Norm = norm,
                 Attention = attention,
                 FeedForward = ActivationConfig.Gated(config, config.Whole("intermediate_size", 22016)),

@@ -37,7 +37,7 @@ internal sealed class Qwen3MoeFamily : Family
             Position = RotaryConfig.Read(config, 32768),
         };
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
-        var layers = config.Whole("num_hidden_layers", 24);
+        var layers = config.Layers("num_hidden_layers", 24);
         var (step, dense) = (config.Whole("decoder_sparse_step", 1), config.Wholes("mlp_only_layers") ?? []);
         return new DecoderOptions
         {
