@@ -27,7 +27,7 @@ internal sealed class MistralFamily : Family
     {
         var attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
         {
-            KeyValueHeads = config.Names("num_key_value_heads") ? config.WholeOrNull("num_key_value_heads") : 8,
+            KeyValueHeads = config.WholeOrNull("num_key_value_heads", 8),
             HeadWidth = config.WholeOrNull("head_dim"),
             Position = RotaryConfig.Read(config, 131072),
         };

@@ -27,7 +27,7 @@ internal sealed class Qwen2Family : Family
     {
         var attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
         {
-            KeyValueHeads = config.Names("num_key_value_heads") ? config.WholeOrNull("num_key_value_heads") : 32,
+            KeyValueHeads = config.WholeOrNull("num_key_value_heads", 32),
             HeadWidth = config.WholeOrNull("head_dim"),
             Bias = true,
             OutputBias = false,
