@@ -32,6 +32,11 @@ public abstract class PositionEncoding : Module
     /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
     public abstract int Positions { get; }
 
+    /// <summary>Does beforehand what sequences of up to <paramref name="length"/> tokens need done once, so that decoding need not.</summary>
+    public virtual void Prepare(int length)
+    {
+    }
+
     /// <summary>Adds positions to embeddings [batch, length, width].</summary>
     public virtual Tensor Embed(Tensor x, Step step) => x;
 

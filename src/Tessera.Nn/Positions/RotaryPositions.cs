@@ -47,10 +47,13 @@ public sealed class RotaryPositions : PositionEncoding
     public override int Positions { get; }
 
     /// <inheritdoc/>
+    public override void Prepare(int length) => _tables.Prepare(Math.Min(length, Positions));
+
+    /// <inheritdoc/>
     public override Tensor Mark(Tensor x, Step step)
     {
-        var (cosines, sines) = _tables.For(Length(step.Positions));
-        return Op.Rotate(x, step.Positions, cosines, sines, _layout);
+        var (rows, cosines, sines) = _tables.For(Length(step.Positions), step.Positions);
+        return Op.Rotate(x, rows, cosines, sines, _layout);
     }
 
     /// <summary>The length of the longest sequence of a step.</summary>
