@@ -51,7 +51,7 @@ public sealed class EncoderDecoderModel : SequenceModel
             : Own("target_embed", Embeddings.Of(part.At("target_embed"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal, _encoder.OutputWidth));
         _head = Own(
-            "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width));
+            "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
     }
 
     /// <inheritdoc/>
@@ -79,7 +79,7 @@ public sealed class EncoderDecoderModel : SequenceModel
         var memory = Tensor.Allocate([rows, length, encoded.Shape[2]]);
         encoded.Floats.CopyTo(memory.Floats);
         int[][] first = [.. prompts.Select(_ => new[] { SpecialTokens.Begin })];
-        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory, lengths);
+        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory: memory, memoryLengths: lengths);
     }
 
     /// <inheritdoc/>

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Tessera.Tensors;
@@ -24,16 +23,25 @@ public sealed class SafetensorsWriter
     public IDictionary<string, string> Metadata { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>The size of the file to be written.</summary>
-    public long ByteCount => Header(InOrder()).Length + _tensors.Values.Sum(tensor => Size(tensor.Type, tensor.Shape));
+    public long ByteCount => Header(InOrder()).Length + _tensors.Values.Sum(tensor => tensor.Type.Bytes(tensor.Shape));
 
-    /// <summary>Adds a tensor of Tessera: F32 or I32. It must live, unchanged, until the file is written.</summary>
-    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>.</exception>
-    public void Add(string name, Tensor tensor)
+    /// <summary>Adds a tensor of Tessera of a type that the format has: F32, F16, BF16 or I32. It must live, unchanged, until the file is
+    /// written.</summary>
+    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>, or the tensor is quantized.</exception>
+    public void Add(string name, Tensor tensor) => Add(name, TypeOf(name, tensor.Type), [.. tensor.Shape.AsSpan().ToArray()], stream =>
     {
-        long[] shape = [.. tensor.Shape.AsSpan().ToArray()];
-        if (tensor.Type == ElementType.F32) Add(name, SafetensorsType.F32, shape, stream => WriteAll<float>(stream, tensor.Floats));
-        else Add(name, SafetensorsType.I32, shape, stream => WriteAll<int>(stream, tensor.Ints));
-    }
+        // Piece by piece, as streams like it.
+        for (var bytes = tensor.Bytes; !bytes.IsEmpty; bytes = bytes[Math.Min(Piece, bytes.Length)..])
+            stream.Write(bytes[..Math.Min(Piece, bytes.Length)]);
+        GC.KeepAlive(tensor); // a span does not keep its memory
+    });
+
+    /// <summary>Adds a tensor of a model under a file's name for it; it is read when it is its turn.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="type">What it is written as: F32, F16 or BF16.</param>
+    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>, or the type is another.</exception>
+    public void Add(OutgoingTensor tensor, ElementType type) =>
+        Add(tensor.Name, TypeOf(tensor.Name, type), [.. tensor.Shape], stream => tensor.WriteTo(stream, type));
 
     /// <summary>Adds a tensor of any type whose bytes are written when it is its turn.</summary>
     /// <param name="name">The full name.</param>
@@ -49,15 +57,17 @@ public sealed class SafetensorsWriter
     }
 
     /// <summary>Writes the file, over one that may be there: it appears under its name only when it is whole and on the disk.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
     /// <exception cref="IOException">It cannot be written; what was there before is still there.</exception>
-    public void Save(string path)
+    public void Save(string path, IProgress<(long Written, long All)>? progress = null)
     {
         var unfinished = path + ".tmp";
         try
         {
             using (var stream = new FileStream(unfinished, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: Piece))
             {
-                Write(stream);
+                Write(stream, progress);
                 stream.Flush(flushToDisk: true);
             }
 
@@ -71,17 +81,24 @@ public sealed class SafetensorsWriter
     }
 
     /// <summary>Writes the file to a stream, front to back.</summary>
+    public void Write(Stream stream) => Write(stream, progress: null);
+
+    /// <inheritdoc cref="Write(Stream)"/>
+    /// <param name="stream">Where to.</param>
+    /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
     /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has.</exception>
-    public void Write(Stream stream)
+    public void Write(Stream stream, IProgress<(long Written, long All)>? progress)
     {
         var order = InOrder();
         stream.Write(Header(order));
+        var (written, all) = (0L, order.Sum(tensor => tensor.Type.Bytes(tensor.Shape)));
         foreach (var (name, type, shape, write) in order)
         {
             var counted = new CountedStream(stream);
             write(counted);
-            if (counted.Written != Size(type, shape))
-                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {Size(type, shape)}");
+            if (counted.Written != type.Bytes(shape))
+                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {type.Bytes(shape)}");
+            progress?.Report((written += counted.Written, all));
         }
     }
 
@@ -117,7 +134,7 @@ public sealed class SafetensorsWriter
     private static void WriteEntry(Utf8JsonWriter json, Pending tensor, ref long end)
     {
         var begin = end;
-        end = checked(begin + Size(tensor.Type, tensor.Shape));
+        end = checked(begin + tensor.Type.Bytes(tensor.Shape));
         json.WriteStartObject(tensor.Name);
         json.WriteString("dtype", tensor.Type.Name());
         json.WriteStartArray("shape");
@@ -130,19 +147,14 @@ public sealed class SafetensorsWriter
         json.WriteEndObject();
     }
 
-    private static long Size(SafetensorsType type, long[] shape)
+    private static SafetensorsType TypeOf(string name, ElementType type) => type switch
     {
-        var bytes = (long)type.Size();
-        foreach (var size in shape) bytes = checked(bytes * size);
-        return bytes;
-    }
-
-    /// <summary>Piece by piece, since the bytes of a large tensor do not fit one span.</summary>
-    private static void WriteAll<T>(Stream stream, ReadOnlySpan<T> values) where T : unmanaged
-    {
-        for (; !values.IsEmpty; values = values[Math.Min(Piece, values.Length)..])
-            stream.Write(MemoryMarshal.AsBytes(values[..Math.Min(Piece, values.Length)]));
-    }
+        ElementType.F32 => SafetensorsType.F32,
+        ElementType.F16 => SafetensorsType.F16,
+        ElementType.BF16 => SafetensorsType.BF16,
+        ElementType.I32 => SafetensorsType.I32,
+        _ => throw new ArgumentException($"tensor '{name}' is {type}, which a safetensors file cannot hold; allowed: F32, F16, BF16, I32", nameof(type)),
+    };
 
     private sealed record Pending(string Name, SafetensorsType Type, long[] Shape, Action<Stream> Write);
 }

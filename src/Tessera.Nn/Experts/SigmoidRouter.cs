@@ -48,7 +48,7 @@ public sealed class SigmoidRouter : Router
         part.Require(options.BiasRate is >= 0 and < float.PositiveInfinity, "biasRate", options.BiasRate, "0 or above");
         (_options, _active, _loads) = (options, active, new long[routed]);
         _groups = new ExpertGroups(part, options.Groups, options.ActiveGroups, routed, active, best: 2);
-        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed));
+        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed, mayBeStored: false));
         if (options.Bias) _bias = Own("gate.e_score_correction_bias", PartBuilder.Untrained(routed));
     }
 
@@ -66,7 +66,7 @@ public sealed class SigmoidRouter : Router
     /// <inheritdoc/>
     public override void AfterUpdate()
     {
-        if (_bias is null) return;
+        if (_bias is null || _bias.IsFrozen) return;
         var total = _loads.Sum();
         var bias = _bias.Value.Floats;
         for (var expert = 0; expert < _loads.Length; expert++)
