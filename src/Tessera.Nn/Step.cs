@@ -40,6 +40,9 @@ public sealed class Step : IRecycled
     /// <summary>Where a stack of layers puts its stream before each layer and what comes out of it, if anyone wants to know.</summary>
     public IList<Tensor>? Streams { get; set; }
 
+    /// <summary>Which losses of the parts are wanted where the step trains; null: all.</summary>
+    public WantedLosses? WantedLosses { get; set; }
+
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
     public IReadOnlyList<(string Name, Tensor Loss)> Losses => _losses;
 
@@ -52,7 +55,11 @@ public sealed class Step : IRecycled
         return step;
     }
 
-    /// <summary>Adds a loss of a part, where one is wanted.</summary>
+    /// <summary>Whether a part that can report a loss is to compute it. A part asks in every step that trains, so that whoever
+    /// wants losses learns which ones there are.</summary>
+    public bool Wants(string loss) => IsTraining && (WantedLosses is null || WantedLosses.Offer(loss));
+
+    /// <summary>Adds a loss of a part; only one that <see cref="Wants"/> allows.</summary>
     public void AddLoss(string name, Tensor loss) => _losses.Add((name, loss));
 
     /// <summary>Drops elements of <paramref name="x"/> while training, each call differently.</summary>
@@ -86,7 +93,8 @@ public sealed class Step : IRecycled
     /// <inheritdoc/>
     void IRecycled.Release()
     {
-        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches, ExpertUse, Streams) = (null!, null, null, null, null, null, null, null);
+        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches) = (null!, null, null, null, null, null);
+        (ExpertUse, Streams, WantedLosses) = (null, null, null);
         (IsTraining, Random, _draws) = (false, default, 0);
         _losses.Clear();
     }

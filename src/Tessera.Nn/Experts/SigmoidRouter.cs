@@ -59,9 +59,12 @@ public sealed class SigmoidRouter : Router
         var choices = Op.TopIndices(_groups.Limit(Steered(scores)), _active);
         if (step.IsTraining && _bias is not null) CountLoads(choices, step);
         return new Routing(
-            null, Op.Select(scores, choices, _options.Normalise, _options.Scale), Op.Select(scores, Everyone(scores), normalise: true),
+            null, Op.Select(scores, choices, _options.Normalise, _options.Scale), scores,
             DispatchPlan.From(choices, _loads.Length));
     }
+
+    /// <inheritdoc/>
+    public override Tensor Probabilities(Tensor scores) => Op.Select(scores, Everyone(scores), normalise: true);
 
     /// <inheritdoc/>
     public override void AfterUpdate()
