@@ -20,6 +20,17 @@ public sealed record Prepared(
 /// <param name="Problem">What is wrong, and with which file.</param>
 public sealed record CheckpointPassedOver(string Problem) : TrainingEvent;
 
+/// <summary>A run goes on otherwise than it was begun: it no longer reaches the bits that it would have reached undisturbed.</summary>
+/// <param name="Step">From which step on.</param>
+/// <param name="Before">With which kernels, threads and precision it computed before.</param>
+/// <param name="Now">With which it goes on.</param>
+public sealed record MachineChanged(long Step, string Before, string Now) : TrainingEvent;
+
+/// <summary>The loss of a step, or of the first of several in a row, is not finite; the step changes no weight.</summary>
+/// <param name="Step">Which step.</param>
+/// <param name="Loss">NaN or infinite.</param>
+public sealed record LossNotFinite(long Step, double Loss) : TrainingEvent;
+
 /// <summary>An optimizer step was done.</summary>
 /// <param name="Step">How many steps have been done.</param>
 /// <param name="Phase">The phase's name.</param>
