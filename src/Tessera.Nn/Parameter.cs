@@ -10,8 +10,21 @@ public sealed class Parameter(Tensor value, bool decays)
     /// <summary>The weights, with their gradient.</summary>
     public Tensor Value { get; } = value;
 
-    /// <summary>Whether an optimizer may change it: whether it collects a gradient.</summary>
-    public bool IsTrained => Value.RequiresGradient;
+    /// <summary>Whether an optimizer may change it.</summary>
+    public bool IsTrained { get; } = value.RequiresGradient;
+
+    /// <summary>Whether it stays as it is for now: its gradient is neither computed nor kept, and its part does not change it.</summary>
+    public bool IsFrozen
+    {
+        get;
+        set
+        {
+            field = value;
+            if (!IsTrained) return;
+            if (value) Value.DropGradient();
+            else Value.WithGradient();
+        }
+    }
 
     /// <summary>Whether weight decay applies.</summary>
     public bool Decays { get; } = decays;

@@ -8,6 +8,7 @@ using Tessera.Text.Tokenizers;
 using Tessera.Training.Checkpoints;
 using Tessera.Training.Data;
 using Tessera.Training.Optimizers;
+using Tessera.Training.Phases;
 using Tessera.Training.Precision;
 
 namespace Tessera.Training;
@@ -25,7 +26,7 @@ internal sealed class TrainingSession
         Train = Dataset.Of(corpus.Train, tokenizer, recipe.Batches, Model.ReadsSource);
         Validation = corpus.Validation.Count == 0 ? null : Dataset.Of(corpus.Validation, tokenizer, recipe.Batches, Model.ReadsSource);
         Parameters = [.. Model.Parameters()];
-        Optimizer = BuildOptimizer(recipe, Parameters);
+        Rules = new PhaseRules(recipe, Parameters);
         State = new TrainingState { Data = Train.Fingerprint() };
         _store = new CheckpointStore(folder.Checkpoints, recipe.Checkpoints.Keep);
     }
@@ -42,7 +43,9 @@ internal sealed class TrainingSession
 
     public Dataset? Validation { get; }
 
-    public Optimizer Optimizer { get; }
+    public Optimizer Optimizer => Rules.Optimizer;
+
+    public PhaseRules Rules { get; }
 
     public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
 
@@ -103,18 +106,6 @@ internal sealed class TrainingSession
             WeightsHash = ModelFolder.Hash(Folder.Weights),
         };
         RunFolder.Write(Folder.Config, RecipeJson.Write(config) + "\n");
-    }
-
-    private static Optimizer BuildOptimizer(Recipe recipe, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
-    {
-        try
-        {
-            return recipe.Optimizer.Build(parameters);
-        }
-        catch (ArgumentException error)
-        {
-            throw new RecipeException("optimizer", error.Message);
-        }
     }
 
     /// <summary>Sequences are framed with the ids that tokenizers trained here give their special tokens.</summary>
