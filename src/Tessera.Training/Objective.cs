@@ -28,6 +28,7 @@ internal sealed class Objective(SequenceModel model, Phase phase, string path)
         using var tape = Tape.Record();
         var step = Step.At(batch.Positions);
         (step.Segments, step.IsTraining, step.Random, step.WantedLosses) = (batch.Segments, true, random, _wanted);
+        step.IsCheckpointed = phase.Checkpointing;
         var loss = model.Loss(batch, step, new CrossEntropySettings(phase.LabelSmoothing));
         var total = loss;
         for (var index = 0; index < step.Losses.Count; index++)

@@ -48,7 +48,7 @@ public sealed class SigmoidRouter : Router
         part.Require(options.BiasRate is >= 0 and < float.PositiveInfinity, "biasRate", options.BiasRate, "0 or above");
         (_options, _active, _loads) = (options, active, new long[routed]);
         _groups = new ExpertGroups(part, options.Groups, options.ActiveGroups, routed, active, best: 2);
-        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed));
+        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed, mayBeStored: false));
         if (options.Bias) _bias = Own("gate.e_score_correction_bias", PartBuilder.Untrained(routed));
     }
 
@@ -57,7 +57,7 @@ public sealed class SigmoidRouter : Router
     {
         var scores = Op.Activate(_gate.Forward(x), Activation.Sigmoid);
         var choices = Op.TopIndices(_groups.Limit(Steered(scores)), _active);
-        if (step.IsTraining && _bias is not null) CountLoads(choices, step);
+        if (step is { IsTraining: true, IsRepeated: false } && _bias is not null) CountLoads(choices, step);
         return new Routing(
             null, Op.Select(scores, choices, _options.Normalise, _options.Scale), scores,
             DispatchPlan.From(choices, _loads.Length));
