@@ -52,7 +52,7 @@ public sealed class FreezingTests : IDisposable
     public void A_phase_may_freeze_and_thaw_and_a_crashed_run_does_so_too()
     {
         var recipe = TrainingFolder.TextRecipe(
-            "phases[0].steps=4", """optimizer.rules=[{"pattern":"*norm*","learningRateFactor":0}]""", "checkpoints.everySteps=2", "checkpoints.keep=9",
+            "phases[0].steps=4", """optimizer={"kind":"adamw","rules":[{"pattern":"*norm*","learningRateFactor":0}]}""", "checkpoints.everySteps=2", "checkpoints.keep=9",
             """model.decoder.feedForward.router={"kind":"sigmoid"}""");
         var first = recipe.Phases[0] with { Rules = [new ParameterRule("*.attention.q_proj.*", 0.5), ParameterRule.Freeze("*.attention.*"), ParameterRule.Freeze("*.router.*"), ParameterRule.Freeze("*norm*")] };
         recipe = recipe with { Phases = [first, recipe.Phases[0]] };
@@ -88,7 +88,7 @@ public sealed class FreezingTests : IDisposable
     public void A_rate_of_its_own_moves_a_parameter_by_its_share()
     {
         // The first step of Adam is the learning rate, whatever the gradient.
-        string[] settings = ["phases[0].steps=1", "phases[0].learningRate=0.001", "optimizer.weightDecay=0"];
+        string[] settings = ["phases[0].steps=1", "phases[0].learningRate=0.001", "optimizer={\"kind\":\"adamw\",\"weightDecay\":0}"];
         var recipe = TrainingFolder.TextRecipe([.. settings, """phases[0].rules=[{"pattern":"lm_head*","learningRateFactor":0},{"pattern":"*up_proj*","learningRateFactor":0.25}]""", "model.tieEmbeddings=false"]);
         _folder.Train(recipe);
         var before = Untrained(recipe);
@@ -101,7 +101,7 @@ public sealed class FreezingTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""optimizer.rules=[{"pattern":"decoder.*"},{"pattern":"nobody.*"}]""", "optimizer.rules[1].pattern: is 'nobody.*', which fits no parameter; a name is, for example, embed_tokens.weight")]
+    [InlineData("""optimizer={"kind":"adamw","rules":[{"pattern":"decoder.*"},{"pattern":"nobody.*"}]}""", "optimizer.rules[1].pattern: is 'nobody.*', which fits no parameter; a name is, for example, embed_tokens.weight")]
     [InlineData("""phases[0].rules=[{"pattern":"x"}]""", "phases[0].rules[0].pattern: is 'x', which fits no parameter; a name is, for example, embed_tokens.weight")]
     [InlineData("""phases[0].rules=[{"pattern":"*","learningRateFactor":0}]""", "phases[0].rules: freezes all parameters; allowed: rules that leave something to learn")]
     public void Rules_that_cannot_be_meant_are_refused(string setting, string message) =>

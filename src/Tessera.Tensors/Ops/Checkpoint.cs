@@ -28,7 +28,8 @@ public static partial class Op
         using (Tape.Record()) // only recorded operations choose the kernels that they will choose on the way back
         {
             var y = segment(x);
-            (shape, kept, wanted) = (y.Shape, y.Floats, y.RequiresGradient);
+            (shape, wanted) = (y.Shape, y.RequiresGradient);
+            kept = y.Floats;
             ShapeException.Require((scalars?.Count ?? 0) <= MostScalars, "checkpoint", "y", y, $"at most {MostScalars} scalars beside it");
             for (var index = 0; index < (scalars?.Count ?? 0); index++)
             {
