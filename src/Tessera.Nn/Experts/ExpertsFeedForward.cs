@@ -70,7 +70,7 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         AddLosses(routing, x.Shape[0], step);
 
         var y = Op.Combine(Run(Op.Dispatch(tokens, routing.Plan), routing.Plan), routing.Gates, routing.Plan);
-        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates));
+        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates, step));
         return y.Reshape(x.Shape);
     }
 

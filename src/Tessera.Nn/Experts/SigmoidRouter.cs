@@ -55,7 +55,7 @@ public sealed class SigmoidRouter : Router
     /// <inheritdoc/>
     public override Routing Route(Tensor x, Step step)
     {
-        var scores = Op.Activate(_gate.Forward(x), Activation.Sigmoid);
+        var scores = Op.Activate(_gate.Forward(x, step), Activation.Sigmoid);
         var choices = Op.TopIndices(_groups.Limit(Steered(scores)), _active);
         if (step is { IsTraining: true, IsRepeated: false } && _bias is not null) CountLoads(choices, step);
         return new Routing(
