@@ -57,7 +57,7 @@ public sealed class FreezingTests : IDisposable
         var first = recipe.Phases[0] with { Rules = [new ParameterRule("*.attention.q_proj.*", 0.5), ParameterRule.Freeze("*.attention.*"), ParameterRule.Freeze("*.router.*"), ParameterRule.Freeze("*norm*")] };
         recipe = recipe with { Phases = [first, recipe.Phases[0]] };
         _folder.Train(recipe, "whole");
-        var (begun, middle, end) = (Untrained(recipe), At(4), At(8));
+        var (begun, middle, end) = (Untrained(recipe), Restored(4), Restored(8));
         foreach (var name in begun.Keys)
         {
             var isNorm = name.Contains("norm", StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class FreezingTests : IDisposable
             Assert.Equal(isNorm, begun[name].SequenceEqual(end[name]));
         }
 
-        using var remembered = SafetensorsFile.Open(_folder.In("whole/checkpoints/step-000000008/optimizer.safetensors"));
+        using var remembered = SafetensorsFile.Open(At(8).File("optimizer.safetensors"));
         Assert.DoesNotContain(remembered.Tensors.Keys, name => name.Contains("norm", StringComparison.Ordinal));
         Assert.Contains("decoder.layers.0.attention.k_proj.weight.exp_avg", remembered.Tensors.Keys);
         foreach (var after in (int[])[3, 7])
@@ -76,10 +76,12 @@ public sealed class FreezingTests : IDisposable
             Assert.Equal(_folder.Weights("whole"), _folder.Weights($"crashed{after}"));
         }
 
-        Dictionary<string, float[]> At(int step)
+        Checkpoint At(int step) => Checkpoint.Load(Directory.GetDirectories(_folder.In("whole/checkpoints"), $"step-{step:D9}*").Single());
+
+        Dictionary<string, float[]> Restored(int step)
         {
             var model = Model(recipe);
-            Checkpoint.Load(_folder.In($"whole/checkpoints/step-{step:D9}")).Restore(model);
+            At(step).Restore(model);
             return Values(model);
         }
     }
