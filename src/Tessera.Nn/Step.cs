@@ -61,6 +61,14 @@ public sealed class Step : IRecycled
         return step;
     }
 
+    /// <summary>As <see cref="At"/>, with positions that count up from 0 in each row.</summary>
+    public static Step FromStart(int rows, int length)
+    {
+        var positions = Tensor.Temporary([rows, length], ElementType.I32);
+        for (var i = 0; i < positions.Ints.Length; i++) positions.Ints[i] = i % length;
+        return At(positions);
+    }
+
     /// <summary>Whether a part that can report a loss is to compute it. A part asks in every step that trains, so that whoever
     /// wants losses learns which ones there are.</summary>
     public bool Wants(string loss) => IsTraining && (WantedLosses is null || WantedLosses.Offer(loss));

@@ -29,6 +29,10 @@ public abstract class PositionEncoding : Module
     /// <summary>Whether the encoding is a bias of an attention's scores, <see cref="Score"/>.</summary>
     public virtual bool ActsOnScores => false;
 
+    /// <summary>Whether how a position is marked depends on how long the sequence has become, so that keys which are remembered have to be
+    /// marked anew at each step.</summary>
+    public virtual bool DependsOnLength => false;
+
     /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
     public abstract int Positions { get; }
 

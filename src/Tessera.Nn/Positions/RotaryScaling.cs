@@ -23,6 +23,9 @@ public abstract record RotaryScaling
     /// <param name="length">The length of the sequence.</param>
     internal abstract RotaryFrequencies Frequencies(double theta, int pairs, int length);
 
+    /// <summary>Whether sequences of different lengths may have different frequencies.</summary>
+    internal bool DependsOnLength => SameFor(1) != (0, int.MaxValue);
+
     /// <summary>The shortest and the longest sequence that have the same frequencies as one of <paramref name="length"/>.</summary>
     internal virtual (int Shortest, int Longest) SameFor(int length) => (0, int.MaxValue);
 }
