@@ -1,4 +1,5 @@
 using Tessera.Nn;
+using Tessera.Nn.Attention;
 
 namespace Tessera.Models;
 
@@ -8,11 +9,12 @@ namespace Tessera.Models;
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
 /// <param name="WeightBytes">Memory of the weights.</param>
 /// <param name="CacheBytes">Memory of the caches of one sequence, its source as long as itself.</param>
+/// <param name="HeadsCacheBytes">As <paramref name="CacheBytes"/>, were latent attention to keep the keys and values of all heads.</param>
 /// <param name="FlopsPerToken">Multiplications and additions for one token, forward; of an encoder-decoder for one token of
 /// source and one of target.</param>
 /// <param name="Length">The sequence length assumed.</param>
 public sealed record ModelSummary(
-    IReadOnlyList<PartSummary> Parts, long Parameters, long ActiveParameters, long WeightBytes, long CacheBytes, double FlopsPerToken, int Length)
+    IReadOnlyList<PartSummary> Parts, long Parameters, long ActiveParameters, long WeightBytes, long CacheBytes, long HeadsCacheBytes, double FlopsPerToken, int Length)
 {
     /// <summary>Summarises a model for sequences of <paramref name="length"/> tokens.</summary>
     public static ModelSummary Of(SequenceModel model, int length)
@@ -25,9 +27,11 @@ public sealed record ModelSummary(
                 string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Shape}")),
                 module.Module.ParameterCount()))
             .ToList();
-        var count = model.ParameterCount();
+        var (count, size) = (model.ParameterCount(), new CacheSize(1, length, length));
+        var cached = new CacheSet(model, size).Bytes;
+        var saved = model.Modules().Select(named => named.Module).OfType<LatentAttention>().Sum(attention => attention.BytesSaved(size));
         return new ModelSummary(
-            parts, count, model.ActiveParameterCount(), count * sizeof(float), new CacheSet(model, new CacheSize(1, length, length)).Bytes,
+            parts, count, model.ActiveParameterCount(), count * sizeof(float), cached, cached + saved,
             model.FlopsPerToken(length), length);
     }
 }

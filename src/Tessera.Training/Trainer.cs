@@ -71,7 +71,8 @@ public sealed class Trainer
         foreach (var problem in _session.PassedOver) _report?.Invoke(new CheckpointPassedOver(problem));
         _report?.Invoke(new Prepared(
             _session.Train.Count, _session.Validation?.Count ?? 0, _session.Train.TooLong, _session.Tokenizer.VocabularySize,
-            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(), State.Step,
+            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(),
+            _session.Optimizer.Learning.Sum(own => own.Parameter.Shape.Count), State.Step,
             [.. _session.Recipe.Phases.Select(phase => phase.Precision.Name())]));
         if (State.Done) return; // a finished run has nothing left to do
         NoteMachine();

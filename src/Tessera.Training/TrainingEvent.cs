@@ -10,10 +10,11 @@ public abstract record TrainingEvent;
 /// <param name="Vocabulary">Tokens known.</param>
 /// <param name="Parameters">Weights of the model.</param>
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
+/// <param name="Learning">Weights that learn in some phase: of the model, or of adapters beside it.</param>
 /// <param name="Step">The step that training starts from: 0, or where a run is resumed.</param>
 /// <param name="Precision">In which numbers each phase computes its products: <c>f32</c>, <c>bf16</c> or <c>f16</c>.</param>
 public sealed record Prepared(
-    int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Step,
+    int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Learning, long Step,
     IReadOnlyList<string> Precision) : TrainingEvent;
 
 /// <summary>A checkpoint is damaged: an older one is gone on from.</summary>

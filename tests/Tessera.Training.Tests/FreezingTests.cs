@@ -57,7 +57,7 @@ public sealed class FreezingTests : IDisposable
         var first = recipe.Phases[0] with { Rules = [new ParameterRule("*.attention.q_proj.*", 0.5), ParameterRule.Freeze("*.attention.*"), ParameterRule.Freeze("*.router.*"), ParameterRule.Freeze("*norm*")] };
         recipe = recipe with { Phases = [first, recipe.Phases[0]] };
         _folder.Train(recipe, "whole");
-        var (begun, middle, end) = (Untrained(recipe), Restored(4), Restored(8));
+        var (begun, middle, end) = (Untrained(recipe), Restored(4), Values(ModelFolder.Load(_folder.In("whole")).Model));
         foreach (var name in begun.Keys)
         {
             var isNorm = name.Contains("norm", StringComparison.Ordinal);
@@ -66,7 +66,7 @@ public sealed class FreezingTests : IDisposable
             Assert.Equal(isNorm, begun[name].SequenceEqual(end[name]));
         }
 
-        using var remembered = SafetensorsFile.Open(At(8).File("optimizer.safetensors"));
+        using var remembered = SafetensorsFile.Open(At(6).File("optimizer.safetensors"));
         Assert.DoesNotContain(remembered.Tensors.Keys, name => name.Contains("norm", StringComparison.Ordinal));
         Assert.Contains("decoder.layers.0.attention.k_proj.weight.exp_avg", remembered.Tensors.Keys);
         foreach (var after in (int[])[3, 7])

@@ -147,7 +147,7 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal([5L, 10, 12], validated.Select(happened => happened.Step)); // and at the end
         var loaded = ModelFolder.Load(_folder.In("run"));
         var corpus = TrainingFolder.Recipe().Data.Load(_folder.Path);
-        var loss = HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, TrainingFolder.Recipe().Batches, pairs: true), 500);
+        var loss = HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, loaded.Texts, TrainingFolder.Recipe().Batches, pairs: true), 500);
         Assert.Equal(loss.Mean, validated[^1].Loss);
         Assert.Equal("decoder.layers.0.feed_forward", Assert.Single(validated[^1].ExpertUse).Key);
         Assert.InRange(validated[^1].ExpertUse.Values.Single(), 1.0 / 3, 1);

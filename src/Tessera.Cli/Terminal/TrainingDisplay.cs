@@ -85,7 +85,7 @@ internal sealed class TrainingDisplay(Screen screen)
 
     private static string Describe(Prepared prepared) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active; products in {string.Join(", then ", prepared.Precision)}{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
+        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{(prepared.Learning == prepared.Parameters ? "" : $", {prepared.Learning:N0} that learn")}; products in {string.Join(", then ", prepared.Precision)}{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
 
     private static string Warning(TrainingEvent happened) => happened switch
     {

@@ -111,6 +111,11 @@ public sealed class LatentAttention : Attention, ICached
         ? new KeyValueCache(size.Rows, size.Tokens, heads: 1, _options.KeyValueRank + _options.PositionWidth, valueWidth: 0)
         : null;
 
+    /// <summary>How many bytes less its cache takes than one of a key (without the position part) and a value for each head.</summary>
+    public long BytesSaved(CacheSize size) => CreateCache(size) is { } cache
+        ? ((long)size.Rows * size.Tokens * _options.Heads * (_options.ContentWidth + _options.ValueWidth) * sizeof(float)) - cache.Bytes
+        : 0;
+
     /// <inheritdoc/>
     public override double FlopsPerToken(int length)
     {

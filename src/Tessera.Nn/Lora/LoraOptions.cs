@@ -20,7 +20,7 @@ public sealed record LoraOptions
     public bool RankStabilized { get; init; }
 
     /// <summary>What an adapter of a rank is multiplied by.</summary>
-    internal static double Scale(double alpha, int rank, bool rankStabilized) => alpha / (rankStabilized ? Math.Sqrt(rank) : rank);
+    public static double Scale(double alpha, int rank, bool rankStabilized) => alpha / (rankStabilized ? Math.Sqrt(rank) : rank);
 
     internal void Validate(string path)
     {
