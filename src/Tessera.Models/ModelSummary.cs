@@ -1,5 +1,6 @@
 using Tessera.Nn;
 using Tessera.Nn.Attention;
+using Tessera.Tensors;
 
 namespace Tessera.Models;
 
@@ -7,7 +8,7 @@ namespace Tessera.Models;
 /// <param name="Parts">The parts that own parameters, or have parts that do, in order.</param>
 /// <param name="Parameters">All weights.</param>
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
-/// <param name="WeightBytes">Memory of the weights.</param>
+/// <param name="WeightBytes">Memory of the weights, in the types they are held in.</param>
 /// <param name="CacheBytes">Memory of the caches of one sequence, its source as long as itself.</param>
 /// <param name="HeadsCacheBytes">As <paramref name="CacheBytes"/>, were latent attention to keep the keys and values of all heads.</param>
 /// <param name="FlopsPerToken">Multiplications and additions for one token, forward; of an encoder-decoder for one token of
@@ -27,11 +28,12 @@ public sealed record ModelSummary(
                 string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Shape}")),
                 module.Module.ParameterCount()))
             .ToList();
-        var (count, size) = (model.ParameterCount(), new CacheSize(1, length, length));
+        var bytes = model.Parameters().Where(own => own.Parameter.IsTrained).Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
+        var size = new CacheSize(1, length, length);
         var cached = new CacheSet(model, size).Bytes;
         var saved = model.Modules().Select(named => named.Module).OfType<LatentAttention>().Sum(attention => attention.BytesSaved(size));
         return new ModelSummary(
-            parts, count, model.ActiveParameterCount(), count * sizeof(float), cached, cached + saved,
+            parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, cached, cached + saved,
             model.FlopsPerToken(length), length);
     }
 }
