@@ -1,5 +1,4 @@
 using Tessera.Tensors;
-using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Tessera.Nn.Attention;
 
@@ -16,7 +15,4 @@ internal static class CachedMask
         for (var row = 0; row < rows; row++) lengths[row] = step.Positions.Ints[row * queries] + queries;
         return BlockMask.Causal(queries, keys, lengths);
     }
-
-    /// <summary>How many positions the longest row of a step has.</summary>
-    public static int Longest(Step step) => TensorPrimitives.Max<int>(step.Positions.Ints) + 1;
 }

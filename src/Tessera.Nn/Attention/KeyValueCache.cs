@@ -53,20 +53,6 @@ public sealed class KeyValueCache : Cache
         }
     }
 
-    /// <summary>A copy of the first tokens of the first rows, for keys that have to be marked anew.</summary>
-    /// <param name="cached"><see cref="Keys"/> or <see cref="Values"/>.</param>
-    /// <param name="rows">How many rows.</param>
-    /// <param name="tokens">How many tokens of each.</param>
-    /// <returns>[rows, tokens, heads, width].</returns>
-    public static Tensor First(Tensor cached, int rows, int tokens)
-    {
-        var first = Tensor.Temporary([rows, tokens, cached.Shape[2], cached.Shape[3]]);
-        var token = cached.Shape[2] * cached.Shape[3];
-        for (var row = 0; row < rows; row++)
-            cached.Floats.Slice(row * cached.Shape[1] * token, tokens * token).CopyTo(first.Floats[(row * tokens * token)..]);
-        return first;
-    }
-
     /// <inheritdoc/>
     public override void Select(ReadOnlySpan<int> rows)
     {
@@ -74,6 +60,9 @@ public sealed class KeyValueCache : Cache
         Select(rows, ref _keys, ref _spareKeys);
         Select(rows, ref _values, ref _spareValues);
     }
+
+    /// <inheritdoc/>
+    public override void Clear() => Count = 0;
 
     /// <summary>Leading rows that stay where they are need no copy.</summary>
     private static bool IsUnchanged(ReadOnlySpan<int> rows)

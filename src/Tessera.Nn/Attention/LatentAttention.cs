@@ -97,10 +97,10 @@ public sealed class LatentAttention : Attention, ICached
 
         var narrow = _latent.Forward(x, step);
         var latent = _latentNorm.Forward(Op.Columns(narrow, 0, _options.KeyValueRank));
-        var unmarked = Op.Columns(narrow, _options.KeyValueRank, _options.PositionWidth).Reshape([batch, length, 1, _options.PositionWidth]);
-        var shared = _position.Mark(unmarked, step);
+        var shared = _position.Mark(
+            Op.Columns(narrow, _options.KeyValueRank, _options.PositionWidth).Reshape([batch, length, 1, _options.PositionWidth]), step);
 
-        var attended = Decodes(step, latent, _position.DependsOnLength ? unmarked : shared) is { } cache
+        var attended = Decodes(step, latent, shared) is { } cache
             ? Absorbed(content, placed, cache, step)
             : Expanded(content, placed, latent, shared, step);
         return _output.Forward(attended.Reshape([batch, length, _options.Heads * _options.ValueWidth]), step);
@@ -152,18 +152,9 @@ public sealed class LatentAttention : Attention, ICached
     private Tensor Absorbed(Tensor content, Tensor placed, KeyValueCache cache, Step step)
     {
         var queries = Op.Join(Op.HeadLinear(content, _keysAndValues.Value, 0, _options.ContentWidth, transposed: false), placed);
-        var latents = _position.DependsOnLength ? Marked(cache, content.Shape[0], CachedMask.Longest(step)) : cache.Keys.First(content.Shape[0]);
-        var keys = _position.DependsOnLength ? latents.Shape[1] : cache.Count;
+        var latents = cache.Keys.First(content.Shape[0]);
         var attended = Op.Attention(
-            queries, latents, latents, CachedMask.Causal(step, keys), _settings with { ValueWidth = _options.KeyValueRank });
+            queries, latents, latents, CachedMask.Causal(step, cache.Count), _settings with { ValueWidth = _options.KeyValueRank });
         return Op.HeadLinear(attended, _keysAndValues.Value, _options.ContentWidth, _options.ValueWidth, transposed: true);
-    }
-
-    /// <summary>What is cached without marks, with those of the length that the sequence has now.</summary>
-    private Tensor Marked(KeyValueCache cache, int rows, int length)
-    {
-        var plain = KeyValueCache.First(cache.Keys, rows, length);
-        var shared = Op.Columns(plain, _options.KeyValueRank, _options.PositionWidth);
-        return Op.Join(Op.Columns(plain, 0, _options.KeyValueRank), _position.Mark(shared, Step.FromStart(rows, length)));
     }
 }

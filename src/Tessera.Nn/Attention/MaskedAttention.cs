@@ -157,10 +157,8 @@ public abstract class MaskedAttention : Attention, ICached
 
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, Step step)
     {
-        var plain = Normed(_keyNorm, Split(_keys.Forward(x, step), _keyValueHeads));
+        var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x, step), _keyValueHeads)), step);
         var values = Split(_values.Forward(x, step), _keyValueHeads);
-        if (step.Caches is not null && _position?.DependsOnLength == true) return FromUnmarked(plain, values, step);
-        var keys = Mark(plain, step);
         if (step.Caches is not null && Role == AttentionRole.Causal)
         {
             var cache = (KeyValueCache)step.Caches.Of(this);
@@ -173,16 +171,6 @@ public abstract class MaskedAttention : Attention, ICached
         if (step.Lengths is not null) mask = mask.Lengths(step.Lengths);
         if (step.Segments is not null) mask = mask.Segments(step.Segments, step.Segments);
         return (keys, values, Narrow(mask));
-    }
-
-    /// <summary>The cache holds keys without marks, which all get those of the length that the sequence has now.</summary>
-    private (Tensor Keys, Tensor Values, BlockMask Mask) FromUnmarked(Tensor keys, Tensor values, Step step)
-    {
-        var cache = (KeyValueCache)step.Caches!.Of(this);
-        cache.Write(keys, values, step.Positions);
-        var (rows, length) = (keys.Shape[0], CachedMask.Longest(step));
-        var marked = _position!.Mark(KeyValueCache.First(cache.Keys, rows, length), Step.FromStart(rows, length));
-        return (marked, KeyValueCache.First(cache.Values, rows, length), Narrow(CachedMask.Causal(step, length)));
     }
 
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromMemory(int queries, Step step)

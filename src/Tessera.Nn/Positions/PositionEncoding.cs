@@ -29,12 +29,21 @@ public abstract class PositionEncoding : Module
     /// <summary>Whether the encoding is a bias of an attention's scores, <see cref="Score"/>.</summary>
     public virtual bool ActsOnScores => false;
 
-    /// <summary>Whether how a position is marked depends on how long the sequence has become, so that keys which are remembered have to be
-    /// marked anew at each step.</summary>
-    public virtual bool DependsOnLength => false;
-
     /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
     public abstract int Positions { get; }
+
+    /// <summary>Whether positions stay marked as they are where a sequence grows; else all that was computed of it has to be computed anew.</summary>
+    /// <param name="before">Its length, at least 1.</param>
+    /// <param name="after">Its length then.</param>
+    public virtual bool Stays(int before, int after) => true;
+
+    /// <summary>Whether <see cref="Stays"/> says yes whatever the lengths.</summary>
+    public virtual bool AlwaysStays => true;
+
+    /// <summary>Does beforehand what sequences of up to <paramref name="length"/> tokens need done once, so that decoding need not.</summary>
+    public virtual void Prepare(int length)
+    {
+    }
 
     /// <summary>Adds positions to embeddings [batch, length, width].</summary>
     public virtual Tensor Embed(Tensor x, Step step) => x;

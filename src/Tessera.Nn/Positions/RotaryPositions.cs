@@ -28,6 +28,7 @@ public sealed class RotaryPositions : PositionEncoding
 {
     private const int MostPositions = 1 << 24;
     private readonly RotaryLayout _layout;
+    private readonly RotaryScaling? _scaling;
     private readonly RotaryTables _tables;
 
     internal RotaryPositions(RotaryOptions options, PartBuilder part)
@@ -37,24 +38,29 @@ public sealed class RotaryPositions : PositionEncoding
         var width = options.Width ?? part.Width;
         part.Require(width is >= 2 && width <= part.Width && width % 2 == 0, "width", width, $"an even number up to the width of a head, {part.Width}");
         options.Scaling?.Check(part, width / 2);
-        (_layout, Positions, _tables) = (options.Layout, options.Positions, RotaryTables.Of(options, width / 2));
-        DependsOnLength = options.Scaling?.DependsOnLength == true;
+        (_layout, _scaling, Positions, _tables) = (options.Layout, options.Scaling, options.Positions, RotaryTables.Of(options, width / 2));
     }
 
     /// <inheritdoc/>
     public override bool ActsOnEmbeddings => false;
 
     /// <inheritdoc/>
-    public override bool DependsOnLength { get; }
+    public override bool AlwaysStays => Stays(1, int.MaxValue);
 
     /// <inheritdoc/>
     public override int Positions { get; }
 
     /// <inheritdoc/>
+    public override bool Stays(int before, int after) => _scaling is null || before >= _scaling.SameFor(after).Shortest;
+
+    /// <inheritdoc/>
+    public override void Prepare(int length) => _tables.Prepare(Math.Min(length, Positions));
+
+    /// <inheritdoc/>
     public override Tensor Mark(Tensor x, Step step)
     {
-        var (cosines, sines) = _tables.For(Length(step.Positions));
-        return Op.Rotate(x, step.Positions, cosines, sines, _layout);
+        var (rows, cosines, sines) = _tables.For(Length(step.Positions), step.Positions);
+        return Op.Rotate(x, rows, cosines, sines, _layout);
     }
 
     /// <summary>The length of the longest sequence of a step.</summary>

@@ -8,8 +8,8 @@ public static partial class Op
 
     /// <summary>
     /// Computes <c>y = segment(x)</c> and keeps only x: the segment's intermediate results are given back at once and
-    /// computed again on the way back (Chen et al. 2016, arXiv 1604.06174). Half the memory of a deep stack's activations
-    /// or less, for one more forward pass of the segment.
+    /// computed again on the way back, to the same bits and in the same <see cref="Precision"/> (Chen et al. 2016, arXiv 1604.06174).
+    /// Half the memory of a deep stack's activations or less, for one more forward pass of the segment.
     /// </summary>
     /// <param name="x">The segment's input.</param>
     /// <param name="segment">Must give the same result when it is run again: random numbers come from
@@ -25,7 +25,7 @@ public static partial class Op
         Span<float> values = stackalloc float[MostScalars];
         scalars?.Clear();
         using (Arena.Current.Scope())
-        using (Tape.Record()) // only recorded operations choose the kernels that they will choose on the way back
+        using (Tape.Record()) // and forgets it: what is recorded may be computed another way than what is not, as in fewer bits
         {
             var y = segment(x);
             (shape, wanted) = (y.Shape, y.RequiresGradient);
@@ -52,10 +52,11 @@ public static partial class Op
         private Tensor _x = null!;
         private Func<Tensor, Tensor> _segment = null!;
         private List<Tensor>? _inner;
+        private Precision _precision;
 
         public void Set(Tensor x, Func<Tensor, Tensor> segment, List<Tensor>? scalars)
         {
-            (_x, _segment, _inner) = (x, segment, scalars);
+            (_x, _segment, _inner, _precision) = (x, segment, scalars, Autocast.Current);
             _outer.Clear();
             for (var index = 0; index < (scalars?.Count ?? 0); index++) _outer.Add(scalars![index].WithGradient());
         }
@@ -75,6 +76,7 @@ public static partial class Op
             var dx = _x.Slot is { } slot ? slot.Add() : default;
             using var scope = Arena.Current.Scope();
             using var tape = Tape.Record();
+            using var precision = Autocast.Enter(_precision);
             var again = _x.View(_x.Shape, 0);
             if (_x.RequiresGradient) again.WithGradient();
             _inner?.Clear();

@@ -137,7 +137,7 @@ public sealed class FamilyTests
     public void DeepSeek_multiplies_scores_where_yarn_says_so()
     {
         // (0.1 · 0.9 · ln 4 + 1)²
-        Assert.Equal(1.2650956, Factor("\"rope_type\": \"yarn\", \"factor\": 4.0, \"mscale_all_dim\": 0.9"), 1e-6);
+        Assert.Equal(1.2650996, Factor("\"rope_type\": \"yarn\", \"factor\": 4.0, \"mscale_all_dim\": 0.9"), 1e-6);
         Assert.Equal(1, Factor("\"rope_type\": \"yarn\", \"factor\": 4.0, \"mscale\": 0.9"));
         Assert.Equal(1, Factor("\"rope_type\": \"default\""));
 

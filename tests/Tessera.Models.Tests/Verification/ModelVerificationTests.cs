@@ -116,7 +116,7 @@ public sealed class ModelVerificationTests
     [Fact]
     public void Weights_written_by_a_familys_names_are_the_checkpoint_again()
     {
-        foreach (var folder in Directory.GetDirectories(Fixture.Local("families")).Where(folder => !folder.EndsWith("old-names", StringComparison.Ordinal)))
+        foreach (var folder in Directory.GetDirectories(Fixture.Local("families")).Where(folder => !folder.Contains("gpt2", StringComparison.Ordinal)))
         {
             var loaded = ModelFolder.Load(folder);
             using var file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
