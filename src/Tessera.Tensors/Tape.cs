@@ -50,6 +50,12 @@ public sealed class Tape : IDisposable
     {
         ShapeException.Require(output.Shape.Count == gradient.Length, "backward", "output", output, $"{gradient.Length} elements");
         if (output.RequiresGradient) output.Slot!.Add(gradient);
+        Backward();
+    }
+
+    /// <summary>As <see cref="Backward(Tensor, float)"/>, from the gradients that results have been given already.</summary>
+    internal void Backward()
+    {
         _paused = true; // gradients of gradients are not recorded
         try
         {

@@ -68,7 +68,7 @@ public sealed class HeldOutEvaluation
     {
         progress?.Invoke($"{name}: likelihood");
         var options = new BatchOptions { Length = model.Config.Length, SourceLength = model.Config.SourceLength };
-        var loss = HeldOutLoss.Measure(model.Model, Dataset.Of(_examples, model.Tokenizer, options, _isTranslation), int.MaxValue);
+        var loss = HeldOutLoss.Measure(model.Model, Dataset.Of(_examples, model.Tokenizer, model.Texts, options, _isTranslation), int.MaxValue);
         var (outputs, seconds, tokens) = ((IReadOnlyList<string>)[], 0.0, 0L);
         if (_isTranslation)
         {

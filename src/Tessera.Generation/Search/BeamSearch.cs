@@ -15,6 +15,7 @@ namespace Tessera.Generation.Search;
 internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int mostTokens, int[] ends)
 {
     private readonly int _width = options.Width;
+    private readonly Sampling.Repetition? _repetition = Sampling.Repetition.IsIn(options) ? new(options, model.Vocabulary) : null;
 
     /// <summary>The best sequence of each prompt, best first where several are wanted.</summary>
     /// <param name="prompts">Token ids.</param>
@@ -23,7 +24,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     public IReadOnlyList<IReadOnlyList<Generated>> Run(IReadOnlyList<int[]> prompts, CancellationToken cancellation)
     {
         var state = model.Start(prompts, _width, mostTokens);
-        var searches = prompts.Select(_ => new Search(this)).ToList();
+        var searches = state.First.Select(first => new Search(this, first)).ToList();
         var (live, next) = (Enumerable.Range(0, prompts.Count).ToList(), state.First);
         for (var length = 1; length <= mostTokens && live.Count > 0; length++)
         {
@@ -45,7 +46,9 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     }
 
     /// <summary>The beams of one prompt.</summary>
-    private sealed class Search(BeamSearch owner)
+    /// <param name="owner">Its options.</param>
+    /// <param name="first">What the decoder reads before it writes.</param>
+    private sealed class Search(BeamSearch owner, int[] first)
     {
         private readonly List<Generated> _finished = [];
         private List<Beam> _beams = [new([], 0, 0)];
@@ -68,6 +71,12 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             {
                 var scores = logits.Floats.Slice((firstRow + i) * logits.Shape[1], logits.Shape[1]);
                 var total = Sampling.TokenChooser.LogSumExp(scores);
+                if (owner._repetition is not null)
+                {
+                    scores = HeldBack(scores, total, _beams[i].Ids);
+                    total = 0;
+                }
+
                 foreach (var token in Best(scores, 2 * owner._width))
                     continuations.Add(new Beam([.. _beams[i].Ids, token], _beams[i].LogProbability + (scores[token] - total), firstRow + i));
             }
@@ -91,6 +100,14 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             if (!IsDone)
                 foreach (var beam in _beams.Where(beam => beam.Ids.Length > 0)) Add(beam, ended: false);
             return _finished;
+        }
+
+        /// <summary>Log-probabilities with those of repetition changed; their sum is no longer 1, and that of the beam is made of them.</summary>
+        private Span<float> HeldBack(ReadOnlySpan<float> scores, double total, int[] ids)
+        {
+            var logProbabilities = new float[scores.Length];
+            for (var token = 0; token < scores.Length; token++) logProbabilities[token] = (float)(scores[token] - total);
+            return owner._repetition!.Apply(logProbabilities, [.. first, .. ids]).ToArray();
         }
 
         private bool CanImprove(int length) => Score(_beams[0].LogProbability, length) > _finished[^1].Score;

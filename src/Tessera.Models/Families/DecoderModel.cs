@@ -82,6 +82,7 @@ public sealed class DecoderModel : SequenceModel
     /// <inheritdoc/>
     protected override void AddLosses(Tensor hidden, Batch batch, Step step, CrossEntropySettings settings)
     {
+        if (_later.Count == 0 || !step.Wants("mtp")) return;
         Tensor? sum = null;
         for (var depth = 0; depth < _later.Count; depth++)
         {
@@ -90,7 +91,7 @@ public sealed class DecoderModel : SequenceModel
             sum = sum is null ? loss : Op.Add(sum, loss);
         }
 
-        if (sum is not null) step.AddLoss("mtp", Op.Scale(sum, 1f / _later.Count));
+        step.AddLoss("mtp", Op.Scale(sum!, 1f / _later.Count));
     }
 
     private Tensor Later(int depth, Tensor hidden, Batch batch, Step step) =>

@@ -1,4 +1,5 @@
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Verification;
@@ -30,7 +31,7 @@ internal static class GradientComparison
     {
         var parameters = folder.Model.Parameters().ToDictionary(own => own.Name, own => own.Parameter, StringComparer.Ordinal);
         var theirs = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        var names = VerifiedModel.Names(folder);
+        var names = folder.Names;
         foreach (var layout in names.Layouts.Values)
         {
             var parameter = parameters[layout.Ours];
@@ -47,6 +48,8 @@ internal static class GradientComparison
             }
         }
 
+        foreach (var (name, parameter) in folder.Adapters is { } adapters ? PeftAdapter.Tensors(adapters, names) : [])
+            if (parameter.Value.Gradient is { IsEmpty: false } gradient) theirs[name] = Tensor.From(gradient, parameter.Shape);
         return theirs;
     }
 

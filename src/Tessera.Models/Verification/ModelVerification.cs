@@ -42,7 +42,7 @@ public sealed class ModelVerification
     /// <exception cref="InvalidDataException">A file is damaged, or they do not belong together.</exception>
     public static VerificationResult Run(string folder)
     {
-        var loaded = VerifiedModel.Load(folder);
+        var loaded = ModelFolder.Load(folder);
         using var recorded = RecordedOutputs.Open(folder);
         var verification = new ModelVerification(loaded, recorded, VerifiedModel.LaterWeight(folder) ?? (float)LaterWeight);
         return verification.Run(new VerificationResult(folder, loaded.Family?.Name ?? "Tessera"));

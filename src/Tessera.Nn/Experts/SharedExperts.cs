@@ -27,10 +27,11 @@ internal sealed class SharedExperts : Module
     /// <summary>[tokens, width] to the same shape.</summary>
     /// <param name="x">[tokens, width].</param>
     /// <param name="gates">[tokens, experts], or null where each counts fully.</param>
-    public Tensor Forward(Tensor x, Tensor? gates)
+    /// <param name="step">Whether it trains.</param>
+    public Tensor Forward(Tensor x, Tensor? gates, Step step)
     {
-        var up = _up.Forward(x);
-        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x), up, _activation);
-        return _down.Forward(gates is null ? hidden : Op.ScaleGroups(hidden, gates, _count));
+        var up = _up.Forward(x, step);
+        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, step), up, _activation);
+        return _down.Forward(gates is null ? hidden : Op.ScaleGroups(hidden, gates, _count), step);
     }
 }

@@ -165,7 +165,7 @@ public sealed class DenseFeedForward : FeedForward
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x, Step step)
     {
-        var up = _up.Forward(x);
-        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x), up, _activation));
+        var up = _up.Forward(x, step);
+        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, step), up, _activation), step);
     }
 }

@@ -50,6 +50,9 @@ public sealed class HuggingFaceConfig
         }
     }
 
+    /// <summary>The keys.</summary>
+    public IEnumerable<string> Keys => _json.EnumerateObject().Select(member => member.Name);
+
     /// <summary>Whether there is such a key with another value than null.</summary>
     public bool Has(string key) => _json.TryGetProperty(key, out var value) && value.ValueKind != JsonValueKind.Null;
 
