@@ -12,8 +12,8 @@ using Tessera.Training;
 
 namespace Tessera.Cli;
 
-/// <summary>The parts that a recipe can name, written as Markdown from the options' doc comments, which lie beside the
-/// assemblies as XML.</summary>
+/// <summary>The keys of a recipe and the parts that it can name, written as Markdown from the options' doc comments, which lie
+/// beside the assemblies as XML.</summary>
 internal static partial class PartCatalogue
 {
     private static readonly Assembly[] s_assemblies =
@@ -23,12 +23,18 @@ internal static partial class PartCatalogue
     /// <exception cref="FileNotFoundException">The documentation of an assembly is not beside it.</exception>
     public static string Markdown()
     {
-        var text = new StringBuilder("# The parts\n\nWhat a recipe can name, group by group; printed by `tessera recipe parts` from the doc comments.\n");
+        var text = new StringBuilder("# The parts\n\nThe keys of a recipe, section by section, then the parts that it can name, group by group; printed by `tessera recipe parts` from the doc comments.\n");
         var comments = s_assemblies.Select(Comments).SelectMany(members => members).ToDictionary(member => member.Key, member => member.Value);
+        foreach (var section in Sections())
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\n## {Title(section)}\n\n{Summary(comments, section)}\n");
+            AppendOptions(text, section, comments);
+        }
+
         var groups =
             from assembly in s_assemblies
             from type in assembly.GetExportedTypes()
-            where type.GetCustomAttribute<JsonPolymorphicAttribute>() is not null
+            where IsGroup(type)
             orderby Array.IndexOf(s_assemblies, assembly), type.FullName
             select type;
         foreach (var group in groups)
@@ -40,6 +46,57 @@ internal static partial class PartCatalogue
         return text.ToString();
     }
 
+    /// <summary>The recipe and the records below it that are no parts with a kind, in the order in which they come up.</summary>
+    private static IEnumerable<Type> Sections()
+    {
+        var found = new List<Type> { typeof(Recipe) };
+        for (var index = 0; index < found.Count; index++)
+        {
+            found = [.. found.Concat(Options(found[index]).SelectMany(option => Values(option.PropertyType))).Distinct()];
+        }
+
+        return found.Where(type => !Ancestry(type).Any(IsGroup));
+    }
+
+    /// <summary>The records that a value of the type may hold, those of each kind where it is a group of parts.</summary>
+    private static IEnumerable<Type> Values(Type type)
+    {
+        if (type.IsGenericType) return type.GetGenericArguments().SelectMany(Values);
+        if (!s_assemblies.Contains(type.Assembly) || !type.IsClass) return [];
+        return IsGroup(type) ? type.GetCustomAttributes<JsonDerivedTypeAttribute>().Select(part => part.DerivedType) : [type];
+    }
+
+    private static bool IsGroup(Type type) => type.GetCustomAttribute<JsonPolymorphicAttribute>(inherit: false) is not null;
+
+    private static IEnumerable<Type> Ancestry(Type? type)
+    {
+        for (; type is not null; type = type.BaseType) yield return type;
+    }
+
+    /// <summary>The options of a record: what JSON can set.</summary>
+    private static List<PropertyInfo> Options(Type record)
+    {
+        var parameters = record.GetConstructors().SelectMany(constructor => constructor.GetParameters()).Select(parameter => parameter.Name).ToHashSet();
+        return [.. record.GetProperties().Where(option => option.CanWrite || (option.GetCustomAttribute<JsonIgnoreAttribute>() is null && parameters.Contains(option.Name)))];
+    }
+
+    private static void AppendOptions(StringBuilder text, Type record, Dictionary<string, XElement> comments)
+    {
+        var options = Options(record);
+        if (options.Count == 0) return;
+        text.Append("\n| option | |\n|---|---|\n");
+        foreach (var option in options)
+            text.Append(CultureInfo.InvariantCulture, $"| `{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}` | {Describe(comments, record, option)}{Allowed(option.PropertyType)} |\n");
+    }
+
+    /// <summary>The names that an enumeration has in a recipe.</summary>
+    private static string Allowed(Type type)
+    {
+        var values = Nullable.GetUnderlyingType(type) ?? type;
+        if (values is { IsGenericType: true } && values.GetGenericArguments() is [var only]) values = only;
+        return values.IsEnum ? $" One of {string.Join(", ", Enum.GetNames(values).Select(name => $"`{JsonNamingPolicy.KebabCaseLower.ConvertName(name)}`"))}." : "";
+    }
+
     private static void Append(StringBuilder text, JsonDerivedTypeAttribute part, Dictionary<string, XElement> comments)
     {
         text.Append(CultureInfo.InvariantCulture, $"\n### `{part.TypeDiscriminator}`\n\n{Summary(comments, part.DerivedType)}\n");
@@ -47,11 +104,7 @@ internal static partial class PartCatalogue
         var module = part.DerivedType.Assembly.GetType(part.DerivedType.FullName!.Replace("Options", "", StringComparison.Ordinal));
         if (module is not null && module != part.DerivedType && Summary(comments, module) is { Length: > 0 } computes) text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");
 
-        var options = part.DerivedType.GetProperties().Where(property => property.CanWrite).ToList();
-        if (options.Count == 0) return;
-        text.Append("\n| option | |\n|---|---|\n");
-        foreach (var option in options)
-            text.Append(CultureInfo.InvariantCulture, $"| `{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}` | {Describe(comments, part.DerivedType, option)} |\n");
+        AppendOptions(text, part.DerivedType, comments);
     }
 
     private static string Describe(Dictionary<string, XElement> comments, Type part, PropertyInfo option)

@@ -1,4 +1,5 @@
 using Tessera.Nn;
+using Tessera.Nn.Attention;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -9,11 +10,12 @@ namespace Tessera.Models;
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
 /// <param name="WeightBytes">Memory of the weights, in the types they are held in.</param>
 /// <param name="CacheBytes">Memory of the caches of one sequence, its source as long as itself.</param>
+/// <param name="HeadsCacheBytes">As <paramref name="CacheBytes"/>, were latent attention to keep the keys and values of all heads.</param>
 /// <param name="FlopsPerToken">Multiplications and additions for one token, forward; of an encoder-decoder for one token of
 /// source and one of target.</param>
 /// <param name="Length">The sequence length assumed.</param>
 public sealed record ModelSummary(
-    IReadOnlyList<PartSummary> Parts, long Parameters, long ActiveParameters, long WeightBytes, long CacheBytes, double FlopsPerToken, int Length)
+    IReadOnlyList<PartSummary> Parts, long Parameters, long ActiveParameters, long WeightBytes, long CacheBytes, long HeadsCacheBytes, double FlopsPerToken, int Length)
 {
     /// <summary>Summarises a model for sequences of <paramref name="length"/> tokens.</summary>
     public static ModelSummary Of(SequenceModel model, int length)
@@ -27,8 +29,11 @@ public sealed record ModelSummary(
                 module.Module.ParameterCount()))
             .ToList();
         var bytes = model.Parameters().Where(own => own.Parameter.IsTrained).Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
+        var size = new CacheSize(1, length, length);
+        var cached = new CacheSet(model, size).Bytes;
+        var saved = model.Modules().Select(named => named.Module).OfType<LatentAttention>().Sum(attention => attention.BytesSaved(size));
         return new ModelSummary(
-            parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, new CacheSet(model, new CacheSize(1, length, length)).Bytes,
+            parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, cached, cached + saved,
             model.FlopsPerToken(length), length);
     }
 }

@@ -1,3 +1,4 @@
+using Tessera.Nn.Lora;
 using Tessera.Tensors;
 
 namespace Tessera.Nn;
@@ -22,6 +23,33 @@ public sealed class Linear : Module
         if (bias) _bias = Own("bias", PartBuilder.Constant(outputs, 0));
     }
 
+    /// <summary>The width of x.</summary>
+    public int Inputs => _weight.Shape[1];
+
+    /// <summary>The width of y.</summary>
+    public int Outputs => _weight.Shape[0];
+
+    /// <summary>W: [outputs, inputs].</summary>
+    public Parameter Weight => _weight;
+
+    /// <summary>What is added to the map; none where null.</summary>
+    public LoraAdapter? Adapter { get; private set; }
+
     /// <summary>Maps [..., inputs] to [..., outputs].</summary>
-    public Tensor Forward(Tensor x) => Op.Linear(x, _weight.Value, _bias?.Value);
+    public Tensor Forward(Tensor x, Step step)
+    {
+        var y = Op.Linear(x, _weight.Value, _bias?.Value);
+        return Adapter is null ? y : Op.Add(y, Adapter.Forward(x, step));
+    }
+
+    /// <summary>Gives the map an adapter.</summary>
+    /// <exception cref="ArgumentException">It has one.</exception>
+    internal void Adapt(LoraAdapter adapter) => Adapter = Adapter is null ? adapter : throw new ArgumentException("the map has an adapter already");
+
+    /// <summary>Adds what the adapter computes to the weight.</summary>
+    internal void Merge()
+    {
+        Adapter?.AddTo(_weight.Value);
+        Adapter = null;
+    }
 }

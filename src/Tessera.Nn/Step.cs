@@ -5,43 +5,52 @@ namespace Tessera.Nn;
 
 /// <summary>What a forward pass needs besides its input: where the tokens stand, which are padding, what was cached,
 /// whether it trains, and where losses and measurements go.</summary>
-public sealed class Step : IRecycled
+public sealed class Step : Recycled
 {
     private readonly List<(string Name, Tensor Loss)> _losses = [];
     private ulong _draws;
 
     /// <summary>Whether dropout and the like are on.</summary>
-    public bool IsTraining { get; set; }
+    public bool IsTraining { get => Live(field); set; }
 
     /// <summary>Where this step's random numbers come from.</summary>
-    public CounterRandom Random { get; set; }
+    public CounterRandom Random { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the position of each token in its sequence, from 0.</summary>
-    public required Tensor Positions { get; set; }
+    public required Tensor Positions { get => Live(field); set; }
 
     /// <summary>I32 [batch]: how many of a row's tokens are real, where rows are padded at the end; null: all.</summary>
-    public Tensor? Lengths { get; set; }
+    public Tensor? Lengths { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: which of several packed sequences each token belongs to, −1 for padding; null: one a row.</summary>
-    public Tensor? Segments { get; set; }
+    public Tensor? Segments { get => Live(field); set; }
 
     /// <summary>[batch, source length, width]: what cross-attention reads; null where there is none.</summary>
-    public Tensor? Memory { get; set; }
+    public Tensor? Memory { get => Live(field); set; }
 
     /// <summary>I32 [batch]: the real length of each row of <see cref="Memory"/>; null: all.</summary>
-    public Tensor? MemoryLengths { get; set; }
+    public Tensor? MemoryLengths { get => Live(field); set; }
 
     /// <summary>Keys, values and states of earlier tokens, while decoding; null: the whole sequence is in the input.</summary>
-    public CacheSet? Caches { get; set; }
+    public CacheSet? Caches { get => Live(field); set; }
 
     /// <summary>Where routers report how much each expert was used, if anyone wants to know.</summary>
-    public ExpertUse? ExpertUse { get; set; }
+    public ExpertUse? ExpertUse { get => Live(field); set; }
 
     /// <summary>Where a stack of layers puts its stream before each layer and what comes out of it, if anyone wants to know.</summary>
-    public IList<Tensor>? Streams { get; set; }
+    public IList<Tensor>? Streams { get => Live(field); set; }
+
+    /// <summary>Whether layers keep only their input while training and compute the rest again on the way back; see <see cref="Checkpoint"/>.</summary>
+    public bool IsCheckpointed { get => Live(field); set; }
+
+    /// <summary>Whether a segment is being computed again: what it counts and shows has been counted and shown.</summary>
+    public bool IsRepeated { get; private set; }
+
+    /// <summary>Which losses of the parts are wanted where the step trains; null: all.</summary>
+    public WantedLosses? WantedLosses { get => Live(field); set; }
 
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
-    public IReadOnlyList<(string Name, Tensor Loss)> Losses => _losses;
+    public IReadOnlyList<(string Name, Tensor Loss)> Losses => Live(_losses);
 
     /// <summary>A step of the arena's current scope, with nothing set but its positions; <c>new Step</c> gives one that may be kept.</summary>
     /// <param name="positions">I32 [batch, length].</param>
@@ -52,30 +61,29 @@ public sealed class Step : IRecycled
         return step;
     }
 
-    /// <summary>Adds a loss of a part, where one is wanted.</summary>
-    public void AddLoss(string name, Tensor loss) => _losses.Add((name, loss));
+    /// <summary>Whether a part that can report a loss is to compute it. A part asks in every step that trains, so that whoever
+    /// wants losses learns which ones there are.</summary>
+    public bool Wants(string loss) => IsTraining && (WantedLosses is null || WantedLosses.Offer(loss));
+
+    /// <summary>Adds a loss of a part; only one that <see cref="Wants"/> allows.</summary>
+    public void AddLoss(string name, Tensor loss) => Live(_losses).Add((name, loss));
 
     /// <summary>Drops elements of <paramref name="x"/> while training, each call differently.</summary>
     public Tensor Dropout(Tensor x, float rate) =>
         IsTraining && rate > 0 ? Op.Dropout(x, rate, Random.Derive(_draws++)) : x;
 
-    /// <summary><see cref="Op.Checkpoint"/> of a segment that may drop: computed again on the way back, it drops the same elements.</summary>
+    /// <summary><see cref="Op.Checkpoint"/> of a segment whose parts may drop and report losses: computed again on the way back, it
+    /// drops the same elements, and what it counts is counted once. Allocates nothing once such a step has been done before.</summary>
     /// <param name="x">The segment's input.</param>
-    /// <param name="segment">Gives the same result when it is run again; none of its parts may report a loss.</param>
-    /// <exception cref="InvalidOperationException">A part of the segment reported a loss, which would have no gradient.</exception>
-    public Tensor Checkpoint(Tensor x, Func<Tensor, Tensor> segment)
+    /// <param name="segment">Gives the same result when it is run again; best kept by its part, since a new delegate is garbage.</param>
+    public Tensor Checkpoint(Tensor x, Func<Tensor, Step, Tensor> segment)
     {
-        var first = _draws;
-        return Op.Checkpoint(x, input =>
-        {
-            var (draws, losses) = (_draws, _losses.Count);
-            _draws = first;
-            var y = segment(input);
-            _draws = Math.Max(_draws, draws);
-            return _losses.Count == losses
-                ? y
-                : throw new InvalidOperationException($"a part of a checkpointed segment reports the loss '{_losses[^1].Name}': its gradient would be lost");
-        });
+        if (!Tape.IsRecording) return segment(x, this);
+        var repeated = Arena.Current.Lend(static () => new RepeatedSegment());
+        repeated.Begin(this, segment);
+        var y = Op.Checkpoint(x, repeated.Run, repeated.Losses);
+        for (var index = 0; index < repeated.Losses.Count; index++) _losses.Add((repeated.Names[index], repeated.Losses[index]));
+        return y;
     }
 
     /// <summary>Whether a token, counted row by row, only fills up its row.</summary>
@@ -84,10 +92,55 @@ public sealed class Step : IRecycled
         : Lengths is not null && token % Positions.Shape[1] >= Lengths.Ints[token / Positions.Shape[1]];
 
     /// <inheritdoc/>
-    void IRecycled.Release()
+    protected override void Forget()
     {
-        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches, ExpertUse, Streams) = (null!, null, null, null, null, null, null, null);
-        (IsTraining, Random, _draws) = (false, default, 0);
+        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches) = (null!, null, null, null, null, null);
+        (ExpertUse, Streams, WantedLosses) = (null, null, null);
+        (IsTraining, IsCheckpointed, IsRepeated, Random, _draws) = (false, false, false, default, 0);
         _losses.Clear();
+    }
+
+    /// <summary>A segment of a step, run once forward and once more on the way back.</summary>
+    private sealed class RepeatedSegment : Recycled
+    {
+        private Step _step = null!;
+        private Func<Tensor, Step, Tensor> _segment = null!;
+        private ulong _firstDraw;
+        private bool _hasRun;
+
+        public RepeatedSegment() => Run = Forward;
+
+        public Func<Tensor, Tensor> Run { get; }
+
+        public List<string> Names { get; } = [];
+
+        public List<Tensor> Losses { get; } = [];
+
+        public void Begin(Step step, Func<Tensor, Step, Tensor> segment) => (_step, _segment, _firstDraw, _hasRun) = (step, segment, step._draws, false);
+
+        protected override void Forget()
+        {
+            (_step, _segment) = (null!, null!);
+            Names.Clear();
+            Losses.Clear();
+        }
+
+        /// <summary>Runs the segment from where the step's random numbers were, and takes its losses out of the step.</summary>
+        private Tensor Forward(Tensor x)
+        {
+            var (draws, repeated, own) = (_step._draws, _step.IsRepeated, _step._losses.Count);
+            (_step._draws, _step.IsRepeated) = (_firstDraw, repeated || _hasRun);
+            var y = _segment(x, _step);
+            (_step._draws, _step.IsRepeated, _hasRun) = (Math.Max(_step._draws, draws), repeated, true);
+            Names.Clear();
+            for (var index = own; index < _step._losses.Count; index++)
+            {
+                Names.Add(_step._losses[index].Name);
+                Losses.Add(_step._losses[index].Loss);
+            }
+
+            _step._losses.RemoveRange(own, _step._losses.Count - own);
+            return y;
+        }
     }
 }

@@ -11,6 +11,7 @@ namespace Tessera.Training;
 /// <param name="path">The phase's place in the recipe.</param>
 internal sealed class Objective(SequenceModel model, Phase phase, string path)
 {
+    private readonly WantedLosses _wanted = new(phase.Losses.Where(loss => loss.Value != 0).Select(loss => loss.Key));
     private bool _isChecked;
 
     /// <summary>The phase.</summary>
@@ -26,29 +27,29 @@ internal sealed class Objective(SequenceModel model, Phase phase, string path)
     {
         using var tape = Tape.Record();
         var step = Step.At(batch.Positions);
-        (step.Segments, step.IsTraining, step.Random) = (batch.Segments, true, random);
+        (step.Segments, step.IsTraining, step.Random, step.WantedLosses) = (batch.Segments, true, random, _wanted);
+        step.IsCheckpointed = phase.Checkpointing;
         var loss = model.Loss(batch, step, new CrossEntropySettings(phase.LabelSmoothing));
         var total = loss;
         for (var index = 0; index < step.Losses.Count; index++)
         {
             var (name, part) = step.Losses[index];
-            if (phase.Losses.TryGetValue(name, out var weight) && weight != 0) total = Op.Add(total, Op.Scale(part, (float)weight));
+            total = Op.Add(total, Op.Scale(part, (float)phase.Losses[name]));
         }
 
-        if (!_isChecked) RequireReported(step);
+        if (!_isChecked) RequireOffered();
         var value = loss.Item();
         tape.Backward(total, scale);
         return value;
     }
 
-    /// <summary>A weight for a loss that no part reports is a slip of the pen. Parts report the same losses in every step.</summary>
-    private void RequireReported(Step step)
+    /// <summary>A weight for a loss that no part offers is a slip of the pen. Parts offer the same losses in every step.</summary>
+    private void RequireOffered()
     {
-        foreach (var (name, _) in phase.Losses)
+        if (phase.Losses.Keys.FirstOrDefault(name => !_wanted.Offered.Contains(name)) is { } unknown)
         {
-            if (step.Losses.Any(part => part.Name == name)) continue;
-            var reported = step.Losses.Count == 0 ? "none, this model's parts report no losses" : string.Join(", ", step.Losses.Select(part => part.Name).Distinct());
-            throw new RecipeException($"{path}.losses.{name}", $"is no loss of this model; allowed: {reported}");
+            var offered = _wanted.Offered.Count == 0 ? "none, this model's parts report no losses" : string.Join(", ", _wanted.Offered);
+            throw new RecipeException($"{path}.losses.{unknown}", $"is no loss of this model; allowed: {offered}");
         }
 
         _isChecked = true;

@@ -23,7 +23,7 @@ internal sealed class OptimizerStep(TrainingSession session)
     public StepOutcome Run(double learningRate)
     {
         var phase = session.Recipe.Phases[State.Phase];
-        if (!ReferenceEquals(_objective?.Phase, phase)) _objective = new Objective(session.Model, phase, $"phases[{State.Phase}]");
+        if (!ReferenceEquals(_objective?.Phase, phase)) _objective = Enter(phase);
         var scales = phase.Precision == PhasePrecision.F16;
         if (State.PhaseStep == 0) State.LossScale = scales ? LossScale.Start(phase.LossScale) : LossScale.None;
         var scale = State.LossScale;
@@ -36,6 +36,13 @@ internal sealed class OptimizerStep(TrainingSession session)
         foreach (var part in _parts) part.AfterUpdate();
         if (scales) State.LossScale = scale.After(clip.IsFinite, phase.LossScale);
         return new StepOutcome(passes.Loss, passes.Tokens, clip, scale);
+    }
+
+    /// <summary>Begins the current phase, or goes on in the middle of it.</summary>
+    private Objective Enter(Phase phase)
+    {
+        session.Rules.Apply(phase);
+        return new Objective(session.Model, phase, $"phases[{State.Phase}]");
     }
 
     /// <summary>Forward and backward over the step's batches. A batch weighs as many times the first one as it has targets, so

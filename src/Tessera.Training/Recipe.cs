@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
+using Tessera.Nn.Lora;
 using Tessera.Text.Corpora;
 using Tessera.Training.Data;
 using Tessera.Training.Optimizers;
@@ -18,11 +19,18 @@ public sealed record Recipe
     /// <summary>Where all random numbers come from: initial weights, order of the data, dropout.</summary>
     public ulong Seed { get; init; } = 1;
 
+    /// <summary>A model to go on from, as a path from the recipe's folder: a folder of ours or of Hugging Face's, or a GGUF file. It
+    /// gives the tokenizer and the first weights, and the model too where <see cref="Model"/> is absent.</summary>
+    public string? Start { get; init; }
+
+    /// <summary>Adapters of low rank that learn instead of the model; none where null. Needs <see cref="Start"/>.</summary>
+    public LoraOptions? Lora { get; init; }
+
     /// <summary>The tokenizer to train, or to load.</summary>
     public TokenizerOptions Tokenizer { get; init; } = new();
 
-    /// <summary>The model.</summary>
-    public required ModelOptions Model { get; init; }
+    /// <summary>The model; may be absent where the recipe has a <see cref="Start"/>.</summary>
+    public ModelOptions Model { get; init; } = null!;
 
     /// <summary>The corpus.</summary>
     public required CorpusOptions Data { get; init; }
@@ -53,15 +61,25 @@ public sealed record Recipe
     public static Recipe Load(string path, IReadOnlyList<string>? settings = null)
     {
         if (!File.Exists(path)) throw new FileNotFoundException($"there is no recipe '{path}'", path);
-        return Read(RecipeJson.Parse(File.ReadAllText(path), path), settings);
+        return Read(RecipeJson.Parse(File.ReadAllText(path), path), settings, Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
     /// <summary>As <see cref="Load"/>, from a JSON tree.</summary>
-    public static Recipe Read(JsonObject json, IReadOnlyList<string>? settings = null)
+    /// <param name="json">The recipe.</param>
+    /// <param name="settings">Changes to it.</param>
+    /// <param name="folder">Where <see cref="Start"/> begins.</param>
+    /// <exception cref="RecipeException">The recipe is not valid; the message says where and what is allowed.</exception>
+    public static Recipe Read(JsonObject json, IReadOnlyList<string>? settings = null, string folder = ".")
     {
         foreach (var setting in settings ?? []) RecipeSettings.Apply(json, setting);
         json.Remove("$schema");
         var recipe = RecipeJson.Read<Recipe>(json);
+        if (recipe.Start is { } start)
+        {
+            start = Path.GetFullPath(start, Path.GetFullPath(folder));
+            recipe = recipe with { Start = start, Model = recipe.Model ?? StartingPoint.Load(start, asStored: true).Config.Model };
+        }
+
         recipe.Validate();
         return recipe;
     }
@@ -75,6 +93,9 @@ public sealed record Recipe
     {
         if (Name.Length == 0 || Name.AsSpan().IndexOfAny(Path.GetInvalidFileNameChars()) >= 0 || Name is "." or "..")
             throw new RecipeException("name", $"is '{Name}'; allowed: a text that can name a folder");
+        if (Model is null) throw new RecipeException("model", "is missing; expected an object { … }, or a start that has one");
+        if (Lora is not null && Start is null) throw new RecipeException("lora", "needs a start: adapters learn beside a model that stays as it is");
+        if (Start is not null && Tokenizer.File is not null) throw new RecipeException("tokenizer.file", "is given with a start, which has a tokenizer of its own; allowed: one of them");
         if (Phases.Count == 0) throw new RecipeException("phases", "is empty; at least one phase is needed");
         for (var i = 0; i < Phases.Count; i++) Phases[i].Validate($"phases[{i}]");
         Tokenizer.Validate();

@@ -19,6 +19,9 @@ public sealed record RunFolder(string Path)
     /// <summary>Losses and speeds, a JSON object a line.</summary>
     public string Metrics => In("metrics.jsonl");
 
+    /// <summary>With which kernels, threads and precision each stretch was computed.</summary>
+    public string Machine => In("machine.json");
+
     /// <summary>The folder of checkpoints.</summary>
     public string Checkpoints => In("checkpoints");
 
@@ -40,7 +43,7 @@ public sealed record RunFolder(string Path)
     internal IDisposable Hold()
     {
         const string Lock = ".lock";
-        string[] own = [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "checkpoints"];
+        string[] own = [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "checkpoints"];
         if (!HasRun && Directory.Exists(Path)
             && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).FirstOrDefault(name => !own.Contains(name) && !name!.EndsWith(".tmp", StringComparison.Ordinal)) is { } foreign)
         {

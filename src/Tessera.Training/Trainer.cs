@@ -71,9 +71,11 @@ public sealed class Trainer
         foreach (var problem in _session.PassedOver) _report?.Invoke(new CheckpointPassedOver(problem));
         _report?.Invoke(new Prepared(
             _session.Train.Count, _session.Validation?.Count ?? 0, _session.Train.TooLong, _session.Tokenizer.VocabularySize,
-            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(), State.Step,
+            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(),
+            _session.Optimizer.Learning.Sum(own => own.Parameter.Shape.Count), State.Step,
             [.. _session.Recipe.Phases.Select(phase => phase.Precision.Name())]));
         if (State.Done) return; // a finished run has nothing left to do
+        NoteMachine();
         for (; State.Phase < _session.Recipe.Phases.Count && !State.Done; NextPhase())
         {
             while (!State.Done && PhaseProgress() < 1)
@@ -93,6 +95,8 @@ public sealed class Trainer
                 // Weights that give no finite gradient must not push out the checkpoints that do.
                 if (State.BestStep == State.Step || (_skipped == 0 && State.Step % _session.Recipe.Checkpoints.EverySteps == 0)) Save();
             }
+
+            RequireLearned();
         }
 
         State.Done = true;
@@ -104,7 +108,13 @@ public sealed class Trainer
     private void NextPhase()
     {
         State.Phase++;
-        (State.PhaseStep, State.PhaseSeconds, State.WarmupSeconds) = (0, 0, 0);
+        (State.PhaseStep, State.PhaseSeconds, State.WarmupSeconds, State.PhaseSkipped) = (0, 0, 0, 0);
+    }
+
+    private void NoteMachine()
+    {
+        var here = RunMachine.Here(_session.Recipe, State.Step);
+        if (here.WriteDown(_session.Folder) is { } before) _report?.Invoke(new MachineChanged(State.Step, before.Describe(), here.Describe()));
     }
 
     /// <summary>The share of the phase that is done, by steps or by time, whichever is further.</summary>
@@ -125,8 +135,8 @@ public sealed class Trainer
     {
         _clock.Restart();
         var outcome = _step.Run(learningRate);
-        RequireFinite(outcome);
         Count(outcome);
+        RequireFinite(outcome);
         return outcome;
     }
 
@@ -155,6 +165,25 @@ public sealed class Trainer
         }
     }
 
+    /// <summary>A phase that changed no weight, or ended without a loss, has failed, however many steps it did.</summary>
+    private void RequireLearned()
+    {
+        if (!State.LossIsFinite)
+        {
+            throw new InvalidDataException(
+                $"training has failed: at step {State.Step}, the last of phases[{State.Phase}], the loss is not finite; try a lower phases[{State.Phase}].learningRate");
+        }
+
+        if (State.PhaseStep > 0 && State.PhaseSkipped == State.PhaseStep)
+        {
+            var remedy = Phase.Precision == PhasePrecision.F16
+                ? $"the loss scale was too large, {State.LossScale.Value} at last; try a lower phases[{State.Phase}].lossScale.initial, more steps, or the precision bf16"
+                : $"try a lower phases[{State.Phase}].learningRate";
+            throw new InvalidDataException(
+                $"training has failed: all {State.PhaseStep} steps of phases[{State.Phase}] were left out, since their gradients were not finite; {remedy}");
+        }
+    }
+
     private void Count(in StepOutcome outcome)
     {
         var (loss, tokens) = (outcome.Loss, outcome.Tokens);
@@ -163,6 +192,9 @@ public sealed class Trainer
         State.PhaseStep++;
         State.PhaseSeconds += seconds;
         State.Tokens += tokens;
+        if (!outcome.Clip.IsFinite) State.PhaseSkipped++;
+        if (!double.IsFinite(loss) && State.LossIsFinite) _report?.Invoke(new LossNotFinite(State.Step, loss));
+        State.LossIsFinite = double.IsFinite(loss);
         if (State.PhaseStep == Phase.Schedule.WarmupSteps) State.WarmupSeconds = State.PhaseSeconds;
         _pace = _pace == 0 ? tokens / seconds : (0.95 * _pace) + (0.05 * tokens / seconds);
         (_lossSum, _lossCount) = (_lossSum + loss, _lossCount + 1);

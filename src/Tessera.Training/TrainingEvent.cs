@@ -10,15 +10,27 @@ public abstract record TrainingEvent;
 /// <param name="Vocabulary">Tokens known.</param>
 /// <param name="Parameters">Weights of the model.</param>
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
+/// <param name="Learning">Weights that learn in some phase: of the model, or of adapters beside it.</param>
 /// <param name="Step">The step that training starts from: 0, or where a run is resumed.</param>
 /// <param name="Precision">In which numbers each phase computes its products: <c>f32</c>, <c>bf16</c> or <c>f16</c>.</param>
 public sealed record Prepared(
-    int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Step,
+    int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Learning, long Step,
     IReadOnlyList<string> Precision) : TrainingEvent;
 
 /// <summary>A checkpoint is damaged: an older one is gone on from.</summary>
 /// <param name="Problem">What is wrong, and with which file.</param>
 public sealed record CheckpointPassedOver(string Problem) : TrainingEvent;
+
+/// <summary>A run goes on otherwise than it was begun: it no longer reaches the bits that it would have reached undisturbed.</summary>
+/// <param name="Step">From which step on.</param>
+/// <param name="Before">With which kernels, threads and precision it computed before.</param>
+/// <param name="Now">With which it goes on.</param>
+public sealed record MachineChanged(long Step, string Before, string Now) : TrainingEvent;
+
+/// <summary>The loss of a step, or of the first of several in a row, is not finite; the step changes no weight.</summary>
+/// <param name="Step">Which step.</param>
+/// <param name="Loss">NaN or infinite.</param>
+public sealed record LossNotFinite(long Step, double Loss) : TrainingEvent;
 
 /// <summary>An optimizer step was done.</summary>
 /// <param name="Step">How many steps have been done.</param>

@@ -3,11 +3,14 @@ using Tessera.Models.Formats;
 using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
+using Tessera.Nn.Lora;
+using Tessera.Tensors;
 using Tessera.Text.Corpora;
 using Tessera.Text.Tokenizers;
 using Tessera.Training.Checkpoints;
 using Tessera.Training.Data;
 using Tessera.Training.Optimizers;
+using Tessera.Training.Phases;
 using Tessera.Training.Precision;
 
 namespace Tessera.Training;
@@ -17,15 +20,22 @@ internal sealed class TrainingSession
 {
     private readonly CheckpointStore _store;
 
-    private TrainingSession(Recipe recipe, RunFolder folder, Corpus corpus, Tokenizer tokenizer)
+    private TrainingSession(Recipe recipe, RunFolder folder, Corpus corpus, Tokenizer tokenizer, ModelFolder? start)
     {
-        (Recipe, Folder, Tokenizer) = (recipe, folder, tokenizer);
-        Model = recipe.Model.Build(tokenizer.VocabularySize, recipe.Seed);
+        (Recipe, Folder, Tokenizer, Start) = (recipe, folder, tokenizer, start);
+        Model = start is null ? recipe.Model.Build(tokenizer.VocabularySize, recipe.Seed) : StartingPoint.Model(start, recipe);
         RequirePositions(recipe.Batches, Model);
-        Train = Dataset.Of(corpus.Train, tokenizer, recipe.Batches, Model.ReadsSource);
-        Validation = corpus.Validation.Count == 0 ? null : Dataset.Of(corpus.Validation, tokenizer, recipe.Batches, Model.ReadsSource);
-        Parameters = [.. Model.Parameters()];
-        Optimizer = BuildOptimizer(recipe, Parameters);
+        var texts = start?.Texts ?? TextConventions.Own;
+        Train = Dataset.Of(corpus.Train, tokenizer, texts, recipe.Batches, Model.ReadsSource);
+        Validation = corpus.Validation.Count == 0 ? null : Dataset.Of(corpus.Validation, tokenizer, texts, recipe.Batches, Model.ReadsSource);
+        if (recipe.Lora is { } lora)
+        {
+            Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
+            foreach (var (_, parameter) in Model.Parameters()) parameter.IsFrozen = true;
+        }
+
+        Parameters = [.. Learner.Parameters()];
+        Rules = new PhaseRules(recipe, Parameters);
         State = new TrainingState { Data = Train.Fingerprint() };
         _store = new CheckpointStore(folder.Checkpoints, recipe.Checkpoints.Keep);
     }
@@ -38,11 +48,22 @@ internal sealed class TrainingSession
 
     public SequenceModel Model { get; }
 
+    /// <summary>The model that the run went on from, as it was loaded; null where it began anew.</summary>
+    public ModelFolder? Start { get; }
+
+    /// <summary>What learns instead of the model; null where the model does.</summary>
+    public LoraAdapters? Adapters { get; }
+
+    /// <summary>What learns, and is saved.</summary>
+    public Module Learner => Adapters is null ? Model : Adapters;
+
     public Dataset Train { get; }
 
     public Dataset? Validation { get; }
 
-    public Optimizer Optimizer { get; }
+    public Optimizer Optimizer => Rules.Optimizer;
+
+    public PhaseRules Rules { get; }
 
     public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
 
@@ -62,10 +83,11 @@ internal sealed class TrainingSession
         var goesOn = resume && folder.HasRun; // the recipe is written last: without it the run was killed before it began
         recipe = goesOn ? RunPrecision.Same(recipe, Recipe.Load(folder.Recipe)) : RunPrecision.Decide(recipe);
         var corpus = recipe.Data.Load(recipeFolder, cancellation);
-        var tokenizer = goesOn
-            ? Tokenizer.Load(folder.Tokenizer)
+        var start = recipe.Start is { } path ? StartingPoint.Load(path, asStored: recipe.Lora is not null) : null;
+        var tokenizer = start is not null ? start.Tokenizer
+            : goesOn ? Tokenizer.Load(folder.Tokenizer)
             : TokenizerFor(recipe, recipeFolder, corpus, cancellation);
-        var session = new TrainingSession(recipe, folder, corpus, tokenizer);
+        var session = new TrainingSession(recipe, folder, corpus, tokenizer, start);
         // Nothing is written before everything that can be wrong with recipe and data has been found.
         Directory.CreateDirectory(folder.Path);
         if (goesOn)
@@ -75,7 +97,7 @@ internal sealed class TrainingSession
             return session;
         }
 
-        tokenizer.Save(folder.Tokenizer);
+        if (start is null) tokenizer.Save(folder.Tokenizer);
         RunFolder.Write(folder.Origin, Path.GetFullPath(recipeFolder) + "\n");
         RunFolder.Write(folder.Recipe, recipe.ToJson() + "\n");
         return session;
@@ -86,7 +108,7 @@ internal sealed class TrainingSession
         State.Step,
         checkpoint =>
         {
-            checkpoint.Model(Model);
+            checkpoint.Model(Learner);
             checkpoint.Optimizer(Optimizer);
             checkpoint.State(State);
         },
@@ -95,7 +117,13 @@ internal sealed class TrainingSession
     /// <summary>Writes the finished model beside the recipe: with early stopping the best, else the last.</summary>
     public void Finish()
     {
-        if (Recipe.Validation.Patience is not null) _store.Best()?.Restore(Model);
+        if (Recipe.Validation.Patience is not null) _store.Best()?.Restore(Learner);
+        if (Start is not null)
+        {
+            FinishedModel.Save(this);
+            return;
+        }
+
         Weights.Save(Folder.Weights, Model);
         var config = new ModelConfig
         {
@@ -103,18 +131,6 @@ internal sealed class TrainingSession
             WeightsHash = ModelFolder.Hash(Folder.Weights),
         };
         RunFolder.Write(Folder.Config, RecipeJson.Write(config) + "\n");
-    }
-
-    private static Optimizer BuildOptimizer(Recipe recipe, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
-    {
-        try
-        {
-            return recipe.Optimizer.Build(parameters);
-        }
-        catch (ArgumentException error)
-        {
-            throw new RecipeException("optimizer", error.Message);
-        }
     }
 
     /// <summary>Sequences are framed with the ids that tokenizers trained here give their special tokens.</summary>
@@ -178,7 +194,7 @@ internal sealed class TrainingSession
         var state = checkpoint.State<TrainingState>();
         if (state.Data != State.Data)
             throw new InvalidDataException($"{checkpoint.Folder}: the run was trained on other data than the recipe's corpus gives now; start a new run");
-        checkpoint.Restore(Model);
+        checkpoint.Restore(Learner);
         checkpoint.Restore(Optimizer);
         State = state;
         MetricsLog.Cut(Folder.Metrics, state.Step);

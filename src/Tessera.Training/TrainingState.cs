@@ -33,6 +33,12 @@ internal sealed record TrainingState
     /// <summary>Steps left out because their gradients were not finite.</summary>
     public long Skipped { get; set; }
 
+    /// <summary>Those of the phase.</summary>
+    public long PhaseSkipped { get; set; }
+
+    /// <summary>Whether the last step's loss was finite.</summary>
+    public bool LossIsFinite { get; set; } = true;
+
     /// <summary>Tokens learned from.</summary>
     public long Tokens { get; set; }
 

@@ -51,7 +51,7 @@ public sealed class DamagedRunTests(TinyRun tiny)
         TinyRun.Flip(Path.Combine(newest, "model.safetensors"), -5);
         var outcome = tiny.Tessera("train", "tiny.json", "--out", "damaged", "--resume");
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
-        Assert.StartsWith($"a damaged checkpoint was passed over: {Path.Combine(newest, "model.safetensors")}", outcome.Lines[0], StringComparison.Ordinal);
+        Assert.StartsWith($"warning: a damaged checkpoint was passed over: {Path.Combine(newest, "model.safetensors")}", outcome.Lines[0], StringComparison.Ordinal);
         Assert.EndsWith("; resumed at step 3", outcome.Lines[1], StringComparison.Ordinal);
         // The same bits as in the run that nothing happened to.
         Assert.Equal(File.ReadAllBytes(tiny.In("run", "model.safetensors")), File.ReadAllBytes(Path.Combine(run, "model.safetensors")));

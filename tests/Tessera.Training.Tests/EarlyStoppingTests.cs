@@ -61,6 +61,6 @@ public sealed class EarlyStoppingTests : IDisposable
     {
         var loaded = ModelFolder.Load(_folder.In("run"));
         var corpus = TrainingFolder.Recipe().Data.Load(_folder.Path);
-        return HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, TrainingFolder.Recipe().Batches, pairs: true), 500).Mean;
+        return HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, loaded.Texts, TrainingFolder.Recipe().Batches, pairs: true), 500).Mean;
     }
 }

@@ -38,6 +38,39 @@ public sealed class ResumeTests : IDisposable
     }
 
     [Fact]
+    public void A_run_that_goes_on_otherwise_than_it_began_says_so_once()
+    {
+        var recipe = TrainingFolder.Recipe("checkpoints.everySteps=2");
+        _folder.Crash(recipe, 5);
+        Assert.DoesNotContain(Resumed(recipe, 7), happened => happened is MachineChanged);
+        var machine = _folder.In("run/machine.json");
+        var found = $"\"threads\": {Tessera.Tensors.Kernels.Simd.Threads}";
+        Assert.Contains(found, File.ReadAllText(machine), StringComparison.Ordinal);
+        File.WriteAllText(machine, File.ReadAllText(machine).Replace(found, "\"threads\": 77", StringComparison.Ordinal));
+        var changed = Assert.Single(Resumed(recipe, 9).OfType<MachineChanged>());
+        Assert.Equal(6, changed.Step);
+        Assert.Contains("77 threads", changed.Before, StringComparison.Ordinal);
+        Assert.DoesNotContain("77 threads", changed.Now, StringComparison.Ordinal);
+        Assert.DoesNotContain(Resumed(recipe, 11), happened => happened is MachineChanged);
+
+        var other = TrainingFolder.Recipe("checkpoints.everySteps=2", "phases[0].precision=bf16");
+        changed = Assert.Single(_folder.Train(other, resume: true).OfType<MachineChanged>());
+        Assert.EndsWith("products in bf16", changed.Now, StringComparison.Ordinal);
+        Assert.EndsWith("products in f32", changed.Before, StringComparison.Ordinal);
+
+        List<TrainingEvent> Resumed(Recipe resumed, long crashAfter)
+        {
+            var events = new List<TrainingEvent>();
+            Assert.Throws<TrainingFolder.CrashException>(() => _folder.Train(resumed, resume: true, also: happened =>
+            {
+                events.Add(happened);
+                if (happened is StepDone { Step: var step } && step == crashAfter) throw new TrainingFolder.CrashException();
+            }));
+            return events;
+        }
+    }
+
+    [Fact]
     public void Cancelling_saves_a_checkpoint_and_the_run_goes_on_from_there()
     {
         _folder.Train(TrainingFolder.Recipe(), "whole");

@@ -1,4 +1,6 @@
 using Tessera.Models;
+using Tessera.Nn;
+using Tessera.Tensors;
 using Tessera.Training.Data;
 using Tessera.Training.Optimizers;
 using Tessera.Training.Phases;
@@ -145,7 +147,7 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal([5L, 10, 12], validated.Select(happened => happened.Step)); // and at the end
         var loaded = ModelFolder.Load(_folder.In("run"));
         var corpus = TrainingFolder.Recipe().Data.Load(_folder.Path);
-        var loss = HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, TrainingFolder.Recipe().Batches, pairs: true), 500);
+        var loss = HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, loaded.Texts, TrainingFolder.Recipe().Batches, pairs: true), 500);
         Assert.Equal(loss.Mean, validated[^1].Loss);
         Assert.Equal("decoder.layers.0.feed_forward", Assert.Single(validated[^1].ExpertUse).Key);
         Assert.InRange(validated[^1].ExpertUse.Values.Single(), 1.0 / 3, 1);
@@ -169,5 +171,42 @@ public sealed class TrainerTests : IDisposable
         Assert.All(events.OfType<StepDone>().Take(10), done => Assert.True(double.IsFinite(done.GradientNorm)));
         Assert.InRange(events.OfType<StepDone>().Count(), 30, 60);
         Assert.InRange(events.OfType<Saved>().Last().Step, 10, 12);
+    }
+
+    [Fact]
+    public void A_run_that_ends_without_a_loss_fails_and_told_the_step_before()
+    {
+        var events = new List<TrainingEvent>();
+        var recipe = TrainingFolder.Recipe("phases[0].steps=4");
+        recipe = recipe with { Phases = [recipe.Phases[0], recipe.Phases[0] with { Steps = 8, LearningRate = 1e38 }] };
+        var message = Assert.Throws<InvalidDataException>(() => _folder.Train(recipe, also: events.Add)).Message;
+        Assert.Contains("training has failed: at step 12, the last of phases[1], the loss is not finite", message, StringComparison.Ordinal);
+        var lost = Assert.Single(events.OfType<LossNotFinite>());
+        Assert.Equal(events.OfType<StepDone>().First(done => !double.IsFinite(done.Loss)).Step, lost.Step);
+        Assert.InRange(lost.Step, 5, 8);
+        Assert.False(File.Exists(_folder.In("run/model.safetensors")));
+    }
+
+    [Fact]
+    public void Losses_that_no_phase_weighs_are_offered_and_not_computed()
+    {
+        var model = TrainingFolder.TextRecipe("model.laterTokens=1", """model.decoder.feedForward.router={"kind":"sigmoid"}""").Model.Build(20, seed: 1);
+        using var scope = Arena.Current.Scope();
+        var ids = Tensor.From([3, 4, 5, 6, 7, 8], [2, 3]);
+        var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(2, 3));
+        Assert.Equal(["balance", "sequence-balance", "balance", "sequence-balance", "mtp"], Reported(null));
+        var some = new WantedLosses(["mtp"]);
+        Assert.Equal(["mtp"], Reported(some));
+        Assert.Equal(["balance", "mtp", "sequence-balance"], some.Offered.Order());
+        Assert.Equal(["sequence-balance"], Reported(new WantedLosses(["sequence-balance", "none"])));
+        Assert.Empty(Reported(new WantedLosses([])));
+
+        string[] Reported(WantedLosses? wanted)
+        {
+            var step = Step.At(batch.Positions);
+            (step.IsTraining, step.WantedLosses) = (true, wanted);
+            model.Loss(batch, step);
+            return [.. step.Losses.Select(loss => loss.Name)];
+        }
     }
 }

@@ -29,12 +29,14 @@ internal sealed class DecodingArguments
     private readonly Option<float?> _topP = new("--top-p") { Description = "Sample from the likeliest tokens that together have this probability." };
     private readonly Option<ulong> _seed = new("--seed") { Description = "Where sampling's random numbers come from." };
     private readonly Option<float> _lengthPenalty = new("--length-penalty") { Description = "Beam search: scores are divided by length to this power.", DefaultValueFactory = _ => 1 };
+    private readonly Option<float> _repetitionPenalty = new("--repetition-penalty") { Description = "Above 1, tokens that were read or written are less likely.", DefaultValueFactory = _ => 1 };
+    private readonly Option<int> _noRepeat = new("--no-repeat") { Description = "No run of so many tokens is written a second time." };
     private readonly Option<int?> _most = new("--max-tokens") { Description = "The greatest number of tokens to generate." };
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _most }) command.Options.Add(option);
+        foreach (var option in new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most }) command.Options.Add(option);
     }
 
     /// <summary>What was asked for; greedy where nothing was.</summary>
@@ -47,7 +49,10 @@ internal sealed class DecodingArguments
         DecodingOptions options = beam is { } width ? new BeamOptions(width, parsed.GetValue(_lengthPenalty))
             : samples ? new SamplingOptions(temperature ?? 1, topK ?? 0, topP ?? 1, parsed.GetValue(_seed))
             : new GreedyOptions();
-        options = options with { MaximumTokens = parsed.GetValue(_most) };
+        options = options with
+        {
+            MaximumTokens = parsed.GetValue(_most), RepetitionPenalty = parsed.GetValue(_repetitionPenalty), NoRepeat = parsed.GetValue(_noRepeat),
+        };
         options.Validate();
         return options;
     }

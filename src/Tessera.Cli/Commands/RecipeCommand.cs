@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using System.Text.RegularExpressions;
 using Tessera.Cli.Terminal;
 using Tessera.Evaluation.Tasks;
@@ -85,6 +86,10 @@ internal static partial class RecipeCommand
         return recipe;
     }
 
+    private static string Share(ModelSummary summary) => summary.CacheBytes == summary.HeadsCacheBytes
+        ? ""
+        : string.Create(CultureInfo.InvariantCulture, $", {100.0 * summary.CacheBytes / summary.HeadsCacheBytes:F1} % of the {Amount.Bytes(summary.HeadsCacheBytes)} of keys and values of all heads");
+
     private static void Print(ModelSummary summary, Screen screen)
     {
         screen.Table(
@@ -98,7 +103,7 @@ internal static partial class RecipeCommand
         screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
         screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
         screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes)}; with gradients and AdamW's state {Amount.Bytes(4 * summary.WeightBytes)}");
-        screen.Line($"cache                {Amount.Bytes(summary.CacheBytes)} for a sequence of {summary.Length}");
+        screen.Line($"cache                {Amount.Bytes(summary.CacheBytes)} for a sequence of {summary.Length}{Share(summary)}");
         screen.Line($"operations a token   {Amount.Of((long)summary.FlopsPerToken)} FLOPs forward at length {summary.Length}; about three times that in training");
         screen.Json(summary);
     }

@@ -48,8 +48,8 @@ internal sealed class TrainingDisplay(Screen screen)
             case Prepared prepared:
                 screen.Line(Describe(prepared));
                 break;
-            case CheckpointPassedOver passed:
-                screen.Line(Describe(passed));
+            case CheckpointPassedOver or MachineChanged or LossNotFinite:
+                screen.Line(Warning(happened));
                 break;
         }
     }
@@ -67,8 +67,8 @@ internal sealed class TrainingDisplay(Screen screen)
             case Prepared prepared:
                 screen.Line(Describe(prepared));
                 break;
-            case CheckpointPassedOver passed:
-                screen.Line(Describe(passed));
+            case CheckpointPassedOver or MachineChanged or LossNotFinite:
+                screen.Line(Warning(happened));
                 break;
             case StepDone done when _sinceLine.Elapsed > s_pause || done.Step == 1:
                 screen.Line(Describe(done));
@@ -85,9 +85,15 @@ internal sealed class TrainingDisplay(Screen screen)
 
     private static string Describe(Prepared prepared) => string.Create(
         CultureInfo.InvariantCulture,
-        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active; products in {string.Join(", then ", prepared.Precision)}{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
+        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{(prepared.Learning == prepared.Parameters ? "" : $", {prepared.Learning:N0} that learn")}; products in {string.Join(", then ", prepared.Precision)}{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
 
-    private static string Describe(CheckpointPassedOver passed) => $"a damaged checkpoint was passed over: {passed.Problem}";
+    private static string Warning(TrainingEvent happened) => happened switch
+    {
+        CheckpointPassedOver passed => $"warning: a damaged checkpoint was passed over: {passed.Problem}",
+        MachineChanged changed => $"warning: until step {changed.Step} this run was computed with {changed.Before}; it goes on with {changed.Now}, and will not reach the bits of an undisturbed run",
+        LossNotFinite lost => $"warning: the loss of step {lost.Step} is {lost.Loss}; steps without a finite gradient change no weight",
+        _ => "",
+    };
 
     private static string Describe(StepDone done) => string.Create(
         CultureInfo.InvariantCulture,

@@ -68,14 +68,14 @@ public sealed class HeldOutEvaluation
     {
         progress?.Invoke($"{name}: likelihood");
         var options = new BatchOptions { Length = model.Config.Length, SourceLength = model.Config.SourceLength };
-        var loss = HeldOutLoss.Measure(model.Model, Dataset.Of(_examples, model.Tokenizer, options, _isTranslation), int.MaxValue);
+        var loss = HeldOutLoss.Measure(model.Model, Dataset.Of(_examples, model.Tokenizer, model.Texts, options, _isTranslation), int.MaxValue);
         var (outputs, seconds, tokens) = ((IReadOnlyList<string>)[], 0.0, 0L);
         if (_isTranslation)
         {
             var clock = Stopwatch.StartNew();
             var generated = Generator.Generate(
                 model.Model, [.. _examples.Select(example => Source(model, example.Source!))], _request.Decoding,
-                _request.Decoding.MaximumTokens ?? model.Config.Length, done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"), cancellation);
+                _request.Decoding.MaximumTokens ?? model.Config.Length, progress: done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"), cancellation: cancellation);
             (outputs, seconds) = ([.. generated.Select(found => model.Tokenizer.Decode([.. found.Ids]))], clock.Elapsed.TotalSeconds);
             tokens = generated.Sum(found => (long)found.Ids.Count + (found.Ended ? 1 : 0));
         }

@@ -7,6 +7,7 @@ namespace Tessera.Generation.Sampling;
 internal sealed class TokenChooser
 {
     private readonly DecodingOptions _options;
+    private readonly Repetition? _repetition;
     private readonly float[] _probabilities;
     private readonly int[] _order;
     private readonly Comparison<int> _likeliestFirst;
@@ -15,15 +16,18 @@ internal sealed class TokenChooser
     {
         (_options, _probabilities, _order) = (options, new float[vocabulary], new int[vocabulary]);
         _likeliestFirst = LikeliestFirst; // once: a delegate is garbage
+        _repetition = Repetition.IsIn(options) ? new Repetition(options, vocabulary) : null;
     }
 
     /// <summary>The chosen token and its log-probability under the model itself, in nats.</summary>
     /// <param name="logits">One a token.</param>
     /// <param name="sequence">Which prompt: each has random numbers of its own.</param>
     /// <param name="place">Which token of the sequence.</param>
-    public (int Token, double LogProbability) Choose(ReadOnlySpan<float> logits, int sequence, int place)
+    /// <param name="before">What the decoder has read, the prompt included; looked at where repetition is held back.</param>
+    public (int Token, double LogProbability) Choose(ReadOnlySpan<float> logits, int sequence, int place, ReadOnlySpan<int> before = default)
     {
-        var token = _options is SamplingOptions sampling ? Sample(logits, sampling, sequence, place) : TensorPrimitives.IndexOfMax(logits);
+        var allowed = _repetition is null ? logits : _repetition.Apply(logits, before);
+        var token = _options is SamplingOptions sampling ? Sample(allowed, sampling, sequence, place) : TensorPrimitives.IndexOfMax(allowed);
         return (token, logits[token] - LogSumExp(logits));
     }
 

@@ -8,9 +8,14 @@ namespace Tessera.Generation.Search;
 /// a prompt's beams, those that end among the best <c>width</c> are finished, and the best <c>width</c> that do not end go
 /// on.
 /// </summary>
-internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int mostTokens)
+/// <param name="model">The model.</param>
+/// <param name="options">How many beams, and how they are scored.</param>
+/// <param name="mostTokens">The greatest number of tokens.</param>
+/// <param name="ends">The tokens that end a sequence.</param>
+internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int mostTokens, int[] ends)
 {
     private readonly int _width = options.Width;
+    private readonly Sampling.Repetition? _repetition = Sampling.Repetition.IsIn(options) ? new(options, model.Vocabulary) : null;
 
     /// <summary>The best sequence of each prompt, best first where several are wanted.</summary>
     /// <param name="prompts">Token ids.</param>
@@ -19,7 +24,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     public IReadOnlyList<IReadOnlyList<Generated>> Run(IReadOnlyList<int[]> prompts, CancellationToken cancellation)
     {
         var state = model.Start(prompts, _width, mostTokens);
-        var searches = prompts.Select(_ => new Search(this)).ToList();
+        var searches = state.First.Select(first => new Search(this, first)).ToList();
         var (live, next) = (Enumerable.Range(0, prompts.Count).ToList(), state.First);
         for (var length = 1; length <= mostTokens && live.Count > 0; length++)
         {
@@ -41,7 +46,9 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     }
 
     /// <summary>The beams of one prompt.</summary>
-    private sealed class Search(BeamSearch owner)
+    /// <param name="owner">Its options.</param>
+    /// <param name="first">What the decoder reads before it writes.</param>
+    private sealed class Search(BeamSearch owner, int[] first)
     {
         private readonly List<Generated> _finished = [];
         private List<Beam> _beams = [new([], 0, 0)];
@@ -64,6 +71,12 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             {
                 var scores = logits.Floats.Slice((firstRow + i) * logits.Shape[1], logits.Shape[1]);
                 var total = Sampling.TokenChooser.LogSumExp(scores);
+                if (owner._repetition is not null)
+                {
+                    scores = HeldBack(scores, total, _beams[i].Ids);
+                    total = 0;
+                }
+
                 foreach (var token in Best(scores, 2 * owner._width))
                     continuations.Add(new Beam([.. _beams[i].Ids, token], _beams[i].LogProbability + (scores[token] - total), firstRow + i));
             }
@@ -72,7 +85,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             var ranked = continuations.OrderByDescending(beam => beam.LogProbability).Take(2 * owner._width).ToList();
             for (var rank = 0; rank < ranked.Count && going.Count < owner._width; rank++)
             {
-                if (ranked[rank].Ids[^1] != SpecialTokens.End) going.Add(ranked[rank]);
+                if (!owner.Ends(ranked[rank].Ids[^1])) going.Add(ranked[rank]);
                 else if (rank < owner._width) Add(ranked[rank], ended: true);
             }
 
@@ -87,6 +100,14 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             if (!IsDone)
                 foreach (var beam in _beams.Where(beam => beam.Ids.Length > 0)) Add(beam, ended: false);
             return _finished;
+        }
+
+        /// <summary>Log-probabilities with those of repetition changed; their sum is no longer 1, and that of the beam is made of them.</summary>
+        private Span<float> HeldBack(ReadOnlySpan<float> scores, double total, int[] ids)
+        {
+            var logProbabilities = new float[scores.Length];
+            for (var token = 0; token < scores.Length; token++) logProbabilities[token] = (float)(scores[token] - total);
+            return owner._repetition!.Apply(logProbabilities, [.. first, .. ids]).ToArray();
         }
 
         private bool CanImprove(int length) => Score(_beams[0].LogProbability, length) > _finished[^1].Score;
@@ -114,6 +135,8 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             return best.UnorderedItems.OrderByDescending(item => item.Priority).Select(item => item.Element);
         }
     }
+
+    private bool Ends(int token) => ends.Contains(token);
 
     private bool Early => options.EarlyStopping;
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Generation.Sampling;
 using Tessera.Models;
 using Tessera.Tensors;
@@ -5,8 +6,15 @@ using Tessera.Tensors;
 namespace Tessera.Generation.Search;
 
 /// <summary>Greedy decoding or sampling of several prompts at once; rows leave the batch as they end.</summary>
-internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int mostTokens)
+/// <param name="model">The model.</param>
+/// <param name="options">How tokens are chosen.</param>
+/// <param name="mostTokens">The greatest number of tokens.</param>
+/// <param name="ends">The tokens that end a sequence.</param>
+internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int mostTokens, int[] ends)
 {
+    /// <summary>What the decoder has read of each prompt, where that matters.</summary>
+    private List<int>[] _read = [];
+
     /// <summary>The tokens of all prompts as they are chosen: which prompt, which token (the end is not reported).</summary>
     /// <param name="prompts">Token ids.</param>
     /// <param name="numbers">Which prompt each is of all that were asked for: each has random numbers of its own.</param>
@@ -19,6 +27,7 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
         var chooser = new TokenChooser(options, model.Vocabulary);
         var texts = new List<int>[prompts.Count];
         for (var prompt = 0; prompt < texts.Length; prompt++) texts[prompt] = new List<int>(mostTokens);
+        if (Repetition.IsIn(options)) _read = [.. state.First.Select(first => new List<int>(first))];
         var scores = new double[prompts.Count];
         // Row by row: which prompt it is, what was chosen for it, and at last the rows that go on.
         var live = Enumerable.Range(0, prompts.Count).ToArray();
@@ -32,13 +41,14 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
             for (var row = 0; row < rows; row++)
             {
                 var (prompt, token) = (live[row], chosen[row]);
-                if (token == SpecialTokens.End)
+                if (ends.Contains(token))
                 {
                     results[prompt] = new Generated(texts[prompt], scores[prompt], Ended: true);
                     continue;
                 }
 
                 texts[prompt].Add(token);
+                if (_read.Length > 0) _read[prompt].Add(token);
                 (going[left], live[left], chosen[left]) = (row, prompt, token);
                 left++;
                 yield return (prompt, token);
@@ -58,7 +68,8 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
         var logits = place == 0 ? model.Next(state, state.First) : model.Next(state, chosen.AsSpan(0, state.Rows));
         for (var row = 0; row < state.Rows; row++)
         {
-            var (token, logProbability) = chooser.Choose(logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), numbers[live[row]], place);
+            var read = _read.Length > 0 ? CollectionsMarshal.AsSpan(_read[live[row]]) : default;
+            var (token, logProbability) = chooser.Choose(logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), numbers[live[row]], place, read);
             chosen[row] = token;
             scores[live[row]] += logProbability;
         }

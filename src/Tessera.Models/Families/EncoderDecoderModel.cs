@@ -79,7 +79,7 @@ public sealed class EncoderDecoderModel : SequenceModel
         var memory = Tensor.Allocate([rows, length, encoded.Shape[2]]);
         encoded.Floats.CopyTo(memory.Floats);
         int[][] first = [.. prompts.Select(_ => new[] { SpecialTokens.Begin })];
-        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory, lengths);
+        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory: memory, memoryLengths: lengths);
     }
 
     /// <inheritdoc/>
@@ -99,7 +99,11 @@ public sealed class EncoderDecoderModel : SequenceModel
         var encoding = Step.At(Batch.PositionsFromStart(source.Shape[0], source.Shape[1]));
         encoding.Lengths = lengths;
         if (step is not null)
-            (encoding.IsTraining, encoding.Random, encoding.ExpertUse) = (step.IsTraining, step.Random.Derive("encoder"), step.ExpertUse);
+        {
+            (encoding.IsTraining, encoding.IsCheckpointed, encoding.Random) = (step.IsTraining, step.IsCheckpointed, step.Random.Derive("encoder"));
+            (encoding.ExpertUse, encoding.WantedLosses) = (step.ExpertUse, step.WantedLosses);
+        }
+
         var memory = _encoder.Forward(_sourceEmbedding.Forward(source), encoding);
         for (var index = 0; index < encoding.Losses.Count; index++) step?.AddLoss(encoding.Losses[index].Name, encoding.Losses[index].Loss);
         return memory;

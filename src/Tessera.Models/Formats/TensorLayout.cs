@@ -22,6 +22,10 @@ public abstract class TensorLayout(string ours, params IReadOnlyList<string> the
     /// <param name="ours">The shape of ours.</param>
     public abstract IReadOnlyList<long> ShapeOf(int index, Shape ours);
 
+    /// <summary>Where ours is rows of one matrix of theirs, turned or not: the first of them, and how many theirs has; else null.</summary>
+    /// <param name="ours">The shape of ours.</param>
+    public virtual (int First, int Of)? RowsOf(Shape ours) => null;
+
     /// <summary>Whether elements can be moved as they are stored: rows of a quantized type can be moved whole, but not turned.</summary>
     public virtual bool Keeps(ElementType type) => true;
 

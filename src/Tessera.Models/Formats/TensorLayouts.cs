@@ -10,6 +10,8 @@ internal sealed class SameLayout(string ours, string theirs) : TensorLayout(ours
 
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => Sizes(ours);
 
+    public override (int First, int Of)? RowsOf(Shape ours) => (0, ours[0]);
+
     public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes);
 
     public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes);
@@ -19,6 +21,8 @@ internal sealed class SameLayout(string ours, string theirs) : TensorLayout(ours
 internal sealed class RowsLayout(string ours, string theirs, int first, int of) : TensorLayout(ours, theirs)
 {
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => [of, .. Sizes(ours).Skip(1)];
+
+    public override (int First, int Of)? RowsOf(Shape ours) => (first, of);
 
     public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes, Start(ours));
 
@@ -35,6 +39,8 @@ internal sealed class TransposedLayout(string ours, string theirs, int first = 0
     public override bool Keeps(ElementType type) => type.BlockElements() == 1;
 
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => [ours[1], of ?? ours[0]];
+
+    public override (int First, int Of)? RowsOf(Shape ours) => (first, of ?? ours[0]);
 
     public override void Read(TheirTensors theirs, Tensor ours)
     {

@@ -53,6 +53,16 @@ public static class Weights
     /// <summary>Writes the parameters of a model by their full names.</summary>
     public static void Save(string path, Module model) => Writer(model).Save(path);
 
+    /// <summary>Writes the parameters of a model as F32, named as another program names them.</summary>
+    /// <exception cref="InvalidOperationException">The table does not name the model's parameters.</exception>
+    public static void Save(string path, Module model, TensorNames names)
+    {
+        var writer = new SafetensorsWriter();
+        writer.Metadata["format"] = "pt"; // without which transformers refuses the file
+        foreach (var tensor in Outgoing(model, names)) writer.Add(tensor, ElementType.F32);
+        writer.Save(path);
+    }
+
     /// <summary>The tensors of a file that holds a model's weights, in the order of the table.</summary>
     /// <param name="model">Its parameters must not change until they are written.</param>
     /// <param name="names">Which parameter is which tensor.</param>

@@ -83,6 +83,9 @@ public static class RecipeJson
     /// <summary>Writes a record, readable by <see cref="Read"/>.</summary>
     public static string Write<T>(T record) => JsonSerializer.Serialize(record, s_options);
 
+    /// <summary>A record as a tree.</summary>
+    public static JsonObject Tree<T>(T record) => JsonSerializer.SerializeToNode(record, s_options)!.AsObject();
+
     /// <summary>A JSON schema of such a record, so that editors complete and check it.</summary>
     public static JsonNode Schema<T>() => s_options.GetJsonSchemaAsNode(
         typeof(T), new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });

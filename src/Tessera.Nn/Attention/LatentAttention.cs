@@ -90,12 +90,12 @@ public sealed class LatentAttention : Attention, ICached
     public override Tensor Forward(Tensor x, Step step)
     {
         var (batch, length) = (x.Shape[0], x.Shape[1]);
-        var queries = _queries.Forward(_queryLatent is null ? x : _queryNorm!.Forward(_queryLatent.Forward(x)))
+        var queries = _queries.Forward(_queryLatent is null ? x : _queryNorm!.Forward(_queryLatent.Forward(x, step)), step)
             .Reshape([batch, length, _options.Heads, _options.ContentWidth + _options.PositionWidth]);
         var content = Op.Columns(queries, 0, _options.ContentWidth);
         var placed = _position.Mark(Op.Columns(queries, _options.ContentWidth, _options.PositionWidth), step);
 
-        var narrow = _latent.Forward(x);
+        var narrow = _latent.Forward(x, step);
         var latent = _latentNorm.Forward(Op.Columns(narrow, 0, _options.KeyValueRank));
         var shared = _position.Mark(
             Op.Columns(narrow, _options.KeyValueRank, _options.PositionWidth).Reshape([batch, length, 1, _options.PositionWidth]), step);
@@ -103,13 +103,18 @@ public sealed class LatentAttention : Attention, ICached
         var attended = Decodes(step, latent, shared) is { } cache
             ? Absorbed(content, placed, cache, step)
             : Expanded(content, placed, latent, shared, step);
-        return _output.Forward(attended.Reshape([batch, length, _options.Heads * _options.ValueWidth]));
+        return _output.Forward(attended.Reshape([batch, length, _options.Heads * _options.ValueWidth]), step);
     }
 
     /// <inheritdoc/>
     public Cache? CreateCache(CacheSize size) => _role == AttentionRole.Causal
         ? new KeyValueCache(size.Rows, size.Tokens, heads: 1, _options.KeyValueRank + _options.PositionWidth, valueWidth: 0)
         : null;
+
+    /// <summary>How many bytes less its cache takes than one of a key (without the position part) and a value for each head.</summary>
+    public long BytesSaved(CacheSize size) => CreateCache(size) is { } cache
+        ? ((long)size.Rows * size.Tokens * _options.Heads * (_options.ContentWidth + _options.ValueWidth) * sizeof(float)) - cache.Bytes
+        : 0;
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length)

@@ -99,14 +99,14 @@ public abstract class MaskedAttention : Attention, ICached
     /// <inheritdoc/>
     public sealed override Tensor Forward(Tensor x, Step step)
     {
-        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x), _heads)), step);
+        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x, step), _heads)), step);
         var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], step) : FromSelf(x, step);
         var attended = Op.Attention(queries, keys, values, mask, _settings with
         {
             Bias = _position?.ActsOnScores == true ? _position.Score(Distances(mask, step), Role == AttentionRole.Bidirectional) : null,
             Sinks = _sinks?.Value,
         });
-        return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]));
+        return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]), step);
     }
 
     /// <inheritdoc/>
@@ -157,8 +157,8 @@ public abstract class MaskedAttention : Attention, ICached
 
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, Step step)
     {
-        var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x), _keyValueHeads)), step);
-        var values = Split(_values.Forward(x), _keyValueHeads);
+        var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x, step), _keyValueHeads)), step);
+        var values = Split(_values.Forward(x, step), _keyValueHeads);
         if (step.Caches is not null && Role == AttentionRole.Causal)
         {
             var cache = (KeyValueCache)step.Caches.Of(this);
@@ -191,9 +191,9 @@ public abstract class MaskedAttention : Attention, ICached
         var mask = BlockMask.Full(queries, length);
         return (keys, values, Narrow(step.MemoryLengths is null ? mask : mask.Lengths(step.MemoryLengths)));
 
-        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(memory), _keyValueHeads));
+        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(memory, step), _keyValueHeads));
 
-        Tensor Values() => Split(_values.Forward(memory), _keyValueHeads);
+        Tensor Values() => Split(_values.Forward(memory, step), _keyValueHeads);
     }
 
     private static Tensor FirstPositions(int rows, int length)

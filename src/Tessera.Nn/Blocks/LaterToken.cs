@@ -37,5 +37,5 @@ public sealed class LaterToken : Module
     /// <param name="embeddings">[batch, length, width]: of those tokens.</param>
     /// <param name="step">Of the whole sequence.</param>
     public Tensor Forward(Tensor hidden, Tensor embeddings, Step step) =>
-        _norm.Forward(_layer.Forward(_joined.Forward(Op.Join(_embeddingNorm.Forward(embeddings), _hiddenNorm.Forward(hidden))), step));
+        _norm.Forward(_layer.Forward(_joined.Forward(Op.Join(_embeddingNorm.Forward(embeddings), _hiddenNorm.Forward(hidden)), step), step));
 }

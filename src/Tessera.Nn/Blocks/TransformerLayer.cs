@@ -20,6 +20,7 @@ public sealed class TransformerLayer : Module
     private readonly Attention.Attention? _cross;
     private readonly Norms _feedForwardNorms;
     private readonly FeedForward.FeedForward _feedForward;
+    private readonly Func<Tensor, Step, Tensor> _compute;
 
     /// <summary>Builds a layer.</summary>
     /// <param name="options">What it is made of.</param>
@@ -46,6 +47,7 @@ public sealed class TransformerLayer : Module
 
         if (_form != BlockForm.ParallelOneNorm) _feedForwardNorms = OwnNorms("feed_forward_norm", "feed_forward_output_norm");
         _feedForward = Own("feed_forward", feedForward.Build(part.At(feedForwardPath)));
+        _compute = Compute;
 
         Norms OwnNorms(string before, string after) => new(
             _form == BlockForm.PostNorm ? null : Own(before, options.Norm.Build(part.At("norm"))),
@@ -53,7 +55,9 @@ public sealed class TransformerLayer : Module
     }
 
     /// <summary>[batch, length, width] to the same shape.</summary>
-    public Tensor Forward(Tensor x, Step step)
+    public Tensor Forward(Tensor x, Step step) => step is { IsCheckpointed: true, IsTraining: true } ? step.Checkpoint(x, _compute) : Compute(x, step);
+
+    private Tensor Compute(Tensor x, Step step)
     {
         var input = Before(_attentionNorms, x);
         var attended = _attention.Forward(input, step);

@@ -13,6 +13,9 @@ public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert,
     /// <summary>The hidden width of one shared expert; as the routed ones' where null.</summary>
     public int? SharedHidden { get; init; }
 
+    /// <summary>Whether the maps of shared experts have biases; routed ones have none.</summary>
+    public bool SharedBias { get; init; }
+
     /// <summary>How experts are chosen.</summary>
     public RouterOptions Router { get; init; } = new SoftmaxRouterOptions();
 
@@ -22,7 +25,7 @@ public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert,
 
 /// <summary>
 /// A mixture of experts: <c>Σ_s g_s(x) E_s(x)</c> over the shared experts plus <c>Σ_{r ∈ top k} g_r(x) E_r(x)</c> over the
-/// routed ones. A token costs shared + active experts, whatever their number. Reports the losses <c>balance</c>, over all tokens, and
+/// routed ones. A token costs shared + active experts, whatever their number. Reports, where wanted, the losses <c>balance</c>, over all tokens, and
 /// <c>sequence-balance</c>, over those of each sequence.
 /// <para>Shazeer et al. 2017, <see href="https://arxiv.org/abs/1701.06538"/>; shared experts: Dai et al. 2024 (DeepSeekMoE),
 /// <see href="https://arxiv.org/abs/2401.06066"/>.</para>
@@ -66,11 +69,11 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     {
         var tokens = x.Reshape([x.Shape.Rows, x.Shape.Width]);
         var routing = _router.Route(tokens, step);
-        step.ExpertUse?.Add(this, routing.Plan);
-        if (step.IsTraining) AddLosses(routing, x.Shape[0], step);
+        if (!step.IsRepeated) step.ExpertUse?.Add(this, routing.Plan);
+        AddLosses(routing, x.Shape[0], step);
 
         var y = Op.Combine(Run(Op.Dispatch(tokens, routing.Plan), routing.Plan), routing.Gates, routing.Plan);
-        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates));
+        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates, step));
         return y.Reshape(x.Shape);
     }
 
@@ -84,8 +87,11 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     /// <summary>The loss of a sequence looks at what its tokens would choose by their scores alone, without groups and biases.</summary>
     private void AddLosses(in Routing routing, int sequences, Step step)
     {
-        step.AddLoss("balance", Op.BalanceLoss(routing.Probabilities, routing.Plan));
-        step.AddLoss("sequence-balance", Op.BalanceLoss(routing.Probabilities, Op.TopIndices(routing.Probabilities, _options.Active), sequences));
+        var (overall, ofSequences) = (step.Wants("balance"), step.Wants("sequence-balance"));
+        if (!overall && !ofSequences) return;
+        var probabilities = _router.Probabilities(routing.Scores);
+        if (overall) step.AddLoss("balance", Op.BalanceLoss(probabilities, routing.Plan));
+        if (ofSequences) step.AddLoss("sequence-balance", Op.BalanceLoss(probabilities, Op.TopIndices(probabilities, _options.Active), sequences));
     }
 
     private long RoutedCount() => (_gate?.Shape.Count ?? 0) + _up.Shape.Count + _down.Shape.Count;

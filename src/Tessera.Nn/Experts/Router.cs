@@ -21,13 +21,17 @@ public abstract record RouterOptions
 /// <summary>Which experts each token visits, and how much each counts.</summary>
 /// <param name="SharedGates">[tokens, shared], or null where shared experts count fully.</param>
 /// <param name="Gates">[tokens, active]: how much each chosen expert counts.</param>
-/// <param name="Probabilities">[tokens, routed], rows adding up to 1: what a balance loss looks at.</param>
+/// <param name="Scores">[tokens, routed]: what the experts were chosen by, without steering.</param>
 /// <param name="Plan">Which experts were chosen.</param>
-public readonly record struct Routing(Tensor? SharedGates, Tensor Gates, Tensor Probabilities, DispatchPlan Plan);
+public readonly record struct Routing(Tensor? SharedGates, Tensor Gates, Tensor Scores, DispatchPlan Plan);
 
 /// <summary>Decides which experts (or heads) a token visits.</summary>
 public abstract class Router : Module
 {
     /// <summary>Routes [tokens, width].</summary>
     public abstract Routing Route(Tensor x, Step step);
+
+    /// <summary>Scores as a balance loss looks at them: rows that add up to 1, as they are unless said.</summary>
+    /// <param name="scores">[tokens, routed], <see cref="Routing.Scores"/>.</param>
+    public virtual Tensor Probabilities(Tensor scores) => scores;
 }

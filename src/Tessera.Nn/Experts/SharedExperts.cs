@@ -19,18 +19,19 @@ internal sealed class SharedExperts : Module
         (_count, _activation) = (options.Shared, options.Expert.Activation);
         var each = options.SharedHidden ?? options.Expert.Hidden;
         var hidden = checked(options.Shared * each);
-        if (options.Expert.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden));
-        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden));
-        _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, deviation: part.OutputDeviation(each)));
+        if (options.Expert.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden, options.SharedBias));
+        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden, options.SharedBias));
+        _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, options.SharedBias, part.OutputDeviation(each)));
     }
 
     /// <summary>[tokens, width] to the same shape.</summary>
     /// <param name="x">[tokens, width].</param>
     /// <param name="gates">[tokens, experts], or null where each counts fully.</param>
-    public Tensor Forward(Tensor x, Tensor? gates)
+    /// <param name="step">Whether it trains.</param>
+    public Tensor Forward(Tensor x, Tensor? gates, Step step)
     {
-        var up = _up.Forward(x);
-        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x), up, _activation);
-        return _down.Forward(gates is null ? hidden : Op.ScaleGroups(hidden, gates, _count));
+        var up = _up.Forward(x, step);
+        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, step), up, _activation);
+        return _down.Forward(gates is null ? hidden : Op.ScaleGroups(hidden, gates, _count), step);
     }
 }

@@ -55,13 +55,16 @@ public sealed class SigmoidRouter : Router
     /// <inheritdoc/>
     public override Routing Route(Tensor x, Step step)
     {
-        var scores = Op.Activate(_gate.Forward(x), Activation.Sigmoid);
+        var scores = Op.Activate(_gate.Forward(x, step), Activation.Sigmoid);
         var choices = Op.TopIndices(_groups.Limit(Steered(scores)), _active);
-        if (step.IsTraining && _bias is not null) CountLoads(choices, step);
+        if (step is { IsTraining: true, IsRepeated: false } && _bias is not null) CountLoads(choices, step);
         return new Routing(
-            null, Op.Select(scores, choices, _options.Normalise, _options.Scale), Op.Select(scores, Everyone(scores), normalise: true),
+            null, Op.Select(scores, choices, _options.Normalise, _options.Scale), scores,
             DispatchPlan.From(choices, _loads.Length));
     }
+
+    /// <inheritdoc/>
+    public override Tensor Probabilities(Tensor scores) => Op.Select(scores, Everyone(scores), normalise: true);
 
     /// <inheritdoc/>
     public override void AfterUpdate()

@@ -36,9 +36,9 @@ public sealed class TwoStageRouter : Router
     /// <inheritdoc/>
     public override Routing Route(Tensor x, Step step)
     {
-        var halves = Op.Softmax(_stage.Forward(x));
-        var shared = Op.Softmax(_sharedGate.Forward(x));
-        var probabilities = Op.Softmax(_routedGate.Forward(x));
+        var halves = Op.Softmax(_stage.Forward(x, step));
+        var shared = Op.Softmax(_sharedGate.Forward(x, step));
+        var probabilities = Op.Softmax(_routedGate.Forward(x, step));
         var choices = Op.TopIndices(probabilities, _active);
         var gates = Op.Select(probabilities, choices, normalise: true, scale: _active);
         return new Routing(

@@ -6,7 +6,7 @@ namespace Tessera.Nn.Positions;
 /// <summary>Options of <see cref="RotaryPositions"/>; <c>"kind": "rotary"</c> in a recipe.</summary>
 /// <param name="Theta">The base of the wavelengths; greater than 1.</param>
 /// <param name="Layout">Which elements of a head form a pair.</param>
-/// <param name="Positions">The longest sequence the part can see; 1 to 16,777,216.</param>
+/// <param name="Positions">The longest sequence the model is meant for; 1 to 16,777,216. Longer ones can be marked all the same.</param>
 public sealed record RotaryOptions(float Theta = 10000, RotaryLayout Layout = RotaryLayout.Halves, int Positions = 4096) : PositionOptions
 {
     /// <summary>How many elements of a head are turned, the first ones; even. All where null.</summary>
@@ -28,6 +28,7 @@ public sealed class RotaryPositions : PositionEncoding
 {
     private const int MostPositions = 1 << 24;
     private readonly RotaryLayout _layout;
+    private readonly RotaryScaling? _scaling;
     private readonly RotaryTables _tables;
 
     internal RotaryPositions(RotaryOptions options, PartBuilder part)
@@ -37,26 +38,31 @@ public sealed class RotaryPositions : PositionEncoding
         var width = options.Width ?? part.Width;
         part.Require(width is >= 2 && width <= part.Width && width % 2 == 0, "width", width, $"an even number up to the width of a head, {part.Width}");
         options.Scaling?.Check(part, width / 2);
-        (_layout, Positions, _tables) = (options.Layout, options.Positions, RotaryTables.Of(options, width / 2));
+        (_layout, _scaling, Positions, _tables) = (options.Layout, options.Scaling, options.Positions, RotaryTables.Of(options, width / 2));
     }
 
     /// <inheritdoc/>
     public override bool ActsOnEmbeddings => false;
 
     /// <inheritdoc/>
+    public override bool AlwaysStays => Stays(1, int.MaxValue);
+
+    /// <inheritdoc/>
     public override int Positions { get; }
+
+    /// <inheritdoc/>
+    public override bool Stays(int before, int after) => _scaling is null || before >= _scaling.SameFor(after).Shortest;
+
+    /// <inheritdoc/>
+    public override void Prepare(int length) => _tables.Prepare(Math.Min(length, Positions));
 
     /// <inheritdoc/>
     public override Tensor Mark(Tensor x, Step step)
     {
-        var (cosines, sines) = _tables.For(Length(step.Positions));
-        return Op.Rotate(x, step.Positions, cosines, sines, _layout);
+        var (rows, cosines, sines) = _tables.For(Length(step.Positions), step.Positions);
+        return Op.Rotate(x, rows, cosines, sines, _layout);
     }
 
     /// <summary>The length of the longest sequence of a step.</summary>
-    private int Length(Tensor positions)
-    {
-        var last = positions.Shape.Count == 0 ? 0 : TensorPrimitives.Max<int>(positions.Ints);
-        return last < Positions ? last + 1 : throw new ShapeException($"rotary positions: position {last} is beyond the {Positions} there are");
-    }
+    private static int Length(Tensor positions) => positions.Shape.Count == 0 ? 1 : TensorPrimitives.Max<int>(positions.Ints) + 1;
 }

@@ -95,7 +95,7 @@ public sealed class Recurrence : Encoder
         {
             var (forward, backward, residual) = _layers[layer];
             var y = _options.Run(x, forward, backward, step.Lengths);
-            x = _options.Residual ? Op.Add(y, residual?.Forward(x) ?? x) : y;
+            x = _options.Residual ? Op.Add(y, residual?.Forward(x, step) ?? x) : y;
         }
 
         return x;

@@ -26,11 +26,12 @@ public abstract class Dataset
     /// <summary>A dataset for a model: pairs for one that reads a source, packed text for one that continues.</summary>
     /// <param name="examples">The texts.</param>
     /// <param name="tokenizer">Turns them into ids.</param>
+    /// <param name="conventions">What stands before and after a text that is continued.</param>
     /// <param name="options">Sizes of batches.</param>
     /// <param name="pairs">Whether the model reads a source.</param>
     /// <exception cref="InvalidDataException">Nothing is left, or pairs are needed and there is only text.</exception>
-    public static Dataset Of(IReadOnlyList<Example> examples, Tokenizer tokenizer, BatchOptions options, bool pairs) =>
-        pairs ? new PairDataset(examples, tokenizer, options) : new PackedDataset(examples, tokenizer, options);
+    public static Dataset Of(IReadOnlyList<Example> examples, Tokenizer tokenizer, TextConventions conventions, BatchOptions options, bool pairs) =>
+        pairs ? new PairDataset(examples, tokenizer, options) : new PackedDataset(examples, tokenizer, conventions, options);
 
     /// <summary>How many batches an epoch has.</summary>
     public int BatchesIn(int epoch, CounterRandom random)

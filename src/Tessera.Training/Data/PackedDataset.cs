@@ -15,19 +15,21 @@ internal sealed class PackedDataset : Dataset
     private readonly int _length;
     private readonly int _rowsAtOnce;
 
-    public PackedDataset(IReadOnlyList<Example> examples, Tokenizer tokenizer, BatchOptions options)
+    public PackedDataset(IReadOnlyList<Example> examples, Tokenizer tokenizer, TextConventions conventions, BatchOptions options)
     {
         (_length, _rowsAtOnce) = (options.Length, Math.Max(1, options.Tokens / options.Length));
         var row = new Row(_length);
+        var begin = conventions.Encode(tokenizer, "");
+        int[] end = conventions.Ends is [var last, ..] ? [last] : [];
         foreach (var example in examples)
         {
             var source = example.Source is null ? [] : tokenizer.EncodeOrdinary(example.Source + "\n");
-            int[] text = [SpecialTokens.Begin, .. source, .. tokenizer.EncodeOrdinary(example.Target), SpecialTokens.End];
+            int[] text = [.. begin, .. source, .. tokenizer.EncodeOrdinary(example.Target), .. end];
             // Input i predicts token i + 1, so a text of n tokens takes n − 1 places.
             for (var start = 0; start < text.Length - 1;)
             {
                 var count = Math.Min(_length - row.Used, text.Length - 1 - start);
-                row.Add(text, start, count, predictFrom: source.Length);
+                row.Add(text, start, count, predictFrom: begin.Length + source.Length - 1);
                 start += count;
                 if (row.Used < _length) continue;
                 _rows.Add(row);

@@ -23,14 +23,14 @@ public abstract class Optimizer
         foreach (var (name, parameter) in parameters)
         {
             if (!names.Add(name)) throw new ArgumentException($"two parameters are named {name}", nameof(parameters));
-            var rule = rules.FirstOrDefault(rule => rule.Fits(name)) ?? ParameterRule.Plain;
-            if (rule.LearningRateFactor > 0 && parameter.IsTrained) _trained.Add(new Trained(name, parameter, rule));
+            if (parameter.IsTrained && ParameterRule.FactorOf(name, rules) > 0) _trained.Add(new Trained(name, parameter));
         }
 
         if (rules.FirstOrDefault(rule => !names.Any(rule.Fits)) is { } idle)
             throw new ArgumentException($"no parameter's name fits the pattern '{idle.Pattern}'; a name is, for example, {names.FirstOrDefault()}", nameof(rules));
         Learning = _trained.ConvertAll(trained => (trained.Name, trained.Parameter));
         _batch = new UpdateBatch(_trained.Count);
+        Follow(rules);
     }
 
     /// <summary>What is remembered between steps, named <c>&lt;parameter&gt;.exp_avg</c> and so on. Writing to these tensors
@@ -39,6 +39,13 @@ public abstract class Optimizer
 
     /// <summary>The parameters that learn: those with a gradient that no rule freezes.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> Learning { get; }
+
+    /// <summary>From now on parameters learn at the rates of other rules. Those that were frozen when the optimizer was made stay
+    /// so; one that is to be frozen only now must have no gradient (<see cref="Parameter.IsFrozen"/>).</summary>
+    public void Follow(IReadOnlyList<ParameterRule> rules)
+    {
+        foreach (var trained in _trained) trained.LearningRateFactor = ParameterRule.FactorOf(trained.Name, rules);
+    }
 
     /// <summary>One step: every parameter that has a gradient moves against it. Gradients are left as they are. Allocates nothing.</summary>
     /// <param name="learningRate">η, before the factors of rules; finite and not negative.</param>
@@ -54,7 +61,7 @@ public abstract class Optimizer
         {
             var trained = _trained[index];
             var weights = trained.Parameter.Value;
-            if (!weights.Gradient.IsEmpty) Add(_batch, index, weights, trained.Parameter.Decays, learningRate * trained.Rule.LearningRateFactor);
+            if (!weights.Gradient.IsEmpty) Add(_batch, index, weights, trained.Parameter.Decays, learningRate * trained.LearningRateFactor);
         }
 
         Run(_batch, gradientScale);
@@ -83,5 +90,12 @@ public abstract class Optimizer
     /// <summary>Runs the batch.</summary>
     protected abstract void Run(UpdateBatch batch, double gradientScale);
 
-    private sealed record Trained(string Name, Parameter Parameter, ParameterRule Rule);
+    private sealed class Trained(string name, Parameter parameter)
+    {
+        public string Name => name;
+
+        public Parameter Parameter => parameter;
+
+        public double LearningRateFactor { get; set; } = 1;
+    }
 }

@@ -9,7 +9,8 @@ namespace Tessera.Training.Optimizers;
 [JsonDerivedType(typeof(NesterovOptions), "nesterov")]
 public abstract record OptimizerOptions
 {
-    /// <summary>Which parameters learn at another rate or not at all; the first rule that fits a name counts.</summary>
+    /// <summary>Which parameters learn at another rate or not at all; the first rule that fits a name counts. A phase
+    /// may have rules of its own.</summary>
     public IReadOnlyList<ParameterRule> Rules { get; init; } = [];
 
     /// <summary>The optimizer of some parameters, such as those of <see cref="Module.Parameters"/>.</summary>

@@ -12,11 +12,15 @@ public sealed record ParameterRule(string Pattern, double LearningRateFactor = 1
     /// <summary>The rule of parameters that no other rule names.</summary>
     internal static ParameterRule Plain { get; } = new("*");
 
-    /// <summary>What the learning rate is multiplied by.</summary>
+    /// <summary>What the learning rate is multiplied by, at least 0; 0 freezes the parameter: it keeps its value, does not decay,
+    /// costs no gradient and takes no memory in the optimizer.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative or not finite.</exception>
     public double LearningRateFactor { get; } = double.IsFinite(LearningRateFactor) && LearningRateFactor >= 0
         ? LearningRateFactor
         : throw new ArgumentOutOfRangeException(nameof(LearningRateFactor), LearningRateFactor, $"the learning rate factor of '{Pattern}' must be at least 0");
+
+    /// <summary>What the learning rate of a parameter is multiplied by: by the first rule that fits its name, or 1.</summary>
+    internal static double FactorOf(string name, IReadOnlyList<ParameterRule> rules) => (rules.FirstOrDefault(rule => rule.Fits(name)) ?? Plain).LearningRateFactor;
 
     /// <summary>Whether the parameters it names are frozen.</summary>
     [JsonIgnore]

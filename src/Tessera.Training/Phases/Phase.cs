@@ -1,4 +1,5 @@
 using Tessera.Nn;
+using Tessera.Training.Optimizers;
 using Tessera.Training.Precision;
 using Tessera.Training.Schedules;
 
@@ -23,7 +24,8 @@ public sealed record Phase
     /// <summary>How the learning rate moves; warm-up over 100 steps and a cosine to 0 unless said.</summary>
     public ScheduleOptions Schedule { get; init; } = new CosineSchedule { WarmupSteps = 100 };
 
-    /// <summary>How much parts' own losses count, by name, such as <c>balance</c>; those not named do not count.</summary>
+    /// <summary>How much parts' own losses count, by name: <c>balance</c> and <c>sequence-balance</c> of experts, <c>mtp</c> of later
+    /// tokens. Those not named do not count and are not computed.</summary>
     public IReadOnlyDictionary<string, double> Losses { get; init; } = new Dictionary<string, double>();
 
     /// <summary>Label smoothing; in [0, 1).</summary>
@@ -36,8 +38,16 @@ public sealed record Phase
     /// <summary>How the loss is scaled; read with the precision <c>f16</c> only.</summary>
     public LossScaleOptions LossScale { get; init; } = new();
 
+    /// <summary>Which parameters learn in this phase at another rate or not at all, instead of the optimizer's rules, which count
+    /// where null. What is frozen costs no gradient; what is frozen in every phase has no place in the optimizer.</summary>
+    public IReadOnlyList<ParameterRule>? Rules { get; init; }
+
     /// <summary>How many batches make one optimizer step, 1 to 65,536: the memory of one, the gradient of all, each target counting alike.</summary>
     public int Accumulate { get; init; } = 1;
+
+    /// <summary>Whether layers of the model keep only their input for the way back and compute the rest once more there (Chen et al.
+    /// 2016, arXiv 1604.06174): less memory, the same gradients, about a third more time. Recurrent encoders keep all.</summary>
+    public bool Checkpointing { get; init; }
 
     /// <summary>The greatest norm of the gradient; longer ones are shortened. Greater than 0.</summary>
     public double ClipNorm { get; init; } = 1;

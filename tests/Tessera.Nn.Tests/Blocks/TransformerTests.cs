@@ -157,25 +157,42 @@ public sealed class TransformerTests
             var x = Tensor.From(Enumerable.Range(1, 100).Select(i => i / 100f).ToArray(), [1, 100]).WithGradient();
             Tensor Segment(Tensor input) => step.Dropout(Op.Activate(step.Dropout(input, 0.5f), Activation.Sigmoid), 0.5f);
             var y = step.Dropout(x, 0.1f);
-            y = checkpoint ? step.Checkpoint(y, Segment) : Segment(y);
+            y = checkpoint ? step.Checkpoint(y, (input, _) => Segment(input)) : Segment(y);
             y = step.Dropout(y, 0.1f);
             tape.Backward(y, Enumerable.Range(0, 100).Select(i => 1f + i).ToArray());
             return x.Gradient.ToArray();
         }
     }
 
-    [Fact]
-    public void A_checkpointed_segment_that_reports_a_loss_is_refused()
+    [Theory]
+    [InlineData(1, 0)] // the loss alone
+    [InlineData(0, 1)]
+    [InlineData(0.5f, 2)]
+    public void A_loss_that_a_checkpointed_segment_reports_has_its_gradient(float lossWeight, float outputWeight)
     {
-        using var scope = Arena.Current.Scope();
-        using var tape = Tape.Record();
-        var step = new Step { Positions = PartCheck.Positions(1, 1), IsTraining = true };
-        var x = Tensor.From([1f], [1]).WithGradient();
-        var error = Assert.Throws<InvalidOperationException>(() => step.Checkpoint(x, input =>
+        var (plain, checkpointed) = (Gradient(checkpoint: false), Gradient(checkpoint: true));
+        Assert.Equal(plain, checkpointed);
+        Assert.Contains(plain, value => value != 0);
+
+        float[] Gradient(bool checkpoint)
         {
-            step.AddLoss("balance", input);
-            return input;
-        }));
-        Assert.Contains("'balance'", error.Message, StringComparison.Ordinal);
+            using var scope = Arena.Current.Scope();
+            using var tape = Tape.Record();
+            var step = new Step { Positions = PartCheck.Positions(1, 1), IsTraining = true };
+            var x = Tensor.From([0.5f, -1, 2], [1, 3]).WithGradient();
+            var y = checkpoint ? step.Checkpoint(x, Segment) : Segment(x, step);
+            Assert.Equal(["first", "second"], step.Losses.Select(loss => loss.Name));
+            var sum = Op.Scale(Op.CrossEntropy(y, Tensor.From([1], [1])), outputWeight);
+            tape.Backward(Op.Add(sum, Op.Scale(step.Losses[1].Loss, lossWeight)));
+            return x.Gradient.ToArray();
+        }
+
+        static Tensor Segment(Tensor input, Step step)
+        {
+            var turned = Op.Activate(input, Activation.Tanh);
+            step.AddLoss("first", Op.CrossEntropy(turned, Tensor.From([0], [1])));
+            step.AddLoss("second", Op.CrossEntropy(turned, Tensor.From([2], [1])));
+            return Op.Scale(turned, 3);
+        }
     }
 }

@@ -108,7 +108,7 @@ public sealed class PackedDatasetTests
     private static Example Text(string text) => new(null, text, "group");
 
     private static PackedDataset Data(Example[] examples, int length = 16, int tokens = 64) =>
-        new(examples, ByteTokens.Tokenizer, new BatchOptions { Length = length, Tokens = tokens });
+        new(examples, ByteTokens.Tokenizer, TextConventions.Own, new BatchOptions { Length = length, Tokens = tokens });
 
     private static List<string> Epoch(PackedDataset data, int epoch, CounterRandom random)
     {

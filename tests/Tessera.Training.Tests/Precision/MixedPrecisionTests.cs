@@ -59,13 +59,23 @@ public sealed class MixedPrecisionTests : IDisposable
     [Fact]
     public void Weights_stay_as_they_are_in_a_step_that_is_left_out()
     {
-        // One step at a scale beyond floats, then none: the finished model is the untrained one.
+        // One step at a scale beyond floats.
         var recipe = Recipe("f16", "phases[0].steps=1", LargeGradients, "phases[0].lossScale.initial=3e38");
-        Assert.Equal(1, _folder.Train(recipe).OfType<StepDone>().Single().Skipped);
-        var finished = ModelFolder.Load(_folder.In("run"));
-        var untrained = recipe.Model.Build(finished.Config.Vocabulary, recipe.Seed);
-        foreach (var (before, after) in untrained.Parameters().Zip(finished.Model.Parameters()))
+        var session = TrainingSession.Open(recipe, _folder.Path, new RunFolder(_folder.In("run")), resume: false, default);
+        new OptimizerStep(session).Run(1e-2);
+        Assert.Equal(1, session.State.Skipped);
+        var untrained = recipe.Model.Build(session.Tokenizer.VocabularySize, recipe.Seed);
+        foreach (var (before, after) in untrained.Parameters().Zip(session.Model.Parameters()))
             Assert.Equal(before.Parameter.Value.ToArray(), after.Parameter.Value.ToArray());
+    }
+
+    [Fact]
+    public void A_run_all_of_whose_steps_were_left_out_fails_and_leaves_no_model()
+    {
+        var message = Assert.Throws<InvalidDataException>(() => Train("f16", "phases[0].steps=3", LargeGradients, "phases[0].lossScale.initial=3e38")).Message;
+        Assert.Contains("all 3 steps of phases[0] were left out", message, StringComparison.Ordinal);
+        Assert.Contains("phases[0].lossScale.initial", message, StringComparison.Ordinal);
+        Assert.False(File.Exists(_folder.In("f16/model.safetensors")));
     }
 
     [Fact]
