@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Nn.Positions;
 
 namespace Tessera.Generation.Tests;
 
@@ -37,6 +38,48 @@ public sealed class GreedyTests
         }
 
         if (vocabulary == 12) Assert.InRange(ended, 1, 31);
+    }
+
+    /// <summary>What is remembered of a sequence is of no use once its positions are marked otherwise.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Where_positions_depend_on_the_length_every_token_is_the_likeliest_too(bool isDynamic)
+    {
+        RotaryScaling scaling = isDynamic ? new DynamicScaling(4, TrainedLength: 4) : new LongScaling(4, [1, 1, 1, 1], [9, 7, 5, 3]) { Factor = 4 };
+        for (ulong seed = 1; seed <= 8; seed++)
+        {
+            var model = TinyModel.Stretched(scaling, seed);
+            foreach (var prompt in new int[][] { [5, 9], [1, 7, 3, 4, 5] })
+            {
+                var ids = Generator.Generate(model, [prompt], new GreedyOptions(), mostTokens: 6, ends: [])[0].Ids;
+                for (var place = 0; place < 6; place++)
+                {
+                    var next = TinyModel.LogProbabilities(model, prompt, ids.Take(place));
+                    Assert.InRange(next[ids[place]], next.Max() - 1e-5, next.Max());
+                }
+
+                var beams = new BeamOptions(Width: 3);
+                var expected = TransformersBeamSearch.Best(model, prompt, beams, mostTokens: 6);
+                var found = Generator.Generate(model, [prompt], beams, mostTokens: 6)[0];
+                Assert.Equal(expected.Ids, found.Ended ? [.. found.Ids, SpecialTokens.End] : found.Ids);
+                Assert.Equal(expected.Score, found.Score, 1e-4);
+            }
+        }
+    }
+
+    [Fact]
+    public void Any_tokens_may_be_the_end()
+    {
+        var model = TinyModel.Build(readsSource: false, vocabulary: 12, seed: 2);
+        var free = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), mostTokens: 12, ends: [])[0];
+        Assert.Equal((12, false), (free.Ids.Count, free.Ended));
+        int[] ends = [free.Ids[4], free.Ids[7]];
+        var stopped = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), mostTokens: 12, ends)[0];
+        Assert.True(stopped.Ended);
+        Assert.Equal(free.Ids.TakeWhile(id => !ends.Contains(id)), stopped.Ids);
+        Assert.Equal(stopped.Ids, Generator.Stream(model, [5, 4, 9], new GreedyOptions(), 12, ends));
+        Assert.Equal(stopped.Ids, Generator.Generate(model, [[5, 4, 9]], new BeamOptions(1), mostTokens: 12, ends)[0].Ids);
     }
 
     [Theory]

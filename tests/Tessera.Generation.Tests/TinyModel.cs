@@ -1,6 +1,10 @@
 using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Blocks;
+using Tessera.Nn.FeedForward;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Generation.Tests;
@@ -20,6 +24,19 @@ internal static class TinyModel
             : $$"""{ "kind": "decoder", "width": 16, "tieEmbeddings": true, "decoder": {{Decoder}} }""";
         var model = Options(options).Build(vocabulary, seed);
         // Fresh weights say much the same after every prompt; larger ones make the logits differ.
+        foreach (var (_, parameter) in model.Parameters())
+            foreach (ref var weight in parameter.Value.Floats) weight *= 1.7f;
+        return model;
+    }
+
+    /// <summary>A model that continues, whose positions are marked otherwise in sequences of more than four tokens, or ever longer ones.</summary>
+    /// <param name="scaling">How positions are stretched.</param>
+    /// <param name="seed">Where its weights come from.</param>
+    public static SequenceModel Stretched(RotaryScaling scaling, ulong seed)
+    {
+        var attention = new MultiHeadOptions(2) { Position = new RotaryOptions(50) { Scaling = scaling } };
+        var options = new DecoderOptions { Width = 16, TieEmbeddings = true, Decoder = new TransformerOptions { Layers = 2, Attention = attention, FeedForward = new SwiGluOptions(24) } };
+        var model = options.Build(12, seed);
         foreach (var (_, parameter) in model.Parameters())
             foreach (ref var weight in parameter.Value.Floats) weight *= 1.7f;
         return model;

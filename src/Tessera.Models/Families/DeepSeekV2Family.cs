@@ -28,7 +28,7 @@ internal sealed class DeepSeekV2Family : Family
     protected override DecoderOptions Read(HuggingFaceConfig config)
     {
         var attention = DeepSeekConfig.ReadAttention(config, DeepSeekSizes.V2, RotaryLayout.Interleaved);
-        var (layers, bias) = (config.Whole("num_hidden_layers", 32), config.Truth("mlp_bias", false));
+        var (layers, bias) = (config.Layers("num_hidden_layers", 32), config.Truth("mlp_bias", false));
         return new DecoderOptions
         {
             Width = config.Whole("hidden_size", 4096),

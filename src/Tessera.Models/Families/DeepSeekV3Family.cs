@@ -33,8 +33,8 @@ internal sealed class DeepSeekV3Family : Family
     {
         var layout = config.Truth("rope_interleave", true) ? RotaryLayout.Interleaved : RotaryLayout.Halves;
         var attention = DeepSeekConfig.ReadAttention(config, DeepSeekSizes.V3, layout);
-        var layers = config.Whole("num_hidden_layers", 61);
-        var later = config.Whole(config.Names("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers", 1, least: 0);
+        var layers = config.Layers("num_hidden_layers", 61);
+        var later = config.Whole(config.Names("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers", 1, least: 0, most: 16);
         return new DecoderOptions
         {
             Width = config.Whole("hidden_size", 7168),

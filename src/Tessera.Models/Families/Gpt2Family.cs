@@ -25,7 +25,7 @@ internal sealed class Gpt2Family : Family
     protected override DecoderOptions Read(HuggingFaceConfig config)
     {
         config.Require(!config.Truth("add_cross_attention", false), "add_cross_attention", "true", "false");
-        var (width, layers, heads) = (config.Whole("n_embd", 768), config.Whole("n_layer", 12), config.Whole("n_head", 12));
+        var (width, layers, heads) = (config.Whole("n_embd", 768), config.Layers("n_layer", 12), config.Whole("n_head", 12));
         config.Require(width % heads == 0, "n_head", heads, $"a divisor of n_embd, {width}");
         var scale = config.Truth("scale_attn_weights", true) ? (float?)null : 1;
         var attention = new MultiHeadOptions(heads) { Bias = true, ScoreScale = scale };

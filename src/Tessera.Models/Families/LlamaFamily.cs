@@ -32,7 +32,7 @@ internal sealed class LlamaFamily : Family
         TieEmbeddings = config.Truth("tie_word_embeddings", false),
         Decoder = new TransformerOptions
         {
-            Layers = config.Whole("num_hidden_layers", 32),
+            Layers = config.Layers("num_hidden_layers", 32),
             Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6)),
             Attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
             {

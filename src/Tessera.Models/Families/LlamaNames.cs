@@ -83,6 +83,7 @@ internal static class LlamaNames
         foreach (var (map, name) in new[] { ("gate_proj", called.Gate), ("up_proj", called.Up), ("down_proj", called.Down) })
             names.Stacked($"{ours}experts.{map}", $"{part}experts.{{0}}.{name}.weight", experts.Routed);
         if (experts.Shared > 0) Dense(names, $"{ours}shared_experts.", $"{part}shared_experts.", experts.SharedBias);
+        else names.Ignored($"{part}shared_experts.*"); // of no width
     }
 
     private static void Dense(TensorNames names, string ours, string theirs, bool bias)

@@ -27,7 +27,7 @@ internal sealed class MistralFamily : Family
     {
         var attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
         {
-            KeyValueHeads = config.Names("num_key_value_heads") ? config.WholeOrNull("num_key_value_heads") : 8,
+            KeyValueHeads = config.WholeOrNull("num_key_value_heads", 8),
             HeadWidth = config.WholeOrNull("head_dim"),
             Position = RotaryConfig.Read(config, 131072),
         };
@@ -38,7 +38,7 @@ internal sealed class MistralFamily : Family
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
             Decoder = new TransformerOptions
             {
-                Layers = config.Whole("num_hidden_layers", 32),
+                Layers = config.Layers("num_hidden_layers", 32),
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6)),
                 Attention = LlamaConfig.Windowed(attention, config.WholeOrNull("sliding_window", 4096)),
                 FeedForward = ActivationConfig.Gated(config, config.Whole("intermediate_size", 14336)),

@@ -29,7 +29,7 @@ internal sealed class MixtralFamily : Family
     {
         var attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
         {
-            KeyValueHeads = config.Names("num_key_value_heads") ? config.WholeOrNull("num_key_value_heads") : 8,
+            KeyValueHeads = config.WholeOrNull("num_key_value_heads", 8),
             HeadWidth = config.WholeOrNull("head_dim"),
             Position = RotaryConfig.Read(config, 131072, theta: 1e6),
         };
@@ -42,7 +42,7 @@ internal sealed class MixtralFamily : Family
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
             Decoder = new TransformerOptions
             {
-                Layers = config.Whole("num_hidden_layers", 32),
+                Layers = config.Layers("num_hidden_layers", 32),
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-5)),
                 Attention = LlamaConfig.Windowed(attention, config.WholeOrNull("sliding_window")),
                 FeedForward = new ExpertsOptions(experts, config.Whole("num_experts_per_tok", 2), expert) { Router = new SoftmaxRouterOptions(Normalise: true) },

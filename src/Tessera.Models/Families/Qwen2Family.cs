@@ -27,7 +27,7 @@ internal sealed class Qwen2Family : Family
     {
         var attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
         {
-            KeyValueHeads = config.Names("num_key_value_heads") ? config.WholeOrNull("num_key_value_heads") : 32,
+            KeyValueHeads = config.WholeOrNull("num_key_value_heads", 32),
             HeadWidth = config.WholeOrNull("head_dim"),
             Bias = true,
             OutputBias = false,
@@ -40,7 +40,7 @@ internal sealed class Qwen2Family : Family
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
             Decoder = QwenWindows.Read(config, attention, new TransformerOptions
             {
-                Layers = config.Whole("num_hidden_layers", 32),
+                Layers = config.Layers("num_hidden_layers", 32),
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6)),
                 Attention = attention,
                 FeedForward = ActivationConfig.Gated(config, config.Whole("intermediate_size", 22016)),

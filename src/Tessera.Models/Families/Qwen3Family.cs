@@ -28,7 +28,7 @@ internal sealed class Qwen3Family : Family
         var norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6));
         var attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
         {
-            KeyValueHeads = config.Names("num_key_value_heads") ? config.WholeOrNull("num_key_value_heads") : 32,
+            KeyValueHeads = config.WholeOrNull("num_key_value_heads", 32),
             HeadWidth = config.WholeOrNull("head_dim", 128),
             Bias = config.Truth("attention_bias", false),
             QueryKeyNorm = norm,
@@ -41,7 +41,7 @@ internal sealed class Qwen3Family : Family
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
             Decoder = QwenWindows.Read(config, attention, new TransformerOptions
             {
-                Layers = config.Whole("num_hidden_layers", 32),
+                Layers = config.Layers("num_hidden_layers", 32),
                 Norm = norm,
                 Attention = attention,
                 FeedForward = ActivationConfig.Gated(config, config.Whole("intermediate_size", 22016)),

@@ -30,14 +30,14 @@ internal sealed class Qwen3MoeFamily : Family
         var norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6));
         var attention = new MultiHeadOptions(config.Whole("num_attention_heads", 32))
         {
-            KeyValueHeads = config.Names("num_key_value_heads") ? config.WholeOrNull("num_key_value_heads") : 4,
+            KeyValueHeads = config.WholeOrNull("num_key_value_heads", 4),
             HeadWidth = config.WholeOrNull("head_dim"),
             Bias = config.Truth("attention_bias", false),
             QueryKeyNorm = norm,
             Position = RotaryConfig.Read(config, 32768),
         };
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
-        var layers = config.Whole("num_hidden_layers", 24);
+        var layers = config.Layers("num_hidden_layers", 24);
         var (step, dense) = (config.Whole("decoder_sparse_step", 1), config.Wholes("mlp_only_layers") ?? []);
         return new DecoderOptions
         {

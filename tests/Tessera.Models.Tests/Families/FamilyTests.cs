@@ -170,7 +170,7 @@ public sealed class FamilyTests
     [InlineData("llama", "\"rope_parameters\": { \"rope_type\": \"longrope\", \"short_factor\": [1] }", "rope_parameters.long_factor is missing; allowed: a list of numbers")]
     [InlineData("llama", "\"partial_rotary_factor\": 0.5", "partial_rotary_factor is 0.5; allowed: 1: this family turns whole heads")]
     [InlineData("llama", "\"hidden_act\": \"mish\"", "hidden_act is mish; allowed: silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")]
-    [InlineData("llama", "\"num_hidden_layers\": 0", "num_hidden_layers is 0; allowed: 1 or above")]
+    [InlineData("llama", "\"num_hidden_layers\": 0", "num_hidden_layers is 0; allowed: 1 to 256")]
     [InlineData("llama", "\"quantization_config\": { \"quant_method\": \"fp8\" }", "quantization_config.quant_method is fp8; allowed: none: weights in F32, BF16 or F16")]
     [InlineData("gpt2", "\"activation_function\": \"swoosh\"", "activation_function is swoosh; allowed: silu, gelu, gelu_new, gelu_pytorch_tanh, relu, relu2, tanh, sigmoid")]
     [InlineData("gpt2", "\"add_cross_attention\": true", "add_cross_attention is true; allowed: false")]

@@ -13,6 +13,7 @@ public sealed class HuggingFaceConfig
     public const string File = "config.json";
 
     private const int ShownCharacters = 60;
+    private const int MostLayers = 256;
 
     private readonly JsonElement _json;
     private readonly string _place;
@@ -58,18 +59,22 @@ public sealed class HuggingFaceConfig
     /// <summary>Whether there is such a key, be its value null.</summary>
     public bool Names(string key) => _json.TryGetProperty(key, out _);
 
-    /// <summary>A whole number of at least <paramref name="least"/>.</summary>
+    /// <summary>A whole number from <paramref name="least"/> to <paramref name="most"/>.</summary>
     /// <param name="key">Where.</param>
     /// <param name="otherwise">Its value where the key is absent; null: it must be there.</param>
     /// <param name="least">The least that is allowed.</param>
-    public int Whole(string key, int? otherwise = null, int least = 1)
+    /// <param name="most">The most that is allowed.</param>
+    public int Whole(string key, int? otherwise = null, int least = 1, int most = int.MaxValue)
     {
         if (!Names(key)) return otherwise ?? throw Problem(key, "missing", "a whole number");
         var value = _json.GetProperty(key);
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number))
             throw Problem(key, Shown(value), "a whole number");
-        return number >= least ? number : throw Problem(key, number, $"{least} or above");
+        return number >= least && number <= most ? number : throw Problem(key, number, most == int.MaxValue ? $"{least} or above" : $"{least} to {most}");
     }
+
+    /// <summary>A number of layers: for each of them something is made before a part could refuse them.</summary>
+    public int Layers(string key, int otherwise) => Whole(key, otherwise, most: MostLayers);
 
     /// <summary>As <see cref="Whole"/>, where null is a value: that nothing of the kind is there.</summary>
     public int? WholeOrNull(string key, int? otherwise = null, int least = 1) =>

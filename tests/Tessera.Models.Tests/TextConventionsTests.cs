@@ -1,0 +1,99 @@
+using System.Text.Json.Nodes;
+using Tessera.Models.Tests.Formats;
+using Tessera.Testing;
+using Tessera.Text.Tokenizers;
+
+namespace Tessera.Models.Tests;
+
+/// <summary>What folders of the hub say about texts.</summary>
+public sealed class TextConventionsTests
+{
+    private static readonly BytePairTokenizer s_tokenizer = BytePairTrainer.Train(
+        ["the cat", "the dog"], new BytePairTrainerOptions(270, SpecialTokens: ["<pad>", "<s>", "</s>", "<turn>"]));
+
+    [Fact]
+    public void Models_trained_here_begin_their_texts_and_know_no_special_tokens_in_them()
+    {
+        var ids = TextConventions.Own.Encode(s_tokenizer, "the </s>");
+        Assert.Equal([SpecialTokens.Begin, .. s_tokenizer.EncodeOrdinary("the </s>")], ids);
+        Assert.DoesNotContain(SpecialTokens.End, ids);
+        Assert.Equal([SpecialTokens.End], TextConventions.Own.Ends);
+        Assert.Equal("this model has no chat template", Assert.Throws<ArgumentException>(() => TextConventions.Own.EncodeChat(s_tokenizer, "the")).Message);
+    }
+
+    [Fact]
+    public void A_tokenizer_says_what_stands_before_texts_unless_its_folder_does()
+    {
+        using var folder = Folder();
+        Assert.Equal(s_tokenizer.Encode("the <turn>"), Encode(folder, "the <turn>"));
+        Write(folder, "tokenizer_config.json", new JsonObject { ["add_bos_token"] = true, ["bos_token"] = "<s>" });
+        Assert.Equal([1, .. s_tokenizer.Encode("the cat")], Encode(folder, "the cat"));
+        Assert.Equal(s_tokenizer.Encode("<s>the cat"), Encode(folder, "<s>the cat")); // it has one
+        Configure(folder, config => config["bos_token_id"] = 3);
+        Assert.Equal([3, .. s_tokenizer.Encode("the cat")], Encode(folder, "the cat"));
+    }
+
+    [Fact]
+    public void Ends_come_from_the_first_file_that_names_them()
+    {
+        using var folder = Folder();
+        Assert.Equal([2], Load(folder).Texts.Ends); // the tokenizer's
+        Write(folder, "tokenizer_config.json", new JsonObject { ["eos_token"] = new JsonObject { ["content"] = "<turn>" } });
+        Assert.Equal([3], Load(folder).Texts.Ends);
+        Configure(folder, config => config["eos_token_id"] = 1);
+        Assert.Equal([1], Load(folder).Texts.Ends);
+        Write(folder, "generation_config.json", new JsonObject { ["eos_token_id"] = new JsonArray(2, 3) });
+        Assert.Equal([2, 3], Load(folder).Texts.Ends);
+    }
+
+    [Fact]
+    public void A_message_is_written_by_the_template()
+    {
+        using var folder = Folder();
+        const string template = "{{ bos_token }}{% for m in messages %}<turn>{{ m.role }}: {{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<turn>{% endif %}";
+        Write(folder, "tokenizer_config.json", new JsonObject { ["bos_token"] = "<s>", ["chat_template"] = template });
+        var loaded = Load(folder);
+        Assert.Equal(s_tokenizer.Encode("<s><turn>user: the cat</s><turn>"), loaded.Texts.EncodeChat(loaded.Tokenizer, "the cat"));
+        File.WriteAllText(folder.File("chat_template.jinja"), "{{ messages[0].content }}<turn>");
+        loaded = Load(folder);
+        Assert.Equal(s_tokenizer.Encode("the dog<turn>"), loaded.Texts.EncodeChat(loaded.Tokenizer, "the dog"));
+        File.WriteAllText(folder.File("chat_template.jinja"), "{% for %}");
+        Assert.Contains("chat_template.jinja: the chat template cannot be read", Assert.Throws<InvalidDataException>(() => Load(folder)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_without_a_tokenizer_says_so_when_one_is_needed()
+    {
+        using var folder = Folder();
+        File.Delete(folder.File("tokenizer.json"));
+        var loaded = Load(folder);
+        Assert.False(loaded.HasTokenizer);
+        Assert.Empty(loaded.Texts.Ends);
+        Assert.Contains("no tokenizer", Assert.Throws<InvalidDataException>(() => loaded.Tokenizer).Message, StringComparison.Ordinal);
+    }
+
+    private static ModelFolder Load(TemporaryFolder folder) => ModelFolder.Load(folder.Path);
+
+    private static int[] Encode(TemporaryFolder folder, string text)
+    {
+        var loaded = Load(folder);
+        return loaded.Texts.Encode(loaded.Tokenizer, text);
+    }
+
+    private static TemporaryFolder Folder()
+    {
+        var folder = new TemporaryFolder();
+        foreach (var file in new[] { "config.json", "model.safetensors" }) File.Copy(Fixture.Local($"families/llama-dynamic/{file}"), folder.File(file));
+        s_tokenizer.Save(folder.File("tokenizer.json"));
+        return folder;
+    }
+
+    private static void Write(TemporaryFolder folder, string file, JsonObject json) => File.WriteAllText(folder.File(file), json.ToJsonString());
+
+    private static void Configure(TemporaryFolder folder, Action<JsonObject> change)
+    {
+        var config = JsonNode.Parse(File.ReadAllText(folder.File("config.json")))!.AsObject();
+        change(config);
+        Write(folder, "config.json", config);
+    }
+}
