@@ -1,5 +1,6 @@
 using Tessera.Generation.Search;
 using Tessera.Models;
+using Tessera.Tensors;
 using Tessera.Testing;
 
 namespace Tessera.Generation.Tests;
