@@ -54,7 +54,7 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
         }
         catch (Exception error) when (error is InvalidDataException or FileNotFoundException or DirectoryNotFoundException or RecipeException or TemplateException)
         {
-            if (!subject.NamesFile || error.Message.Contains(folder, StringComparison.Ordinal)) refused = 1;
+            if (!subject.NamesFile || error is RecipeException || error.Message.Contains(folder, StringComparison.Ordinal)) refused = 1;
             else vague = Fail(number, $"does not name the file: {error.Message}");
         }
         catch (Exception error) // anything else is what is looked for

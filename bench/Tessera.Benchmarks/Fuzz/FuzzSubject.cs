@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Tessera.Models;
-using Tessera.Models.Families;
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
 using Tessera.Models.Formats.HuggingFace;
@@ -40,7 +39,7 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
             new("chat template", Find("templates", "*.jinja"), path => Render(File.ReadAllText(path)), NamesFile: false),
             new("config.json", Find("hf", "config.json"), ReadConfig),
             new("Hugging Face folder", [.. Model("llama"), .. Model("deepseek-v3-mtp"), .. Model("qwen3-sharded-bf16")], folder => Run(ModelFolder.Load(folder)), InFolder: true),
-            new("recipe", Find("../../main/recipes", "*.json"), path => Recipe.Load(path), NamesFile: false),
+            new("recipe", Recipes(), path => Recipe.Load(path), NamesFile: false),
         ];
     }
 
@@ -61,6 +60,14 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
 
         Write(target, Mutation.Of(Whole(seed), random));
         return target;
+    }
+
+    /// <summary>The recipes of the checkout that the program is run in.</summary>
+    private static string[] Recipes()
+    {
+        for (var place = new DirectoryInfo(Environment.CurrentDirectory); place is not null; place = place.Parent)
+            if (Path.Combine(place.FullName, "recipes") is var folder && Directory.Exists(folder)) return Directory.GetFiles(folder, "*.json");
+        throw new DirectoryNotFoundException("fuzz: no folder recipes here or above");
     }
 
     private static byte[] Whole(string path) => s_files.TryGetValue(path, out var bytes) ? bytes : s_files[path] = File.ReadAllBytes(path);
