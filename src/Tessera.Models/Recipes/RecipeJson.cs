@@ -45,6 +45,10 @@ public static class RecipeJson
         {
             throw new RecipeException($"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", "is not valid JSON here");
         }
+        catch (InvalidOperationException) // of all texts, as the keys were gone through
+        {
+            throw new RecipeException(source, "holds a text that is not Unicode: half of a surrogate pair, written \\ud800 to \\udfff");
+        }
     }
 
     /// <summary>The path of the first value in which two recipes differ; null where they are alike.</summary>
