@@ -39,6 +39,7 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
             new("chat template", Find("templates", "*.jinja"), path => Render(File.ReadAllText(path)), NamesFile: false),
             new("config.json", Find("hf", "config.json"), ReadConfig),
             new("Hugging Face folder", [.. Model("llama"), .. Model("deepseek-v3-mtp"), .. Model("qwen3-sharded-bf16")], folder => Run(ModelFolder.Load(folder)), InFolder: true),
+            new("adapter", [.. Model("llama-lora")], folder => ReadAdapter(folder, Path.Combine(hf, "llama")), InFolder: true),
             new("recipe", Recipes(), path => Recipe.Load(path), NamesFile: false),
         ];
     }
@@ -115,6 +116,13 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
         var options = family.ReadConfig(config);
         options.Build(config.Whole("vocab_size"), seed: 0);
         family.Names(options);
+    }
+
+    private static void ReadAdapter(string folder, string baseModel)
+    {
+        var loaded = ModelFolder.Load(baseModel);
+        PeftAdapter.Load(folder, loaded.Model, loaded.Family!.Names((DecoderOptions)loaded.Config.Model));
+        Run(loaded);
     }
 
     /// <summary>A pass of the model over a few tokens, so that every weight is touched.</summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.RegularExpressions;
 using Tessera.Nn;
 
@@ -45,8 +44,7 @@ public sealed class TensorNames
     /// <param name="ours">Our name.</param>
     /// <param name="theirsPattern">Their names, with <c>{0}</c> for the number, from 0.</param>
     /// <param name="count">How many there are.</param>
-    public void Stacked(string ours, string theirsPattern, int count) => Add(new StackedLayout(
-        ours, [.. Enumerable.Range(0, count).Select(index => theirsPattern.Replace("{0}", index.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))]));
+    public void Stacked(string ours, string theirsPattern, int count) => Add(new StackedLayout(ours, new NumberedNames(theirsPattern, count)));
 
     /// <summary>Ours has the rows of each head in two halves, of which row i of one is rotated with row i of the other; in theirs, as
     /// llama.cpp orders them, the two stand next to each other. A matrix or a vector.</summary>

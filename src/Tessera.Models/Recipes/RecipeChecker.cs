@@ -8,7 +8,6 @@ namespace Tessera.Models.Recipes;
 internal sealed class RecipeChecker(JsonSerializerOptions options)
 {
     /// <summary>Throws for the first key that an object has twice, of which a tree could keep only one.</summary>
-    /// <exception cref="InvalidOperationException">A text is half of a surrogate pair.</exception>
     public static void RequireUniqueKeys(JsonElement json, string path)
     {
         if (json.ValueKind == JsonValueKind.Array)
@@ -24,10 +23,6 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
                 if (!found.Add(member.Name)) throw new RecipeException(Join(path, member.Name), "appears twice");
                 RequireUniqueKeys(member.Value, Join(path, member.Name));
             }
-        }
-        else if (json.ValueKind == JsonValueKind.String)
-        {
-            json.GetString();
         }
     }
 

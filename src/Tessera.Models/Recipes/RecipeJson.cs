@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Tessera.Models.Formats;
 using Tessera.Nn;
 
 namespace Tessera.Models.Recipes;
@@ -36,6 +37,7 @@ public static class RecipeJson
         try
         {
             using var document = JsonDocument.Parse(text, reading);
+            JsonTexts.RequireUnicode(document.RootElement);
             RecipeChecker.RequireUniqueKeys(document.RootElement, "");
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? JsonObject.Create(document.RootElement.Clone())!
@@ -45,9 +47,9 @@ public static class RecipeJson
         {
             throw new RecipeException($"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", "is not valid JSON here");
         }
-        catch (InvalidOperationException) // of all texts, as the keys were gone through
+        catch (InvalidOperationException)
         {
-            throw new RecipeException(source, "holds a text that is not Unicode: half of a surrogate pair, written \\ud800 to \\udfff");
+            throw new RecipeException(source, JsonTexts.NotUnicode);
         }
     }
 
