@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
@@ -32,6 +33,7 @@ internal sealed class TrainingSession
         {
             Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
             foreach (var (_, parameter) in Model.Parameters()) parameter.IsFrozen = true;
+            _ = PeftAdapter.Tensors(Adapters, start!.Names).ToList(); // what cannot be named cannot be saved at the end
         }
 
         Parameters = [.. Learner.Parameters()];
@@ -84,6 +86,8 @@ internal sealed class TrainingSession
         recipe = goesOn ? RunPrecision.Same(recipe, Recipe.Load(folder.Recipe)) : RunPrecision.Decide(recipe);
         var corpus = recipe.Data.Load(recipeFolder, cancellation);
         var start = recipe.Start is { } path ? StartingPoint.Load(path, asStored: recipe.Lora is not null) : null;
+        if (recipe.Lora is null && start is { Path: null })
+            throw new RecipeException("start", $"is '{recipe.Start}', a file whose weights cannot be written back; convert it to a folder, or train adapters (lora)");
         var tokenizer = start is not null ? start.Tokenizer
             : goesOn ? Tokenizer.Load(folder.Tokenizer)
             : TokenizerFor(recipe, recipeFolder, corpus, cancellation);

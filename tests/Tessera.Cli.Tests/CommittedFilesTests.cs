@@ -10,8 +10,11 @@ public sealed class CommittedFilesTests
     {
         var printed = TesseraProcess.Run(AppContext.BaseDirectory, ["recipe", command]);
         Assert.Equal(0, printed.Code);
-        Assert.Equal(File.ReadAllText(Path.Combine(Root(), file)).ReplaceLineEndings("\n"), printed.Output.ReplaceLineEndings("\n"));
+        Assert.Equal(File.ReadAllText(InCheckout(file)).ReplaceLineEndings("\n"), printed.Output.ReplaceLineEndings("\n"));
     }
+
+    /// <summary>The path of a committed file.</summary>
+    internal static string InCheckout(string file) => Path.Combine(Root(), file);
 
     private static string Root()
     {
