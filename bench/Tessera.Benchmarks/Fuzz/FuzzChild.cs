@@ -12,6 +12,9 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
     /// <summary>The exit code after a case that took too long.</summary>
     public const int HangCode = 77;
 
+    /// <summary>What a case may allocate: the largest seed has half a megabyte.</summary>
+    private const long MostBytes = 64 << 20;
+
     private readonly Process _process = Process.GetCurrentProcess();
     private long _started;
 
@@ -46,7 +49,7 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
         var place = subject.Damage(folder, random);
         var before = GC.GetAllocatedBytesForCurrentThread();
         Volatile.Write(ref _started, Stopwatch.GetTimestamp());
-        var (read, refused, crashes, vague) = (0, 0, 0, 0);
+        var (read, refused, crashes, vague, outcome) = (0, 0, 0, 0, "read");
         try
         {
             subject.Read(place);
@@ -54,6 +57,7 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
         }
         catch (Exception error) when (error is InvalidDataException or FileNotFoundException or DirectoryNotFoundException or RecipeException or TemplateException)
         {
+            outcome = error.Message;
             if (!subject.NamesFile || error is RecipeException || error.Message.Contains(folder, StringComparison.Ordinal)) refused = 1;
             else vague = Fail(number, $"does not name the file: {error.Message}");
         }
@@ -63,11 +67,13 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
         }
 
         Volatile.Write(ref _started, 0);
+        var bytes = GC.GetAllocatedBytesForCurrentThread() - before;
+        var greedy = bytes > MostBytes ? Fail(number, $"took {bytes} bytes: {outcome}") : 0;
         _process.Refresh();
         return new FuzzCounts
         {
-            Cases = 1, Read = read, Refused = refused, Crashes = crashes, Vague = vague,
-            MostBytes = GC.GetAllocatedBytesForCurrentThread() - before, PeakBytes = _process.PeakWorkingSet64,
+            Cases = 1, Read = read, Refused = refused, Crashes = crashes, Vague = vague, Greedy = greedy,
+            MostBytes = bytes, PeakBytes = _process.PeakWorkingSet64,
         };
     }
 

@@ -19,8 +19,8 @@ internal static class FuzzCommand
         var (cases, folder, seed, names) = Options(arguments);
         var subjects = FuzzSubject.All(folder).Where(subject => names is null || names.Contains(subject.Name)).ToList();
         if (subjects.Count == 0) throw new ArgumentException($"fuzz: no such reader; allowed: {string.Join(", ", FuzzSubject.All(folder).Select(subject => subject.Name))}");
-        Console.WriteLine("| reader | cases | read | refused | crashes | hangs | vague errors | most managed MiB a case | peak MiB of the process |");
-        Console.WriteLine("|---|---|---|---|---|---|---|---|---|");
+        Console.WriteLine("| reader | cases | read | refused | crashes | hangs | vague errors | too much memory | most managed MiB a case | peak MiB of the process |");
+        Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
         var total = new FuzzCounts();
         for (var index = 0; index < subjects.Count; index++)
         {

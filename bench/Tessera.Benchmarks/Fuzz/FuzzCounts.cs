@@ -20,20 +20,24 @@ internal sealed record FuzzCounts
     /// <summary>Errors that do not name the file.</summary>
     public int Vague { get; init; }
 
+    /// <summary>Cases that allocated out of proportion.</summary>
+    public int Greedy { get; init; }
+
     /// <summary>The most managed memory that a case allocated.</summary>
     public long MostBytes { get; init; }
 
     /// <summary>The most memory that the process held.</summary>
     public long PeakBytes { get; init; }
 
-    public int Failures => Crashes + Hangs + Vague;
+    public int Failures => Crashes + Hangs + Vague + Greedy;
 
     public FuzzCounts Plus(FuzzCounts other) => new()
     {
         Cases = Cases + other.Cases, Read = Read + other.Read, Refused = Refused + other.Refused, Crashes = Crashes + other.Crashes,
-        Hangs = Hangs + other.Hangs, Vague = Vague + other.Vague, MostBytes = Math.Max(MostBytes, other.MostBytes), PeakBytes = Math.Max(PeakBytes, other.PeakBytes),
+        Hangs = Hangs + other.Hangs, Vague = Vague + other.Vague, Greedy = Greedy + other.Greedy,
+        MostBytes = Math.Max(MostBytes, other.MostBytes), PeakBytes = Math.Max(PeakBytes, other.PeakBytes),
     };
 
     public string Row(string name) =>
-        $"| {name} | {Cases} | {Read} | {Refused} | {Crashes} | {Hangs} | {Vague} | {MostBytes / 1048576.0:F1} | {PeakBytes / 1048576} |";
+        $"| {name} | {Cases} | {Read} | {Refused} | {Crashes} | {Hangs} | {Vague} | {Greedy} | {MostBytes / 1048576.0:F1} | {PeakBytes / 1048576} |";
 }

@@ -1,4 +1,4 @@
-using System.Text.RegularExpressions;
+using System.IO.Enumeration;
 using Tessera.Nn;
 
 namespace Tessera.Models.Formats;
@@ -8,7 +8,7 @@ namespace Tessera.Models.Formats;
 public sealed class TensorNames
 {
     private readonly OrderedDictionary<string, TensorLayout> _layouts = new(StringComparer.Ordinal);
-    private readonly List<Regex> _ignored = [];
+    private readonly List<string> _ignored = [];
 
     /// <summary>What all names of a file may lack, as those of a model that was saved without its head: <c>transformer.</c> or
     /// <c>model.</c>; it is always written.</summary>
@@ -52,8 +52,7 @@ public sealed class TensorNames
 
     /// <summary>Tensors of a file that say nothing new, such as a head that is tied to the embedding.</summary>
     /// <param name="theirsPattern">A name, with <c>*</c> for any characters.</param>
-    public void Ignored(string theirsPattern) => _ignored.Add(new Regex(
-        $"^{Regex.Escape(theirsPattern).Replace("\\*", ".*", StringComparison.Ordinal)}$", RegexOptions.CultureInvariant | RegexOptions.Singleline | RegexOptions.NonBacktracking));
+    public void Ignored(string theirsPattern) => _ignored.Add(theirsPattern);
 
     /// <summary>Adds a layout of another kind.</summary>
     /// <exception cref="ArgumentException">Our name is in the table already.</exception>
@@ -63,7 +62,9 @@ public sealed class TensorNames
     }
 
     /// <summary>Whether a tensor of a file says nothing new.</summary>
-    public bool IsIgnored(string theirs) => _ignored.Exists(pattern => pattern.IsMatch(theirs) || (Prefix.Length > 0 && pattern.IsMatch(Prefix + theirs)));
+    public bool IsIgnored(string theirs) => _ignored.Exists(pattern => Fits(pattern, theirs) || (Prefix.Length > 0 && Fits(pattern, Prefix + theirs)));
+
+    private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
 
     /// <summary>The name by which a source has a tensor, or null where it has none.</summary>
     internal string? Find(TensorSource source, string theirs)

@@ -84,6 +84,11 @@ public static class RecipeJson
         {
             throw new RecipeException((error.Path ?? "").TrimStart('$', '.'), error.InnerException?.Message ?? error.Message);
         }
+        catch (ArgumentOutOfRangeException error) // of a record that checks its numbers itself
+        {
+            var says = error.Message.Split(" (Parameter")[0];
+            throw new RecipeException(JsonNamingPolicy.CamelCase.ConvertName(error.ParamName ?? ""), $"is {error.ActualValue}; {says}");
+        }
     }
 
     /// <summary>Writes a record, readable by <see cref="Read"/>.</summary>
