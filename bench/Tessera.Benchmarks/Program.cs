@@ -1,5 +1,6 @@
 using System.Globalization;
 using Tessera.Benchmarks;
+using Tessera.Benchmarks.Fuzz;
 using Tessera.Benchmarks.Kernels;
 using Tessera.Benchmarks.Peers;
 
@@ -14,6 +15,8 @@ try
         case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, Number(kills));
         case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, Number(steps)); break;
         case ["long-run", var recipe, var steps, .. var settings]: return LongRunBenchmark.Run(recipe, Number(steps), settings);
+        case ["fuzz", .. { Length: > 0 } options]: return FuzzCommand.Run(options);
+        case ["fuzz-child", var reader, var fixtures, var start, var end, var seed]: FuzzChild.Run(reader, fixtures, Number(start), Number(end), Number(seed)); break;
         default:
             Console.Error.WriteLine($"""
                 usage: Tessera.Benchmarks peers {PeersCommand.Usage}
@@ -23,6 +26,7 @@ try
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
                        Tessera.Benchmarks long-run recipes/quickstart.json STEPS [KEY=VALUE ...]
+                       Tessera.Benchmarks fuzz {FuzzCommand.Usage}
                 (TESSERA_THREADS and TESSERA_KERNELS apply)
                 """);
             return 2;

@@ -96,7 +96,7 @@ public sealed record ModelFolder
         var config = HuggingFaceConfig.Load(path);
         try
         {
-            return config.ModelType is null ? LoadOurs(folder, path) : LoadHuggingFace(folder, config, asStored);
+            return config.ModelType is null ? LoadOurs(folder, path, asStored) : LoadHuggingFace(folder, config, asStored);
         }
         catch (RecipeException error)
         {
@@ -141,7 +141,7 @@ public sealed record ModelFolder
         return whole with { Adapters = PeftAdapter.Load(folder, whole.Model, whole.Names) };
     }
 
-    private static ModelFolder LoadOurs(string folder, string path)
+    private static ModelFolder LoadOurs(string folder, string path, bool asStored)
     {
         var (tokenizerFile, weights) = (Existing(folder, TokenizerFile), Existing(folder, WeightsFile));
         var tokenizer = Tokenizer.Load(tokenizerFile);
@@ -149,7 +149,7 @@ public sealed record ModelFolder
         if (config.Vocabulary != tokenizer.VocabularySize)
             throw new InvalidDataException($"{path}: vocabulary is {config.Vocabulary}, but {TokenizerFile} has {tokenizer.VocabularySize} tokens");
         var model = config.Model.Build(config.Vocabulary, seed: 0);
-        Weights.Load(model, SafetensorsFile.Open(weights), TensorNames.Identity(model)); // its own errors say more than that the hash differs
+        Weights.Load(model, SafetensorsFile.Open(weights), TensorNames.Identity(model), asStored); // its own errors say more than that the hash differs
         if (config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
             throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
         return new ModelFolder(config, tokenizer, model) { Path = folder };

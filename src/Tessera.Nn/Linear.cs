@@ -49,7 +49,7 @@ public sealed class Linear : Module
     /// <summary>Adds what the adapter computes to the weight.</summary>
     internal void Merge()
     {
-        Adapter?.AddTo(_weight.Value);
+        Adapter?.AddTo(_weight.Writable());
         Adapter = null;
     }
 }

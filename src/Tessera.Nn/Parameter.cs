@@ -86,6 +86,18 @@ public sealed class Parameter
         lock (_making) (_value, _make, Type, _isFixed) = (null, source, type, isFixed);
     }
 
+    /// <summary>The weights as F32 in memory of their own, which may be written to: those that were stored in another type, or in a file,
+    /// become that.</summary>
+    public Tensor Writable()
+    {
+        var value = Value;
+        if (Type == ElementType.F32 && !_isFixed) return value;
+        var widened = Tensor.Allocate(Shape);
+        Op.Convert(value, widened);
+        ReadFrom(() => widened);
+        return Value;
+    }
+
     /// <summary>Whether the weights, as they are stored, can collect a gradient and be changed.</summary>
     private bool CanLearn => IsTrained && !_isFixed && Type == ElementType.F32;
 

@@ -44,7 +44,7 @@ public sealed class Step : Recycled
     public bool IsCheckpointed { get => Live(field); set; }
 
     /// <summary>Whether a segment is being computed again: what it counts and shows has been counted and shown.</summary>
-    public bool IsRepeated { get; private set; }
+    public bool IsRepeated { get => Live(field); private set; }
 
     /// <summary>Which losses of the parts are wanted where the step trains; null: all.</summary>
     public WantedLosses? WantedLosses { get => Live(field); set; }

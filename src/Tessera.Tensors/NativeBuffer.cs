@@ -8,6 +8,8 @@ internal sealed unsafe class NativeBuffer : IDisposable
 {
     public const int Alignment = 64;
 
+    private readonly nint _zeroed;
+
     /// <summary>Where memory comes from instead of the system's heap. Tests set it once, before the first buffer, to lay each
     /// buffer against inaccessible pages; the arena then gives every block a buffer of its own.</summary>
     internal static (Func<long, nint> Take, Action<nint> Give)? Source { get; set; }
@@ -15,8 +17,21 @@ internal sealed unsafe class NativeBuffer : IDisposable
     public NativeBuffer(long bytes, bool zeroed = true)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(bytes);
-        Address = Source is { } source ? source.Take(bytes) : (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
-        if (zeroed) NativeMemory.Clear((void*)Address, (nuint)bytes);
+        if (Source is { } source)
+        {
+            Address = source.Take(bytes);
+            if (zeroed) NativeMemory.Clear((void*)Address, (nuint)bytes);
+        }
+        else if (zeroed)
+        {
+            _zeroed = (nint)NativeMemory.AllocZeroed((nuint)bytes + Alignment); // much memory is not touched for that, so what stays empty costs nothing
+            Address = (_zeroed + Alignment - 1) & -Alignment;
+        }
+        else
+        {
+            Address = (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(bytes, 1), Alignment);
+        }
+
         if (bytes > 0) GC.AddMemoryPressure(bytes);
         Bytes = bytes;
     }
@@ -51,6 +66,7 @@ internal sealed unsafe class NativeBuffer : IDisposable
     private void Release()
     {
         if (Source is { } source) source.Give(Address);
+        else if (_zeroed != 0) NativeMemory.Free((void*)_zeroed);
         else NativeMemory.AlignedFree((void*)Address);
         if (Bytes > 0) GC.RemoveMemoryPressure(Bytes);
     }

@@ -1,5 +1,6 @@
 using Tessera.Generation.Search;
 using Tessera.Models;
+using Tessera.Tensors;
 using Tessera.Testing;
 
 namespace Tessera.Generation.Tests;
@@ -26,6 +27,23 @@ public sealed class DecodingAllocationTests
     [InlineData(true)]
     [InlineData(false)]
     public void Sixty_tokens_drawn_at_random_allocate_nothing(bool readsSource) => AllocatesNothing(readsSource, new SamplingOptions(0.8f, 40, 0.95f, 3));
+
+    /// <summary>What is computed a token depends on how many there are: buffers grow, and tables and lists of free blocks with them.</summary>
+    [Fact]
+    public void Tokens_of_a_sequence_that_grows_long_allocate_nothing()
+    {
+        var model = TinyModel.Build(readsSource: false, 300, 1);
+        var state = model.Start([[1]], rowsEach: 1, newTokens: 1400);
+        int[] token = [5];
+        Decode(100);
+        Assert.Equal(0, TeamAllocation.During(() => Decode(1200)));
+
+        void Decode(int count)
+        {
+            for (var i = 0; i < count; i++)
+                using (Arena.Current.Scope()) model.Next(state, token.AsSpan());
+        }
+    }
 
     private static void AllocatesNothing(bool readsSource, DecodingOptions options)
     {

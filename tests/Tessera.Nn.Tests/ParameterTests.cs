@@ -112,6 +112,24 @@ public sealed class ParameterTests
         Assert.False(parameter.Value.RequiresGradient);
     }
 
+    [Fact]
+    public void Weights_that_are_to_be_written_to_leave_the_file_and_become_F32()
+    {
+        var parameter = new PartBuilder(4, "x", new CounterRandom(5)).Matrix("m", 3, 4);
+        Assert.Same(parameter.Value, parameter.Writable());
+        foreach (var type in new[] { ElementType.BF16, ElementType.F32 })
+        {
+            var stored = Tensor.Allocate([3, 4], type);
+            Op.Convert(Filled([3, 4], 1.5f), stored);
+            parameter.ReadFrom(() => stored, type, isFixed: true);
+            var writable = parameter.Writable();
+            Assert.NotSame(stored, writable);
+            Assert.Same(parameter.Value, writable);
+            Assert.True(writable.RequiresGradient);
+            Assert.All(writable.ToArray(), value => Assert.Equal(1.5f, value));
+        }
+    }
+
     private static Tensor Filled(Shape shape, float value)
     {
         var tensor = Tensor.Allocate(shape);

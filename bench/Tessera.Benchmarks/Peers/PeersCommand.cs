@@ -38,6 +38,7 @@ internal static class PeersCommand
         var report = new Report();
         foreach (var (name, run) in rows)
         {
+            Console.Error.WriteLine($"measuring {name} …");
             try
             {
                 run(report, peers);

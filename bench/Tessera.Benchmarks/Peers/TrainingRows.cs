@@ -6,7 +6,7 @@ namespace Tessera.Benchmarks.Peers;
 /// <summary>Optimizer steps of the two models against <c>torch_train.py</c>; each side in a process of its own, in turn.</summary>
 internal static class TrainingRows
 {
-    private const int Rounds = 2, OurSteps = 10, PeerSteps = 4;
+    private const int Rounds = 3, OurSteps = 10, PeerSteps = 4;
 
     public static void Run(Report report, PeerScripts peers, string model, Precision precision, Targets targets)
     {

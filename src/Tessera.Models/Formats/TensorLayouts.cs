@@ -78,7 +78,9 @@ internal sealed class TransposedLayout(string ours, string theirs, int first = 0
 /// <summary>Ours [count, …] is many of theirs, one after the other.</summary>
 internal sealed class StackedLayout(string ours, IReadOnlyList<string> theirs) : TensorLayout(ours, theirs)
 {
-    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => [.. Sizes(ours).Skip(1)];
+    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => ours[0] == Theirs.Count
+        ? [.. Sizes(ours).Skip(1)]
+        : throw new InvalidOperationException($"the table of names makes '{Ours}' {ours} of {Theirs.Count} tensors");
 
     public override void Read(TheirTensors theirs, Tensor ours)
     {
@@ -99,7 +101,9 @@ internal sealed class StackedLayout(string ours, IReadOnlyList<string> theirs) :
 /// stand next to each other.</summary>
 internal sealed class PairedRowsLayout(string ours, string theirs, int heads) : TensorLayout(ours, theirs)
 {
-    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => Sizes(ours);
+    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => ours[0] % (2 * heads) == 0
+        ? Sizes(ours)
+        : throw new InvalidOperationException($"the table of names cuts the rows of '{Ours}' {ours} into pairs of {heads} heads");
 
     public override void Read(TheirTensors theirs, Tensor ours)
     {

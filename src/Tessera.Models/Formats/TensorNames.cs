@@ -1,5 +1,4 @@
-using System.Globalization;
-using System.Text.RegularExpressions;
+using System.IO.Enumeration;
 using Tessera.Nn;
 
 namespace Tessera.Models.Formats;
@@ -9,7 +8,7 @@ namespace Tessera.Models.Formats;
 public sealed class TensorNames
 {
     private readonly OrderedDictionary<string, TensorLayout> _layouts = new(StringComparer.Ordinal);
-    private readonly List<Regex> _ignored = [];
+    private readonly List<string> _ignored = [];
 
     /// <summary>What all names of a file may lack, as those of a model that was saved without its head: <c>transformer.</c> or
     /// <c>model.</c>; it is always written.</summary>
@@ -45,8 +44,7 @@ public sealed class TensorNames
     /// <param name="ours">Our name.</param>
     /// <param name="theirsPattern">Their names, with <c>{0}</c> for the number, from 0.</param>
     /// <param name="count">How many there are.</param>
-    public void Stacked(string ours, string theirsPattern, int count) => Add(new StackedLayout(
-        ours, [.. Enumerable.Range(0, count).Select(index => theirsPattern.Replace("{0}", index.ToString(CultureInfo.InvariantCulture), StringComparison.Ordinal))]));
+    public void Stacked(string ours, string theirsPattern, int count) => Add(new StackedLayout(ours, new NumberedNames(theirsPattern, count)));
 
     /// <summary>Ours has the rows of each head in two halves, of which row i of one is rotated with row i of the other; in theirs, as
     /// llama.cpp orders them, the two stand next to each other. A matrix or a vector.</summary>
@@ -54,8 +52,7 @@ public sealed class TensorNames
 
     /// <summary>Tensors of a file that say nothing new, such as a head that is tied to the embedding.</summary>
     /// <param name="theirsPattern">A name, with <c>*</c> for any characters.</param>
-    public void Ignored(string theirsPattern) => _ignored.Add(new Regex(
-        $"^{Regex.Escape(theirsPattern).Replace("\\*", ".*", StringComparison.Ordinal)}$", RegexOptions.CultureInvariant | RegexOptions.Singleline | RegexOptions.NonBacktracking));
+    public void Ignored(string theirsPattern) => _ignored.Add(theirsPattern);
 
     /// <summary>Adds a layout of another kind.</summary>
     /// <exception cref="ArgumentException">Our name is in the table already.</exception>
@@ -65,7 +62,9 @@ public sealed class TensorNames
     }
 
     /// <summary>Whether a tensor of a file says nothing new.</summary>
-    public bool IsIgnored(string theirs) => _ignored.Exists(pattern => pattern.IsMatch(theirs) || (Prefix.Length > 0 && pattern.IsMatch(Prefix + theirs)));
+    public bool IsIgnored(string theirs) => _ignored.Exists(pattern => Fits(pattern, theirs) || (Prefix.Length > 0 && Fits(pattern, Prefix + theirs)));
+
+    private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
 
     /// <summary>The name by which a source has a tensor, or null where it has none.</summary>
     internal string? Find(TensorSource source, string theirs)

@@ -8,6 +8,9 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
 {
     private const int MostShown = 10;
 
+    /// <summary>With so many tensors missing no more are looked for: how many a model has may be a stranger's claim.</summary>
+    private const int MostMissing = 1000;
+
     private readonly List<Match> _matches = [];
     private readonly List<string> _missing = [];
 
@@ -31,6 +34,8 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
             {
                 if (names.Find(source, wanted) is { } found) theirs.Add(found);
                 else _missing.Add(wanted);
+                if (_missing.Count == MostMissing)
+                    throw new InvalidDataException($"{source.Path}: does not have the model's tensors; missing: {NameList.Of(_missing)}, and maybe more");
             }
 
             _matches.Add(new Match(parameter, layout, theirs));

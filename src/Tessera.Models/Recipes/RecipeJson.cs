@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Tessera.Models.Formats;
 using Tessera.Nn;
 
 namespace Tessera.Models.Recipes;
@@ -36,6 +37,7 @@ public static class RecipeJson
         try
         {
             using var document = JsonDocument.Parse(text, reading);
+            JsonTexts.RequireUnicode(document.RootElement);
             RecipeChecker.RequireUniqueKeys(document.RootElement, "");
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? JsonObject.Create(document.RootElement.Clone())!
@@ -44,6 +46,10 @@ public static class RecipeJson
         catch (JsonException error)
         {
             throw new RecipeException($"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", "is not valid JSON here");
+        }
+        catch (InvalidOperationException)
+        {
+            throw new RecipeException(source, JsonTexts.NotUnicode);
         }
     }
 
@@ -77,6 +83,11 @@ public static class RecipeJson
         catch (JsonException error)
         {
             throw new RecipeException((error.Path ?? "").TrimStart('$', '.'), error.InnerException?.Message ?? error.Message);
+        }
+        catch (ArgumentOutOfRangeException error) // of a record that checks its numbers itself
+        {
+            var says = error.Message.Split(" (Parameter")[0];
+            throw new RecipeException(JsonNamingPolicy.CamelCase.ConvertName(error.ParamName ?? ""), $"is {error.ActualValue}; {says}");
         }
     }
 

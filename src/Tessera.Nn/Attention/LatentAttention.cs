@@ -80,7 +80,7 @@ public sealed class LatentAttention : Attention, ICached
 
         _latent = Own("kv_a_proj_with_mqa", new Linear(part.At("kv_a_proj_with_mqa"), part.Width, rank + options.PositionWidth, options.Bias));
         _latentNorm = Own("kv_a_layernorm", options.Norm.Build(part.At("norm") with { Width = rank }));
-        _keysAndValues = Own("kv_b_proj.weight", part.Matrix("kv_b_proj", heads * (options.ContentWidth + options.ValueWidth), rank));
+        _keysAndValues = Own("kv_b_proj.weight", part.Matrix("kv_b_proj", heads * (options.ContentWidth + options.ValueWidth), rank, mayBeStored: true));
         _output = Own("o_proj", new Linear(
             part.At("o_proj"), heads * options.ValueWidth, part.Width, options.Bias, part.OutputDeviation(heads * options.ValueWidth)));
         _position = Own("position", options.Position.Build(part.At("position") with { Width = options.PositionWidth }));

@@ -12,6 +12,15 @@ internal unsafe interface IElements
     static abstract V Load<V>(byte* from) where V : struct, ILanes<V>;
 }
 
+/// <summary>F32 numbers.</summary>
+internal readonly unsafe struct SingleElements : IElements
+{
+    public static int Bytes => sizeof(float);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static V Load<V>(byte* from) where V : struct, ILanes<V> => V.Load((float*)from);
+}
+
 /// <summary>BF16 numbers.</summary>
 internal readonly unsafe struct BrainElements : IElements
 {

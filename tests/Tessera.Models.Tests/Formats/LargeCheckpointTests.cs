@@ -38,10 +38,11 @@ public sealed class LargeCheckpointTests(ITestOutputHelper output) : IDisposable
         var model = s_options.Build(32_000, 1);
         var source = TensorSource.Open(path);
         Weights.Load(model, source, TensorNames.Identity(model), asStored: true);
-        var summary = ModelSummary.Of(model, 1);
+        var summary = ModelSummary.Of(model, 4096);
         watch.Stop();
         output.WriteLine($"{new FileInfo(path).Length} bytes open in {watch.ElapsedMilliseconds} ms, memory grew by {(Memory() - before) >> 20} MiB");
         Assert.Equal(6_738_415_616, summary.Parameters);
+        Assert.Equal(32L * 2 * 4096 * 4096 * sizeof(float), summary.CacheBytes); // taken and given back, never touched
         Assert.Equal((2 * 6_738_149_376) + (4 * 266_240), summary.WeightBytes); // the norms are F32
         Assert.True(watch.ElapsedMilliseconds < 1000, $"opening took {watch.ElapsedMilliseconds} ms");
         Assert.InRange(Memory() - before, long.MinValue, MostGrowth);

@@ -145,6 +145,12 @@ public sealed class WeightsTests : IDisposable
         Assert.Throws<InvalidOperationException>(() => Weights.Outgoing(module, new TensorNames()));
         var names = TensorNames.Identity(module);
         Assert.Throws<ArgumentException>(() => names.Same("m", "other"));
+        var crooked = new TensorNames();
+        crooked.Stacked("m", "m.{0}", 3);
+        Assert.Throws<InvalidOperationException>(() => Weights.Outgoing(module, crooked));
+        crooked = new TensorNames();
+        crooked.PairedRows("m", "m", heads: 3);
+        Assert.Throws<InvalidOperationException>(() => Weights.Outgoing(module, crooked));
         names.Same("n", "n");
         Assert.Throws<InvalidOperationException>(() => Weights.Load(module, source, names));
         Assert.Throws<InvalidOperationException>(() => Weights.Outgoing(module, names));

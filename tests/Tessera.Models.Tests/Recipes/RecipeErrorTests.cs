@@ -80,6 +80,8 @@ public sealed class RecipeErrorTests
 
     [Theory]
     [InlineData("{\n  \"a\": 1,\n  \"b\": x\n}", "recipe.json(3,8): is not valid JSON here")]
+    [InlineData("""{ "name": "\ud800" }""", """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff""")]
+    [InlineData("""{ "\udc00": 1 }""", """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff""")]
     [InlineData("{", "recipe.json(1,2): is not valid JSON here")]
     [InlineData("", "recipe.json(1,1): is not valid JSON here")]
     [InlineData("[1]", "recipe.json: is not a JSON object")]

@@ -40,6 +40,7 @@ public sealed class HuggingFaceConfig
         try
         {
             using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            JsonTexts.RequireUnicode(document.RootElement);
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? new HuggingFaceConfig(path, document.RootElement.Clone(), "")
                 : throw new InvalidDataException($"{path}: is {Shown(document.RootElement)}; expected an object {{ … }}");
@@ -47,6 +48,10 @@ public sealed class HuggingFaceConfig
         catch (JsonException error)
         {
             throw new InvalidDataException($"{path}({error.LineNumber + 1},{error.BytePositionInLine + 1}): is not valid JSON here", error);
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new InvalidDataException($"{path}: {JsonTexts.NotUnicode}", error);
         }
     }
 

@@ -181,7 +181,11 @@ public sealed class GgufFileTests : IDisposable
             {
                 using var file = GgufFile.Open(path);
                 var buffer = new byte[64];
-                foreach (var entry in file.Tensors.Values) file.ReadBytes(entry.Name, buffer.AsSpan(0, (int)Math.Min(64, entry.ByteCount)));
+                foreach (var tensor in file.Tensors.Values)
+                {
+                    file.ReadBytes(tensor.Name, buffer.AsSpan(0, (int)Math.Min(64, tensor.ByteCount)));
+                    if (file.CanView(tensor.Name)) Assert.Equal(tensor.ByteCount, file.View(tensor.Name).Bytes.Length);
+                }
             }
             catch (InvalidDataException)
             {

@@ -32,6 +32,7 @@ public sealed class HuggingFaceConfigTests
     [InlineData("[ 1 ]", "config.json: is [ 1 ]; expected an object { … }")]
     [InlineData("{ \"a\": 1", "config.json(1,9): is not valid JSON here")]
     [InlineData("", "config.json(1,1): is not valid JSON here")]
+    [InlineData("""{ "model_type": "\ud800" }""", """config.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff""")]
     public void A_wrong_number_is_named_with_file_key_and_what_is_allowed(string json, string message) => Expect(message, () => Parse(json).Whole("a"));
 
     [Fact]
