@@ -16,7 +16,8 @@ internal static class StartingPoint
     {
         try
         {
-            return ModelFolder.Load(path, asStored);
+            var model = ModelFolder.Load(path, asStored);
+            return model.Adapters is null ? model : throw new RecipeException("start", $"is '{path}', adapters beside a model; merge them first (tessera merge)");
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -85,6 +85,7 @@ public sealed class LoraTrainingTests : IDisposable
         var corpus = TrainingFolder.TextRecipe().Data.Load(_folder.Path);
         Assert.Equal(validated, Loss(loaded), 1e-6);
         Assert.NotEqual(validated, Loss(plain), 1e-3);
+        Assert.Contains("merge them first", Assert.Throws<RecipeException>(() => WithoutModel($"start={_folder.In("run")}")).Message, StringComparison.Ordinal);
         loaded.Adapters!.Merge();
         Assert.Equal(validated, Loss(loaded), 1e-5);
         loaded.Save(_folder.In("merged"));

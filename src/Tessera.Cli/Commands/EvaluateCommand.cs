@@ -50,6 +50,8 @@ internal static class EvaluateCommand
     public static EvaluationResult Run(
         RunFolder folder, Recipe recipe, ModelFolder model, EvaluationRequest request, string? dataFolder, Screen screen, CancellationToken cancellation)
     {
+        // A published model may read far longer texts than it was trained on here.
+        model = model with { Config = model.Config with { Length = Math.Min(model.Config.Length, recipe.Batches.Length) } };
         var origin = dataFolder ?? File.ReadAllText(folder.Origin).Trim();
         var corpus = recipe.Data.Load(origin, cancellation);
         var result = Watch(screen, progress => HeldOutEvaluation.Run(model, corpus, request, recipe.Seed, progress, cancellation));
