@@ -51,7 +51,8 @@ internal static unsafe class MatrixProductDots
         where V : struct, ILanes<V>
     {
         var sums = stackalloc float[DotTile.Most * DotTile.Most * V.Count];
-        var (a, b) = (product.A + ((long)row * product.RowA), product.B + ((long)column * product.ColumnB));
+        var a = product.A + ((long)row * product.RowA);
+        var b = product.B + ((long)column * product.ColumnB);
         DotTile.Sum<V, SingleElements>(
             rows, columns, a, product.RowA, (byte*)b, (long)product.ColumnB * sizeof(float), product.K / V.Count, sums);
         for (var i = 0; i < rows; i++)
