@@ -62,7 +62,7 @@ public sealed record ModelFolder(ModelConfig Config, Tokenizer Tokenizer, Sequen
                 throw new InvalidDataException($"{path}: vocabulary is {config.Vocabulary}, but {TokenizerFile} has {tokenizer.VocabularySize} tokens");
             var model = config.Model.Build(config.Vocabulary, seed: 0);
             var weights = Path.Combine(folder, WeightsFile);
-            Weights.Load(weights, model); // its own errors say more than that the hash differs
+            Weights.Load(model, SafetensorsFile.Open(weights), TensorNames.Identity(model)); // its own errors say more than that the hash differs
             if (config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
                 throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
             return new ModelFolder(config, tokenizer, model);

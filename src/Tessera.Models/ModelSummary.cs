@@ -22,7 +22,7 @@ public sealed record ModelSummary(
             .Select(module => new PartSummary(
                 module.Name.Length == 0 ? "model" : module.Name,
                 module.Module.GetType().Name,
-                string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Value.Shape}")),
+                string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Shape}")),
                 module.Module.ParameterCount()))
             .ToList();
         var count = model.ParameterCount();

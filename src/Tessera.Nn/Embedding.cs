@@ -16,7 +16,7 @@ public sealed class Embedding : Module
     public Embedding(PartBuilder part, int vocabulary, int width, float scale = 1, double deviation = 0.02)
     {
         _scale = scale;
-        Weight = Own("weight", part.Normal("weight", [vocabulary, width], deviation));
+        Weight = Own("weight", part.Normal("weight", [vocabulary, width], deviation, mayBeStored: true));
     }
 
     /// <summary>The table.</summary>
@@ -26,7 +26,7 @@ public sealed class Embedding : Module
     public Tensor Forward(Tensor ids) => Op.Embedding(ids, Weight.Value, _scale);
 
     /// <inheritdoc/>
-    protected override long ActiveWeights(Parameter parameter) => parameter.Value.Shape[1];
+    protected override long ActiveWeights(Parameter parameter) => parameter.Shape[1];
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) => 0;

@@ -14,9 +14,11 @@ public sealed class Linear : Module
     /// <param name="outputs">The width of y.</param>
     /// <param name="bias">Whether there is a bias, 0 at first.</param>
     /// <param name="deviation">Of the initial weights; 1/√inputs unless said.</param>
-    public Linear(PartBuilder part, int inputs, int outputs, bool bias = false, double? deviation = null)
+    /// <param name="mayBeStored">Whether the weights may be stored in fewer bits (<see cref="Parameter.MayBeStored"/>); routers want
+    /// theirs exact.</param>
+    public Linear(PartBuilder part, int inputs, int outputs, bool bias = false, double? deviation = null, bool mayBeStored = true)
     {
-        _weight = Own("weight", part.Matrix("weight", outputs, inputs, deviation));
+        _weight = Own("weight", part.Matrix("weight", outputs, inputs, deviation, mayBeStored));
         if (bias) _bias = Own("bias", PartBuilder.Constant(outputs, 0));
     }
 

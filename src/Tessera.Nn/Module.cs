@@ -45,7 +45,7 @@ public abstract class Module
     }
 
     /// <summary>The number of trained weights, shared ones counted once.</summary>
-    public long ParameterCount() => Parameters().Where(own => own.Parameter.IsTrained).Sum(parameter => parameter.Parameter.Value.Shape.Count);
+    public long ParameterCount() => Parameters().Where(own => own.Parameter.IsTrained).Sum(parameter => parameter.Parameter.Shape.Count);
 
     /// <summary>The weights that take part in computing one token: all, but for the experts that a token does not visit
     /// and the rows of embedding tables that it does not look up. Of a shared parameter the part that uses most of it
@@ -58,7 +58,7 @@ public abstract class Module
     /// <summary>Multiplications and additions for one token of a sequence of <paramref name="length"/>, forward: two for
     /// each active weight of a matrix, and what a part adds of its own (attention's scores).</summary>
     public virtual double FlopsPerToken(int length) =>
-        _parameters.Where(own => own.Parameter.Value.Shape.Rank >= 2).Sum(own => 2.0 * own.Parameter.Value.Shape.Count)
+        _parameters.Where(own => own.Parameter.Shape.Rank >= 2).Sum(own => 2.0 * own.Parameter.Shape.Count)
         + _children.Sum(child => child.Module.FlopsPerToken(length));
 
     /// <summary>Called for every part of a model at the end of each step of training, once the optimizer has changed the weights:
@@ -68,7 +68,7 @@ public abstract class Module
     }
 
     /// <summary>How many weights of one of this part's own parameters take part in computing one token; all unless said.</summary>
-    protected virtual long ActiveWeights(Parameter parameter) => parameter.Value.Shape.Count;
+    protected virtual long ActiveWeights(Parameter parameter) => parameter.Shape.Count;
 
     /// <summary>Makes a parameter this part's own.</summary>
     protected Parameter Own(string name, Parameter parameter)

@@ -36,28 +36,40 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
     }
 
     /// <summary>A weight matrix, drawn from a normal distribution of deviation 1/√columns unless said otherwise.</summary>
-    public Parameter Matrix(string name, int rows, int columns, double? deviation = null) =>
-        Normal(name, [rows, columns], deviation ?? 1 / Math.Sqrt(columns));
+    /// <param name="name">What its random numbers are derived from.</param>
+    /// <param name="rows">The width of what it gives.</param>
+    /// <param name="columns">The width of what it reads.</param>
+    /// <param name="deviation">Of the weights.</param>
+    /// <param name="mayBeStored">See <see cref="Parameter.MayBeStored"/>.</param>
+    public Parameter Matrix(string name, int rows, int columns, double? deviation = null, bool mayBeStored = false) =>
+        Normal(name, [rows, columns], deviation ?? 1 / Math.Sqrt(columns), mayBeStored);
 
-    /// <summary>A weight tensor drawn from a normal distribution.</summary>
+    /// <summary>A weight tensor drawn from a normal distribution when it is first touched; its numbers depend on the part and the
+    /// name alone.</summary>
     /// <exception cref="RecipeException">It would have more than 2²⁹ − 1 elements.</exception>
-    public Parameter Normal(string name, Shape shape, double deviation)
+    public Parameter Normal(string name, Shape shape, double deviation, bool mayBeStored = false)
     {
         if (shape.Count > MostWeights) throw new RecipeException($"{Path}.{name}", $"would be {shape}; allowed: at most {MostWeights} weights");
-        var tensor = Tensor.AllocateParameter(shape);
         var random = Random.Derive(name);
-        for (var i = 0; i < tensor.Floats.Length; i++) tensor.Floats[i] = (float)(deviation * random.Normal((ulong)i));
-        return new Parameter(tensor, decays: true);
+        return new Parameter(shape, decays: true, isTrained: true, () => Draw(shape, random, deviation)) { MayBeStored = mayBeStored };
     }
 
     /// <summary>A vector of equal numbers, free of weight decay: a bias or the scale of a norm.</summary>
-    public static Parameter Constant(int length, float value)
+    public static Parameter Constant(int length, float value) => new([length], decays: false, isTrained: true, () =>
     {
-        var tensor = Tensor.AllocateParameter([length]);
+        var tensor = Tensor.Allocate([length]);
         tensor.Floats.Fill(value);
-        return new Parameter(tensor, decays: false);
-    }
+        return tensor;
+    });
 
     /// <summary>A vector of zeros that is saved with the weights but has no gradient: its part changes it, or nobody does.</summary>
-    public static Parameter Untrained(int length) => new(Tensor.Allocate([length]), decays: false);
+    public static Parameter Untrained(int length) => new([length], decays: false, isTrained: false, () => Tensor.Allocate([length]));
+
+    private static Tensor Draw(Shape shape, CounterRandom random, double deviation)
+    {
+        var tensor = Tensor.Allocate(shape);
+        var weights = tensor.Floats;
+        for (var i = 0; i < weights.Length; i++) weights[i] = (float)(deviation * random.Normal((ulong)i));
+        return tensor;
+    }
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
@@ -57,11 +58,18 @@ public static class ElementTypes
             : throw new ArgumentException($"{count} elements are not whole blocks of {elements}, as {type} has them", nameof(count));
     }
 
+    /// <summary>Expands stored elements to F32.</summary>
+    /// <param name="type">What is stored; not I32.</param>
+    /// <param name="from">Whole blocks.</param>
+    /// <param name="to">As many elements as they are.</param>
+    /// <exception cref="ArgumentException">The bytes are not those of so many elements.</exception>
+    public static void ToFloats(this ElementType type, ReadOnlySpan<byte> from, Span<float> to) => QuantizedFormat.Load(type, from, to);
+
     /// <summary>Whether elements of this type are products of integers and scales of a block.</summary>
     internal static bool IsQuantized(this ElementType type) => type >= ElementType.Q8_0;
 
     /// <summary>Whether the type stands for real numbers, so that it can be converted to and from F32.</summary>
-    internal static bool IsReal(this ElementType type) => type != ElementType.I32;
+    public static bool IsReal(this ElementType type) => type != ElementType.I32;
 
     /// <summary>Bytes of a tensor whose rows are whole blocks.</summary>
     /// <exception cref="ShapeException">The innermost axis is not a multiple of the block.</exception>

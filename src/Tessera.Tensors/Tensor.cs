@@ -12,7 +12,7 @@ namespace Tessera.Tensors;
 public sealed unsafe class Tensor
 {
     private nint _address;
-    private NativeBuffer? _buffer;
+    private object? _owner;
     private bool _isTemporary;
 
     /// <summary>What is packed of a parameter for products in fewer bits.</summary>
@@ -69,11 +69,27 @@ public sealed unsafe class Tensor
     public static Tensor Allocate(Shape shape, ElementType type = ElementType.F32)
     {
         var buffer = new NativeBuffer(type.Bytes(shape));
-        return new Tensor { Shape = shape, Type = type, _buffer = buffer, _address = buffer.Address };
+        return new Tensor { Shape = shape, Type = type, _owner = buffer, _address = buffer.Address };
     }
 
     /// <summary>An owned F32 tensor of zeros that collects a gradient (its memory is taken when one first arrives).</summary>
     public static Tensor AllocateParameter(Shape shape) => Allocate(shape).WithGradient();
+
+    /// <summary>An owned tensor over memory that somebody else fills, such as a mapped file: its elements are those found there, and
+    /// may be written only where that memory may.</summary>
+    /// <param name="address">Where the elements are, a multiple of the size of what they are made of: 4 for F32 and I32, else 2.</param>
+    /// <param name="shape">How many there are.</param>
+    /// <param name="type">What they are.</param>
+    /// <param name="owner">Keeps the memory where it is as long as something refers to it; the tensor does.</param>
+    /// <exception cref="ShapeException">The innermost axis is not a multiple of the type's block.</exception>
+    /// <exception cref="ArgumentException">The address is not such a multiple.</exception>
+    public static Tensor Over(nint address, Shape shape, ElementType type, object owner)
+    {
+        type.Require(shape);
+        var unit = type is ElementType.F32 or ElementType.I32 ? 4 : 2;
+        if (address == 0 || address % unit != 0) throw new ArgumentException($"the address {address:X} of {type} {shape} is not a multiple of {unit}", nameof(address));
+        return new Tensor { Shape = shape, Type = type, _owner = owner, _address = address };
+    }
 
     /// <summary>A temporary tensor in the current arena; its elements are not set.</summary>
     /// <exception cref="ShapeException">The innermost axis is not a multiple of the type's block.</exception>
@@ -107,6 +123,13 @@ public sealed unsafe class Tensor
         if (RequiresGradient) return this;
         var count = checked((int)Shape.Count);
         Slot = _isTemporary ? Arena.Current.Slot(count) : new GradientSlot(count, arena: null);
+        return this;
+    }
+
+    /// <summary>Gives up the gradient of an owned tensor: it collects none from now on.</summary>
+    public Tensor WithoutGradient()
+    {
+        Slot = null;
         return this;
     }
 
@@ -169,16 +192,16 @@ public sealed unsafe class Tensor
         Type.Require(shape);
         var view = Arena.Current.Blank();
         view.Bind(Live() + (nint)Type.Bytes(offset), shape, Type);
-        view._buffer = _buffer; // keeps owned memory alive as long as the view
+        view._owner = _owner; // keeps owned memory alive as long as the view
         return view;
     }
 
     internal void Bind(nint address, Shape shape, ElementType type)
     {
-        (_address, Shape, Type, _buffer, _isTemporary, Slot) = (address, shape, type, null, true, null);
+        (_address, Shape, Type, _owner, _isTemporary, Slot) = (address, shape, type, null, true, null);
     }
 
-    internal void Release() => (_address, _buffer, Slot) = (0, null, null);
+    internal void Release() => (_address, _owner, Slot) = (0, null, null);
 
     private static void RequireCount(int found, Shape shape)
     {

@@ -34,7 +34,7 @@ public sealed class DecoderModel : SequenceModel
     {
         _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal));
-        _head = Own("lm_head.weight", options.TieEmbeddings ? _embedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width));
+        _head = Own("lm_head.weight", options.TieEmbeddings ? _embedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
         part.Require(options.LaterTokens is >= 0 and <= 16, "laterTokens", options.LaterTokens, "0 to 16");
         for (var depth = 0; depth < options.LaterTokens; depth++)
             _later.Add(Own($"mtp.{depth}", new LaterToken(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));

@@ -51,7 +51,7 @@ public sealed class EncoderDecoderModel : SequenceModel
             : Own("target_embed", Embeddings.Of(part.At("target_embed"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal, _encoder.OutputWidth));
         _head = Own(
-            "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width));
+            "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
     }
 
     /// <inheritdoc/>

@@ -1,3 +1,5 @@
+using Tessera.Tensors;
+
 namespace Tessera.Models.Formats;
 
 /// <summary>What an element of a tensor in a safetensors file is, in the order in which the reference implementation
@@ -70,6 +72,16 @@ public static class SafetensorsTypes
 
     /// <summary>The name in a file's header, such as <c>F8_E4M3</c>.</summary>
     public static string Name(this SafetensorsType type) => s_names[(int)type];
+
+    /// <summary>The type that tensors of Tessera have for it; null where they have none.</summary>
+    public static ElementType? Element(this SafetensorsType type) => type switch
+    {
+        SafetensorsType.F32 => ElementType.F32,
+        SafetensorsType.F16 => ElementType.F16,
+        SafetensorsType.BF16 => ElementType.BF16,
+        SafetensorsType.I32 => ElementType.I32,
+        _ => null,
+    };
 
     /// <summary>The type of a name in a file's header; false where there is none.</summary>
     public static bool TryParse(string name, out SafetensorsType type)

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Runtime.InteropServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using Tessera.Tensors;
@@ -26,14 +25,23 @@ public sealed class SafetensorsWriter
     /// <summary>The size of the file to be written.</summary>
     public long ByteCount => Header(InOrder()).Length + _tensors.Values.Sum(tensor => Size(tensor.Type, tensor.Shape));
 
-    /// <summary>Adds a tensor of Tessera: F32 or I32. It must live, unchanged, until the file is written.</summary>
-    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>.</exception>
-    public void Add(string name, Tensor tensor)
+    /// <summary>Adds a tensor of Tessera of a type that the format has: F32, F16, BF16 or I32. It must live, unchanged, until the file is
+    /// written.</summary>
+    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>, or the tensor is quantized.</exception>
+    public void Add(string name, Tensor tensor) => Add(name, TypeOf(name, tensor.Type), [.. tensor.Shape.AsSpan().ToArray()], stream =>
     {
-        long[] shape = [.. tensor.Shape.AsSpan().ToArray()];
-        if (tensor.Type == ElementType.F32) Add(name, SafetensorsType.F32, shape, stream => WriteAll<float>(stream, tensor.Floats));
-        else Add(name, SafetensorsType.I32, shape, stream => WriteAll<int>(stream, tensor.Ints));
-    }
+        // Piece by piece, as streams like it.
+        for (var bytes = tensor.Bytes; !bytes.IsEmpty; bytes = bytes[Math.Min(Piece, bytes.Length)..])
+            stream.Write(bytes[..Math.Min(Piece, bytes.Length)]);
+        GC.KeepAlive(tensor); // a span does not keep its memory
+    });
+
+    /// <summary>Adds a tensor of a model under a file's name for it; it is read when it is its turn.</summary>
+    /// <param name="tensor">The tensor.</param>
+    /// <param name="type">What it is written as: F32, F16 or BF16.</param>
+    /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>, or the type is another.</exception>
+    public void Add(OutgoingTensor tensor, ElementType type) =>
+        Add(tensor.Name, TypeOf(tensor.Name, type), [.. tensor.Shape], stream => tensor.WriteTo(stream, type));
 
     /// <summary>Adds a tensor of any type whose bytes are written when it is its turn.</summary>
     /// <param name="name">The full name.</param>
@@ -137,12 +145,14 @@ public sealed class SafetensorsWriter
         return bytes;
     }
 
-    /// <summary>Piece by piece, since the bytes of a large tensor do not fit one span.</summary>
-    private static void WriteAll<T>(Stream stream, ReadOnlySpan<T> values) where T : unmanaged
+    private static SafetensorsType TypeOf(string name, ElementType type) => type switch
     {
-        for (; !values.IsEmpty; values = values[Math.Min(Piece, values.Length)..])
-            stream.Write(MemoryMarshal.AsBytes(values[..Math.Min(Piece, values.Length)]));
-    }
+        ElementType.F32 => SafetensorsType.F32,
+        ElementType.F16 => SafetensorsType.F16,
+        ElementType.BF16 => SafetensorsType.BF16,
+        ElementType.I32 => SafetensorsType.I32,
+        _ => throw new ArgumentException($"tensor '{name}' is {type}, which a safetensors file cannot hold; allowed: F32, F16, BF16, I32", nameof(type)),
+    };
 
     private sealed record Pending(string Name, SafetensorsType Type, long[] Shape, Action<Stream> Write);
 }

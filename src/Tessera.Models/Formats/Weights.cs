@@ -3,15 +3,22 @@ using Tessera.Tensors;
 
 namespace Tessera.Models.Formats;
 
-/// <summary>Named tensors to and from safetensors files; names and shapes must agree exactly.</summary>
+/// <summary>The weights of models, and other named tensors, from and to files; names and shapes must agree exactly.</summary>
 public static class Weights
 {
-    private const int NamesInMessage = 10;
+    /// <summary>Makes a model read its weights from a checkpoint, each when it is first touched: only names and shapes are looked at now.</summary>
+    /// <param name="model">Its parameters forget what they were.</param>
+    /// <param name="source">Stays in use; it is closed when no parameter needs it any more. Disposed before, parameters that have not been
+    /// touched can no longer be read.</param>
+    /// <param name="names">Which parameter is which tensor; names every parameter.</param>
+    /// <param name="asStored">Whether weights of matrices stay in the type they are stored in (BF16, F16, quantized), and in the mapped
+    /// file where nothing has to be rearranged, for models that are not trained; else they become F32 in memory of their own.</param>
+    /// <exception cref="InvalidDataException">Names, shapes or types do not agree: the message names the file and the tensors that are
+    /// missing, unexpected or differ. The model is as it was.</exception>
+    /// <exception cref="InvalidOperationException">The table does not name the model's parameters.</exception>
+    public static void Load(Module model, TensorSource source, TensorNames names, bool asStored = false) => new WeightsLoader(model, source, names).Load(asStored);
 
-    /// <summary>Writes the parameters of a model by their full names.</summary>
-    public static void Save(string path, Module model) => Writer(model).Save(path);
-
-    /// <summary>Sets the parameters of a model to those of a file: F32, or F16, BF16 and F64, which are converted.</summary>
+    /// <summary>Sets the parameters of a model to those of one of our own files: F32, or what can be converted to it.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">The file is damaged, or names or shapes differ: the message names the file, the tensor and both
     /// shapes, or the names that are missing and unexpected. The model is as it was.</exception>
@@ -21,8 +28,14 @@ public static class Weights
         Load(file, model);
     }
 
-    /// <inheritdoc cref="Load(string, Module)"/>
-    public static void Load(SafetensorsFile file, Module model) => Load(file, Tensors(model));
+    /// <summary>Sets the parameters of a model to those of one of our own files, which may be closed afterwards.</summary>
+    /// <exception cref="InvalidDataException">The file is damaged, or names or shapes differ. The model is as it was, unless the file was
+    /// cut short meanwhile.</exception>
+    public static void Load(SafetensorsFile file, Module model)
+    {
+        Load(model, file, TensorNames.Identity(model));
+        foreach (var (_, parameter) in model.Parameters()) _ = parameter.Value;
+    }
 
     /// <summary>Sets tensors, such as what an optimizer remembers, to those of a file.</summary>
     /// <exception cref="InvalidDataException">Names, shapes or types differ; no tensor has been changed.</exception>
@@ -37,8 +50,36 @@ public static class Weights
         }
     }
 
+    /// <summary>Writes the parameters of a model by their full names.</summary>
+    public static void Save(string path, Module model) => Writer(model).Save(path);
+
+    /// <summary>The tensors of a file that holds a model's weights, in the order of the table.</summary>
+    /// <param name="model">Its parameters must not change until they are written.</param>
+    /// <param name="names">Which parameter is which tensor.</param>
+    /// <exception cref="InvalidOperationException">The table does not name the model's parameters.</exception>
+    public static IReadOnlyList<OutgoingTensor> Outgoing(Module model, TensorNames names)
+    {
+        var parameters = model.Parameters().ToDictionary(own => own.Name, own => own.Parameter, StringComparer.Ordinal);
+        if (parameters.Keys.FirstOrDefault(name => !names.Layouts.ContainsKey(name)) is { } absent)
+            throw new InvalidOperationException($"the table of names lacks the parameter '{absent}'");
+        var parts = new OrderedDictionary<string, List<(Parameter Parameter, TensorLayout Layout, int Index)>>(StringComparer.Ordinal);
+        foreach (var layout in names.Layouts.Values)
+        {
+            if (!parameters.TryGetValue(layout.Ours, out var parameter))
+                throw new InvalidOperationException($"the table of names has a name that the model lacks: {layout.Ours}");
+            for (var index = 0; index < layout.Theirs.Count; index++)
+            {
+                if (!parts.TryGetValue(layout.Theirs[index], out var others)) parts.Add(layout.Theirs[index], others = []);
+                others.Add((parameter, layout, index));
+            }
+        }
+
+        var recent = new RecentParameters();
+        return [.. parts.Select(part => new OutgoingTensor(part.Key, part.Value, recent))];
+    }
+
     /// <summary>A writer of the parameters of a model, to which more can be added.</summary>
-    public static SafetensorsWriter Writer(Module model) => Writer(Tensors(model));
+    public static SafetensorsWriter Writer(Module model) => Writer([.. model.Parameters().Select(own => (own.Name, own.Parameter.Value))]);
 
     /// <summary>A writer of named tensors.</summary>
     public static SafetensorsWriter Writer(IReadOnlyList<(string Name, Tensor Tensor)> tensors)
@@ -48,33 +89,21 @@ public static class Weights
         return writer;
     }
 
-    private static List<(string Name, Tensor Tensor)> Tensors(Module model) =>
-        [.. model.Parameters().Select(own => (own.Name, own.Parameter.Value))];
-
     private static void RequireSameNames(SafetensorsFile file, IReadOnlyList<(string Name, Tensor Tensor)> tensors)
     {
-        var wanted = tensors.Select(tensor => tensor.Name).ToHashSet();
+        var wanted = tensors.Select(tensor => tensor.Name).ToHashSet(StringComparer.Ordinal);
         var missing = wanted.Where(name => !file.Tensors.ContainsKey(name)).ToList();
         var unexpected = file.Tensors.Keys.Where(name => !wanted.Contains(name)).ToList();
         if (missing.Count + unexpected.Count == 0) return;
-        throw new InvalidDataException($"{file.Path}: does not have the model's tensors; missing: {List(missing)}; unexpected: {List(unexpected)}");
+        throw new InvalidDataException($"{file.Path}: does not have the model's tensors; missing: {NameList.Of(missing)}; unexpected: {NameList.Of(unexpected)}");
     }
 
-    private static void RequireFits(SafetensorsFile file, SafetensorsEntry entry, Tensor tensor)
+    private static void RequireFits(SafetensorsFile file, StoredTensor stored, Tensor tensor)
     {
         var sizes = tensor.Shape.AsSpan().ToArray().Select(size => (long)size);
-        if (!entry.Shape.SequenceEqual(sizes))
-            throw new InvalidDataException($"{file.Path}: tensor '{entry.Name}' has the shape [{string.Join(", ", entry.Shape)}], in the model {tensor.Shape}");
-        var fits = tensor.Type == ElementType.F32
-            ? entry.Type is SafetensorsType.F32 or SafetensorsType.F16 or SafetensorsType.BF16 or SafetensorsType.F64
-            : entry.Type == SafetensorsType.I32;
-        if (!fits) throw new InvalidDataException($"{file.Path}: tensor '{entry.Name}' is of type {entry.Type.Name()}, in the model {tensor.Type}");
-    }
-
-    private static string List(List<string> names)
-    {
-        if (names.Count == 0) return "none";
-        var shown = string.Join(", ", names.Order(StringComparer.Ordinal).Take(NamesInMessage));
-        return names.Count <= NamesInMessage ? shown : $"{shown} and {names.Count - NamesInMessage} more";
+        if (!stored.Shape.SequenceEqual(sizes))
+            throw new InvalidDataException($"{file.Path}: tensor '{stored.Name}' has the shape [{string.Join(", ", stored.Shape)}], in the model {tensor.Shape}");
+        var fits = tensor.Type == ElementType.F32 ? stored.IsReal : stored.Element == tensor.Type;
+        if (!fits) throw new InvalidDataException($"{file.Path}: tensor '{stored.Name}' is of type {stored.Type}, in the model {tensor.Type}");
     }
 }

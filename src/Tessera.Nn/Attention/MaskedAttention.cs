@@ -57,6 +57,7 @@ public abstract class MaskedAttention : Attention, ICached
     private readonly Norm? _keyNorm;
     private readonly PositionEncoding? _position;
     private readonly AttentionSettings _settings;
+    private readonly Parameter? _sinks;
 
     /// <summary>Builds the projections and checks the options that all kinds share.</summary>
     protected MaskedAttention(MaskedOptions options, PartBuilder part, AttentionRole role, int memoryWidth)
@@ -82,6 +83,7 @@ public abstract class MaskedAttention : Attention, ICached
         }
 
         _settings = Settings(options, part);
+        if (options.Sinks) _sinks = Own("sinks", PartBuilder.Constant(_heads, 0));
         if (options.Position is null || role == AttentionRole.Cross) return;
         _position = Own("position", options.Position.Build(part.At("position") with { Width = _headWidth }, _heads));
         part.Require(
@@ -99,9 +101,11 @@ public abstract class MaskedAttention : Attention, ICached
     {
         var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x), _heads)), step);
         var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], step) : FromSelf(x, step);
-        var attended = Op.Attention(queries, keys, values, mask, _position?.ActsOnScores == true
-            ? _settings with { Bias = _position.Score(Distances(mask, step), Role == AttentionRole.Bidirectional) }
-            : _settings);
+        var attended = Op.Attention(queries, keys, values, mask, _settings with
+        {
+            Bias = _position?.ActsOnScores == true ? _position.Score(Distances(mask, step), Role == AttentionRole.Bidirectional) : null,
+            Sinks = _sinks?.Value,
+        });
         return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]));
     }
 
@@ -120,15 +124,11 @@ public abstract class MaskedAttention : Attention, ICached
     /// <summary>How many keys a query of a sequence of this length sees on average, for the count of operations.</summary>
     protected virtual double MeanVisibleKeys(int length) => Role == AttentionRole.Causal ? (length + 1) / 2.0 : length;
 
-    private AttentionSettings Settings(MaskedOptions options, PartBuilder part)
+    private static AttentionSettings Settings(MaskedOptions options, PartBuilder part)
     {
         part.Require(options.ScoreScale is null or (> 0 and < float.PositiveInfinity), "scoreScale", options.ScoreScale, "greater than 0");
         part.Require(options.SoftCap is >= 0 and < float.PositiveInfinity, "softCap", options.SoftCap, "0 (none) or above");
-        return new AttentionSettings
-        {
-            Scale = options.ScoreScale, SoftCap = options.SoftCap,
-            Sinks = options.Sinks ? Own("sinks", PartBuilder.Constant(_heads, 0)).Value : null,
-        };
+        return new AttentionSettings { Scale = options.ScoreScale, SoftCap = options.SoftCap };
     }
 
     private Tensor Split(Tensor x, int heads) => x.Reshape([x.Shape[0], x.Shape[1], heads, _headWidth]);

@@ -53,9 +53,9 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         if (options.Shared > 0) _shared = Own("shared_experts", new SharedExperts(options, part.At("shared_experts")));
         var experts = part.At("experts");
         var (width, hidden) = (part.Width, options.Expert.Hidden);
-        if (options.Expert.IsGated) _gate = Own("experts.gate_proj", experts.Normal("gate_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width)));
-        _up = Own("experts.up_proj", experts.Normal("up_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width)));
-        _down = Own("experts.down_proj", experts.Normal("down_proj", [options.Routed, width, hidden], part.OutputDeviation(hidden)));
+        if (options.Expert.IsGated) _gate = Own("experts.gate_proj", experts.Normal("gate_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width), mayBeStored: true));
+        _up = Own("experts.up_proj", experts.Normal("up_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width), mayBeStored: true));
+        _down = Own("experts.down_proj", experts.Normal("down_proj", [options.Routed, width, hidden], part.OutputDeviation(hidden), mayBeStored: true));
     }
 
     /// <summary>How many experts there are to choose from.</summary>
@@ -75,7 +75,7 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     }
 
     /// <inheritdoc/>
-    protected override long ActiveWeights(Parameter parameter) => parameter.Value.Shape.Count / _options.Routed * _options.Active;
+    protected override long ActiveWeights(Parameter parameter) => parameter.Shape.Count / _options.Routed * _options.Active;
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) =>
@@ -88,7 +88,7 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         step.AddLoss("sequence-balance", Op.BalanceLoss(routing.Probabilities, Op.TopIndices(routing.Probabilities, _options.Active), sequences));
     }
 
-    private long RoutedCount() => (_gate?.Value.Shape.Count ?? 0) + _up.Value.Shape.Count + _down.Value.Shape.Count;
+    private long RoutedCount() => (_gate?.Shape.Count ?? 0) + _up.Shape.Count + _down.Shape.Count;
 
     private Tensor Run(Tensor slots, in DispatchPlan plan)
     {

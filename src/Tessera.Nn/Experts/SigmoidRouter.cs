@@ -48,7 +48,7 @@ public sealed class SigmoidRouter : Router
         part.Require(options.BiasRate is >= 0 and < float.PositiveInfinity, "biasRate", options.BiasRate, "0 or above");
         (_options, _active, _loads) = (options, active, new long[routed]);
         _groups = new ExpertGroups(part, options.Groups, options.ActiveGroups, routed, active, best: 2);
-        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed));
+        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed, mayBeStored: false));
         if (options.Bias) _bias = Own("gate.e_score_correction_bias", PartBuilder.Untrained(routed));
     }
 

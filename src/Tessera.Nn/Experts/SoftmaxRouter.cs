@@ -37,7 +37,7 @@ public sealed class SoftmaxRouter : Router
         part.Require(options.Scale is > 0 and < float.PositiveInfinity, "scale", options.Scale, "greater than 0");
         (_options, _routed, _active) = (options, routed, active);
         _groups = new ExpertGroups(part, options.Groups, options.ActiveGroups, routed, active, best: 1);
-        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed));
+        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed, mayBeStored: false));
     }
 
     /// <inheritdoc/>

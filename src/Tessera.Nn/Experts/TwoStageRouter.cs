@@ -28,9 +28,9 @@ public sealed class TwoStageRouter : Router
     {
         part.Require(shared >= 1, "kind", "two-stage", "a router for at least one shared expert");
         (_shared, _routed, _active) = (shared, routed, active);
-        _stage = Own("stage", new Linear(part.At("stage"), part.Width, 2));
-        _sharedGate = Own("shared", new Linear(part.At("shared"), part.Width, shared));
-        _routedGate = Own("routed", new Linear(part.At("routed"), part.Width, routed));
+        _stage = Own("stage", new Linear(part.At("stage"), part.Width, 2, mayBeStored: false));
+        _sharedGate = Own("shared", new Linear(part.At("shared"), part.Width, shared, mayBeStored: false));
+        _routedGate = Own("routed", new Linear(part.At("routed"), part.Width, routed, mayBeStored: false));
     }
 
     /// <inheritdoc/>

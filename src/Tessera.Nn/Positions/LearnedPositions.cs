@@ -30,13 +30,13 @@ public sealed class LearnedPositions : PositionEncoding
     public override bool ActsOnEmbeddings => true;
 
     /// <inheritdoc/>
-    public override int Positions => _table.Value.Shape[0];
+    public override int Positions => _table.Shape[0];
 
     /// <inheritdoc/>
     public override Tensor Embed(Tensor x, Step step) => Op.Add(x, Op.Embedding(step.Positions, _table.Value));
 
     /// <inheritdoc/>
-    protected override long ActiveWeights(Parameter parameter) => parameter.Value.Shape.Width;
+    protected override long ActiveWeights(Parameter parameter) => parameter.Shape.Width;
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) => 0;

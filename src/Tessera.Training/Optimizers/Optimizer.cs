@@ -67,7 +67,7 @@ public abstract class Optimizer
     protected IReadOnlyList<Tensor> Remember(string name, bool scalar = false)
     {
         var tensors = _trained.ConvertAll(trained =>
-            scalar ? Tensor.Allocate([], ElementType.I32) : Tensor.Allocate(trained.Parameter.Value.Shape));
+            scalar ? Tensor.Allocate([], ElementType.I32) : Tensor.Allocate(trained.Parameter.Shape));
         _state.AddRange(_trained.Zip(tensors, (trained, tensor) => ($"{trained.Name}.{name}", tensor)));
         return tensors;
     }

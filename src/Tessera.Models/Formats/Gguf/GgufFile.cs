@@ -1,14 +1,13 @@
+using System.Buffers.Binary;
 using System.Numerics;
-using Microsoft.Win32.SafeHandles;
 
 namespace Tessera.Models.Formats.Gguf;
 
 /// <summary>
-/// A GGUF file, open for reading: to open it costs its header, tensors are read when they are asked for. Any number of
-/// threads may read at once. The header is checked throughout, since files come from strangers.
+/// A GGUF file, open for reading. The header is checked throughout, since files come from strangers.
 /// <para>The format: <see href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"/>, versions 2 and 3, little-endian.</para>
 /// </summary>
-public sealed class GgufFile : IDisposable
+public sealed class GgufFile : TensorSource
 {
     /// <summary>The first four bytes: <c>GGUF</c>.</summary>
     public const uint Magic = 0x46554747;
@@ -17,24 +16,21 @@ public sealed class GgufFile : IDisposable
     internal const int DefaultAlignment = 32;
 
     private const int MostAxes = 4;
-    private const int BufferBytes = 1 << 16;
 
-    private readonly SafeFileHandle _file;
+    private readonly StoredFile _file;
     private readonly Dictionary<string, GgufValue> _metadata = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, GgufEntry> _tensors = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, GgufEntry> _entries = new(StringComparer.Ordinal);
 
-    private GgufFile(string path, SafeFileHandle file)
+    private GgufFile(StoredFile file) : base(file.Path)
     {
-        (Path, _file) = (path, file);
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, BufferBytes);
-        var reader = new GgufHeaderReader(path, stream);
+        _file = file;
+        var reader = new GgufHeaderReader(file);
         ReadHeader(reader);
         DataStart = RoundUp(reader.Position, Alignment);
-        RequireWithin(reader, stream.Length - DataStart);
+        RequireWithin(reader, file.Length - DataStart);
+        Tensors = _entries.ToDictionary(
+            entry => entry.Key, entry => new StoredTensor(entry.Key, entry.Value.Type.ToString(), entry.Value.Shape, entry.Value.ByteCount, entry.Value.Type.Element()), StringComparer.Ordinal);
     }
-
-    /// <summary>The file.</summary>
-    public string Path { get; }
 
     /// <summary>The version of the format, 2 or 3.</summary>
     public int Version { get; private set; }
@@ -48,25 +44,19 @@ public sealed class GgufFile : IDisposable
     /// <summary>Keys and values, in the order of the file.</summary>
     public IReadOnlyDictionary<string, GgufValue> Metadata => _metadata;
 
-    /// <summary>The tensors by name, in the order of the file.</summary>
-    public IReadOnlyDictionary<string, GgufEntry> Tensors => _tensors;
-
-    /// <summary>What the header says of one tensor.</summary>
-    /// <exception cref="InvalidDataException">The file has no such tensor.</exception>
-    public GgufEntry this[string name] => _tensors.TryGetValue(name, out var entry)
-        ? entry
-        : throw new InvalidDataException($"{Path}: there is no tensor '{name}' among the {_tensors.Count} here");
+    /// <summary>The tensors by name, as the header has them, in the order of the file.</summary>
+    public IReadOnlyDictionary<string, GgufEntry> Entries => _entries;
 
     /// <summary>Opens a file.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is not a whole and valid GGUF file; the message names the key or tensor, what was found
     /// and what is allowed.</exception>
-    public static GgufFile Open(string path)
+    public static new GgufFile Open(string path)
     {
-        var file = File.OpenHandle(path);
+        var file = StoredFile.Open(path);
         try
         {
-            return new GgufFile(path, file);
+            return new GgufFile(file);
         }
         catch
         {
@@ -104,28 +94,21 @@ public sealed class GgufFile : IDisposable
     public bool? Truth(string key) => !_metadata.TryGetValue(key, out var value) ? null
         : value.Content as bool? ?? throw Wrong(key, value, "a truth value");
 
-    /// <summary>Copies bytes of a tensor as they are in the file.</summary>
-    /// <param name="name">The tensor.</param>
-    /// <param name="destination">Is filled.</param>
-    /// <param name="offset">Where in the tensor to begin, in bytes.</param>
-    /// <exception cref="InvalidDataException">The file has no such tensor.</exception>
-    /// <exception cref="ArgumentException">The tensor has fewer bytes from the offset on.</exception>
-    public void ReadBytes(string name, Span<byte> destination, long offset = 0)
+    /// <inheritdoc/>
+    public override void Dispose() => _file.Dispose();
+
+    /// <summary>Whether a file begins as a GGUF file does.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    internal static bool IsGguf(string path)
     {
-        var entry = this[name];
-        if (offset < 0 || offset > entry.ByteCount - destination.Length)
-            throw new ArgumentException($"{destination.Length} bytes from {offset} on are not within the {entry.ByteCount} bytes of tensor {entry}", nameof(destination));
-        for (var position = DataStart + entry.Offset + offset; !destination.IsEmpty;)
-        {
-            var count = RandomAccess.Read(_file, destination, position);
-            if (count == 0) throw new InvalidDataException($"{Path}: was cut short, at byte {position}, while it was open");
-            destination = destination[count..];
-            position += count;
-        }
+        using var file = StoredFile.Open(path);
+        Span<byte> magic = stackalloc byte[sizeof(uint)];
+        if (file.Length < magic.Length) return false;
+        file.Read(magic, 0);
+        return BinaryPrimitives.ReadUInt32LittleEndian(magic) == Magic;
     }
 
-    /// <summary>Closes the file.</summary>
-    public void Dispose() => _file.Dispose();
+    private protected override (StoredFile File, long Position) Place(string name) => (_file, DataStart + _entries[name].Offset);
 
     internal static long RoundUp(long count, long multiple) => (count + multiple - 1) / multiple * multiple;
 
@@ -149,7 +132,7 @@ public sealed class GgufFile : IDisposable
         for (var i = 0; i < tensors; i++)
         {
             var entry = ReadEntry(reader, i);
-            if (!_tensors.TryAdd(entry.Name, entry)) throw reader.Bad($"has two tensors named '{entry.Name}'");
+            if (!_entries.TryAdd(entry.Name, entry)) throw reader.Bad($"has two tensors named '{entry.Name}'");
         }
     }
 
@@ -197,7 +180,7 @@ public sealed class GgufFile : IDisposable
     private void RequireWithin(GgufHeaderReader reader, long dataBytes)
     {
         var end = 0L;
-        foreach (var entry in _tensors.Values.OrderBy(entry => entry.Offset).ThenBy(entry => entry.ByteCount))
+        foreach (var entry in _entries.Values.OrderBy(entry => entry.Offset).ThenBy(entry => entry.ByteCount))
         {
             if (entry.Offset % Alignment != 0) throw reader.Bad($"tensor {entry} begins at {entry.Offset}; allowed: multiples of the alignment, {Alignment}");
             if (entry.Offset < end) throw reader.Bad($"tensor {entry} begins at {entry.Offset}, where the one before it goes on to {end}");

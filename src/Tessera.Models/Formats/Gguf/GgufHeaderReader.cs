@@ -5,22 +5,25 @@ namespace Tessera.Models.Formats.Gguf;
 
 /// <summary>Reads the numbers and texts of a GGUF header, never beyond the end of the file, and allocates nothing that the
 /// rest of the file could not fill.</summary>
-internal sealed class GgufHeaderReader(string path, Stream stream)
+internal sealed class GgufHeaderReader(StoredFile file)
 {
     private const int LongestName = 65_535;
     private const int MostNesting = 4;
+    private const int MostBuffered = 1 << 16;
 
     private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    private readonly long _length = stream.Length;
     private readonly byte[] _number = new byte[8];
+    private readonly byte[] _buffer = new byte[Math.Min(MostBuffered, file.Length)];
+    private long _bufferStart;
+    private int _buffered;
 
     /// <summary>Where the next byte is.</summary>
     public long Position { get; private set; }
 
-    private long Left => _length - Position;
+    private long Left => file.Length - Position;
 
-    public InvalidDataException Bad(string message) => new($"{path}: {message}");
+    public InvalidDataException Bad(string message) => new($"{file.Path}: {message}");
 
     public uint U32(string what)
     {
@@ -123,8 +126,21 @@ internal sealed class GgufHeaderReader(string path, Stream stream)
 
     private void Fill(Span<byte> bytes, string what)
     {
-        if (bytes.Length > Left) throw Bad($"is cut short: {what} takes {bytes.Length} bytes from byte {Position} on, the file has {_length}");
-        stream.ReadExactly(bytes);
+        if (bytes.Length > Left) throw Bad($"is cut short: {what} takes {bytes.Length} bytes from byte {Position} on, the file has {file.Length}");
+        if (Position < _bufferStart || Position + bytes.Length > _bufferStart + _buffered)
+        {
+            if (bytes.Length >= _buffer.Length)
+            {
+                file.Read(bytes, Position);
+                Position += bytes.Length;
+                return;
+            }
+
+            (_bufferStart, _buffered) = (Position, (int)Math.Min(_buffer.Length, Left));
+            file.Read(_buffer.AsSpan(0, _buffered), Position);
+        }
+
+        _buffer.AsSpan((int)(Position - _bufferStart), bytes.Length).CopyTo(bytes);
         Position += bytes.Length;
     }
 }

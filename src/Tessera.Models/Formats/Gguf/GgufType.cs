@@ -1,3 +1,5 @@
+using Tessera.Tensors;
+
 namespace Tessera.Models.Formats.Gguf;
 
 /// <summary>The type of a tensor's elements in a GGUF file; the numbers are the file's (<c>ggml_type</c>).</summary>
@@ -120,6 +122,20 @@ public static class GgufTypes
 
     /// <summary>How many bytes a block takes.</summary>
     public static int BlockBytes(this GgufType type) => s_blocks[type].Bytes;
+
+    /// <summary>The type that tensors of Tessera have for it; null where they have none.</summary>
+    public static ElementType? Element(this GgufType type) => type switch
+    {
+        GgufType.F32 => ElementType.F32,
+        GgufType.F16 => ElementType.F16,
+        GgufType.BF16 => ElementType.BF16,
+        GgufType.I32 => ElementType.I32,
+        GgufType.Q8_0 => ElementType.Q8_0,
+        GgufType.Q4_0 => ElementType.Q4_0,
+        GgufType.Q4_K => ElementType.Q4_K,
+        GgufType.Q6_K => ElementType.Q6_K,
+        _ => null,
+    };
 
     /// <summary>Whether the number is that of a type.</summary>
     public static bool IsKnown(this GgufType type) => s_blocks.ContainsKey(type);

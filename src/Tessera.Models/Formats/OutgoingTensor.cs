@@ -1,0 +1,86 @@
+using System.Runtime.InteropServices;
+using Tessera.Nn;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Formats;
+
+/// <summary>A tensor that is to be written to a file, under the file's name for it. Nothing is read before it is its turn.</summary>
+public sealed class OutgoingTensor
+{
+    private const int PieceBytes = 1 << 20;
+
+    private readonly IReadOnlyList<(Parameter Parameter, TensorLayout Layout, int Index)> _parts;
+    private readonly RecentParameters _recent;
+
+    internal OutgoingTensor(string name, IReadOnlyList<(Parameter Parameter, TensorLayout Layout, int Index)> parts, RecentParameters recent)
+    {
+        (Name, _parts, _recent) = (name, parts, recent);
+        var (parameter, layout, index) = parts[0];
+        Shape = [.. layout.ShapeOf(index, parameter.Shape)];
+        Type = parts.All(part => part.Parameter.Type == parameter.Type && part.Layout.Keeps(parameter.Type)) ? parameter.Type : ElementType.F32;
+    }
+
+    /// <summary>The file's name.</summary>
+    public string Name { get; }
+
+    /// <summary>The sizes, outermost first.</summary>
+    public IReadOnlyList<long> Shape { get; }
+
+    /// <summary>The type that the model has it in; F32 where its parts differ.</summary>
+    public ElementType Type { get; }
+
+    /// <summary>The number of elements.</summary>
+    public long Count => Shape.Aggregate(1L, (count, size) => checked(count * size));
+
+    /// <summary>The tensor in <see cref="Type"/>, not to be changed.</summary>
+    public Tensor Read()
+    {
+        var (parameter, layout, index) = _parts[0];
+        if (layout.IsSame && parameter.Type == Type) return _recent.Peek(parameter);
+        var whole = Tensor.Allocate(new Shape([.. Shape.Select(size => checked((int)size))]), Type);
+        foreach (var part in _parts) part.Layout.Write(Converted(_recent.Peek(part.Parameter), Type), part.Index, whole);
+        return whole;
+    }
+
+    /// <summary>Writes the elements as a type.</summary>
+    /// <param name="stream">Where to.</param>
+    /// <param name="type">Any type but I32; rows are whole blocks of it.</param>
+    /// <exception cref="ArgumentException">A quantized type is to hold NaN, an infinity, or a number beyond its scales.</exception>
+    public void WriteTo(Stream stream, ElementType type)
+    {
+        var tensor = Converted(Read(), type);
+        for (var bytes = tensor.Bytes; !bytes.IsEmpty; bytes = bytes[Math.Min(PieceBytes, bytes.Length)..])
+            stream.Write(bytes[..Math.Min(PieceBytes, bytes.Length)]);
+        GC.KeepAlive(tensor); // a span does not keep its memory
+    }
+
+    private static Tensor Converted(Tensor tensor, ElementType type)
+    {
+        if (tensor.Type == type) return tensor;
+        var converted = Tensor.Allocate(tensor.Shape, type);
+        Op.Convert(tensor, converted);
+        return converted;
+    }
+}
+
+/// <summary>The last few parameters that were peeked at, since several tensors of a file may come from one of ours.</summary>
+internal sealed class RecentParameters
+{
+    private const int Most = 4; // the stacks of a layer's experts are written in turn: gate, up and down of the first, of the second …
+
+    private readonly LinkedList<(Parameter Parameter, Tensor Value)> _recent = [];
+
+    public Tensor Peek(Parameter parameter)
+    {
+        for (var node = _recent.First; node is not null; node = node.Next)
+        {
+            if (node.Value.Parameter != parameter) continue;
+            _recent.Remove(node);
+            _recent.AddFirst(node);
+            return node.Value.Value;
+        }
+
+        if (_recent.Count == Most) _recent.RemoveLast();
+        return _recent.AddFirst((parameter, parameter.Peek())).Value.Value;
+    }
+}
