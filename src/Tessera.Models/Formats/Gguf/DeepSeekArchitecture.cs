@@ -182,7 +182,8 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         names.Same($"{ours}.attention.kv_a_layernorm.weight", $"{theirs}.attn_kv_a_norm.weight");
         names.Same($"{ours}.attention.o_proj.weight", $"{theirs}.attn_output.weight");
         if (has($"{theirs}.attn_kv_b.weight")) names.Same($"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_kv_b.weight");
-        else names.KeysAndValues($"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", attention.Heads, attention.ContentWidth, attention.ValueWidth);
+        else names.Add(new KeysAndValuesLayout(
+            $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", attention.Heads, attention.ContentWidth, attention.ValueWidth));
         GgufFeedForward.Add(names, FeedForwardOf(options.Decoder, layer), ours, theirs);
     }
 }

@@ -89,13 +89,13 @@ public abstract class GgufArchitecture
     }
 
     /// <summary>The table of names of a model of this architecture.</summary>
-    /// <param name="options">The model's, as the file holds it: embeddings not scaled.</param>
+    /// <param name="options">The model's. Files know no scales of embeddings and logits: their tables are multiplied by them.</param>
     /// <param name="has">Whether the file has, or is to have, a tensor.</param>
     public TensorNames Names(DecoderOptions options, Func<string, bool> has)
     {
         var names = new TensorNames();
-        names.Same("embed_tokens.weight", Embedding);
-        if (!options.TieEmbeddings) names.Same("lm_head.weight", Output);
+        AddTables(names, options);
+        names.Ignored(GgufRotary.Divisors);
         for (var layer = 0; layer < options.Decoder.Layers; layer++) AddLayer(names, options, layer, has);
         AddEnds(names);
         return names;
@@ -114,6 +114,26 @@ public abstract class GgufArchitecture
     private protected abstract void AddLayer(TensorNames names, DecoderOptions options, int layer, Func<string, bool> has);
 
     private protected virtual void AddEnds(TensorNames names) => names.Same("decoder.norm.weight", "output_norm.weight");
+
+    private static void AddTables(TensorNames names, DecoderOptions options)
+    {
+        const string OurEmbedding = "embed_tokens.weight", OurHead = "lm_head.weight";
+        var (scale, logitScale) = (options.EmbeddingScale ?? MathF.Sqrt(options.Width), options.LogitScale);
+        if (options.TieEmbeddings && (scale != 1 || logitScale != 1))
+        {
+            names.Add(new ScaledLayout(OurEmbedding, (Embedding, scale), (Output, logitScale)));
+            return;
+        }
+
+        Add(OurEmbedding, Embedding, scale);
+        if (!options.TieEmbeddings) Add(OurHead, Output, logitScale);
+
+        void Add(string ours, string theirs, float factor)
+        {
+            if (factor == 1) names.Same(ours, theirs);
+            else names.Add(new ScaledLayout(ours, (theirs, factor)));
+        }
+    }
 
     private protected static void SetContext(Action<string, GgufValue> set, int positions) => set(Context, GgufValue.Of((uint)positions));
 

@@ -1,4 +1,5 @@
 using Tessera.Nn.Positions;
+using Tessera.Tensors;
 
 namespace Tessera.Models.Formats.Gguf;
 
@@ -95,13 +96,13 @@ internal static class GgufRotary
     /// <summary>The divisors of the frequencies of each pair, or null where metadata say the scaling.</summary>
     public static float[]? DivisorsOf(RotaryOptions rotary, int headWidth) => rotary.Scaling switch
     {
-        Llama3Scaling llama => DivisorsOf(llama, rotary.Theta, (rotary.Width ?? headWidth) / 2),
+        Llama3Scaling llama => Llama3Divisors(llama, rotary.Theta, (rotary.Width ?? headWidth) / 2),
         LongScaling scaling => [.. scaling.ShortFactors.Select(factor => (float)factor)],
         _ => null,
     };
 
     /// <summary>As llama.cpp's converter computes them, in binary32, so that files come out alike.</summary>
-    private static float[] DivisorsOf(Llama3Scaling scaling, float theta, int pairs)
+    private static float[] Llama3Divisors(Llama3Scaling scaling, float theta, int pairs)
     {
         var (low, high, length) = ((float)scaling.LowFrequencyFactor, (float)scaling.HighFrequencyFactor, (float)scaling.TrainedLength);
         var divisors = new float[pairs];
@@ -122,7 +123,7 @@ internal static class GgufRotary
     private static RotaryScaling ReadDivisors(GgufKeys keys, float theta, int pairs, int positions)
     {
         var entry = keys.File[Divisors];
-        if (entry.Count != pairs || entry.Type != GgufType.F32)
+        if (entry.Count != pairs || entry.Element != ElementType.F32)
             throw new InvalidDataException($"{keys.File.Path}: tensor {entry} is to hold a divisor for each of the {pairs} pairs of a head, in F32");
         var divisors = new float[pairs];
         keys.File.ReadBytes(Divisors, System.Runtime.InteropServices.MemoryMarshal.AsBytes(divisors.AsSpan()));
@@ -136,7 +137,7 @@ internal static class GgufRotary
             foreach (var length in lengths)
             {
                 var scaling = new Llama3Scaling(GgufKeys.Shortest(factor), length);
-                var exact = DivisorsOf(scaling, theta, pairs);
+                var exact = Llama3Divisors(scaling, theta, pairs);
                 if (divisors.Zip(exact).All(pair => Math.Abs(pair.First - pair.Second) <= DivisorTolerance * pair.Second)) return scaling;
             }
         }

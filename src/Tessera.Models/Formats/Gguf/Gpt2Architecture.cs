@@ -19,7 +19,8 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
         if (stack.Norm is not LayerNormOptions { Bias: true }) return "its norms are neither RMS norms, as other architectures have, nor layer norms with biases";
         if (stack.Position is not LearnedOptions) return "its positions are not learned";
         if (stack.Variants is { Count: > 0 }) return "its layers are not all alike";
-        return stack.Attention is not MultiHeadOptions { Bias: true, OutputBias: null or true, QueryKeyNorm: null, Position: null, ScoreScale: null, SoftCap: 0, Sinks: false } attention
+        return stack.Attention is not MultiHeadOptions { Bias: true, OutputBias: null or true, QueryKeyNorm: null, Position: null, SoftCap: 0, Sinks: false } attention
+            || (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(options.Width / attention.Heads))
             || (attention.KeyValueHeads ?? attention.Heads) != attention.Heads || (attention.HeadWidth ?? options.Width / attention.Heads) * attention.Heads != options.Width
                 ? "its attention is not plain multi-head attention with biases"
                 : stack.FeedForward is GeluTanhOptions { Bias: true } ? null : "its feed-forward is not GELU in its tanh form with biases";

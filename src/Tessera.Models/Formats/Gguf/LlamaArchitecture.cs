@@ -50,7 +50,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     {
         if (attention is { SoftCap: not 0 }) return "its attention has a soft cap";
         if (attention.Sinks) return "its attention has sinks";
-        if (attention.ScoreScale is not null) return "its attention has a scale of its own";
+        if (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(HeadWidth(attention, width))) return "its attention has a scale of its own";
         if (attention.Position is not RotaryOptions rotary) return "its attention has no rotary positions";
         if (rotary.Width is { } turned && turned != HeadWidth(attention, width)) return "only a part of each head has rotary positions";
         if (rotary.Layout == RotaryLayout.Interleaved && !PairsNeighbours) return "its rotary positions pair neighbours";
@@ -64,23 +64,18 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         SwiGluOptions => null,
         ExpertsOptions { Expert: not SwiGluOptions } => "its experts are not SwiGLU",
         ExpertsOptions { Shared: > 0 } => "it has shared experts",
-        ExpertsOptions { Router: not SoftmaxRouterOptions { Normalise: true, Scale: 1, ActiveGroups: var active, Groups: var groups } } => NoRouter,
-        ExpertsOptions { Router: SoftmaxRouterOptions { ActiveGroups: var active, Groups: var groups } } => active == groups ? null : NoRouter,
+        ExpertsOptions { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1 } router } when router.ActiveGroups == router.Groups => null,
+        ExpertsOptions => "its router is not a softmax over all experts whose best are divided by their sum",
         _ => "its feed-forward is not SwiGLU",
     };
 
-    private const string NoRouter = "its router is not a softmax over all experts whose best are divided by their sum";
-
     private protected override TransformerOptions ReadStack(GgufKeys keys, int layers, int width, int positions)
     {
-        var attention = ReadAttention(keys, width, positions);
-        return new TransformerOptions
-        {
-            Layers = layers, Attention = attention, FeedForward = ReadFeedForward(keys), Norm = ReadNorm(keys), Variants = ReadWindows(keys, ref attention, layers),
-        } with { Attention = attention };
+        var (attention, variants) = ReadWindows(keys, ReadAttention(keys, width, positions), layers);
+        return new TransformerOptions { Layers = layers, Attention = attention, FeedForward = ReadFeedForward(keys), Norm = ReadNorm(keys), Variants = variants };
     }
 
-    private MaskedOptions ReadAttention(GgufKeys keys, int width, int positions)
+    private MultiHeadOptions ReadAttention(GgufKeys keys, int width, int positions)
     {
         var heads = keys.Count(Heads);
         var headWidth = keys.CountOr(KeyWidth, width / heads, least: 1);
@@ -103,23 +98,17 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     }
 
     /// <summary>Windows of all layers become the attention's, windows of some are variants.</summary>
-    private static List<LayerVariant>? ReadWindows(GgufKeys keys, ref MaskedOptions attention, int layers)
+    private static (AttentionOptions Attention, IReadOnlyList<LayerVariant>? Variants) ReadWindows(GgufKeys keys, MultiHeadOptions full, int layers)
     {
         var window = keys.CountOr(Window, 0);
-        if (window == 0) return null;
-        var full = attention;
+        if (window == 0) return (full, null);
         var windowed = AsWindow(full, window);
-        if (keys.BooleansOrNull(WindowLayers) is not { } pattern || pattern.All(has => has))
-        {
-            attention = windowed;
-            return null;
-        }
-
+        if (keys.BooleansOrNull(WindowLayers) is not { } pattern || pattern.All(has => has)) return (windowed, null);
         if (pattern.Count != layers) throw keys.Wrong(WindowLayers, $"{pattern.Count} long", $"as long as there are layers, {layers}");
-        List<LayerVariant> variants = [];
+        var variants = new List<LayerVariant>();
         for (var layer = 0; layer < layers; layer++)
             if (pattern[layer] && (layer == 0 || !pattern[layer - 1])) variants.Add(new LayerVariant { First = layer, Last = LastOfRun(pattern, layer), Attention = windowed });
-        return variants;
+        return (full, variants);
     }
 
     private static int LastOfRun(IReadOnlyList<bool> pattern, int first)
@@ -207,7 +196,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         Position = window.Position, ScoreScale = window.ScoreScale, SoftCap = window.SoftCap, Sinks = window.Sinks,
     };
 
-    private static SlidingWindowOptions AsWindow(MaskedOptions full, int window) => new(full.Heads, window)
+    private static SlidingWindowOptions AsWindow(MultiHeadOptions full, int window) => new(full.Heads, window)
     {
         KeyValueHeads = full.KeyValueHeads, HeadWidth = full.HeadWidth, Bias = full.Bias, OutputBias = full.OutputBias, QueryKeyNorm = full.QueryKeyNorm, Position = full.Position,
     };
