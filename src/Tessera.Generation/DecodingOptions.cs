@@ -11,7 +11,7 @@ public abstract record DecodingOptions
 {
     private const int MostTokens = 1 << 20;
 
-    /// <summary>The greatest number of tokens to generate, the end included; the longest the model was trained on where null.
+    /// <summary>The greatest number of tokens to generate, the end included; where null, the longest the model was trained on, at most 1,024.
     /// 1 to 1,048,576: the caches for them are made at the start.</summary>
     public int? MaximumTokens { get; init; }
 

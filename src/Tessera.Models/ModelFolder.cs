@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Text.Tokenizers;
@@ -25,14 +26,12 @@ public sealed record ModelConfig
     public string? WeightsHash { get; init; }
 }
 
-/// <summary>A model as a folder: <c>config.json</c>, <c>tokenizer.json</c> and <c>model.safetensors</c>.</summary>
-/// <param name="Config">What it is made of.</param>
-/// <param name="Tokenizer">Turns texts into its tokens.</param>
-/// <param name="Model">The model with its weights.</param>
-public sealed record ModelFolder(ModelConfig Config, Tokenizer Tokenizer, SequenceModel Model)
+/// <summary>A model as a folder, one of ours or one of Hugging Face's: <c>config.json</c>, <c>tokenizer.json</c> and
+/// <c>model.safetensors</c>, there also <c>tokenizer.model</c>, several files of weights, or no tokenizer.</summary>
+public sealed record ModelFolder
 {
     /// <summary>The name of the file with the options.</summary>
-    public const string ConfigFile = "config.json";
+    public const string ConfigFile = HuggingFaceConfig.File;
 
     /// <summary>The name of the file with the tokenizer.</summary>
     public const string TokenizerFile = "tokenizer.json";
@@ -40,32 +39,47 @@ public sealed record ModelFolder(ModelConfig Config, Tokenizer Tokenizer, Sequen
     /// <summary>The name of the file with the weights.</summary>
     public const string WeightsFile = "model.safetensors";
 
-    /// <summary>Loads a model.</summary>
+    private readonly Tokenizer? _tokenizer;
+
+    /// <summary>A model that was made or loaded elsewhere.</summary>
+    /// <param name="config">What it is made of.</param>
+    /// <param name="tokenizer">Turns texts into its tokens; null where it has none.</param>
+    /// <param name="model">The model with its weights.</param>
+    public ModelFolder(ModelConfig config, Tokenizer? tokenizer, SequenceModel model) => (Config, _tokenizer, Model) = (config, tokenizer, model);
+
+    /// <summary>What the model is made of.</summary>
+    public ModelConfig Config { get; init; }
+
+    /// <summary>The model with its weights.</summary>
+    public SequenceModel Model { get; init; }
+
+    /// <summary>Whether there is a tokenizer.</summary>
+    public bool HasTokenizer => _tokenizer is not null;
+
+    /// <summary>Turns texts into the model's tokens.</summary>
+    /// <exception cref="InvalidDataException">The folder has none.</exception>
+    public Tokenizer Tokenizer => _tokenizer ?? throw new InvalidDataException($"the model has no tokenizer: its folder has neither {TokenizerFile} nor tokenizer.model");
+
+    /// <summary>How the model wants its texts.</summary>
+    public TextConventions Texts { get; init; } = TextConventions.Own;
+
+    /// <summary>The family whose checkpoint this is; null where it is one of ours.</summary>
+    public Family? Family { get; init; }
+
+    /// <summary>Loads a model; of its weights only the header is read, the rest when it is touched.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="asStored">Whether weights stay in the type they are stored in, for models that are only run; else they become F32.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">The folder holds no finished model.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or they do not belong together.</exception>
-    public static ModelFolder Load(string folder)
+    public static ModelFolder Load(string folder, bool asStored = false)
     {
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"there is no model folder '{folder}'");
-        foreach (var file in new[] { ConfigFile, TokenizerFile, WeightsFile })
-        {
-            if (!File.Exists(Path.Combine(folder, file)))
-                throw new FileNotFoundException($"'{folder}' holds no finished model: there is no {file}", Path.Combine(folder, file));
-        }
-
-        var path = Path.Combine(folder, ConfigFile);
-        var tokenizer = Tokenizer.Load(Path.Combine(folder, TokenizerFile));
+        var path = Existing(folder, ConfigFile);
+        var config = HuggingFaceConfig.Load(path);
         try
         {
-            var config = RecipeJson.ReadFile<ModelConfig>(path);
-            if (config.Vocabulary != tokenizer.VocabularySize)
-                throw new InvalidDataException($"{path}: vocabulary is {config.Vocabulary}, but {TokenizerFile} has {tokenizer.VocabularySize} tokens");
-            var model = config.Model.Build(config.Vocabulary, seed: 0);
-            var weights = Path.Combine(folder, WeightsFile);
-            Weights.Load(model, SafetensorsFile.Open(weights), TensorNames.Identity(model)); // its own errors say more than that the hash differs
-            if (config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
-                throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
-            return new ModelFolder(config, tokenizer, model);
+            return config.ModelType is null ? LoadOurs(folder, path) : LoadHuggingFace(folder, config, asStored);
         }
         catch (RecipeException error)
         {
@@ -78,5 +92,40 @@ public sealed record ModelFolder(ModelConfig Config, Tokenizer Tokenizer, Sequen
     {
         using var file = File.OpenRead(path);
         return Convert.ToHexStringLower(SHA256.HashData(file));
+    }
+
+    private static ModelFolder LoadOurs(string folder, string path)
+    {
+        var (tokenizerFile, weights) = (Existing(folder, TokenizerFile), Existing(folder, WeightsFile));
+        var tokenizer = Tokenizer.Load(tokenizerFile);
+        var config = RecipeJson.ReadFile<ModelConfig>(path);
+        if (config.Vocabulary != tokenizer.VocabularySize)
+            throw new InvalidDataException($"{path}: vocabulary is {config.Vocabulary}, but {TokenizerFile} has {tokenizer.VocabularySize} tokens");
+        var model = config.Model.Build(config.Vocabulary, seed: 0);
+        Weights.Load(model, SafetensorsFile.Open(weights), TensorNames.Identity(model)); // its own errors say more than that the hash differs
+        if (config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
+            throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
+        return new ModelFolder(config, tokenizer, model);
+    }
+
+    private static ModelFolder LoadHuggingFace(string folder, HuggingFaceConfig config, bool asStored)
+    {
+        var family = Family.Of(config);
+        var weights = TensorSource.Open(folder);
+        var options = family.Present(family.ReadConfig(config), weights);
+        var vocabulary = config.Whole("vocab_size");
+        var model = options.Build(vocabulary, seed: 0);
+        Weights.Load(model, weights, family.Names(options), asStored);
+        var tokenizer = HuggingFaceText.Tokenizer(folder);
+        return new ModelFolder(new ModelConfig { Model = options, Vocabulary = vocabulary, Length = model.LongestSequence, SourceLength = 0 }, tokenizer, model)
+        {
+            Family = family, Texts = HuggingFaceText.Conventions(folder, config, tokenizer),
+        };
+    }
+
+    private static string Existing(string folder, string file)
+    {
+        var path = Path.Combine(folder, file);
+        return File.Exists(path) ? path : throw new FileNotFoundException($"'{folder}' holds no finished model: there is no {file}", path);
     }
 }

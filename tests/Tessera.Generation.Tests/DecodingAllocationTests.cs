@@ -42,6 +42,6 @@ public sealed class DecodingAllocationTests
         bool DoesNotEnd(SequenceModel model) => Run(model).Count() == (Before + Measured + 1) * prompts.Length;
 
         IEnumerable<(int Prompt, int Token)> Run(SequenceModel model) =>
-            new StepwiseSearch(model, options, Before + Measured + 1).Run(prompts, [0, 1, 2], new Generated[prompts.Length], default);
+            new StepwiseSearch(model, options, Before + Measured + 1, [SpecialTokens.End]).Run(prompts, [0, 1, 2], new Generated[prompts.Length], default);
     }
 }

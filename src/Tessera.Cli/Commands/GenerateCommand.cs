@@ -10,15 +10,17 @@ internal static class GenerateCommand
 {
     public static Command Create()
     {
-        var run = new Argument<string>("run") { Description = "The folder of a finished run or model." };
+        var run = new Argument<string>("run") { Description = "The folder of a finished run or model, ours or Hugging Face's." };
         var prompts = new Argument<string[]>("text") { Description = "Prompts; read from standard input, a line each, where there is none.", Arity = ArgumentArity.ZeroOrMore };
+        var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
         var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
         var command = new Command("generate", CommonOptions.WithExamples(
             "Generates text with a trained model.",
             "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
             "tessera generate runs/quickstart --beam 5 --check < prompts.txt",
-            "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\"")) { run, prompts, check, json };
+            "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
+            "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\"")) { run, prompts, chat, check, json };
         decoding.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
         {
@@ -27,24 +29,24 @@ internal static class GenerateCommand
             if (texts.Length == 0) throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
             var model = LanguageModel.Load(parsed.GetRequiredValue(run));
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
-                await Stream(model, texts[0], options, cancellation);
-            else Print(model, texts, options, parsed.GetValue(check), screen, cancellation);
+                await Stream(model, texts[0], options, parsed.GetValue(chat), cancellation);
+            else Print(model, texts, options, parsed.GetValue(chat), parsed.GetValue(check), screen, cancellation);
             return CommandRunner.Success;
         });
         return command;
     }
 
-    private static async Task Stream(LanguageModel model, string prompt, DecodingOptions options, CancellationToken cancellation)
+    private static async Task Stream(LanguageModel model, string prompt, DecodingOptions options, bool asChat, CancellationToken cancellation)
     {
-        await foreach (var piece in model.StreamAsync(prompt, options, cancellation)) Console.Out.Write(piece);
+        await foreach (var piece in model.StreamAsync(prompt, options, asChat, cancellation)) Console.Out.Write(piece);
         Console.Out.WriteLine();
     }
 
     private static void Print(
-        LanguageModel model, string[] prompts, DecodingOptions options, bool check, Screen screen, CancellationToken cancellation)
+        LanguageModel model, string[] prompts, DecodingOptions options, bool asChat, bool check, Screen screen, CancellationToken cancellation)
     {
         var validator = new CSharpSyntaxValidator();
-        var outputs = model.Generate(prompts, options, progress: null, cancellation);
+        var outputs = model.Generate(prompts, options, asChat, progress: null, cancellation);
         for (var i = 0; i < prompts.Length; i++)
         {
             var (text, tokens) = outputs[i];

@@ -88,7 +88,7 @@ internal static class QuickstartCommand
     private static void Generate(ModelFolder model, Screen screen, CancellationToken cancellation)
     {
         var validator = new CSharpSyntaxValidator();
-        var texts = new LanguageModel(model).Generate(s_prompts, new BeamOptions(), progress: null, cancellation);
+        var texts = new LanguageModel(model).Generate(s_prompts, new BeamOptions(), cancellation: cancellation);
         for (var i = 0; i < s_prompts.Length; i++)
         {
             var valid = validator.IsValid(texts[i].Text);

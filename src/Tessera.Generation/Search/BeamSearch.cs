@@ -8,7 +8,11 @@ namespace Tessera.Generation.Search;
 /// a prompt's beams, those that end among the best <c>width</c> are finished, and the best <c>width</c> that do not end go
 /// on.
 /// </summary>
-internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int mostTokens)
+/// <param name="model">The model.</param>
+/// <param name="options">How many beams, and how they are scored.</param>
+/// <param name="mostTokens">The greatest number of tokens.</param>
+/// <param name="ends">The tokens that end a sequence.</param>
+internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int mostTokens, int[] ends)
 {
     private readonly int _width = options.Width;
 
@@ -72,7 +76,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             var ranked = continuations.OrderByDescending(beam => beam.LogProbability).Take(2 * owner._width).ToList();
             for (var rank = 0; rank < ranked.Count && going.Count < owner._width; rank++)
             {
-                if (ranked[rank].Ids[^1] != SpecialTokens.End) going.Add(ranked[rank]);
+                if (!owner.Ends(ranked[rank].Ids[^1])) going.Add(ranked[rank]);
                 else if (rank < owner._width) Add(ranked[rank], ended: true);
             }
 
@@ -114,6 +118,8 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             return best.UnorderedItems.OrderByDescending(item => item.Priority).Select(item => item.Element);
         }
     }
+
+    private bool Ends(int token) => ends.Contains(token);
 
     private bool Early => options.EarlyStopping;
 

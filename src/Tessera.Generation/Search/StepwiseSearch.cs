@@ -5,7 +5,11 @@ using Tessera.Tensors;
 namespace Tessera.Generation.Search;
 
 /// <summary>Greedy decoding or sampling of several prompts at once; rows leave the batch as they end.</summary>
-internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int mostTokens)
+/// <param name="model">The model.</param>
+/// <param name="options">How tokens are chosen.</param>
+/// <param name="mostTokens">The greatest number of tokens.</param>
+/// <param name="ends">The tokens that end a sequence.</param>
+internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int mostTokens, int[] ends)
 {
     /// <summary>The tokens of all prompts as they are chosen: which prompt, which token (the end is not reported).</summary>
     /// <param name="prompts">Token ids.</param>
@@ -32,7 +36,7 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
             for (var row = 0; row < rows; row++)
             {
                 var (prompt, token) = (live[row], chosen[row]);
-                if (token == SpecialTokens.End)
+                if (ends.Contains(token))
                 {
                     results[prompt] = new Generated(texts[prompt], scores[prompt], Ended: true);
                     continue;

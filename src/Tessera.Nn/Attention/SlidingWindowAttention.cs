@@ -7,6 +7,15 @@ namespace Tessera.Nn.Attention;
 /// <param name="Window">How many keys a query sees, its own included; at least 1. Where tokens see both sides, as many to each.</param>
 public sealed record SlidingWindowOptions(int Heads, int Window) : MaskedOptions(Heads)
 {
+    /// <summary>The same attention without its limit, with one.</summary>
+    /// <param name="full">What sees everything.</param>
+    /// <param name="window">How many keys a query is to see.</param>
+    public static SlidingWindowOptions Of(MultiHeadOptions full, int window) => new(full.Heads, window)
+    {
+        KeyValueHeads = full.KeyValueHeads, HeadWidth = full.HeadWidth, Bias = full.Bias, OutputBias = full.OutputBias, QueryKeyNorm = full.QueryKeyNorm,
+        Position = full.Position, ScoreScale = full.ScoreScale, SoftCap = full.SoftCap, Sinks = full.Sinks,
+    };
+
     /// <inheritdoc/>
     public override Attention Build(PartBuilder part, AttentionRole role, int memoryWidth = 0) => new SlidingWindowAttention(this, part, role);
 }

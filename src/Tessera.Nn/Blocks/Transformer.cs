@@ -45,7 +45,7 @@ public sealed record TransformerOptions : EncoderOptions
     /// <summary>The attention of a layer.</summary>
     /// <param name="layer">From 0.</param>
     /// <returns>The options and their place below the stack's in the recipe.</returns>
-    internal (AttentionOptions Options, string Path) AttentionOf(int layer)
+    public (AttentionOptions Options, string Path) AttentionOf(int layer)
     {
         for (var index = (Variants?.Count ?? 0) - 1; index >= 0; index--)
             if (Variants![index] is { Attention: { } own } variant && variant.Has(layer)) return (own, $"variants[{index}].attention");
@@ -53,7 +53,9 @@ public sealed record TransformerOptions : EncoderOptions
     }
 
     /// <summary>The feed-forward of a layer, as <see cref="AttentionOf"/>.</summary>
-    internal (FeedForwardOptions Options, string Path) FeedForwardOf(int layer)
+    /// <param name="layer">From 0.</param>
+    /// <returns>The options and their place below the stack's in the recipe.</returns>
+    public (FeedForwardOptions Options, string Path) FeedForwardOf(int layer)
     {
         for (var index = (Variants?.Count ?? 0) - 1; index >= 0; index--)
             if (Variants![index] is { FeedForward: { } own } variant && variant.Has(layer)) return (own, $"variants[{index}].feedForward");

@@ -13,6 +13,9 @@ public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert,
     /// <summary>The hidden width of one shared expert; as the routed ones' where null.</summary>
     public int? SharedHidden { get; init; }
 
+    /// <summary>Whether the maps of shared experts have biases; routed ones have none.</summary>
+    public bool SharedBias { get; init; }
+
     /// <summary>How experts are chosen.</summary>
     public RouterOptions Router { get; init; } = new SoftmaxRouterOptions();
 

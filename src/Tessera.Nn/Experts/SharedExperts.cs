@@ -19,9 +19,9 @@ internal sealed class SharedExperts : Module
         (_count, _activation) = (options.Shared, options.Expert.Activation);
         var each = options.SharedHidden ?? options.Expert.Hidden;
         var hidden = checked(options.Shared * each);
-        if (options.Expert.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden));
-        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden));
-        _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, deviation: part.OutputDeviation(each)));
+        if (options.Expert.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden, options.SharedBias));
+        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden, options.SharedBias));
+        _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, options.SharedBias, part.OutputDeviation(each)));
     }
 
     /// <summary>[tokens, width] to the same shape.</summary>

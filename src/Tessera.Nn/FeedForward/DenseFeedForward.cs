@@ -9,10 +9,15 @@ namespace Tessera.Nn.FeedForward;
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
+[JsonDerivedType(typeof(ReGluOptions), "reglu")]
+[JsonDerivedType(typeof(GluOptions), "glu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
 [JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
 [JsonDerivedType(typeof(SiluOptions), "silu")]
 [JsonDerivedType(typeof(ReluOptions), "relu")]
+[JsonDerivedType(typeof(ReluSquaredOptions), "relu-squared")]
+[JsonDerivedType(typeof(TanhOptions), "tanh")]
+[JsonDerivedType(typeof(SigmoidOptions), "sigmoid")]
 public abstract record DenseOptions(int Hidden) : FeedForwardOptions
 {
     /// <summary>Whether the maps have biases; an expert of a mixture has none.</summary>
@@ -55,6 +60,24 @@ public sealed record GeGluTanhOptions(int Hidden) : DenseOptions(Hidden)
     internal override bool IsGated => true;
 }
 
+/// <summary><c>"kind": "reglu"</c>: <c>W₂ (max(W₁ x, 0) · W₃ x)</c>.</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record ReGluOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Relu;
+
+    internal override bool IsGated => true;
+}
+
+/// <summary><c>"kind": "glu"</c>: <c>W₂ (σ(W₁ x) · W₃ x)</c> (Dauphin et al. 2016, arXiv 1612.08083).</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record GluOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Sigmoid;
+
+    internal override bool IsGated => true;
+}
+
 /// <summary><c>"kind": "gelu"</c>: <c>W₂ gelu(W₁ x)</c>.</summary>
 /// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
 public sealed record GeluOptions(int Hidden) : DenseOptions(Hidden)
@@ -87,6 +110,33 @@ public sealed record SiluOptions(int Hidden) : DenseOptions(Hidden)
 public sealed record ReluOptions(int Hidden) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Relu;
+
+    internal override bool IsGated => false;
+}
+
+/// <summary><c>"kind": "relu-squared"</c>: <c>W₂ max(W₁ x, 0)²</c> (So et al. 2021, arXiv 2109.08668).</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record ReluSquaredOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.ReluSquared;
+
+    internal override bool IsGated => false;
+}
+
+/// <summary><c>"kind": "tanh"</c>: <c>W₂ tanh(W₁ x)</c>.</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record TanhOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Tanh;
+
+    internal override bool IsGated => false;
+}
+
+/// <summary><c>"kind": "sigmoid"</c>: <c>W₂ σ(W₁ x)</c>.</summary>
+/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+public sealed record SigmoidOptions(int Hidden) : DenseOptions(Hidden)
+{
+    internal override Activation Activation => Activation.Sigmoid;
 
     internal override bool IsGated => false;
 }

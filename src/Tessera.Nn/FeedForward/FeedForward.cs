@@ -9,10 +9,15 @@ namespace Tessera.Nn.FeedForward;
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
+[JsonDerivedType(typeof(ReGluOptions), "reglu")]
+[JsonDerivedType(typeof(GluOptions), "glu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
 [JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
 [JsonDerivedType(typeof(SiluOptions), "silu")]
 [JsonDerivedType(typeof(ReluOptions), "relu")]
+[JsonDerivedType(typeof(ReluSquaredOptions), "relu-squared")]
+[JsonDerivedType(typeof(TanhOptions), "tanh")]
+[JsonDerivedType(typeof(SigmoidOptions), "sigmoid")]
 [JsonDerivedType(typeof(ExpertsOptions), "experts")]
 public abstract record FeedForwardOptions
 {

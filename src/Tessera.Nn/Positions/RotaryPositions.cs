@@ -6,7 +6,7 @@ namespace Tessera.Nn.Positions;
 /// <summary>Options of <see cref="RotaryPositions"/>; <c>"kind": "rotary"</c> in a recipe.</summary>
 /// <param name="Theta">The base of the wavelengths; greater than 1.</param>
 /// <param name="Layout">Which elements of a head form a pair.</param>
-/// <param name="Positions">The longest sequence the part can see; 1 to 16,777,216.</param>
+/// <param name="Positions">The longest sequence the model is meant for; 1 to 16,777,216. Longer ones can be marked all the same.</param>
 public sealed record RotaryOptions(float Theta = 10000, RotaryLayout Layout = RotaryLayout.Halves, int Positions = 4096) : PositionOptions
 {
     /// <summary>How many elements of a head are turned, the first ones; even. All where null.</summary>
@@ -54,9 +54,5 @@ public sealed class RotaryPositions : PositionEncoding
     }
 
     /// <summary>The length of the longest sequence of a step.</summary>
-    private int Length(Tensor positions)
-    {
-        var last = positions.Shape.Count == 0 ? 0 : TensorPrimitives.Max<int>(positions.Ints);
-        return last < Positions ? last + 1 : throw new ShapeException($"rotary positions: position {last} is beyond the {Positions} there are");
-    }
+    private static int Length(Tensor positions) => positions.Shape.Count == 0 ? 1 : TensorPrimitives.Max<int>(positions.Ints) + 1;
 }

@@ -1,0 +1,102 @@
+using System.Text.Json.Nodes;
+using Tessera.Models.Formats;
+using Tessera.Models.Formats.HuggingFace;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// A line of published decoders: how its <c>config.json</c> on the Hugging Face hub becomes <see cref="DecoderOptions"/> and back, and how
+/// its checkpoints name their tensors. The model itself is <see cref="DecoderModel"/>, whatever the family.
+/// </summary>
+public abstract class Family
+{
+    private static readonly Family[] s_all =
+    [
+        new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(), new Qwen3MoeFamily(),
+        new DeepSeekV2Family(), new DeepSeekV3Family(),
+    ];
+
+    /// <summary>All families, the simpler before the richer.</summary>
+    public static IReadOnlyList<Family> All => s_all;
+
+    /// <summary>What people call it, such as <c>Llama</c>.</summary>
+    public abstract string Name { get; }
+
+    /// <summary>The values of <c>model_type</c> that mean this family; the first is the one written.</summary>
+    public abstract IReadOnlyList<string> ModelTypes { get; }
+
+    /// <summary>The class that runs it in transformers, such as <c>LlamaForCausalLM</c>.</summary>
+    public abstract string Architecture { get; }
+
+    /// <summary>The family of a <c>config.json</c>, by its <c>model_type</c>.</summary>
+    /// <exception cref="InvalidDataException">No family here has this type; the message lists those there are.</exception>
+    public static Family Of(HuggingFaceConfig config) => s_all.FirstOrDefault(family => family.ModelTypes.Contains(config.ModelType))
+        ?? throw config.Problem("model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+
+    /// <summary>The first family that can say these options.</summary>
+    /// <exception cref="RecipeException">None can; the message says why of each.</exception>
+    public static Family For(DecoderOptions options)
+    {
+        var reasons = new List<string>();
+        foreach (var family in s_all)
+        {
+            try
+            {
+                family.WriteConfig(options, []);
+                return family;
+            }
+            catch (RecipeException reason)
+            {
+                reasons.Add($"{family.Name}: {reason.Message}");
+            }
+        }
+
+        throw new RecipeException($"no family of published models is made like this one: {string.Join("; ", reasons)}");
+    }
+
+    /// <summary>The model that a <c>config.json</c> describes. What matters in training alone, such as dropout, is left to recipes.</summary>
+    /// <exception cref="InvalidDataException">A value is not allowed or not supported; the message names file, key, value and what is allowed.</exception>
+    public DecoderOptions ReadConfig(HuggingFaceConfig config)
+    {
+        var quantized = config.Object("quantization_config");
+        config.Require(quantized is null, "quantization_config.quant_method", quantized?.Text("quant_method", "unknown"), "none: weights in F32, BF16 or F16");
+        return Read(config);
+    }
+
+    /// <summary>Fills in a <c>config.json</c> as transformers 5 writes it: all that <see cref="ReadConfig"/> reads, so that it gives the same model.
+    /// The vocabulary's size and token ids are the caller's to add.</summary>
+    /// <exception cref="RecipeException">This family cannot say one of the options; the message names the first.</exception>
+    public void WriteConfig(DecoderOptions options, JsonObject config)
+    {
+        config["architectures"] = new JsonArray(Architecture);
+        config["model_type"] = ModelTypes[0];
+        config["tie_word_embeddings"] = options.TieEmbeddings;
+        Write(options, config);
+        var back = Read(HuggingFaceConfig.Parse(config.ToJsonString(), HuggingFaceConfig.File));
+        var (wanted, said) = (PlainForm.Of(options), PlainForm.Of(back));
+        if (RecipeJson.FirstDifference(wanted, said) is not { } path) return;
+        throw new RecipeException($"model.{path}", $"is {PlainForm.At(wanted, path)}, of which a {HuggingFaceConfig.File} of {Name} can only say {PlainForm.At(said, path)}");
+    }
+
+    /// <summary>The table between our names and those of a checkpoint.</summary>
+    public abstract TensorNames Names(DecoderOptions options);
+
+    /// <summary>The options without what the configuration announces but the checkpoint does not have.</summary>
+    /// <param name="options">As <see cref="ReadConfig"/> gave them.</param>
+    /// <param name="checkpoint">The file.</param>
+    public virtual DecoderOptions Present(DecoderOptions options, TensorSource checkpoint) => options;
+
+    /// <summary>As <see cref="ReadConfig"/>, of weights that are not quantized.</summary>
+    protected abstract DecoderOptions Read(HuggingFaceConfig config);
+
+    /// <summary>Writes what the family has keys for; what it cannot say is found by reading it back.</summary>
+    /// <exception cref="RecipeException">A part is of another kind than the family's.</exception>
+    protected abstract void Write(DecoderOptions options, JsonObject config);
+
+    /// <summary>A part of the kind that the family has.</summary>
+    /// <exception cref="RecipeException">It is of another kind.</exception>
+    protected T Part<T>(object? part, string key) where T : class => part as T
+        ?? throw new RecipeException($"model.decoder.{key}", $"is {part?.GetType().Name ?? "none"}; allowed for {Name}: {typeof(T).Name}");
+}

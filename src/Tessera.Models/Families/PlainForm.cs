@@ -1,0 +1,80 @@
+using System.Text.Json.Nodes;
+using Tessera.Models.Recipes;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Blocks;
+using Tessera.Nn.Experts;
+using Tessera.Nn.FeedForward;
+using Tessera.Nn.Positions;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Options with every default said, layer by layer, and without what only training looks at: two options with the same plain form make
+/// the same model.
+/// </summary>
+internal static class PlainForm
+{
+    /// <summary>The plain form, as a recipe would write it.</summary>
+    public static JsonObject Of(DecoderOptions options)
+    {
+        var decoder = options.Decoder;
+        var layers = Enumerable.Range(0, decoder.Layers + options.LaterTokens).Select(layer => new LayerVariant
+        {
+            First = layer, Last = layer,
+            Attention = Of(decoder.AttentionOf(layer).Options, options.Width),
+            FeedForward = Of(decoder.FeedForwardOf(layer).Options),
+        }).ToList();
+        var plain = options with
+        {
+            EmbeddingScale = options.EmbeddingScale ?? MathF.Sqrt(options.Width),
+            Decoder = decoder with
+            {
+                Attention = layers[0].Attention!, FeedForward = layers[0].FeedForward!, Variants = layers, CrossAttention = null, Dropout = 0,
+            },
+        };
+        return JsonNode.Parse(RecipeJson.Write(plain))!.AsObject();
+    }
+
+    /// <summary>What a form has at a path, such as <c>decoder.variants[0].attention.heads</c>.</summary>
+    public static string At(JsonObject form, string path)
+    {
+        JsonNode? node = form;
+        foreach (var key in path.Replace("[", ".[", StringComparison.Ordinal).Split('.'))
+            node = key[0] == '[' ? node?[int.Parse(key[1..^1], System.Globalization.CultureInfo.InvariantCulture)] : node?[key];
+        return node?.ToJsonString() ?? "nothing";
+    }
+
+    private static AttentionOptions Of(AttentionOptions attention, int width)
+    {
+        if (attention is not MaskedOptions masked) return attention;
+        var head = masked.HeadWidth ?? width / masked.Heads;
+        return masked with
+        {
+            KeyValueHeads = masked.KeyValueHeads ?? masked.Heads, HeadWidth = head, OutputBias = masked.OutputBias ?? masked.Bias,
+            ScoreScale = masked.ScoreScale ?? 1 / MathF.Sqrt(head),
+            Position = masked.Position is RotaryOptions rotary ? rotary with { Width = rotary.Width ?? head } : masked.Position,
+        };
+    }
+
+    private static FeedForwardOptions Of(FeedForwardOptions feedForward) => feedForward is not ExpertsOptions experts
+        ? feedForward
+        : experts with
+        {
+            Router = Of(experts.Router),
+            // Shared experts that count fully are one wide expert.
+            Shared = experts.Router is TwoStageRouterOptions ? experts.Shared : Math.Min(experts.Shared, 1),
+            SharedHidden = experts.Router is TwoStageRouterOptions ? experts.SharedHidden : SharedWidth(experts),
+            SharedBias = experts.SharedBias && experts.Shared > 0,
+        };
+
+    /// <summary>The width of all shared experts together.</summary>
+    public static int SharedWidth(ExpertsOptions experts) => experts.Shared * (experts.SharedHidden ?? experts.Expert.Hidden);
+
+    private static RouterOptions Of(RouterOptions router) => router switch
+    {
+        SoftmaxRouterOptions softmax when softmax.Groups == softmax.ActiveGroups => softmax with { Groups = 1, ActiveGroups = 1 },
+        SigmoidRouterOptions { Groups: var groups, ActiveGroups: var active } sigmoid =>
+            sigmoid with { BiasRate = 0, Groups = groups == active ? 1 : groups, ActiveGroups = groups == active ? 1 : active },
+        _ => router,
+    };
+}

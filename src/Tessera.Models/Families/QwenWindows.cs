@@ -1,0 +1,47 @@
+using System.Text.Json.Nodes;
+using Tessera.Models.Formats.HuggingFace;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Blocks;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Which layers of a Qwen have windows: those that <c>layer_types</c> says, and where it is not said those from <c>max_window_layers</c>
+/// on; none unless <c>use_sliding_window</c>.
+/// </summary>
+internal static class QwenWindows
+{
+    private const string Full = "full_attention", Sliding = "sliding_attention";
+
+    /// <summary>Gives a stack whose layers all have full attention its windows.</summary>
+    public static TransformerOptions Read(HuggingFaceConfig config, MultiHeadOptions full, TransformerOptions stack)
+    {
+        var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
+        var first = config.Whole("max_window_layers", 28, least: 0);
+        var types = config.Texts("layer_types") ?? [.. Enumerable.Range(0, stack.Layers).Select(layer => window is not null && layer >= first ? Sliding : Full)];
+        config.Require(types.Count == stack.Layers, "layer_types", $"a list of {types.Count}", $"one for each of the {stack.Layers} layers");
+        for (var layer = 0; layer < types.Count; layer++)
+        {
+            config.Require(types[layer] is Full or Sliding, $"layer_types[{layer}]", types[layer], $"{Full}, {Sliding}");
+            config.Require(types[layer] == Full || window is not null, $"layer_types[{layer}]", types[layer], $"{Full}, since there is no sliding_window, or use_sliding_window is false");
+        }
+
+        if (window is not { } keys) return stack;
+        var limited = SlidingWindowOptions.Of(full, keys);
+        return types.All(type => type == Sliding)
+            ? stack with { Attention = limited }
+            : stack with { Variants = LlamaConfig.Runs(types.Count, layer => types[layer] == Sliding, new LayerVariant { Attention = limited }) };
+    }
+
+    /// <summary>Writes them.</summary>
+    public static void Write(TransformerOptions stack, JsonObject config)
+    {
+        var windows = Enumerable.Range(0, stack.Layers).Select(layer => (stack.AttentionOf(layer).Options as SlidingWindowOptions)?.Window).ToArray();
+        var window = windows.FirstOrDefault(keys => keys is not null);
+        config["use_sliding_window"] = window is not null;
+        config["sliding_window"] = window;
+        // Readers before layer_types go by this; it is exact where the layers with windows are the last ones.
+        config["max_window_layers"] = window is null ? stack.Layers : Array.FindIndex(windows, keys => keys is not null);
+        config["layer_types"] = new JsonArray([.. windows.Select(keys => JsonValue.Create(keys is null ? Full : Sliding))]);
+    }
+}

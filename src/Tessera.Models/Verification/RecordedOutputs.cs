@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using Tessera.Models.Formats;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Verification;
+
+/// <summary>The inputs and outputs that another program recorded for a model, in <c>expected.safetensors</c>.</summary>
+internal sealed class RecordedOutputs : IDisposable
+{
+    /// <summary>The name of the file.</summary>
+    public const string FileName = "expected.safetensors";
+
+    private readonly SafetensorsFile _file;
+
+    private RecordedOutputs(SafetensorsFile file) => _file = file;
+
+    /// <summary>The names of what was recorded.</summary>
+    public IEnumerable<string> Names => _file.Tensors.Keys;
+
+    /// <summary>Opens the file of a folder.</summary>
+    /// <exception cref="FileNotFoundException">There is none.</exception>
+    /// <exception cref="InvalidDataException">It is damaged.</exception>
+    public static RecordedOutputs Open(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        return File.Exists(path) ? new RecordedOutputs(SafetensorsFile.Open(path)) : throw new FileNotFoundException($"'{folder}' has no recorded outputs: there is no {FileName}", path);
+    }
+
+    /// <summary>Whether something was recorded.</summary>
+    public bool Has(string name) => _file.Tensors.ContainsKey(name);
+
+    /// <summary>The sizes of a tensor.</summary>
+    public IReadOnlyList<long> Shape(string name) => _file[name].Shape;
+
+    /// <summary>The numbers of a tensor.</summary>
+    /// <exception cref="InvalidDataException">It is not there, or not of as many numbers as expected.</exception>
+    public float[] Floats(string name, long count)
+    {
+        var stored = _file[name];
+        if (stored.Count != count) throw new InvalidDataException($"{_file.Path}: {stored} should have {count} numbers");
+        var numbers = new float[count];
+        _file.ReadFloats(name, numbers);
+        return numbers;
+    }
+
+    /// <summary>Rows of token ids or of a mask, [rows, length], or one row [length].</summary>
+    /// <exception cref="InvalidDataException">The tensor is not there, or of another type or rank.</exception>
+    public int[][] Rows(string name)
+    {
+        var stored = _file[name];
+        if (stored.Shape.Count is not (1 or 2) || stored.Type is not ("I32" or "I64") || stored.Count is 0 or > int.MaxValue / sizeof(long))
+            throw new InvalidDataException($"{_file.Path}: {stored} should be rows of whole numbers, I32 or I64");
+        var bytes = new byte[stored.ByteCount];
+        _file.ReadBytes(name, bytes);
+        int[] all = stored.Type == "I32" ? MemoryMarshal.Cast<byte, int>(bytes).ToArray() : [.. MemoryMarshal.Cast<byte, long>(bytes).ToArray().Select(id => checked((int)id))];
+        return [.. all.Chunk((int)stored.Shape[^1])];
+    }
+
+    /// <summary>As <see cref="Rows"/>, of tokens that a model has.</summary>
+    public int[][] Tokens(string name, int vocabulary)
+    {
+        var rows = Rows(name);
+        var strange = rows.SelectMany(row => row).FirstOrDefault(id => id < 0 || id >= vocabulary, -1);
+        return rows.Any(row => row.Any(id => id < 0 || id >= vocabulary))
+            ? throw new InvalidDataException($"{_file.Path}: '{name}' has the token {strange}; allowed: 0 to {vocabulary - 1}")
+            : rows;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+}
