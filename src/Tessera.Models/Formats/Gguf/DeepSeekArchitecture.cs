@@ -1,3 +1,4 @@
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
@@ -47,13 +48,13 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (stack.Norm != attention.Norm) return $"the norms of its latents, {attention.Norm}, are not those of the layers, {stack.Norm}";
         if (attention.Position.Layout != RotaryLayout.Interleaved) return "its rotary positions do not pair neighbours";
         if (attention.Position.Width is { } turned && turned != attention.PositionWidth) return "only a part of the position part is turned";
-        if (attention.ScoreFactor != ScoreFactor(attention.Position)) return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives {ScoreFactor(attention.Position)}";
+        if (attention.ScoreFactor != RotaryConfig.ScoreFactor(attention.Position)) return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives {RotaryConfig.ScoreFactor(attention.Position)}";
         return GgufRotary.WhyNot(attention.Position, isLatent: true) ?? WhyNotFeedForward(stack);
     }
 
     private static string? WhyNotFeedForward(TransformerOptions stack)
     {
-        var layers = Enumerable.Range(0, stack.Layers).Select(layer => FeedForwardOf(stack, layer)).ToArray();
+        var layers = Enumerable.Range(0, stack.Layers).Select(layer => stack.FeedForwardOf(layer).Options).ToArray();
         var dense = layers.TakeWhile(layer => layer is DenseOptions).Distinct().ToArray();
         var experts = layers.SkipWhile(layer => layer is DenseOptions).Distinct().ToArray();
         if (dense.Length > 1 || experts.Length > 1) return "its layers are not alike dense ones followed by alike ones with experts";
@@ -63,6 +64,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (mixture.Expert is not SwiGluOptions) return "its experts are not SwiGLU";
         if (mixture.Shared == 0) return "it has no shared experts";
         if ((mixture.SharedHidden ?? mixture.Expert.Hidden) != mixture.Expert.Hidden) return "its shared experts are not as wide as the others";
+        if (mixture.SharedBias) return "its shared experts have biases";
         return mixture.Router is SoftmaxRouterOptions or SigmoidRouterOptions ? null : "its router is neither a softmax nor sigmoids";
     }
 
@@ -91,7 +93,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         var position = GgufRotary.Read(keys, RotaryLayout.Interleaved, turned, positions, LogUnit);
         return new LatentOptions(keys.Count(Heads), keys.Count(KeyValueRank), keyWidth - turned, turned, valueWidth)
         {
-            QueryRank = keys.Has(QueryRank) ? keys.Count(QueryRank) : null, Position = position, Norm = ReadNorm(keys), ScoreFactor = ScoreFactor(position),
+            QueryRank = keys.Has(QueryRank) ? keys.Count(QueryRank) : null, Position = position, Norm = ReadNorm(keys), ScoreFactor = RotaryConfig.ScoreFactor(position),
         };
     }
 
@@ -113,14 +115,6 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         };
     }
 
-    /// <summary>DeepSeek sharpens scores by the square of YaRN's magnitude for <c>mscale_all_dim</c>.</summary>
-    private static float ScoreFactor(RotaryOptions position)
-    {
-        if (position.Scaling is not YarnScaling { MscaleAllDim: { } all and not 0 } yarn) return 1;
-        var magnitude = YarnScaling.MagnitudeOf(yarn.Factor, all);
-        return (float)(magnitude * magnitude);
-    }
-
     private protected override void WriteStack(DecoderOptions options, Action<string, GgufValue> set)
     {
         var (stack, attention) = (options.Decoder, (LatentOptions)options.Decoder.Attention);
@@ -136,10 +130,10 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         set(RmsEpsilon, GgufValue.Of(stack.Norm.Epsilon));
         GgufRotary.Write(attention.Position, attention.PositionWidth, set, LogUnit);
 
-        var dense = Enumerable.Range(0, stack.Layers).TakeWhile(layer => FeedForwardOf(stack, layer) is DenseOptions).Count();
+        var dense = Enumerable.Range(0, stack.Layers).TakeWhile(layer => stack.FeedForwardOf(layer).Options is DenseOptions).Count();
         Set(DenseLayers, dense);
-        var experts = dense < stack.Layers ? (ExpertsOptions)FeedForwardOf(stack, dense) : null;
-        Set(Hidden, dense > 0 ? ((DenseOptions)FeedForwardOf(stack, 0)).Hidden : experts!.Expert.Hidden);
+        var experts = dense < stack.Layers ? (ExpertsOptions)stack.FeedForwardOf(dense).Options : null;
+        Set(Hidden, dense > 0 ? ((DenseOptions)stack.FeedForwardOf(0).Options).Hidden : experts!.Expert.Hidden);
         if (experts is not null) WriteExperts(experts, set);
         else Set(ExpertHidden, ((DenseOptions)stack.FeedForward).Hidden);
 
@@ -184,6 +178,6 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (has($"{theirs}.attn_kv_b.weight")) names.Same($"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_kv_b.weight");
         else names.Add(new KeysAndValuesLayout(
             $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", attention.Heads, attention.ContentWidth, attention.ValueWidth));
-        GgufFeedForward.Add(names, FeedForwardOf(options.Decoder, layer), ours, theirs);
+        GgufFeedForward.Add(names, options.Decoder.FeedForwardOf(layer).Options, ours, theirs);
     }
 }

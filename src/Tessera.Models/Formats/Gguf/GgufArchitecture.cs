@@ -1,8 +1,5 @@
-using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
-using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
-using Tessera.Tensors;
 
 namespace Tessera.Models.Formats.Gguf;
 
@@ -136,12 +133,6 @@ public abstract class GgufArchitecture
     }
 
     private protected static void SetContext(Action<string, GgufValue> set, int positions) => set(Context, GgufValue.Of((uint)positions));
-
-    private protected static AttentionOptions AttentionOf(TransformerOptions stack, int layer) =>
-        stack.Variants?.LastOrDefault(variant => variant.Attention is not null && variant.Has(layer))?.Attention ?? stack.Attention;
-
-    private protected static FeedForwardOptions FeedForwardOf(TransformerOptions stack, int layer) =>
-        stack.Variants?.LastOrDefault(variant => variant.FeedForward is not null && variant.Has(layer))?.FeedForward ?? stack.FeedForward;
 
     private protected static RmsNormOptions ReadNorm(GgufKeys keys) => new(keys.Number(RmsEpsilon));
 

@@ -36,6 +36,20 @@ public static class GgufModel
         }
     }
 
+    /// <summary>The model in a file with its tokenizer, as in a folder.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="asStored">As of <see cref="Open"/>.</param>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="InvalidDataException">As of <see cref="Open"/>.</exception>
+    internal static ModelFolder Load(string path, bool asStored)
+    {
+        var file = GgufFile.Open(path); // stays in use until the weights are read
+        var (options, model) = Open(file, asStored);
+        var tokenizer = GgufText.Tokenizer(file);
+        var config = new ModelConfig { Model = options, Vocabulary = model.Vocabulary, Length = model.LongestSequence, SourceLength = 0 };
+        return new ModelFolder(config, tokenizer, model) { Texts = GgufText.Conventions(file, tokenizer) };
+    }
+
     /// <summary>What writes a model to a file: its metadata, to which those of a tokenizer may be added, and its tensors.</summary>
     /// <param name="options">What the model is made of.</param>
     /// <param name="model">Its weights must not change until they are written.</param>

@@ -25,7 +25,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     public override IEnumerable<string> Notes(DecoderOptions options)
     {
         foreach (var note in base.Notes(options)) yield return note;
-        if (Layers(options).Select(layer => AttentionOf(options.Decoder, layer)).OfType<SlidingWindowOptions>().FirstOrDefault() is { } window)
+        if (Layers(options).Select(layer => options.Decoder.AttentionOf(layer).Options).OfType<SlidingWindowOptions>().FirstOrDefault() is { } window)
             yield return $"llama.cpp's {Name} does not limit attention to the window of {window.Window} tokens: longer texts give other results there";
     }
 
@@ -41,8 +41,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     {
         var stack = options.Decoder;
         if (stack.Position is not null) return "it adds positions to embeddings";
-        if (Layers(options).Select(layer => FeedForwardOf(stack, layer)).Distinct().Count() > 1) return "its layers do not all have the same feed-forward";
-        if (Layers(options).Select(layer => AsFull(AttentionOf(stack, layer))).Distinct().Count() > 1) return "its layers do not all have the same attention, but for windows";
+        if (Layers(options).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().Count() > 1) return "its layers do not all have the same feed-forward";
+        if (Layers(options).Select(layer => AsFull(stack.AttentionOf(layer).Options)).Distinct().Count() > 1) return "its layers do not all have the same attention, but for windows";
         return WhyNot((MaskedOptions)stack.Attention, (RmsNormOptions)stack.Norm, options.Width) ?? WhyNot(stack.FeedForward);
     }
 
@@ -102,7 +102,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     {
         var window = keys.CountOr(Window, 0);
         if (window == 0) return (full, null);
-        var windowed = AsWindow(full, window);
+        var windowed = SlidingWindowOptions.Of(full, window);
         if (keys.BooleansOrNull(WindowLayers) is not { } pattern || pattern.All(has => has)) return (windowed, null);
         if (pattern.Count != layers) throw keys.Wrong(WindowLayers, $"{pattern.Count} long", $"as long as there are layers, {layers}");
         var variants = new List<LayerVariant>();
@@ -148,17 +148,17 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
 
     private static void WriteWindows(DecoderOptions options, Action<string, GgufValue> set)
     {
-        bool[] pattern = [.. Layers(options).Select(layer => AttentionOf(options.Decoder, layer) is SlidingWindowOptions)];
+        bool[] pattern = [.. Layers(options).Select(layer => options.Decoder.AttentionOf(layer).Options is SlidingWindowOptions)];
         var first = Array.IndexOf(pattern, true);
         if (first < 0) return;
-        set(Window, GgufValue.Of((uint)((SlidingWindowOptions)AttentionOf(options.Decoder, first)).Window));
+        set(Window, GgufValue.Of((uint)((SlidingWindowOptions)options.Decoder.AttentionOf(first).Options).Window));
         if (pattern.Contains(false)) set(WindowLayers, GgufValue.Of(pattern));
     }
 
     private protected override void AddLayer(TensorNames names, DecoderOptions options, int layer, Func<string, bool> has)
     {
         var (ours, theirs) = ($"decoder.layers.{layer}", $"blk.{layer}");
-        var attention = (MaskedOptions)AttentionOf(options.Decoder, layer);
+        var attention = (MaskedOptions)options.Decoder.AttentionOf(layer).Options;
         names.Same($"{ours}.input_norm.weight", $"{theirs}.attn_norm.weight");
         names.Same($"{ours}.feed_forward_norm.weight", $"{theirs}.ffn_norm.weight");
         foreach (var end in (string[])[".weight", .. attention.Bias ? (string[])[".bias"] : []])
@@ -176,7 +176,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
             names.Same($"{ours}.attention.k_norm.weight", $"{theirs}.attn_k_norm.weight");
         }
 
-        GgufFeedForward.Add(names, FeedForwardOf(options.Decoder, layer), ours, theirs);
+        GgufFeedForward.Add(names, options.Decoder.FeedForwardOf(layer).Options, ours, theirs);
 
         void AddTurned(string our, string their, int heads)
         {
@@ -194,10 +194,5 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     {
         KeyValueHeads = window.KeyValueHeads, HeadWidth = window.HeadWidth, Bias = window.Bias, OutputBias = window.OutputBias, QueryKeyNorm = window.QueryKeyNorm,
         Position = window.Position, ScoreScale = window.ScoreScale, SoftCap = window.SoftCap, Sinks = window.Sinks,
-    };
-
-    private static SlidingWindowOptions AsWindow(MultiHeadOptions full, int window) => new(full.Heads, window)
-    {
-        KeyValueHeads = full.KeyValueHeads, HeadWidth = full.HeadWidth, Bias = full.Bias, OutputBias = full.OutputBias, QueryKeyNorm = full.QueryKeyNorm, Position = full.Position,
     };
 }

@@ -1,0 +1,61 @@
+using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
+using Tessera.Text.Tokenizers;
+
+namespace Tessera.Models.Conversion;
+
+/// <summary>Writes a model with its tokenizer as a GGUF file.</summary>
+internal static class GgufTarget
+{
+    private const string NameKey = "general.name", TokenizerKeys = "tokenizer.";
+
+    // What describes the weights that are written, whatever the source says.
+    private static readonly string[] s_ownKeys =
+        [GgufArchitecture.Key, GgufFile.AlignmentKey, "general.type", "general.file_type", "general.quantization_version", NameKey];
+
+    public static ConversionResult Write(ModelFolder folder, DecoderOptions decoder, string source, string target, ConversionOptions options)
+    {
+        var notes = GgufArchitecture.For(decoder).Notes(decoder).ToList();
+        var writer = GgufModel.Writer(decoder, folder.Model, options.Type);
+        var isGguf = File.Exists(source);
+        writer.Metadata[NameKey] = GgufValue.Of(isGguf ? Path.GetFileNameWithoutExtension(source) : new DirectoryInfo(source).Name);
+        if (isGguf) CopyMetadata(source, writer);
+        else AddTokenizer(folder, writer, options, notes);
+        if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);
+        writer.Save(target, options.Progress);
+        using var written = GgufFile.Open(target);
+        return new ConversionResult($"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount), notes);
+    }
+
+    /// <summary>Takes over what a source says of itself in general, and its tokenizer as it is.</summary>
+    private static void CopyMetadata(string source, GgufWriter writer)
+    {
+        using var file = GgufFile.Open(source);
+        foreach (var (key, value) in file.Metadata)
+        {
+            var isKept = key.StartsWith(TokenizerKeys, StringComparison.Ordinal) || key == NameKey || (key.StartsWith("general.", StringComparison.Ordinal) && !s_ownKeys.Contains(key));
+            if (isKept) writer.Metadata[key] = value;
+        }
+    }
+
+    private static void AddTokenizer(ModelFolder folder, GgufWriter writer, ConversionOptions options, List<string> notes)
+    {
+        if (!folder.HasTokenizer)
+        {
+            notes.Add("the source has no tokenizer, so the file has none: llama.cpp may refuse it");
+            return;
+        }
+
+        var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
+        if (vocabulary.Tokens.Count > folder.Model.Vocabulary)
+            throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {folder.Model.Vocabulary}");
+        vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
+        {
+            BeginId = folder.Texts.Begin ?? vocabulary.BeginId,
+            EndId = folder.Texts.Ends is [var end, ..] ? end : vocabulary.EndId,
+            AddsBegin = folder.Texts.Begin is not null ? true : vocabulary.AddsBegin,
+        };
+        GgufTokenizer.Write(vocabulary, writer.Metadata);
+        GgufText.Write(folder.Texts, writer.Metadata);
+    }
+}

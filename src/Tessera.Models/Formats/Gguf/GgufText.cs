@@ -1,0 +1,52 @@
+using System.Text.Json.Nodes;
+using Tessera.Text.Templates;
+using Tessera.Text.Tokenizers;
+
+namespace Tessera.Models.Formats.Gguf;
+
+/// <summary>The tokenizer of a GGUF file and how its model wants texts.</summary>
+internal static class GgufText
+{
+    private const string TemplateKey = "tokenizer.chat_template";
+
+    // Tokens that end a turn or a message end what a model writes, too.
+    private static readonly string[] s_ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+
+    /// <summary>The tokenizer; null where the file has none.</summary>
+    public static Tokenizer? Tokenizer(GgufFile file) => file.Metadata.ContainsKey("tokenizer.ggml.model") ? GgufTokenizer.Read(file) : null;
+
+    /// <summary>What the file says about texts; what goes around them is the tokenizer's matter.</summary>
+    public static TextConventions Conventions(GgufFile file, Tokenizer? tokenizer) => new()
+    {
+        ReadsSpecialTokens = true,
+        Ends = [.. s_ends.Select(file.Whole).OfType<long>().Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id).Distinct()],
+        Chat = Template(file),
+        ChatVariables = Variables(tokenizer),
+    };
+
+    /// <summary>Writes how a conversation becomes a text.</summary>
+    public static void Write(TextConventions texts, IDictionary<string, GgufValue> metadata)
+    {
+        if (texts.Chat is not null) metadata[TemplateKey] = GgufValue.Of(texts.Chat.Source);
+    }
+
+    private static JsonObject Variables(Tokenizer? tokenizer)
+    {
+        var variables = new JsonObject();
+        foreach (var (name, id) in ((string, int?)[])[("bos_token", tokenizer?.BeginId), ("eos_token", tokenizer?.EndId)])
+            if (id is { } known) variables[name] = tokenizer!.TokenText(known);
+        return variables;
+    }
+
+    private static ChatTemplate? Template(GgufFile file)
+    {
+        try
+        {
+            return file.Text(TemplateKey) is { } source ? ChatTemplate.Parse(source) : null;
+        }
+        catch (TemplateException error)
+        {
+            throw new InvalidDataException($"{file.Path}: metadata '{TemplateKey}' cannot be read: {error.Message}", error);
+        }
+    }
+}
