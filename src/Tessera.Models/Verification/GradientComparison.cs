@@ -40,7 +40,8 @@ internal static class GradientComparison
                 if (!recorded.Has(Prefix + name)) continue;
                 if (!theirs.TryGetValue(name, out var whole))
                     theirs[name] = whole = Tensor.Allocate(new Shape([.. layout.ShapeOf(index, parameter.Shape).Select(size => checked((int)size))]));
-                layout.Write(Tensor.From(parameter.Value.Gradient, parameter.Shape), index, whole);
+                // What took no part in the loss has no gradient: zero.
+                if (parameter.Value.Gradient is { IsEmpty: false } gradient) layout.Write(Tensor.From(gradient, parameter.Shape), index, whole);
             }
         }
 

@@ -39,26 +39,26 @@ public sealed class ModelVerification
     /// <summary>Compares a folder's model with what was recorded.</summary>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or they do not belong together.</exception>
-    public static Verification Run(string folder)
+    public static VerificationResult Run(string folder)
     {
         var loaded = VerifiedModel.Load(folder);
         using var recorded = RecordedOutputs.Open(folder);
         var verification = new ModelVerification(loaded, recorded, VerifiedModel.LaterWeight(folder) ?? (float)LaterWeight);
-        return verification.Run(new Verification(folder, loaded.Family?.Name ?? "Tessera"));
+        return verification.Run(new VerificationResult(folder, loaded.Family?.Name ?? "Tessera"));
     }
 
-    private Verification Run(Verification result)
+    private VerificationResult Run(VerificationResult result)
     {
         using var scope = Arena.Current.Scope();
         if (_recorded.Has("batch.input_ids")) result = Batch(result, _recorded.Tokens("batch.input_ids", Model.Vocabulary));
         if (_recorded.Has("long.logits")) result = result with { LongLogits = Logits("long.logits", _recorded.Tokens("long.input_ids", Model.Vocabulary)) };
         if (_recorded.Has("padded.logits")) result = result with { PaddedLogits = Padded() };
         if (_recorded.Has("greedy.tokens")) result = Greedy(result);
-        var tokens = new[] { "long.input_ids", "batch.input_ids" }.FirstOrDefault(_recorded.Has);
-        return tokens is null ? result : result with { Cached = Cached(_recorded.Tokens(tokens, Model.Vocabulary)) };
+        var tokens = _recorded.Has("long.input_ids") ? "long.input_ids" : "batch.input_ids";
+        return _recorded.Has(tokens) ? result with { Cached = Cached(_recorded.Tokens(tokens, Model.Vocabulary)) } : result;
     }
 
-    private Verification Batch(Verification result, int[][] rows)
+    private VerificationResult Batch(VerificationResult result, int[][] rows)
     {
         using var scope = Arena.Current.Scope();
         var batch = BatchOf(rows);
@@ -103,7 +103,7 @@ public sealed class ModelVerification
 
     private DecoderModel RequireLater() => Model as DecoderModel ?? throw new InvalidDataException("later tokens were recorded, but the model is no decoder");
 
-    private Verification Gradients(Verification result, Batch batch)
+    private VerificationResult Gradients(VerificationResult result, Batch batch)
     {
         using var tape = Tape.Record();
         var step = Step.At(batch.Positions);
@@ -147,7 +147,7 @@ public sealed class ModelVerification
     }
 
     /// <summary>After each token the recorded one is read, so that a tie does not turn all that follows.</summary>
-    private Verification Greedy(Verification result)
+    private VerificationResult Greedy(VerificationResult result)
     {
         var prompt = _recorded.Tokens("greedy.prompt", Model.Vocabulary)[0];
         var tokens = _recorded.Tokens("greedy.tokens", Model.Vocabulary)[0];

@@ -3,7 +3,7 @@ namespace Tessera.Models.Verification;
 /// <summary>How far a model is from outputs that were recorded for it: largest absolute differences, null for what was not recorded.</summary>
 /// <param name="Folder">The model's folder.</param>
 /// <param name="Family">The family it belongs to.</param>
-public sealed record Verification(string Folder, string Family)
+public sealed record VerificationResult(string Folder, string Family)
 {
     /// <summary>Of the logits of a batch.</summary>
     public double? Logits { get; init; }
