@@ -39,6 +39,9 @@ public abstract class GgufArchitecture
             ?? throw new InvalidDataException($"{file.Path}: metadata '{Key}' is '{name}'; supported: {string.Join(", ", s_all.Select(known => known.Name))}");
     }
 
+    /// <summary>Whether a file's architecture is one of these.</summary>
+    public static bool IsSupported(GgufFile file) => file.Text(Key) is { } name && s_all.Any(architecture => architecture.Name == name);
+
     /// <summary>The architecture that can hold a model.</summary>
     /// <exception cref="ArgumentException">None can; the message says why for the one that comes nearest.</exception>
     public static GgufArchitecture For(DecoderOptions options)
