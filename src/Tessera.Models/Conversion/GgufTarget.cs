@@ -49,13 +49,16 @@ internal static class GgufTarget
         var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
         if (vocabulary.Tokens.Count > folder.Model.Vocabulary)
             throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {folder.Model.Vocabulary}");
+        var texts = folder.Texts;
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
-            BeginId = folder.Texts.Begin ?? vocabulary.BeginId,
-            EndId = folder.Texts.Ends is [var end, ..] ? end : vocabulary.EndId,
-            AddsBegin = folder.Texts.Begin is not null ? true : vocabulary.AddsBegin,
+            BeginId = texts.Begin ?? Named("bos_token") ?? vocabulary.BeginId,
+            EndId = Named("eos_token") ?? (texts.Ends is [var end, ..] ? end : vocabulary.EndId),
+            AddsBegin = texts.Begin is not null ? true : vocabulary.AddsBegin,
         };
         GgufTokenizer.Write(vocabulary, writer.Metadata);
-        GgufText.Write(folder.Texts, writer.Metadata);
+        GgufText.Write(texts, vocabulary.EndId, writer.Metadata);
+
+        int? Named(string role) => texts.ChatVariables[role] is { } name ? folder.Tokenizer.Find(name.GetValue<string>()) : null;
     }
 }

@@ -7,10 +7,10 @@ namespace Tessera.Models.Formats.Gguf;
 /// <summary>The tokenizer of a GGUF file and how its model wants texts.</summary>
 internal static class GgufText
 {
-    private const string TemplateKey = "tokenizer.chat_template";
+    private const string TemplateKey = "tokenizer.chat_template", EndOfTurnKey = "tokenizer.ggml.eot_token_id";
 
     // Tokens that end a turn or a message end what a model writes, too.
-    private static readonly string[] s_ends = ["tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id", "tokenizer.ggml.eom_token_id"];
+    private static readonly string[] s_ends = ["tokenizer.ggml.eos_token_id", EndOfTurnKey, "tokenizer.ggml.eom_token_id"];
 
     /// <summary>The tokenizer; null where the file has none.</summary>
     public static Tokenizer? Tokenizer(GgufFile file) => file.Metadata.ContainsKey("tokenizer.ggml.model") ? GgufTokenizer.Read(file) : null;
@@ -24,9 +24,13 @@ internal static class GgufText
         ChatVariables = Variables(tokenizer),
     };
 
-    /// <summary>Writes how a conversation becomes a text.</summary>
-    public static void Write(TextConventions texts, IDictionary<string, GgufValue> metadata)
+    /// <summary>Writes how a conversation becomes a text, and what ends a turn in it.</summary>
+    /// <param name="texts">What the model wants.</param>
+    /// <param name="end">The token that ends texts.</param>
+    /// <param name="metadata">Takes the keys.</param>
+    public static void Write(TextConventions texts, int? end, IDictionary<string, GgufValue> metadata)
     {
+        if (texts.Ends.Count > 1) metadata[EndOfTurnKey] = GgufValue.Of((uint)texts.Ends.First(id => id != end));
         if (texts.Chat is not null) metadata[TemplateKey] = GgufValue.Of(texts.Chat.Source);
     }
 
