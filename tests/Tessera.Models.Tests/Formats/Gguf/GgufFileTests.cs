@@ -24,8 +24,8 @@ public sealed class GgufFileTests : IDisposable
         Assert.Equal(2, file.Whole("llama.block_count"));
         Assert.Equal(GgufValueType.String, file.Metadata["tokenizer.ggml.tokens"].ItemType);
         Assert.Equal(file["token_embd.weight"].Shape[0], file.Metadata["tokenizer.ggml.tokens"].Items.Count);
-        Assert.Equal("F32", file["output_norm.weight"].Type);
-        Assert.Contains(file.Entries.Values, entry => entry.Type == GgufType.Q4_0 && entry.ByteCount == entry.Count / 32 * 18);
+        Assert.Equal(GgufType.F32, file["output_norm.weight"].Type);
+        Assert.Contains(file.Tensors.Values, entry => entry.Type == GgufType.Q4_0 && entry.ByteCount == entry.Count / 32 * 18);
     }
 
     [Fact]
@@ -148,7 +148,7 @@ public sealed class GgufFileTests : IDisposable
         using var file = GgufFile.Open(path);
         var writer = new GgufWriter();
         foreach (var (key, value) in file.Metadata) writer.Metadata.Add(key, value);
-        foreach (var entry in file.Entries.Values)
+        foreach (var entry in file.Tensors.Values)
         {
             writer.Add(entry.Name, entry.Type, [.. entry.Shape], stream =>
             {
