@@ -156,7 +156,7 @@ public abstract class SequenceModel : Module
     /// <summary>The mean negative log-likelihood of targets, I32 of as many elements as there are vectors; those below 0 do not count.</summary>
     protected Tensor LossOf(Tensor hidden, Tensor targets, CrossEntropySettings settings)
     {
-        if (_logitSoftCap == 0) return Op.LinearCrossEntropy(Scaled(hidden), HeadWeight, targets, settings);
+        if (_logitSoftCap == 0 && HeadWeight.Type == ElementType.F32) return Op.LinearCrossEntropy(Scaled(hidden), HeadWeight, targets, settings);
         var logits = LogitsOf(hidden);
         return Op.CrossEntropy(logits.Reshape([logits.Shape.Rows, Vocabulary]), targets.Reshape([logits.Shape.Rows]), settings);
     }

@@ -20,15 +20,31 @@ public sealed class Parameter
     /// <summary>A parameter that is made when it is first touched.</summary>
     /// <param name="shape">Its shape.</param>
     /// <param name="decays">Whether weight decay applies: matrices, not biases and norms.</param>
-    /// <param name="isTrained">Whether it collects a gradient.</param>
+    /// <param name="isTrained">Whether an optimizer may change it.</param>
     /// <param name="make">Gives an owned F32 tensor of this shape, the same at each call.</param>
     public Parameter(Shape shape, bool decays, bool isTrained, Func<Tensor> make) => (Shape, Decays, IsTrained, _make) = (shape, decays, isTrained, make);
 
     /// <summary>The shape of <see cref="Value"/>, known without touching it.</summary>
     public Shape Shape { get; }
 
-    /// <summary>Whether an optimizer may change it: whether it collects a gradient.</summary>
-    public bool IsTrained { get; private set; }
+    /// <summary>Whether an optimizer may change it.</summary>
+    public bool IsTrained { get; }
+
+    /// <summary>Whether it stays as it is for now: its gradient is neither computed nor kept, and its part does not change it.</summary>
+    public bool IsFrozen
+    {
+        get;
+        set
+        {
+            lock (_making)
+            {
+                field = value;
+                if (_value is null || !CanLearn) return;
+                if (value) _value.DropGradient();
+                else _value.WithGradient();
+            }
+        }
+    }
 
     /// <summary>Whether weight decay applies.</summary>
     public bool Decays { get; }
@@ -70,15 +86,8 @@ public sealed class Parameter
         lock (_making) (_value, _make, Type, _isFixed) = (null, source, type, isFixed);
     }
 
-    /// <summary>Ends its training: it collects no gradient from now on.</summary>
-    public void Freeze()
-    {
-        lock (_making)
-        {
-            IsTrained = false;
-            _value?.WithoutGradient();
-        }
-    }
+    /// <summary>Whether the weights, as they are stored, can collect a gradient and be changed.</summary>
+    private bool CanLearn => IsTrained && !_isFixed && Type == ElementType.F32;
 
     private Tensor Make()
     {
@@ -86,7 +95,7 @@ public sealed class Parameter
         {
             if (_value is { } made) return made;
             var value = Checked(_make!());
-            if (IsTrained && !_isFixed && Type == ElementType.F32) value.WithGradient();
+            if (CanLearn && !IsFrozen) value.WithGradient();
             (_value, _make) = (value, null);
             return value;
         }

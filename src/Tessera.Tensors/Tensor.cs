@@ -126,12 +126,8 @@ public sealed unsafe class Tensor
         return this;
     }
 
-    /// <summary>Gives up the gradient of an owned tensor: it collects none from now on.</summary>
-    public Tensor WithoutGradient()
-    {
-        Slot = null;
-        return this;
-    }
+    /// <summary>No longer asks for this tensor's gradient, which is forgotten and its memory given up; <see cref="WithGradient"/> asks anew.</summary>
+    public void DropGradient() => Slot = null;
 
     /// <summary>The same elements (and gradient) under another shape; free.</summary>
     /// <exception cref="ShapeException">The number of elements differs, or rows would not be whole blocks of the type.</exception>

@@ -38,7 +38,13 @@ public sealed class OutgoingTensor
         var (parameter, layout, index) = _parts[0];
         if (layout.IsSame && parameter.Type == Type) return _recent.Peek(parameter);
         var whole = Tensor.Allocate(new Shape([.. Shape.Select(size => checked((int)size))]), Type);
-        foreach (var part in _parts) part.Layout.Write(Converted(_recent.Peek(part.Parameter), Type), part.Index, whole);
+        foreach (var part in _parts)
+        {
+            var ours = Converted(_recent.Peek(part.Parameter), Type);
+            part.Layout.Write(ours, part.Index, whole);
+            GC.KeepAlive(ours); // a span does not keep its memory
+        }
+
         return whole;
     }
 
@@ -51,7 +57,7 @@ public sealed class OutgoingTensor
         var tensor = Converted(Read(), type);
         for (var bytes = tensor.Bytes; !bytes.IsEmpty; bytes = bytes[Math.Min(PieceBytes, bytes.Length)..])
             stream.Write(bytes[..Math.Min(PieceBytes, bytes.Length)]);
-        GC.KeepAlive(tensor); // a span does not keep its memory
+        GC.KeepAlive(tensor);
     }
 
     private static Tensor Converted(Tensor tensor, ElementType type)

@@ -9,7 +9,7 @@ namespace Tessera.Models.Formats;
 public sealed record SafetensorsEntry(string Name, SafetensorsType Type, IReadOnlyList<long> Shape, long Offset, long ByteCount)
 {
     /// <summary>The number of elements.</summary>
-    public long Count => ByteCount / Type.Size();
+    public long Count => ByteCount * 8 / Type.Bits();
 
     /// <summary>Name, type and shape: <c>'lm_head.weight' BF16 [32, 8]</c>.</summary>
     public override string ToString() => $"'{Name}' {Type.Name()} [{string.Join(", ", Shape)}]";

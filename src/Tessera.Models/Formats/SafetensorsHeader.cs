@@ -118,9 +118,11 @@ internal sealed class SafetensorsHeader
     {
         try
         {
-            var bytes = (long)entry.Type.Size();
-            foreach (var size in entry.Shape) bytes = checked(bytes * size);
-            return bytes;
+            return entry.Type.Bytes(entry.Shape);
+        }
+        catch (ArgumentException)
+        {
+            throw Bad($"tensor {entry} does not take whole bytes, of {entry.Type.Bits()} bits an element");
         }
         catch (OverflowException)
         {

@@ -9,14 +9,8 @@ namespace Tessera.Models.Formats;
 /// </summary>
 public sealed class SafetensorsShards : TensorSource
 {
-    /// <summary>The name of a file that holds all tensors.</summary>
-    public const string SingleFile = "model.safetensors";
-
     /// <summary>What the name of an index ends with.</summary>
     public const string IndexEnding = ".safetensors.index.json";
-
-    /// <summary>The name of the index of several files.</summary>
-    public const string IndexFile = "model" + IndexEnding;
 
     private const int MostIndexBytes = 100_000_000;
 
@@ -45,17 +39,6 @@ public sealed class SafetensorsShards : TensorSource
     /// <exception cref="InvalidDataException">The index or a file is damaged, or they do not agree: the message names the file, the tensor, what was
     /// found and what is allowed.</exception>
     public static new SafetensorsShards Open(string path) => new(path);
-
-    /// <summary>Opens the tensors of a folder: those of <c>model.safetensors</c> where it has one, else those of the index.</summary>
-    /// <exception cref="FileNotFoundException">The folder has neither.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static TensorSource OpenFolder(string folder)
-    {
-        var (single, index) = (System.IO.Path.Combine(folder, SingleFile), System.IO.Path.Combine(folder, IndexFile));
-        if (File.Exists(single)) return SafetensorsFile.Open(single);
-        if (File.Exists(index)) return Open(index);
-        throw new FileNotFoundException($"'{folder}' holds no weights: there is neither {SingleFile} nor {IndexFile}", single);
-    }
 
     /// <inheritdoc/>
     public override void Dispose()

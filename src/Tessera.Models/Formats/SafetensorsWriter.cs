@@ -23,7 +23,7 @@ public sealed class SafetensorsWriter
     public IDictionary<string, string> Metadata { get; } = new SortedDictionary<string, string>(StringComparer.Ordinal);
 
     /// <summary>The size of the file to be written.</summary>
-    public long ByteCount => Header(InOrder()).Length + _tensors.Values.Sum(tensor => Size(tensor.Type, tensor.Shape));
+    public long ByteCount => Header(InOrder()).Length + _tensors.Values.Sum(tensor => tensor.Type.Bytes(tensor.Shape));
 
     /// <summary>Adds a tensor of Tessera of a type that the format has: F32, F16, BF16 or I32. It must live, unchanged, until the file is
     /// written.</summary>
@@ -57,15 +57,17 @@ public sealed class SafetensorsWriter
     }
 
     /// <summary>Writes the file, over one that may be there: it appears under its name only when it is whole and on the disk.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
     /// <exception cref="IOException">It cannot be written; what was there before is still there.</exception>
-    public void Save(string path)
+    public void Save(string path, IProgress<(long Written, long All)>? progress = null)
     {
         var unfinished = path + ".tmp";
         try
         {
             using (var stream = new FileStream(unfinished, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: Piece))
             {
-                Write(stream);
+                Write(stream, progress);
                 stream.Flush(flushToDisk: true);
             }
 
@@ -79,17 +81,24 @@ public sealed class SafetensorsWriter
     }
 
     /// <summary>Writes the file to a stream, front to back.</summary>
+    public void Write(Stream stream) => Write(stream, progress: null);
+
+    /// <inheritdoc cref="Write(Stream)"/>
+    /// <param name="stream">Where to.</param>
+    /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
     /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has.</exception>
-    public void Write(Stream stream)
+    public void Write(Stream stream, IProgress<(long Written, long All)>? progress)
     {
         var order = InOrder();
         stream.Write(Header(order));
+        var (written, all) = (0L, order.Sum(tensor => tensor.Type.Bytes(tensor.Shape)));
         foreach (var (name, type, shape, write) in order)
         {
             var counted = new CountedStream(stream);
             write(counted);
-            if (counted.Written != Size(type, shape))
-                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {Size(type, shape)}");
+            if (counted.Written != type.Bytes(shape))
+                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {type.Bytes(shape)}");
+            progress?.Report((written += counted.Written, all));
         }
     }
 
@@ -125,7 +134,7 @@ public sealed class SafetensorsWriter
     private static void WriteEntry(Utf8JsonWriter json, Pending tensor, ref long end)
     {
         var begin = end;
-        end = checked(begin + Size(tensor.Type, tensor.Shape));
+        end = checked(begin + tensor.Type.Bytes(tensor.Shape));
         json.WriteStartObject(tensor.Name);
         json.WriteString("dtype", tensor.Type.Name());
         json.WriteStartArray("shape");
@@ -136,13 +145,6 @@ public sealed class SafetensorsWriter
         json.WriteNumberValue(end);
         json.WriteEndArray();
         json.WriteEndObject();
-    }
-
-    private static long Size(SafetensorsType type, long[] shape)
-    {
-        var bytes = (long)type.Size();
-        foreach (var size in shape) bytes = checked(bytes * size);
-        return bytes;
     }
 
     private static SafetensorsType TypeOf(string name, ElementType type) => type switch

@@ -7,23 +7,32 @@ namespace Tessera.Models.Formats;
 /// <summary>How files store real numbers: the types of tensors, and those that only files have.</summary>
 internal static class StoredFloats
 {
-    private const string AllNames = "F64, F32, F16, BF16, F8_E5M2, F8_E4M3, Q8_0, Q4_0, Q4_K, Q6_K";
+    private const int Sign = 0x80;
 
-    private static readonly float[] s_e4m3 = [.. Enumerable.Range(0, 256).Select(E4M3)];
+    /// <summary>What each byte of an 8-bit float stands for. E5M2 is the upper half of a binary16; E4M3 has a NaN where all bits of
+    /// the magnitude are set, and no infinity (Micikevicius et al. 2022, arXiv 2209.05433, table 1); the others have their NaN
+    /// where −0 would be. E8M0 is a power of two (OCP Microscaling Formats, version 1.0, section 5.4.1).</summary>
+    private static readonly Dictionary<string, float[]> s_bytes = new(StringComparer.Ordinal)
+    {
+        ["F8_E5M2"] = All(bits => (float)BitConverter.UInt16BitsToHalf((ushort)(bits << 8))),
+        ["F8_E4M3"] = All(bits => (bits | Sign) == 0xFF ? float.NaN : Value(bits, mantissaBits: 3, bias: 7)),
+        ["F8_E8M0"] = All(bits => bits == 0xFF ? float.NaN : MathF.ScaleB(1, bits - 127)),
+        ["F8_E4M3FNUZ"] = All(bits => bits == Sign ? float.NaN : Value(bits, mantissaBits: 3, bias: 8)),
+        ["F8_E5M2FNUZ"] = All(bits => bits == Sign ? float.NaN : Value(bits, mantissaBits: 2, bias: 16)),
+    };
 
     /// <summary>How many elements are stored together and in how many bytes, or null where they are not numbers that can be read.</summary>
-    public static (int Elements, int Bytes)? Block(StoredTensor tensor) => tensor switch
+    public static (int Elements, int Bytes)? Block(StoredTensor tensor)
     {
-        { Element: { } type } => type.IsReal() ? (type.BlockElements(), type.BlockBytes()) : null,
-        { Type: "F64" } => (1, 8),
-        { Type: "F8_E5M2" or "F8_E4M3" } => (1, 1),
-        _ => null,
-    };
+        if (tensor.Element is { } type) return type.IsReal() ? (type.BlockElements(), type.BlockBytes()) : null;
+        if (tensor.Type == "F64") return (1, sizeof(double));
+        return s_bytes.ContainsKey(tensor.Type) ? (1, 1) : null;
+    }
 
     /// <summary>As <see cref="Block"/>.</summary>
     /// <exception cref="InvalidDataException">They cannot be read.</exception>
-    public static (int Elements, int Bytes) RequireBlock(string path, StoredTensor tensor) => Block(tensor)
-        ?? throw new InvalidDataException($"{path}: tensor {tensor} does not hold floats that can be read; allowed: {AllNames}");
+    public static (int Elements, int Bytes) RequireBlock(string path, StoredTensor tensor) => Block(tensor) ?? throw new InvalidDataException(
+        $"{path}: tensor {tensor} does not hold floats that can be read; allowed: F64, {string.Join(", ", Enum.GetValues<ElementType>().Where(type => type.IsReal()))}, {string.Join(", ", s_bytes.Keys)}");
 
     /// <summary>Converts whole blocks to F32: F64 rounded to nearest, all others exactly.</summary>
     public static void Convert(StoredTensor tensor, ReadOnlySpan<byte> from, Span<float> to)
@@ -31,31 +40,27 @@ internal static class StoredFloats
         if (tensor.Element is { } type)
         {
             type.ToFloats(from, to);
-            return;
         }
-
-        switch (tensor.Type)
+        else if (tensor.Type == "F64")
         {
-            case "F64":
-                TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(from), to);
-                break;
-            case "F8_E5M2": // the upper half of an F16
-                for (var i = 0; i < to.Length; i++) to[i] = (float)BitConverter.UInt16BitsToHalf((ushort)(from[i] << 8));
-                break;
-            default:
-                for (var i = 0; i < to.Length; i++) to[i] = s_e4m3[from[i]];
-                break;
+            TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(from), to); // truncates integers only
+        }
+        else
+        {
+            var values = s_bytes[tensor.Type];
+            for (var i = 0; i < to.Length; i++) to[i] = values[from[i]];
         }
     }
 
-    /// <summary>4 bits of exponent, biased by 7, and 3 of mantissa; no infinities, and of the greatest exponent only the greatest
-    /// mantissa is no number (Micikevicius et al. 2022, arXiv 2209.05433, table 1).</summary>
-    private static float E4M3(int bits)
+    private static float[] All(Func<int, float> value) => [.. Enumerable.Range(0, 256).Select(value)];
+
+    /// <summary>Sign, exponent, mantissa: subnormal where the exponent is 0, and nothing special above.</summary>
+    private static float Value(int bits, int mantissaBits, int bias)
     {
-        var (exponent, mantissa) = ((bits >> 3) & 15, bits & 7);
-        var magnitude = exponent == 15 && mantissa == 7 ? float.NaN
-            : exponent == 0 ? MathF.ScaleB(mantissa, -9)
-            : MathF.ScaleB(8 + mantissa, exponent - 10);
-        return (bits & 128) == 0 ? magnitude : -magnitude;
+        var (exponent, mantissa) = ((bits & ~Sign) >> mantissaBits, bits & ((1 << mantissaBits) - 1));
+        var magnitude = exponent == 0
+            ? MathF.ScaleB(mantissa, 1 - bias - mantissaBits)
+            : MathF.ScaleB((1 << mantissaBits) + mantissa, exponent - bias - mantissaBits);
+        return (bits & Sign) == 0 ? magnitude : -magnitude;
     }
 }

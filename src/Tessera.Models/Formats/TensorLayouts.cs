@@ -99,6 +99,7 @@ internal sealed class PairedRowsLayout(string ours, string theirs, int heads) : 
     {
         var all = theirs.Read(0, ours.Type);
         Move(ours, (mine, other, bytes) => all.Bytes.Slice(other, bytes).CopyTo(ours.Bytes[mine..]));
+        GC.KeepAlive(all);
     }
 
     public override void Write(Tensor ours, int index, Tensor theirs) =>

@@ -32,7 +32,7 @@ public abstract class TensorSource : IDisposable
     /// <exception cref="InvalidDataException">The file is damaged; the message names what was found and what is allowed.</exception>
     public static TensorSource Open(string path)
     {
-        if (Directory.Exists(path)) return SafetensorsShards.OpenFolder(path);
+        if (Directory.Exists(path)) return SafetensorsFolder.Open(path);
         if (path.EndsWith(SafetensorsShards.IndexEnding, StringComparison.Ordinal)) return SafetensorsShards.Open(path);
         return GgufFile.IsGguf(path) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
     }

@@ -66,7 +66,7 @@ public sealed class SigmoidRouter : Router
     /// <inheritdoc/>
     public override void AfterUpdate()
     {
-        if (_bias is null) return;
+        if (_bias is null || _bias.IsFrozen) return;
         var total = _loads.Sum();
         var bias = _bias.Value.Floats;
         for (var expert = 0; expert < _loads.Length; expert++)

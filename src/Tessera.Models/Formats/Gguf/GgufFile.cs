@@ -14,6 +14,7 @@ public sealed class GgufFile : TensorSource
 
     internal const string AlignmentKey = "general.alignment";
     internal const int DefaultAlignment = 32;
+    internal const string Alignments = "a power of two from 8 to 1048576";
 
     private const int MostAxes = 4;
 
@@ -110,6 +111,9 @@ public sealed class GgufFile : TensorSource
 
     private protected override (StoredFile File, long Position) Place(string name) => (_file, DataStart + _entries[name].Offset);
 
+    /// <summary>Whether the places of tensors may be multiples of a number: of <see cref="Alignments"/>.</summary>
+    internal static bool IsAlignment(long alignment) => alignment is >= 8 and <= 1 << 20 && BitOperations.IsPow2(alignment);
+
     internal static long RoundUp(long count, long multiple) => (count + multiple - 1) / multiple * multiple;
 
     private void ReadHeader(GgufHeaderReader reader)
@@ -136,9 +140,9 @@ public sealed class GgufFile : TensorSource
         }
     }
 
-    private int CheckedAlignment(GgufHeaderReader reader) => Whole(AlignmentKey) is { } alignment and >= 8 and <= 1 << 20 && BitOperations.IsPow2(alignment)
+    private int CheckedAlignment(GgufHeaderReader reader) => Whole(AlignmentKey) is { } alignment && IsAlignment(alignment)
         ? (int)alignment
-        : throw reader.Bad($"{AlignmentKey} is {_metadata[AlignmentKey]}; allowed: a power of two from 8 to {1 << 20}");
+        : throw reader.Bad($"{AlignmentKey} is {_metadata[AlignmentKey]}; allowed: {Alignments}");
 
     private static GgufEntry ReadEntry(GgufHeaderReader reader, int index)
     {

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Tessera.Models.Formats.Gguf;
@@ -71,7 +72,7 @@ internal sealed class GgufHeaderReader(StoredFile file)
     public GgufValue Value(string key)
     {
         var type = ValueType(key);
-        if (type != GgufValueType.Array) return new GgufValue(type, Content(type, key, 0));
+        if (type != GgufValueType.Array) return new GgufValue(type, Content(type, key));
         var (items, itemType) = Items(key, 0);
         return new GgufValue(type, items, itemType);
     }
@@ -82,20 +83,49 @@ internal sealed class GgufHeaderReader(StoredFile file)
         return type <= (uint)GgufValueType.F64 ? (GgufValueType)type : throw Bad($"the value of '{key}' has the type {type}; allowed: 0 to {(int)GgufValueType.F64}");
     }
 
-    private (List<object> Items, GgufValueType ItemType) Items(string key, int depth)
+    private (Array Items, GgufValueType ItemType) Items(string key, int depth)
     {
         if (depth == MostNesting) throw Bad($"the value of '{key}' is nested more than {MostNesting} deep");
         var type = ValueType(key);
         var count = Count($"the number of items of '{key}'", Size(type));
-        var items = new List<object>(count);
-        for (var i = 0; i < count; i++) items.Add(Content(type, key, depth));
-        return (items, type);
+        if (count > int.MaxValue / Size(type)) throw Bad($"'{key}' has {count} items; allowed: up to {int.MaxValue / Size(type)}");
+        return (type switch
+        {
+            GgufValueType.U8 => Numbers<byte>(count, key),
+            GgufValueType.I8 => Numbers<sbyte>(count, key),
+            GgufValueType.U16 => Numbers<ushort>(count, key),
+            GgufValueType.I16 => Numbers<short>(count, key),
+            GgufValueType.U32 => Numbers<uint>(count, key),
+            GgufValueType.I32 => Numbers<int>(count, key),
+            GgufValueType.U64 => Numbers<ulong>(count, key),
+            GgufValueType.I64 => Numbers<long>(count, key),
+            GgufValueType.F32 => Numbers<float>(count, key),
+            GgufValueType.F64 => Numbers<double>(count, key),
+            GgufValueType.Bool => Array.ConvertAll(Numbers<byte>(count, key), value => Truth(value, key)),
+            GgufValueType.String => Many(count, () => Text($"the value of '{key}'")),
+            _ => Many(count, () => Items(key, depth + 1).Items),
+        }, type);
     }
 
-    private object Content(GgufValueType type, string key, int depth)
+    private T[] Numbers<T>(int count, string key) where T : unmanaged
+    {
+        var numbers = new T[count];
+        Fill(MemoryMarshal.AsBytes(numbers.AsSpan()), $"the value of '{key}'"); // little-endian, as the machines that this runs on
+        return numbers;
+    }
+
+    private static T[] Many<T>(int count, Func<T> next)
+    {
+        var items = new T[count];
+        for (var i = 0; i < count; i++) items[i] = next();
+        return items;
+    }
+
+    private bool Truth(byte value, string key) => value <= 1 ? value == 1 : throw Bad($"the value of '{key}' is {value}; allowed for a truth value: 0 or 1");
+
+    private object Content(GgufValueType type, string key)
     {
         if (type == GgufValueType.String) return Text($"the value of '{key}'");
-        if (type == GgufValueType.Array) return Items(key, depth + 1).Items;
         var bytes = _number.AsSpan(0, Size(type));
         Fill(bytes, $"the value of '{key}'");
         return type switch
@@ -107,7 +137,7 @@ internal sealed class GgufHeaderReader(StoredFile file)
             GgufValueType.U32 => (ulong)BinaryPrimitives.ReadUInt32LittleEndian(bytes),
             GgufValueType.I32 => (long)BinaryPrimitives.ReadInt32LittleEndian(bytes),
             GgufValueType.F32 => (double)BinaryPrimitives.ReadSingleLittleEndian(bytes),
-            GgufValueType.Bool => bytes[0] <= 1 ? bytes[0] == 1 : throw Bad($"the value of '{key}' is {bytes[0]}; allowed for a truth value: 0 or 1"),
+            GgufValueType.Bool => Truth(bytes[0], key),
             GgufValueType.U64 => BinaryPrimitives.ReadUInt64LittleEndian(bytes),
             GgufValueType.I64 => BinaryPrimitives.ReadInt64LittleEndian(bytes),
             _ => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
@@ -127,20 +157,20 @@ internal sealed class GgufHeaderReader(StoredFile file)
     private void Fill(Span<byte> bytes, string what)
     {
         if (bytes.Length > Left) throw Bad($"is cut short: {what} takes {bytes.Length} bytes from byte {Position} on, the file has {file.Length}");
-        if (Position < _bufferStart || Position + bytes.Length > _bufferStart + _buffered)
-        {
-            if (bytes.Length >= _buffer.Length)
-            {
-                file.Read(bytes, Position);
-                Position += bytes.Length;
-                return;
-            }
+        if (bytes.Length > _buffer.Length) file.Read(bytes, Position);
+        else Buffered(bytes.Length).CopyTo(bytes);
+        Position += bytes.Length;
+    }
 
+    /// <summary>The next bytes, read ahead, since most of what a header holds is short.</summary>
+    private ReadOnlySpan<byte> Buffered(int count)
+    {
+        if (Position + count > _bufferStart + _buffered)
+        {
             (_bufferStart, _buffered) = (Position, (int)Math.Min(_buffer.Length, Left));
             file.Read(_buffer.AsSpan(0, _buffered), Position);
         }
 
-        _buffer.AsSpan((int)(Position - _bufferStart), bytes.Length).CopyTo(bytes);
-        Position += bytes.Length;
+        return _buffer.AsSpan((int)(Position - _bufferStart), count);
     }
 }

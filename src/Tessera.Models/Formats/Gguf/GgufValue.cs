@@ -1,3 +1,4 @@
+using System.Collections;
 using System.Globalization;
 
 namespace Tessera.Models.Formats.Gguf;
@@ -47,15 +48,15 @@ public enum GgufValueType
 
 /// <summary>A metadata value of a GGUF file.</summary>
 /// <param name="Type">What it is.</param>
-/// <param name="Content">A number (as long, ulong or double), bool, string, or the items of an array as a list of values of
-/// these kinds.</param>
+/// <param name="Content">A number (as long, ulong or double), bool, string, or the items of an array: a list of values of these
+/// kinds, or an array of the type they have in the file, such as <c>float[]</c>, of arrays where they are arrays.</param>
 /// <param name="ItemType">What the items of an array are.</param>
 public sealed record GgufValue(GgufValueType Type, object Content, GgufValueType ItemType = default)
 {
     private const int ItemsShown = 8;
 
-    /// <summary>The items of an array; none for anything else.</summary>
-    public IReadOnlyList<object> Items => Content as IReadOnlyList<object> ?? [];
+    /// <summary>The items of an array, numbers as long, ulong or double; none for anything else.</summary>
+    public IReadOnlyList<object> Items => Content as string[] ?? (Content is Array array ? new ItemList(array) : Content as IReadOnlyList<object> ?? []);
 
     /// <summary>A 32-bit unsigned value.</summary>
     public static GgufValue Of(uint value) => new(GgufValueType.U32, (ulong)value);
@@ -70,24 +71,50 @@ public sealed record GgufValue(GgufValueType Type, object Content, GgufValueType
     public static GgufValue Of(string value) => new(GgufValueType.String, value);
 
     /// <summary>An array of texts.</summary>
-    public static GgufValue Of(IEnumerable<string> values) => new(GgufValueType.Array, values.ToList<object>(), GgufValueType.String);
+    public static GgufValue Of(IEnumerable<string> values) => new(GgufValueType.Array, values.ToArray(), GgufValueType.String);
 
     /// <summary>An array of 32-bit signed values.</summary>
-    public static GgufValue Of(IEnumerable<int> values) => new(GgufValueType.Array, values.Select(value => (object)(long)value).ToList(), GgufValueType.I32);
+    public static GgufValue Of(IEnumerable<int> values) => new(GgufValueType.Array, values.ToArray(), GgufValueType.I32);
 
     /// <summary>An array of 32-bit floats.</summary>
-    public static GgufValue Of(IEnumerable<float> values) => new(GgufValueType.Array, values.Select(value => (object)(double)value).ToList(), GgufValueType.F32);
+    public static GgufValue Of(IEnumerable<float> values) => new(GgufValueType.Array, values.ToArray(), GgufValueType.F32);
 
     /// <summary>An array of truth values.</summary>
     public static GgufValue Of(IEnumerable<bool> values) => new(GgufValueType.Array, values.Select(value => (object)value).ToList(), GgufValueType.Bool);
 
     /// <summary>The value as people read it; of a long array its beginning.</summary>
-    public override string ToString() => Content switch
+    public override string ToString() => Type == GgufValueType.Array ? List(Items) : Content switch
     {
         bool truth => truth ? "true" : "false",
         double number => ((float)number).ToString("R", CultureInfo.InvariantCulture),
-        IReadOnlyList<object> items => $"[{string.Join(", ", items.Take(ItemsShown).Select(item => Convert.ToString(item, CultureInfo.InvariantCulture)))}"
-            + (items.Count > ItemsShown ? $", … {items.Count} in all]" : "]"),
         _ => Convert.ToString(Content, CultureInfo.InvariantCulture)!,
     };
+
+    private static string List(IReadOnlyList<object> items) =>
+        $"[{string.Join(", ", items.Take(ItemsShown).Select(item => Convert.ToString(item, CultureInfo.InvariantCulture)))}"
+        + (items.Count > ItemsShown ? $", … {items.Count} in all]" : "]");
+
+    /// <summary>An array as it is in the file, seen as numbers of the widest type of each kind. Nothing is kept but the array.</summary>
+    private sealed class ItemList(Array array) : IReadOnlyList<object>
+    {
+        public int Count => array.Length;
+
+        public object this[int index] => array.GetValue(index) switch
+        {
+            byte or ushort or uint => Convert.ToUInt64(array.GetValue(index), CultureInfo.InvariantCulture),
+            sbyte or short or int => Convert.ToInt64(array.GetValue(index), CultureInfo.InvariantCulture),
+            float number => (double)number,
+            Array items => new ItemList(items),
+            var item => item!,
+        };
+
+        public IEnumerator<object> GetEnumerator()
+        {
+            for (var index = 0; index < Count; index++) yield return this[index];
+        }
+
+        IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
+        public override string ToString() => List(this);
+    }
 }

@@ -16,7 +16,16 @@ public sealed class GgufWriter
     public OrderedDictionary<string, GgufValue> Metadata { get; } = new(StringComparer.Ordinal);
 
     /// <summary>What the places of tensors are multiples of: <c>general.alignment</c>, or 32.</summary>
-    private int Alignment => Metadata.TryGetValue(GgufFile.AlignmentKey, out var value) && value.Content is ulong alignment ? (int)alignment : GgufFile.DefaultAlignment;
+    private int Alignment
+    {
+        get
+        {
+            if (!Metadata.TryGetValue(GgufFile.AlignmentKey, out var value)) return GgufFile.DefaultAlignment;
+            return value is { Type: GgufValueType.U32, Content: ulong and <= int.MaxValue and var alignment } && GgufFile.IsAlignment((long)alignment)
+                ? (int)alignment
+                : throw new InvalidOperationException($"{GgufFile.AlignmentKey} is {value} ({value.Type}); allowed: {GgufFile.Alignments}, as {GgufValueType.U32}");
+        }
+    }
 
     /// <summary>Adds a tensor whose bytes are written when it is its turn.</summary>
     /// <param name="name">The name.</param>
@@ -59,7 +68,8 @@ public sealed class GgufWriter
     }
 
     /// <summary>Writes the file to a stream, front to back.</summary>
-    /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has.</exception>
+    /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has, or
+    /// <c>general.alignment</c> is not allowed.</exception>
     public void Write(Stream stream, IProgress<(long Written, long All)>? progress = null)
     {
         var header = Header();
@@ -133,7 +143,7 @@ public sealed class GgufWriter
             case GgufValueType.F64: writer.Write((double)content); break;
             default:
                 if (itemType == GgufValueType.Array) throw new NotSupportedException("arrays of arrays are not written; no known key has one");
-                var items = (IReadOnlyList<object>)content;
+                var items = new GgufValue(type, content, itemType).Items;
                 writer.Write((uint)itemType);
                 writer.Write((ulong)items.Count);
                 foreach (var item in items) WriteContent(writer, itemType, default, item);

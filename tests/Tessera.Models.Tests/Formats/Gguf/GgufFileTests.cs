@@ -24,8 +24,8 @@ public sealed class GgufFileTests : IDisposable
         Assert.Equal(2, file.Whole("llama.block_count"));
         Assert.Equal(GgufValueType.String, file.Metadata["tokenizer.ggml.tokens"].ItemType);
         Assert.Equal(file["token_embd.weight"].Shape[0], file.Metadata["tokenizer.ggml.tokens"].Items.Count);
-        Assert.Equal(GgufType.F32, file["output_norm.weight"].Type);
-        Assert.Contains(file.Tensors.Values, entry => entry.Type == GgufType.Q4_0 && entry.ByteCount == entry.Count / 32 * 18);
+        Assert.Equal("F32", file["output_norm.weight"].Type);
+        Assert.Contains(file.Entries.Values, entry => entry.Type == GgufType.Q4_0 && entry.ByteCount == entry.Count / 32 * 18);
     }
 
     [Fact]
@@ -82,6 +82,55 @@ public sealed class GgufFileTests : IDisposable
         }
 
         Assert.Equal([2, 3], file["t"].Shape);
+    }
+
+    [Fact]
+    public void Arrays_of_every_type_come_back_as_they_were_and_take_the_memory_they_take_in_the_file()
+    {
+        Array[] arrays =
+        [
+            new byte[] { 0, 255 }, new sbyte[] { -128, 127 }, new ushort[] { 65535 }, new short[] { -32768 }, new uint[] { uint.MaxValue }, new int[] { int.MinValue },
+            new float[] { 0.1f }, new bool[] { true, false, true }, new string[] { "é", "" }, Array.Empty<long>(), new ulong[] { ulong.MaxValue }, new long[] { long.MinValue }, new double[] { 0.1 },
+        ];
+        GgufValueType[] types =
+        [
+            GgufValueType.U8, GgufValueType.I8, GgufValueType.U16, GgufValueType.I16, GgufValueType.U32, GgufValueType.I32, GgufValueType.F32, GgufValueType.Bool, GgufValueType.String,
+            GgufValueType.I64, GgufValueType.U64, GgufValueType.I64, GgufValueType.F64,
+        ];
+        var writer = new GgufWriter();
+        for (var i = 0; i < arrays.Length; i++) writer.Metadata.Add($"array {i}", new GgufValue(GgufValueType.Array, arrays[i], types[i]));
+        writer.Metadata.Add("long", new GgufValue(GgufValueType.Array, new byte[2_000_000], GgufValueType.U8));
+        writer.Save(_folder.File("arrays.gguf"));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        using var file = GgufFile.Open(_folder.File("arrays.gguf"));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 2_000_000, 2_200_000);
+        for (var i = 0; i < arrays.Length; i++)
+        {
+            Assert.Equal(arrays[i], file.Metadata[$"array {i}"].Content);
+            Assert.Equal(arrays[i].Cast<object>().Select(item => Convert.ToString(item, null)), file.Metadata[$"array {i}"].Items.Select(item => item is double number && types[i] == GgufValueType.F32 ? Convert.ToString((float)number, null) : Convert.ToString(item, null)));
+        }
+
+        Assert.Equal("[0, 255]", file.Metadata["array 0"].ToString());
+        Assert.Equal("[0, 0, 0, 0, 0, 0, 0, 0, … 2000000 in all]", file.Metadata["long"].ToString());
+        Assert.Equal([0UL, 255UL], file.Metadata["array 0"].Items);
+    }
+
+    [Theory]
+    [InlineData(7u)]
+    [InlineData(48u)]
+    [InlineData(0u)]
+    [InlineData(1u << 21)]
+    public void An_alignment_that_no_reader_allows_is_not_written(uint alignment)
+    {
+        var writer = new GgufWriter { Metadata = { ["general.alignment"] = GgufValue.Of(alignment) } };
+        Assert.Contains($"general.alignment is {alignment} (U32); allowed: a power of two", Assert.Throws<InvalidOperationException>(() => writer.Write(Stream.Null)).Message, StringComparison.Ordinal);
+        writer.Metadata["general.alignment"] = new GgufValue(GgufValueType.U64, 64UL);
+        Assert.Throws<InvalidOperationException>(() => writer.Write(Stream.Null));
+        writer.Metadata["general.alignment"] = GgufValue.Of(64u);
+        writer.Add("t", GgufType.F32, [1], stream => stream.Write(new byte[4]));
+        writer.Save(_folder.File("aligned.gguf"));
+        using var file = GgufFile.Open(_folder.File("aligned.gguf"));
+        Assert.Equal((64, 0), (file.Alignment, file.DataStart % 64));
     }
 
     [Theory]
@@ -148,7 +197,7 @@ public sealed class GgufFileTests : IDisposable
         using var file = GgufFile.Open(path);
         var writer = new GgufWriter();
         foreach (var (key, value) in file.Metadata) writer.Metadata.Add(key, value);
-        foreach (var entry in file.Tensors.Values)
+        foreach (var entry in file.Entries.Values)
         {
             writer.Add(entry.Name, entry.Type, [.. entry.Shape], stream =>
             {
