@@ -27,7 +27,7 @@ public sealed class LanguageModel(ModelFolder folder)
     /// <summary>Loads the finished model of a run or of a model folder.</summary>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static LanguageModel Load(string folder) => new(ModelFolder.Load(folder));
+    public static LanguageModel Load(string folder) => new(ModelFolder.Load(folder, asStored: true));
 
     /// <summary>The text for one prompt, greedy unless said otherwise.</summary>
     /// <exception cref="ArgumentException">The prompt is empty or longer than the model's context, or an option is out of range.</exception>

@@ -1,4 +1,5 @@
 using Tessera.Nn;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -8,18 +9,23 @@ public sealed class DecodingState
 {
     private readonly int[] _positions;
     private readonly int[] _before;
+    private readonly IReadOnlyList<PositionEncoding> _changing;
+    private List<int>[] _read;
 
     /// <summary>The state of sequences that have not begun.</summary>
     /// <param name="caches">Made for at least as many rows.</param>
     /// <param name="first">The tokens that each row is to read first.</param>
     /// <param name="mostRows">How many rows there may be later.</param>
+    /// <param name="changing">The encodings that may mark positions anew as sequences grow.</param>
     /// <param name="memory">Owned [mostRows, source length, width], the first rows set; null without an encoder.</param>
     /// <param name="memoryLengths">Owned I32 [mostRows]; null without an encoder.</param>
-    internal DecodingState(CacheSet caches, IReadOnlyList<int[]> first, int mostRows, Tensor? memory = null, Tensor? memoryLengths = null)
+    internal DecodingState(CacheSet caches, IReadOnlyList<int[]> first, int mostRows, IReadOnlyList<PositionEncoding>? changing = null, Tensor? memory = null, Tensor? memoryLengths = null)
     {
         (Caches, First, Memory, MemoryLengths) = (caches, first, memory, memoryLengths);
         Rows = first.Count;
         (_positions, _before) = (new int[mostRows], new int[mostRows]);
+        _changing = changing ?? [];
+        _read = _changing.Count == 0 ? [] : [.. first.Select(_ => new List<int>())];
     }
 
     /// <summary>How many rows there are.</summary>
@@ -30,6 +36,9 @@ public sealed class DecodingState
 
     /// <summary>Bytes held by the caches.</summary>
     public long CacheBytes => Caches.Bytes;
+
+    /// <summary>Whether tokens may have to be read again.</summary>
+    internal bool ReadsAgain => _changing.Count > 0;
 
     internal CacheSet Caches { get; }
 
@@ -55,7 +64,22 @@ public sealed class DecodingState
         Caches.Select(rows);
         Rearrange(_positions, rows);
         if (MemoryLengths is not null) Rearrange(MemoryLengths.Ints, rows);
+        if (ReadsAgain) _read = [.. rows.ToArray().Select(row => new List<int>(_read[row]))];
         Rows = rows.Length;
+    }
+
+    /// <summary>The tokens to be read next: those given, or all since the beginning, with nothing remembered, where their positions
+    /// are marked otherwise in a sequence that has become so long.</summary>
+    internal IReadOnlyList<int[]> ToRead(IReadOnlyList<int[]> tokens)
+    {
+        if (!ReadsAgain) return tokens;
+        var before = _read.Max(row => row.Count);
+        for (var row = 0; row < Rows; row++) _read[row].AddRange(tokens[row]);
+        var after = _read.Max(row => row.Count);
+        if (before == 0 || _changing.All(encoding => encoding.Stays(before, after))) return tokens;
+        Caches.Clear();
+        Positions.Clear();
+        return [.. _read.Select(row => row.ToArray())];
     }
 
     private void Rearrange(Span<int> values, ReadOnlySpan<int> rows)

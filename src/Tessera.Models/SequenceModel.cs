@@ -108,6 +108,7 @@ public abstract class SequenceModel : Module
     public Tensor Next(DecodingState state, IReadOnlyList<int[]> tokens)
     {
         if (tokens.Count != state.Rows) throw new ArgumentException($"{tokens.Count} rows of tokens for {state.Rows} rows of state");
+        tokens = state.ToRead(tokens);
         var length = tokens.Max(row => row.Length);
         var inputs = Tensor.Temporary([state.Rows, length], ElementType.I32);
         var last = Tensor.Temporary([state.Rows], ElementType.I32);
@@ -125,10 +126,12 @@ public abstract class SequenceModel : Module
     }
 
     /// <summary>As <see cref="Next(DecodingState, IReadOnlyList{int[]})"/>, for one token a row. Allocates nothing once such a step
-    /// has been done before.</summary>
+    /// has been done before, but where the model has positions that depend on how long a sequence is (<see cref="DynamicScaling"/>,
+    /// <see cref="LongScaling"/>): there whole sequences are read again as often as they change.</summary>
     public Tensor Next(DecodingState state, ReadOnlySpan<int> tokens)
     {
         if (tokens.Length != state.Rows) throw new ArgumentException($"{tokens.Length} tokens for {state.Rows} rows of state");
+        if (state.ReadsAgain) return Next(state, [.. tokens.ToArray().Select(token => new[] { token })]);
         using var pause = Tape.Pause();
         var hidden = Advance(state, Tensor.From(tokens, [state.Rows, 1]));
         for (var row = 0; row < state.Rows; row++) state.Positions[row]++;

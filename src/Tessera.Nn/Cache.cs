@@ -11,6 +11,9 @@ public abstract class Cache
     /// <summary>Rearranges the rows: row i becomes what row <paramref name="rows"/>[i] was. Rows may be repeated or left
     /// out; there may be fewer than before, not more than the cache was made for.</summary>
     public abstract void Select(ReadOnlySpan<int> rows);
+
+    /// <summary>Forgets all tokens.</summary>
+    public abstract void Clear();
 }
 
 /// <summary>A part that can remember earlier tokens.</summary>
@@ -43,6 +46,12 @@ public sealed class CacheSet
 
     /// <summary>The cache of one part.</summary>
     public Cache Of(Module module) => _caches[module];
+
+    /// <summary>Forgets all tokens.</summary>
+    public void Clear()
+    {
+        foreach (var cache in _caches.Values) cache.Clear();
+    }
 
     /// <summary>Rearranges the rows of all caches; see <see cref="Cache.Select"/>.</summary>
     public void Select(ReadOnlySpan<int> rows)

@@ -11,7 +11,8 @@ public sealed class DenseFeedForwardTests
     public static TheoryData<DenseOptions> Kinds => 
     [
         new SwiGluOptions(Hidden), new GeGluOptions(Hidden), new GeGluTanhOptions(Hidden), new GeluOptions(Hidden), new GeluTanhOptions(Hidden),
-        new SiluOptions(Hidden), new ReluOptions(Hidden), new SwiGluOptions(Hidden) { Bias = true }, new GeluTanhOptions(Hidden) { Bias = true },
+        new SiluOptions(Hidden), new ReluOptions(Hidden), new ReGluOptions(Hidden), new GluOptions(Hidden), new ReluSquaredOptions(Hidden), new TanhOptions(Hidden),
+        new SigmoidOptions(Hidden), new SwiGluOptions(Hidden) { Bias = true }, new GeluTanhOptions(Hidden) { Bias = true },
     ];
 
     [Theory]
@@ -39,7 +40,10 @@ public sealed class DenseFeedForwardTests
         {
             SwiGluOptions or SiluOptions => ExactMath.Silu(value),
             GeGluTanhOptions or GeluTanhOptions => GeluTanh(value),
-            ReluOptions => ExactMath.Relu(value),
+            ReluOptions or ReGluOptions => ExactMath.Relu(value),
+            ReluSquaredOptions => ExactMath.Relu(value) * ExactMath.Relu(value),
+            TanhOptions => Math.Tanh(value),
+            GluOptions or SigmoidOptions => 1 / (1 + Math.Exp(-value)),
             _ => Gelu(value),
         };
     }

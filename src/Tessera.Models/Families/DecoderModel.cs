@@ -1,6 +1,7 @@
 using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -29,12 +30,14 @@ public sealed class DecoderModel : SequenceModel
     private readonly Transformer _decoder;
     private readonly Parameter _head;
     private readonly List<LaterToken> _later = [];
+    private readonly PositionEncoding[] _changing;
 
     internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
     {
         _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal));
         _head = Own("lm_head.weight", options.TieEmbeddings ? _embedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
+        _changing = [.. _decoder.Modules().Select(module => module.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
         part.Require(options.LaterTokens is >= 0 and <= 16, "laterTokens", options.LaterTokens, "0 to 16");
         for (var depth = 0; depth < options.LaterTokens; depth++)
             _later.Add(Own($"mtp.{depth}", new LaterToken(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));
@@ -50,7 +53,7 @@ public sealed class DecoderModel : SequenceModel
     public override DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens)
     {
         var rows = prompts.Count * rowsEach;
-        return new DecodingState(new CacheSet(_decoder, new CacheSize(rows, prompts.Max(prompt => prompt.Length) + newTokens)), prompts, rows);
+        return new DecodingState(new CacheSet(_decoder, new CacheSize(rows, prompts.Max(prompt => prompt.Length) + newTokens)), prompts, rows, _changing);
     }
 
     /// <inheritdoc/>

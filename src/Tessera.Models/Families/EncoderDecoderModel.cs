@@ -79,7 +79,7 @@ public sealed class EncoderDecoderModel : SequenceModel
         var memory = Tensor.Allocate([rows, length, encoded.Shape[2]]);
         encoded.Floats.CopyTo(memory.Floats);
         int[][] first = [.. prompts.Select(_ => new[] { SpecialTokens.Begin })];
-        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory, lengths);
+        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory: memory, memoryLengths: lengths);
     }
 
     /// <inheritdoc/>

@@ -30,13 +30,15 @@ internal static class GradientComparison
     {
         var parameters = folder.Model.Parameters().ToDictionary(own => own.Name, own => own.Parameter, StringComparer.Ordinal);
         var theirs = new Dictionary<string, Tensor>(StringComparer.Ordinal);
-        foreach (var layout in VerifiedModel.Names(folder).Layouts.Values)
+        var names = VerifiedModel.Names(folder);
+        foreach (var layout in names.Layouts.Values)
         {
             var parameter = parameters[layout.Ours];
             if (!parameter.IsTrained) continue;
             for (var index = 0; index < layout.Theirs.Count; index++)
             {
                 var name = layout.Theirs[index];
+                if (!recorded.Has(Prefix + name) && name.StartsWith(names.Prefix, StringComparison.Ordinal)) name = name[names.Prefix.Length..];
                 if (!recorded.Has(Prefix + name)) continue;
                 if (!theirs.TryGetValue(name, out var whole))
                     theirs[name] = whole = Tensor.Allocate(new Shape([.. layout.ShapeOf(index, parameter.Shape).Select(size => checked((int)size))]));

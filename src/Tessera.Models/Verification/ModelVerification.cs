@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Tessera.Models.Formats;
 using Tessera.Nn;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Verification;
@@ -166,24 +167,32 @@ public sealed class ModelVerification
 
     private double Cached(int[][] rows)
     {
-        using var scope = Arena.Current.Scope();
-        var (batch, length) = (BatchOf(rows), rows[0].Length);
-        var whole = Model.Logits(batch, Step.At(batch.Positions)).ToArray();
+        var (length, largest) = (rows[0].Length, 0.0);
+        // Where positions depend on the length, the logits of a place do: then each beginning is a sequence of its own.
+        var isOne = !Model.Modules().Any(module => module.Module is PositionEncoding { AlwaysStays: false });
+        var whole = isOne ? Whole(length) : null;
         var first = Math.Min(CachedPrompt, length);
         var state = Model.Start([.. rows.Select(row => row[..first])], 1, length);
-        var largest = 0.0;
         for (var place = first - 1; place < length; place++)
         {
-            using var step = Arena.Current.Scope();
+            using var scope = Arena.Current.Scope();
             var logits = place < first ? Model.Next(state, state.First) : Model.Next(state, [.. rows.Select(row => row[place])]);
+            var expected = whole ?? Whole(place + 1);
             for (var row = 0; row < rows.Length; row++)
             {
-                var expected = whole.AsSpan(((row * length) + place) * Model.Vocabulary, Model.Vocabulary);
-                largest = Math.Max(largest, Largest(expected, logits.Floats.Slice(row * Model.Vocabulary, Model.Vocabulary)));
+                var at = ((row * expected.Length / rows.Length / Model.Vocabulary) + place) * Model.Vocabulary;
+                largest = Math.Max(largest, Largest(expected.AsSpan(at, Model.Vocabulary), logits.Floats.Slice(row * Model.Vocabulary, Model.Vocabulary)));
             }
         }
 
         return largest;
+
+        float[] Whole(int tokens)
+        {
+            using var scope = Arena.Current.Scope();
+            var batch = BatchOf([.. rows.Select(row => row[..tokens])]);
+            return Model.Logits(batch, Step.At(batch.Positions)).ToArray();
+        }
     }
 
     /// <summary>Each token is to predict the one after it.</summary>

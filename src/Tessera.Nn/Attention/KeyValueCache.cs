@@ -61,6 +61,9 @@ public sealed class KeyValueCache : Cache
         Select(rows, ref _values, ref _spareValues);
     }
 
+    /// <inheritdoc/>
+    public override void Clear() => Count = 0;
+
     /// <summary>Leading rows that stay where they are need no copy.</summary>
     private static bool IsUnchanged(ReadOnlySpan<int> rows)
     {

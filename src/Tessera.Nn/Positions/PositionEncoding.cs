@@ -32,6 +32,14 @@ public abstract class PositionEncoding : Module
     /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
     public abstract int Positions { get; }
 
+    /// <summary>Whether positions stay marked as they are where a sequence grows; else all that was computed of it has to be computed anew.</summary>
+    /// <param name="before">Its length, at least 1.</param>
+    /// <param name="after">Its length then.</param>
+    public virtual bool Stays(int before, int after) => true;
+
+    /// <summary>Whether <see cref="Stays"/> says yes whatever the lengths.</summary>
+    public virtual bool AlwaysStays => true;
+
     /// <summary>Adds positions to embeddings [batch, length, width].</summary>
     public virtual Tensor Embed(Tensor x, Step step) => x;
 

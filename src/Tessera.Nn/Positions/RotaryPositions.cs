@@ -28,6 +28,7 @@ public sealed class RotaryPositions : PositionEncoding
 {
     private const int MostPositions = 1 << 24;
     private readonly RotaryLayout _layout;
+    private readonly RotaryScaling? _scaling;
     private readonly RotaryTables _tables;
 
     internal RotaryPositions(RotaryOptions options, PartBuilder part)
@@ -37,14 +38,20 @@ public sealed class RotaryPositions : PositionEncoding
         var width = options.Width ?? part.Width;
         part.Require(width is >= 2 && width <= part.Width && width % 2 == 0, "width", width, $"an even number up to the width of a head, {part.Width}");
         options.Scaling?.Check(part, width / 2);
-        (_layout, Positions, _tables) = (options.Layout, options.Positions, RotaryTables.Of(options, width / 2));
+        (_layout, _scaling, Positions, _tables) = (options.Layout, options.Scaling, options.Positions, RotaryTables.Of(options, width / 2));
     }
 
     /// <inheritdoc/>
     public override bool ActsOnEmbeddings => false;
 
     /// <inheritdoc/>
+    public override bool AlwaysStays => Stays(1, int.MaxValue);
+
+    /// <inheritdoc/>
     public override int Positions { get; }
+
+    /// <inheritdoc/>
+    public override bool Stays(int before, int after) => _scaling is null || before >= _scaling.SameFor(after).Shortest;
 
     /// <inheritdoc/>
     public override Tensor Mark(Tensor x, Step step)
