@@ -13,13 +13,13 @@ internal static class GgufTarget
     private static readonly string[] s_ownKeys =
         [GgufArchitecture.Key, GgufFile.AlignmentKey, "general.type", "general.file_type", "general.quantization_version", NameKey];
 
-    public static ConversionResult Write(ModelFolder folder, DecoderOptions decoder, string source, string target, ConversionOptions options)
+    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options)
     {
+        var (folder, decoder) = (source.Folder, source.Options);
         var notes = GgufArchitecture.For(decoder).Notes(decoder).ToList();
-        var writer = GgufModel.Writer(decoder, folder.Model, options.Type);
-        var isGguf = File.Exists(source);
-        writer.Metadata[NameKey] = GgufValue.Of(isGguf ? Path.GetFileNameWithoutExtension(source) : new DirectoryInfo(source).Name);
-        if (isGguf) CopyMetadata(source, writer);
+        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names));
+        writer.Metadata[NameKey] = GgufValue.Of(source.Name);
+        if (source.Tensors is GgufFile file) CopyMetadata(file, writer);
         else AddTokenizer(folder, writer, options, notes);
         if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);
         writer.Save(target, options.Progress);
@@ -28,9 +28,8 @@ internal static class GgufTarget
     }
 
     /// <summary>Takes over what a source says of itself in general, and its tokenizer as it is.</summary>
-    private static void CopyMetadata(string source, GgufWriter writer)
+    private static void CopyMetadata(GgufFile file, GgufWriter writer)
     {
-        using var file = GgufFile.Open(source);
         foreach (var (key, value) in file.Metadata)
         {
             var isKept = key.StartsWith(TokenizerKeys, StringComparison.Ordinal) || key == NameKey || (key.StartsWith("general.", StringComparison.Ordinal) && !s_ownKeys.Contains(key));

@@ -22,14 +22,15 @@ internal static class HuggingFaceTarget
         "vocab.json", "merges.txt",
     ];
 
-    public static ConversionResult Write(ModelFolder folder, DecoderOptions decoder, string source, string target, ConversionOptions options)
+    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options)
     {
+        var (folder, decoder) = (source.Folder, source.Options);
         if (options.Type is not (null or ElementType.F32 or ElementType.BF16 or ElementType.F16))
             throw new ArgumentException($"a Hugging Face folder holds F32, BF16 or F16, not {options.Type}; GGUF files can be quantized");
         var family = folder.Family ?? Family.For(decoder);
         var config = new JsonObject();
         family.WriteConfig(decoder, config);
-        var tensors = Weights.Outgoing(folder.Model, family.Names(decoder));
+        var tensors = Weights.Outgoing(folder.Model, family.Names(decoder), (source.Tensors, source.Names));
         var main = options.Type ?? MainType(tensors);
         AddIds(folder, config);
         config["dtype"] = NameOf(main);
@@ -38,11 +39,12 @@ internal static class HuggingFaceTarget
         Directory.CreateDirectory(unfinished);
         try
         {
-            var written = WriteWeights(tensors, main, unfinished, options);
-            WriteTexts(folder, source, unfinished);
+            ElementType TypeIn(OutgoingTensor tensor) => TypeOf(tensor, main, options.Type is not null);
+            SafetensorsFolder.Save(unfinished, tensors, TypeIn, options.MaxShardBytes, options.Progress);
+            WriteTexts(folder, source.Path, unfinished);
             File.WriteAllText(Path.Combine(unfinished, ModelFolder.ConfigFile), config.ToJsonString(s_json) + "\n");
             MoveInto(unfinished, target);
-            return new ConversionResult($"safetensors {family.Architecture}", tensors.Count, written, []);
+            return new ConversionResult($"safetensors {family.Architecture}", tensors.Count, tensors.Sum(tensor => TypeIn(tensor).Bytes(tensor.Count)), []);
         }
         finally
         {
@@ -90,13 +92,6 @@ internal static class HuggingFaceTarget
         ElementType.F16 => "float16",
         _ => "float32",
     };
-
-    private static long WriteWeights(IReadOnlyList<OutgoingTensor> tensors, ElementType main, string folder, ConversionOptions options)
-    {
-        var shards = new SafetensorsPlan(options.MaxShardBytes);
-        foreach (var tensor in tensors) shards.Add(tensor, TypeOf(tensor, main, options.Type is not null));
-        return shards.Write(folder, options.Progress);
-    }
 
     private static void WriteTexts(ModelFolder folder, string source, string target)
     {

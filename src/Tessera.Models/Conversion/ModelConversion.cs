@@ -1,4 +1,3 @@
-using Tessera.Models.Formats.Gguf;
 using Tessera.Nn;
 
 namespace Tessera.Models.Conversion;
@@ -23,12 +22,10 @@ public static class ModelConversion
         if (Path.GetFullPath(source) == Path.GetFullPath(target)) throw new ArgumentException($"source and target are both '{source}'");
         var toFile = target.EndsWith(GgufEnding, StringComparison.OrdinalIgnoreCase);
         RequireFree(target, toFile, options.Overwrite);
-        var folder = ModelFolder.Load(source, asStored: true);
-        if (folder.Config.Model is not DecoderOptions decoder)
-            throw new InvalidDataException($"'{source}' holds an encoder-decoder; only decoders have another format");
         try
         {
-            return toFile ? GgufTarget.Write(folder, decoder, source, target, options) : HuggingFaceTarget.Write(folder, decoder, source, target, options);
+            using var from = ConversionSource.Open(source);
+            return toFile ? GgufTarget.Write(from, target, options) : HuggingFaceTarget.Write(from, target, options);
         }
         catch (RecipeException error)
         {

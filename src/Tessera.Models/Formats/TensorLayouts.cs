@@ -10,6 +10,8 @@ internal sealed class SameLayout(string ours, string theirs) : TensorLayout(ours
 
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => Sizes(ours);
 
+    public override Stretch? StretchOf(int index, Shape ours) => new Stretch(0, 0, ours.Count);
+
     public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes);
 
     public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes);
@@ -20,11 +22,13 @@ internal sealed class RowsLayout(string ours, string theirs, int first, int of) 
 {
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => [of, .. Sizes(ours).Skip(1)];
 
-    public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes, Start(ours));
+    public override Stretch? StretchOf(int index, Shape ours) => new Stretch(0, Start(ours), ours.Count);
 
-    public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes[(int)ours.Type.Bytes(Start(ours))..]);
+    public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes, Start(ours.Shape));
 
-    private long Start(Tensor ours) => first * (ours.Shape.Count / ours.Shape[0]);
+    public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes[(int)ours.Type.Bytes(Start(ours.Shape))..]);
+
+    private long Start(Shape ours) => first * (ours.Count / ours[0]);
 }
 
 /// <summary>Ours [rows, columns] is some columns of theirs [columns, of], or all of them.</summary>
@@ -73,6 +77,8 @@ internal sealed class TransposedLayout(string ours, string theirs, int first = 0
 internal sealed class StackedLayout(string ours, IReadOnlyList<string> theirs) : TensorLayout(ours, theirs)
 {
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => [.. Sizes(ours).Skip(1)];
+
+    public override Stretch? StretchOf(int index, Shape ours) => new Stretch(index * (ours.Count / Theirs.Count), 0, ours.Count / Theirs.Count);
 
     public override void Read(TheirTensors theirs, Tensor ours)
     {

@@ -55,8 +55,9 @@ public static class GgufModel
     /// <param name="model">Its weights must not change until they are written.</param>
     /// <param name="type">The type of matrices; null to keep each in its own. Norms, biases and routers are F32; rows that are not
     /// whole blocks of a quantized type, and the head of models in 4 bits, have a finer one, as llama.cpp writes them.</param>
+    /// <param name="source">As of <see cref="Weights.Outgoing"/>.</param>
     /// <exception cref="ArgumentException">No architecture of GGUF can say the model; the message says why.</exception>
-    public static GgufWriter Writer(DecoderOptions options, SequenceModel model, ElementType? type = null)
+    public static GgufWriter Writer(DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null)
     {
         var architecture = GgufArchitecture.For(options);
         var writer = new GgufWriter();
@@ -65,7 +66,7 @@ public static class GgufModel
         architecture.Write(options, model.Vocabulary, writer.Metadata);
 
         var bare = WithoutLaterTokens(options, model);
-        var tensors = Weights.Outgoing(bare, architecture.Names(options, _ => false));
+        var tensors = Weights.Outgoing(bare, architecture.Names(options, _ => false), source);
         var hasHead = tensors.Any(tensor => tensor.Name == HeadTensor);
         var bytes = new Dictionary<ElementType, long>();
         AddDivisors(options, writer);

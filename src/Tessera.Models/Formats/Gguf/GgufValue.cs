@@ -80,7 +80,7 @@ public sealed record GgufValue(GgufValueType Type, object Content, GgufValueType
     public static GgufValue Of(IEnumerable<float> values) => new(GgufValueType.Array, values.ToArray(), GgufValueType.F32);
 
     /// <summary>An array of truth values.</summary>
-    public static GgufValue Of(IEnumerable<bool> values) => new(GgufValueType.Array, values.Select(value => (object)value).ToList(), GgufValueType.Bool);
+    public static GgufValue Of(IEnumerable<bool> values) => new(GgufValueType.Array, values.ToArray(), GgufValueType.Bool);
 
     /// <summary>The value as people read it; of a long array its beginning.</summary>
     public override string ToString() => Type == GgufValueType.Array ? List(Items) : Content switch
