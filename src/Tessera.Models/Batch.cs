@@ -3,31 +3,31 @@ using Tessera.Tensors;
 namespace Tessera.Models;
 
 /// <summary>What a model learns from in one step: temporaries of the current arena scope.</summary>
-public sealed class Batch : IRecycled
+public sealed class Batch : Recycled
 {
     /// <summary>I32 [batch, length]: the tokens that the decoder reads.</summary>
-    public required Tensor Inputs { get; set; }
+    public required Tensor Inputs { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the token to predict at each place; −1 where nothing is to be predicted.</summary>
-    public required Tensor Targets { get; set; }
+    public required Tensor Targets { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the position of each input token in its sequence.</summary>
-    public required Tensor Positions { get; set; }
+    public required Tensor Positions { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: which of several packed sequences each input belongs to; null: one a row.</summary>
-    public Tensor? Segments { get; set; }
+    public Tensor? Segments { get => Live(field); set; }
 
     /// <summary>I32 [batch, source length]: the tokens that an encoder reads; null where there is no source.</summary>
-    public Tensor? Source { get; set; }
+    public Tensor? Source { get => Live(field); set; }
 
     /// <summary>I32 [batch]: the real length of each source.</summary>
-    public Tensor? SourceLengths { get; set; }
+    public Tensor? SourceLengths { get => Live(field); set; }
 
     /// <summary>How many tokens are to be predicted.</summary>
-    public required int TargetTokens { get; set; }
+    public required int TargetTokens { get => Live(field); set; }
 
     /// <summary>How many real tokens there are, source and target.</summary>
-    public required int Tokens { get; set; }
+    public required int Tokens { get => Live(field); set; }
 
     /// <summary>A batch of the arena's current scope; <c>new Batch</c> gives one that may be kept.</summary>
     /// <param name="inputs">See <see cref="Inputs"/>.</param>
@@ -59,7 +59,7 @@ public sealed class Batch : IRecycled
     }
 
     /// <inheritdoc/>
-    void IRecycled.Release()
+    protected override void Forget()
     {
         (Inputs, Targets, Positions, Segments, Source, SourceLengths) = (null!, null!, null!, null, null, null);
         (TargetTokens, Tokens) = (0, 0);

@@ -1,4 +1,5 @@
 using Tessera.Nn;
+using Tessera.Tensors;
 
 namespace Tessera.Models;
 
@@ -6,7 +7,7 @@ namespace Tessera.Models;
 /// <param name="Parts">The parts that own parameters, or have parts that do, in order.</param>
 /// <param name="Parameters">All weights.</param>
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
-/// <param name="WeightBytes">Memory of the weights.</param>
+/// <param name="WeightBytes">Memory of the weights, in the types they are held in.</param>
 /// <param name="CacheBytes">Memory of the caches of one sequence, its source as long as itself.</param>
 /// <param name="FlopsPerToken">Multiplications and additions for one token, forward; of an encoder-decoder for one token of
 /// source and one of target.</param>
@@ -25,9 +26,9 @@ public sealed record ModelSummary(
                 string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Shape}")),
                 module.Module.ParameterCount()))
             .ToList();
-        var count = model.ParameterCount();
+        var bytes = model.Parameters().Where(own => own.Parameter.IsTrained).Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
         return new ModelSummary(
-            parts, count, model.ActiveParameterCount(), count * sizeof(float), new CacheSet(model, new CacheSize(1, length, length)).Bytes,
+            parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, new CacheSet(model, new CacheSize(1, length, length)).Bytes,
             model.FlopsPerToken(length), length);
     }
 }

@@ -1,3 +1,4 @@
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Nn;
@@ -38,7 +39,10 @@ public sealed class CacheSet
     public CacheSet(Module model, CacheSize size)
     {
         foreach (var (_, module) in model.Modules())
+        {
             if (module is ICached cached && cached.CreateCache(size) is { } cache) _caches[module] = cache;
+            if (module is PositionEncoding position) position.Prepare(size.Tokens);
+        }
     }
 
     /// <summary>Bytes of memory held by all caches.</summary>

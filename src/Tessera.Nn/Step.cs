@@ -5,43 +5,43 @@ namespace Tessera.Nn;
 
 /// <summary>What a forward pass needs besides its input: where the tokens stand, which are padding, what was cached,
 /// whether it trains, and where losses and measurements go.</summary>
-public sealed class Step : IRecycled
+public sealed class Step : Recycled
 {
     private readonly List<(string Name, Tensor Loss)> _losses = [];
     private ulong _draws;
 
     /// <summary>Whether dropout and the like are on.</summary>
-    public bool IsTraining { get; set; }
+    public bool IsTraining { get => Live(field); set; }
 
     /// <summary>Where this step's random numbers come from.</summary>
-    public CounterRandom Random { get; set; }
+    public CounterRandom Random { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the position of each token in its sequence, from 0.</summary>
-    public required Tensor Positions { get; set; }
+    public required Tensor Positions { get => Live(field); set; }
 
     /// <summary>I32 [batch]: how many of a row's tokens are real, where rows are padded at the end; null: all.</summary>
-    public Tensor? Lengths { get; set; }
+    public Tensor? Lengths { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: which of several packed sequences each token belongs to, −1 for padding; null: one a row.</summary>
-    public Tensor? Segments { get; set; }
+    public Tensor? Segments { get => Live(field); set; }
 
     /// <summary>[batch, source length, width]: what cross-attention reads; null where there is none.</summary>
-    public Tensor? Memory { get; set; }
+    public Tensor? Memory { get => Live(field); set; }
 
     /// <summary>I32 [batch]: the real length of each row of <see cref="Memory"/>; null: all.</summary>
-    public Tensor? MemoryLengths { get; set; }
+    public Tensor? MemoryLengths { get => Live(field); set; }
 
     /// <summary>Keys, values and states of earlier tokens, while decoding; null: the whole sequence is in the input.</summary>
-    public CacheSet? Caches { get; set; }
+    public CacheSet? Caches { get => Live(field); set; }
 
     /// <summary>Where routers report how much each expert was used, if anyone wants to know.</summary>
-    public ExpertUse? ExpertUse { get; set; }
+    public ExpertUse? ExpertUse { get => Live(field); set; }
 
     /// <summary>Where a stack of layers puts its stream before each layer and what comes out of it, if anyone wants to know.</summary>
-    public IList<Tensor>? Streams { get; set; }
+    public IList<Tensor>? Streams { get => Live(field); set; }
 
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
-    public IReadOnlyList<(string Name, Tensor Loss)> Losses => _losses;
+    public IReadOnlyList<(string Name, Tensor Loss)> Losses => Live(_losses);
 
     /// <summary>A step of the arena's current scope, with nothing set but its positions; <c>new Step</c> gives one that may be kept.</summary>
     /// <param name="positions">I32 [batch, length].</param>
@@ -53,7 +53,7 @@ public sealed class Step : IRecycled
     }
 
     /// <summary>Adds a loss of a part, where one is wanted.</summary>
-    public void AddLoss(string name, Tensor loss) => _losses.Add((name, loss));
+    public void AddLoss(string name, Tensor loss) => Live(_losses).Add((name, loss));
 
     /// <summary>Drops elements of <paramref name="x"/> while training, each call differently.</summary>
     public Tensor Dropout(Tensor x, float rate) =>
@@ -84,7 +84,7 @@ public sealed class Step : IRecycled
         : Lengths is not null && token % Positions.Shape[1] >= Lengths.Ints[token / Positions.Shape[1]];
 
     /// <inheritdoc/>
-    void IRecycled.Release()
+    protected override void Forget()
     {
         (Positions, Lengths, Segments, Memory, MemoryLengths, Caches, ExpertUse, Streams) = (null!, null, null, null, null, null, null, null);
         (IsTraining, Random, _draws) = (false, default, 0);

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace Tessera.Tensors;
 
 /// <summary>
@@ -6,16 +9,19 @@ namespace Tessera.Tensors;
 /// used again too, so that a step that has been seen before allocates nothing.
 /// <para>Each thread has its own arena. Nothing that is taken from one may be kept beyond its scope.</para>
 /// </summary>
-public sealed class Arena
+public sealed unsafe class Arena
 {
     private const long SmallestChunk = 1 << 20;
 
     [ThreadStatic] private static Arena? s_current;
 
     private readonly List<NativeBuffer> _chunks = [];
-    private readonly Dictionary<long, Stack<nint>> _returned = [];
-    private readonly Recycled<Tensor> _tensors = new();
-    private readonly Recycled<GradientSlot> _slots = new();
+
+    // Of each size, the block that was given back last; each holds the address of the one before it, so that sizes that are
+    // never seen again, as of buffers that grow with a sequence, leave nothing behind.
+    private readonly Dictionary<long, nint> _returned = [];
+    private readonly Pooled<Tensor> _tensors = new();
+    private readonly Pooled<GradientSlot> _slots = new();
     private readonly List<IEntryPool> _entryPools = [];
     private readonly List<object> _objectPools = [];
     private readonly List<Lent> _lent = [];
@@ -57,12 +63,13 @@ public sealed class Arena
     }
 
     /// <summary>An object that lives until the current scope ends and is lent again later, so that what each step needs anew
-    /// costs no garbage. It is as <see cref="IRecycled.Release"/> left it; outside of any scope it is the caller's for good.</summary>
+    /// costs no garbage. It is as <see cref="Recycled.Forget"/> left it; outside of any scope it is the caller's for good.</summary>
     /// <param name="make">Makes one where none is free.</param>
-    public T Lend<T>(Func<T> make) where T : class, IRecycled
+    public T Lend<T>(Func<T> make) where T : Recycled
     {
         if (_depth == 0) return make();
-        if (!Objects<T>().TryPop(out var item)) item = make();
+        if (Objects<T>().TryPop(out var item)) item.Begin();
+        else item = make();
         _lent.Add(new Lent(item, static (arena, item) => arena.Objects<T>().Push((T)item)));
         return item;
     }
@@ -101,11 +108,17 @@ public sealed class Arena
     {
         if (NativeBuffer.Source is not null) return TakeAlone(bytes);
         var rounded = Round(bytes);
-        if (_returned.TryGetValue(rounded, out var stack) && stack.TryPop(out var address)) return address;
+        ref var returned = ref CollectionsMarshal.GetValueRefOrNullRef(_returned, rounded);
+        if (!Unsafe.IsNullRef(ref returned) && returned != 0)
+        {
+            var last = returned;
+            returned = *(nint*)last;
+            return last;
+        }
 
         while (_chunk < _chunks.Count && _offset + rounded > _chunks[_chunk].Bytes) (_chunk, _offset) = (_chunk + 1, 0);
         if (_chunk == _chunks.Count) _chunks.Add(new NativeBuffer(Math.Max(rounded, Math.Max(SmallestChunk, Capacity / 2)), zeroed: false));
-        address = _chunks[_chunk].Address + (nint)_offset;
+        var address = _chunks[_chunk].Address + (nint)_offset;
         _offset += rounded;
         return address;
     }
@@ -114,9 +127,9 @@ public sealed class Arena
     internal void Return(nint address, long bytes)
     {
         if (NativeBuffer.Source is not null) return;
-        var rounded = Round(bytes);
-        if (!_returned.TryGetValue(rounded, out var stack)) _returned[rounded] = stack = new Stack<nint>();
-        stack.Push(address);
+        ref var returned = ref CollectionsMarshal.GetValueRefOrAddDefault(_returned, Round(bytes), out _);
+        *(nint*)address = returned;
+        returned = address;
     }
 
     /// <summary>A block in a buffer of its own, so that it ends where the buffer does.</summary>
@@ -149,7 +162,7 @@ public sealed class Arena
 
     private void Rewind(Place place)
     {
-        foreach (var stack in _returned.Values) stack.Clear();
+        _returned.Clear();
         if (NativeBuffer.Source is not null)
         {
             for (var i = place.Chunk; i < _chunks.Count; i++) _chunks[i].Dispose();
@@ -174,14 +187,14 @@ public sealed class Arena
     {
         for (var i = _lent.Count - 1; i >= lentBefore; i--)
         {
-            _lent[i].Item.Release();
+            _lent[i].Item.End();
             _lent[i].Return(this, _lent[i].Item);
         }
 
         _lent.RemoveRange(lentBefore, _lent.Count - lentBefore);
     }
 
-    private Stack<T> Objects<T>() where T : class, IRecycled
+    private Stack<T> Objects<T>() where T : Recycled
     {
         var index = ObjectIndex<T>.Value;
         while (_objectPools.Count <= index) _objectPools.Add(this);
@@ -217,7 +230,7 @@ public sealed class Arena
         public void Dispose() => _arena.End(_mark);
     }
 
-    private sealed class Recycled<T> where T : class
+    private sealed class Pooled<T> where T : class
     {
         private readonly List<T> _items = [];
 
@@ -241,7 +254,7 @@ public sealed class Arena
     }
 
     /// <summary>An object in use, and how it goes back to those of its type.</summary>
-    private readonly record struct Lent(IRecycled Item, Action<Arena, IRecycled> Return);
+    private readonly record struct Lent(Recycled Item, Action<Arena, Recycled> Return);
 
     private static class ObjectIndex<T>
     {
@@ -277,11 +290,4 @@ public sealed class Arena
 
         public void Give(TapeEntry entry) => _free.Push((T)entry);
     }
-}
-
-/// <summary>An object that an <see cref="Arena"/> lends for a scope and lends again later.</summary>
-public interface IRecycled
-{
-    /// <summary>Forgets everything: the scope has ended, and whoever still has the object must not use it.</summary>
-    void Release();
 }

@@ -34,6 +34,11 @@ public static class Autocast
 
     [ThreadStatic] private static long s_pass;
 
+    // The innermost scope, and the last one entered: a scope that ends is the innermost, once.
+    [ThreadStatic] private static long s_scope;
+
+    [ThreadStatic] private static long s_lastScope;
+
     /// <summary>The precision of the calling thread's scope; <see cref="Precision.F32"/> outside any.</summary>
     public static Precision Current => s_precision;
 
@@ -41,9 +46,12 @@ public static class Autocast
     internal static long Pass => s_pass;
 
     /// <summary>Enters a scope; dispose it, on the same thread, to go back to what was before.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such precision.</exception>
     public static Scope Enter(Precision precision)
     {
-        var scope = new Scope(s_precision, s_pass);
+        if (precision is not (Precision.F32 or Precision.BF16 or Precision.F16))
+            throw new ArgumentOutOfRangeException(nameof(precision), precision, "must be F32, BF16 or F16");
+        var scope = new Scope(s_precision, s_pass, s_scope);
         s_precision = precision;
         if (s_pass != 0) return scope;
         lock (s_open) s_open.Add(s_pass = ++s_lastPass);
@@ -60,13 +68,20 @@ public static class Autocast
     public readonly ref struct Scope
     {
         private readonly Precision _precision;
-        private readonly long _pass;
+        private readonly long _pass, _outer, _number;
 
-        internal Scope(Precision precision, long pass) => (_precision, _pass) = (precision, pass);
+        internal Scope(Precision precision, long pass, long outer)
+        {
+            (_precision, _pass, _outer, _number) = (precision, pass, outer, ++s_lastScope);
+            s_scope = _number;
+        }
 
         /// <summary>Goes back to the precision of the scope around this one.</summary>
+        /// <exception cref="InvalidOperationException">The scope has ended before, or one within it has not.</exception>
         public void Dispose()
         {
+            if (s_scope != _number) throw new InvalidOperationException("scopes of Autocast end once each, the innermost first");
+            s_scope = _outer;
             if (_pass == 0 && s_pass != 0) lock (s_open) s_open.Remove(s_pass);
             (s_precision, s_pass) = (_precision, _pass);
         }

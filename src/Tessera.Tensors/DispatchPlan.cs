@@ -63,6 +63,7 @@ public readonly struct DispatchPlan
             slots.Ints[i] = slot;
         }
 
+        GC.KeepAlive(choices);
         return new DispatchPlan(choices, offsets, tokens, slots);
     }
 }

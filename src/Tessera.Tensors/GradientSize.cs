@@ -2,7 +2,7 @@ using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
-/// <summary>The length of gradients: measured and changed.</summary>
+/// <summary>The length of gradients.</summary>
 public static class GradientSize
 {
     /// <summary>The sum of squares of a tensor's gradient, added up in double precision: the same bits whatever the
@@ -12,12 +12,5 @@ public static class GradientSize
         var squares = OptimizerKernels.Squares(tensor.Gradient);
         GC.KeepAlive(tensor);
         return squares;
-    }
-
-    /// <summary>Multiplies a tensor's gradient by a factor.</summary>
-    public static void Scale(Tensor tensor, double factor)
-    {
-        SumKernel.Scale(tensor.Gradient, (float)factor, tensor.Gradient);
-        GC.KeepAlive(tensor);
     }
 }

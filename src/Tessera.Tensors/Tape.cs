@@ -23,9 +23,6 @@ public sealed class Tape : IDisposable
     /// <summary>Whether operations on this thread are being recorded.</summary>
     public static bool IsRecording => s_current is { _paused: false };
 
-    /// <summary>Whether something would have been recorded, had this tape not been opened by <see cref="Pause"/>.</summary>
-    internal bool HasMissed { get; private set; }
-
     /// <summary>Starts recording on this thread until the tape is disposed.</summary>
     public static Tape Record() => Open(paused: false);
 
@@ -96,7 +93,6 @@ public sealed class Tape : IDisposable
         if (s_current is not { } tape) return null;
         var wanted = false;
         foreach (var input in inputs) wanted |= input is { Slot: not null };
-        tape.HasMissed |= wanted && tape._paused;
         return wanted && !tape._paused ? WriteAlways<T>(output) : null;
     }
 
@@ -121,7 +117,7 @@ public sealed class Tape : IDisposable
     private static Tape Open(bool paused)
     {
         var tape = s_free is not null && s_free.TryPop(out var free) ? free : new Tape();
-        (tape._outer, tape._paused, tape.HasMissed) = (s_current, paused, false);
+        (tape._outer, tape._paused) = (s_current, paused);
         s_current = tape;
         return tape;
     }

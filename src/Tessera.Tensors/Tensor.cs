@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
 using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
@@ -14,6 +16,8 @@ public sealed unsafe class Tensor
     private nint _address;
     private object? _owner;
     private bool _isTemporary;
+    private Shape _shape;
+    private ElementType _type;
 
     /// <summary>What is packed of a parameter for products in fewer bits.</summary>
     internal PackedParameter? Packed;
@@ -21,10 +25,24 @@ public sealed unsafe class Tensor
     internal Tensor() { }
 
     /// <summary>The sizes of the axes.</summary>
-    public Shape Shape { get; private set; }
+    public Shape Shape
+    {
+        get
+        {
+            Live();
+            return _shape;
+        }
+    }
 
     /// <summary>What an element is.</summary>
-    public ElementType Type { get; private set; }
+    public ElementType Type
+    {
+        get
+        {
+            Live();
+            return _type;
+        }
+    }
 
     /// <summary>Whether a gradient of this tensor is wanted or leads to one that is.</summary>
     public bool RequiresGradient => Live() != 0 && Slot is not null;
@@ -69,7 +87,7 @@ public sealed unsafe class Tensor
     public static Tensor Allocate(Shape shape, ElementType type = ElementType.F32)
     {
         var buffer = new NativeBuffer(type.Bytes(shape));
-        return new Tensor { Shape = shape, Type = type, _owner = buffer, _address = buffer.Address };
+        return new Tensor { _shape = shape, _type = type, _owner = buffer, _address = buffer.Address };
     }
 
     /// <summary>An owned F32 tensor of zeros that collects a gradient (its memory is taken when one first arrives).</summary>
@@ -88,7 +106,7 @@ public sealed unsafe class Tensor
         type.Require(shape);
         var unit = type is ElementType.F32 or ElementType.I32 ? 4 : 2;
         if (address == 0 || address % unit != 0) throw new ArgumentException($"the address {address:X} of {type} {shape} is not a multiple of {unit}", nameof(address));
-        return new Tensor { Shape = shape, Type = type, _owner = owner, _address = address };
+        return new Tensor { _shape = shape, _type = type, _owner = owner, _address = address };
     }
 
     /// <summary>A temporary tensor in the current arena; its elements are not set.</summary>
@@ -172,14 +190,16 @@ public sealed unsafe class Tensor
     public float Item()
     {
         ShapeException.Require(Shape.Count == 1, "item", "tensor", this, "one element");
-        return Floats[0];
+        var element = Floats[0];
+        GC.KeepAlive(this);
+        return element;
     }
 
     /// <summary>Forgets the gradient; the next one replaces it.</summary>
     public void ClearGradient() => Slot?.Clear();
 
     /// <summary>Type and shape, such as <c>F32 [2, 3]</c>.</summary>
-    public override string ToString() => $"{Type} {Shape}";
+    public override string ToString() => $"{_type} {_shape}";
 
     /// <summary>A view of <paramref name="shape"/> elements starting at element <paramref name="offset"/>, where a block of the
     /// type begins, without a gradient.</summary>
@@ -194,7 +214,7 @@ public sealed unsafe class Tensor
 
     internal void Bind(nint address, Shape shape, ElementType type)
     {
-        (_address, Shape, Type, _owner, _isTemporary, Slot) = (address, shape, type, null, true, null);
+        (_address, _shape, _type, _owner, _isTemporary, Slot) = (address, shape, type, null, true, null);
     }
 
     internal void Release() => (_address, _owner, Slot) = (0, null, null);
@@ -204,7 +224,14 @@ public sealed unsafe class Tensor
         if (found != shape.Count) throw new ArgumentException($"{found} values do not fill shape {shape}");
     }
 
-    private nint Live() => _address != 0
-        ? _address
-        : throw new ObjectDisposedException(nameof(Tensor), "this temporary tensor's arena scope has ended; use Keep() or ToArray() inside it");
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private nint Live()
+    {
+        if (_address == 0) ThrowEnded();
+        return _address;
+    }
+
+    [DoesNotReturn]
+    private static void ThrowEnded() =>
+        throw new ObjectDisposedException(nameof(Tensor), "this temporary tensor's arena scope has ended; use Keep() or ToArray() inside it");
 }

@@ -32,6 +32,21 @@ public sealed class OutputTests(TinyRun tiny)
     }
 
     [Fact]
+    public void What_the_machine_has_is_told_in_types()
+    {
+        var facts = Assert.Single(Parse(TesseraProcess.Run(tiny.Folder, ["info", "--json"], "", ("TESSERA_KERNELS", "vector128"), ("TESSERA_THREADS", "3"))));
+        Assert.Equal(Environment.ProcessorCount, facts.GetProperty("processors").GetInt32());
+        Assert.Equal(3, facts.GetProperty("threads").GetInt32());
+        Assert.InRange(facts.GetProperty("memoryBytes").GetInt64(), 1 << 20, long.MaxValue);
+        Assert.Equal("vector128", facts.GetProperty("level").GetString());
+        Assert.Contains("vector128", facts.GetProperty("features").EnumerateArray().Select(feature => feature.GetString()));
+        var whyNot = facts.GetProperty("whyNot").EnumerateObject().ToDictionary(level => level.Name, level => level.Value.GetString()!);
+        Assert.Equal(["vector256", "vector512", "avx512-vnni", "avx512-bf16", "amx"], whyNot.Keys);
+        Assert.All(whyNot.Values, Assert.NotEmpty);
+        if (facts.GetProperty("highest").GetString() != "vector128") Assert.Equal("TESSERA_KERNELS asks for vector128", whyNot["vector256"]);
+    }
+
+    [Fact]
     public void An_evaluation_prints_its_figures_and_writes_its_report()
     {
         var (asJson, asText) = (tiny.Tessera("evaluate", "run", "--json"), tiny.Tessera("evaluate", "run", "--metric", "exact-match", "--no-baselines"));

@@ -48,6 +48,57 @@ public unsafe class ArenaTests
         Assert.Throws<ObjectDisposedException>(() => tape.Backward(wanting));
     }
 
+    [Theory]
+    [InlineData(ElementType.BF16)]
+    [InlineData(ElementType.F16)]
+    [InlineData(ElementType.Q8_0)]
+    public void A_stored_temporary_that_is_read_after_its_scope_is_said_to_be_disposed(ElementType type)
+    {
+        Tensor stored;
+        using (Arena.Current.Scope()) stored = Tensor.Temporary([2, 32], type);
+        using var scope = Arena.Current.Scope();
+        Assert.Throws<ObjectDisposedException>(() => stored.Shape);
+        Assert.Throws<ObjectDisposedException>(() => stored.Type);
+        Assert.Throws<ObjectDisposedException>(() => stored.Floats.Length);
+        Assert.Throws<ObjectDisposedException>(() => Op.Linear(Tensor.Allocate([1, 5]), stored));
+        Assert.Throws<ObjectDisposedException>(() => Op.Convert(stored, ElementType.F32));
+        Assert.Throws<ObjectDisposedException>(() => Op.Add(Tensor.Allocate([1, 5]), stored));
+        Assert.Contains("32", stored.ToString(), StringComparison.Ordinal); // a debugger may still look
+    }
+
+    [Fact]
+    public void A_mask_that_is_read_after_its_scope_throws_and_names_itself() => Samples.OnNewThread(() =>
+    {
+        var segments = Tensor.Allocate([1, 4], ElementType.I32);
+        BlockMask[] masks;
+        using (Arena.Current.Scope())
+        {
+            var causal = BlockMask.Causal(4, 4);
+            masks = [BlockMask.Full(4, 4), causal, causal.Within(2), causal.Chunked(2), causal.Global(1), causal.Spaced(2), causal.Segments(segments, segments)];
+        }
+
+        foreach (var mask in masks)
+        {
+            Assert.Contains(mask.GetType().Name, Assert.Throws<ObjectDisposedException>(() => mask.Queries).Message, StringComparison.Ordinal);
+            Assert.Throws<ObjectDisposedException>(() => mask.Keys);
+            Assert.Throws<ObjectDisposedException>(() => mask.Allows(0, 0, 0, 0));
+            Assert.Throws<ObjectDisposedException>(() => mask.Within(1));
+            using var scope = Arena.Current.Scope();
+            var x = Tensor.Allocate([1, 4, 1, 8]);
+            Assert.Throws<ObjectDisposedException>(() => Op.Attention(x, x, x, mask));
+        }
+
+        using (Arena.Current.Scope()) Assert.Equal(7, BlockMask.Causal(7, 7).Queries); // objects lent again live again
+    });
+
+    [Fact]
+    public void A_mask_of_no_scope_may_be_kept() => Samples.OnNewThread(() =>
+    {
+        var mask = BlockMask.Causal(4, 4);
+        using (Arena.Current.Scope()) Assert.True(mask.Allows(0, 0, 3, 0));
+        Assert.Equal(4, mask.Keys);
+    });
+
     [Fact]
     public void Every_block_is_aligned_and_apart_from_the_others()
     {
@@ -95,6 +146,33 @@ public unsafe class ArenaTests
         for (var step = 0; step < 500; step++) Step(step);
         Assert.Equal(capacity, Arena.Current.Capacity);
         using (Arena.Current.Scope()) Assert.Equal(all, Address(Tensor.Temporary([1])));
+    });
+
+    [Fact]
+    public void Blocks_given_back_are_taken_again_last_first_and_only_for_their_size() => Samples.OnNewThread(() =>
+    {
+        using var scope = Arena.Current.Scope();
+        var blocks = Enumerable.Range(0, 4).Select(_ => Arena.Current.Take(100)).ToArray();
+        foreach (var block in blocks) Arena.Current.Return(block, 100);
+        var other = Arena.Current.Take(1000);
+        Assert.DoesNotContain(other, blocks);
+        Assert.Equal(blocks.Reverse(), Enumerable.Range(0, 4).Select(_ => Arena.Current.Take(100)).ToArray());
+        Assert.DoesNotContain(Arena.Current.Take(100), blocks);
+    });
+
+    [Fact]
+    public void Sizes_never_seen_before_leave_no_garbage() => Samples.OnNewThread(() =>
+    {
+        static void Step(int bytes)
+        {
+            using var scope = Arena.Current.Scope();
+            for (var i = 0; i < 3; i++) Arena.Current.Return(Arena.Current.Take(bytes + i), bytes + i);
+        }
+
+        for (var i = 0; i < 3; i++) Step(1 << 19);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var bytes = 64; bytes < 1 << 18; bytes += 256) Step(bytes);
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
     });
 
     [Fact]

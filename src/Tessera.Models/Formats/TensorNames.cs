@@ -9,7 +9,7 @@ namespace Tessera.Models.Formats;
 public sealed class TensorNames
 {
     private readonly OrderedDictionary<string, TensorLayout> _layouts = new(StringComparer.Ordinal);
-    private readonly List<string> _ignored = [];
+    private readonly List<Regex> _ignored = [];
 
     /// <summary>What all names of a file may lack, as those of a model that was saved without its head: <c>transformer.</c> or
     /// <c>model.</c>; it is always written.</summary>
@@ -54,7 +54,8 @@ public sealed class TensorNames
 
     /// <summary>Tensors of a file that say nothing new, such as a head that is tied to the embedding.</summary>
     /// <param name="theirsPattern">A name, with <c>*</c> for any characters.</param>
-    public void Ignored(string theirsPattern) => _ignored.Add(theirsPattern);
+    public void Ignored(string theirsPattern) => _ignored.Add(new Regex(
+        $"^{Regex.Escape(theirsPattern).Replace("\\*", ".*", StringComparison.Ordinal)}$", RegexOptions.CultureInvariant | RegexOptions.Singleline | RegexOptions.NonBacktracking));
 
     /// <summary>Adds a layout of another kind.</summary>
     /// <exception cref="ArgumentException">Our name is in the table already.</exception>
@@ -64,7 +65,7 @@ public sealed class TensorNames
     }
 
     /// <summary>Whether a tensor of a file says nothing new.</summary>
-    public bool IsIgnored(string theirs) => _ignored.Exists(pattern => Fits(pattern, theirs) || (Prefix.Length > 0 && Fits(pattern, Prefix + theirs)));
+    public bool IsIgnored(string theirs) => _ignored.Exists(pattern => pattern.IsMatch(theirs) || (Prefix.Length > 0 && pattern.IsMatch(Prefix + theirs)));
 
     /// <summary>The name by which a source has a tensor, or null where it has none.</summary>
     internal string? Find(TensorSource source, string theirs)
@@ -72,12 +73,5 @@ public sealed class TensorNames
         if (source.Tensors.ContainsKey(theirs)) return theirs;
         var bare = Prefix.Length > 0 && theirs.StartsWith(Prefix, StringComparison.Ordinal) ? theirs[Prefix.Length..] : null;
         return bare is not null && source.Tensors.ContainsKey(bare) ? bare : null;
-    }
-
-    private static bool Fits(string pattern, string name)
-    {
-        if (!pattern.Contains('*', StringComparison.Ordinal)) return pattern == name;
-        var expression = $"^{Regex.Escape(pattern).Replace("\\*", ".*", StringComparison.Ordinal)}$";
-        return Regex.IsMatch(name, expression, RegexOptions.CultureInvariant | RegexOptions.Singleline | RegexOptions.NonBacktracking);
     }
 }

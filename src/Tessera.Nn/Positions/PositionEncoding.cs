@@ -40,6 +40,11 @@ public abstract class PositionEncoding : Module
     /// <summary>Whether <see cref="Stays"/> says yes whatever the lengths.</summary>
     public virtual bool AlwaysStays => true;
 
+    /// <summary>Does beforehand what sequences of up to <paramref name="length"/> tokens need done once, so that decoding need not.</summary>
+    public virtual void Prepare(int length)
+    {
+    }
+
     /// <summary>Adds positions to embeddings [batch, length, width].</summary>
     public virtual Tensor Embed(Tensor x, Step step) => x;
 

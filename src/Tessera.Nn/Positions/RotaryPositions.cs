@@ -54,10 +54,13 @@ public sealed class RotaryPositions : PositionEncoding
     public override bool Stays(int before, int after) => _scaling is null || before >= _scaling.SameFor(after).Shortest;
 
     /// <inheritdoc/>
+    public override void Prepare(int length) => _tables.Prepare(Math.Min(length, Positions));
+
+    /// <inheritdoc/>
     public override Tensor Mark(Tensor x, Step step)
     {
-        var (cosines, sines) = _tables.For(Length(step.Positions));
-        return Op.Rotate(x, step.Positions, cosines, sines, _layout);
+        var (rows, cosines, sines) = _tables.For(Length(step.Positions), step.Positions);
+        return Op.Rotate(x, rows, cosines, sines, _layout);
     }
 
     /// <summary>The length of the longest sequence of a step.</summary>

@@ -17,28 +17,21 @@ public abstract record RotaryScaling
     /// <exception cref="RecipeException">It is not.</exception>
     internal abstract void Check(PartBuilder part, int pairs);
 
-    /// <summary>What turns the pairs of a sequence.</summary>
+    /// <summary>Scales what turns the pairs of a sequence.</summary>
     /// <param name="theta">The base of the wavelengths.</param>
-    /// <param name="pairs">How many pairs a head has.</param>
     /// <param name="length">The length of the sequence.</param>
-    internal abstract RotaryFrequencies Frequencies(double theta, int pairs, int length);
+    /// <param name="angles">The angle of each pair from one position to the next, in radians: unscaled ones before.</param>
+    /// <returns>The factor of sines and cosines: of queries and keys, so of scores its square.</returns>
+    internal abstract double Scale(double theta, int length, Span<double> angles);
+
+    /// <summary>θ^(−2i/width) for pair i.</summary>
+    internal static void Unscaled(double theta, Span<double> angles)
+    {
+        for (var pair = 0; pair < angles.Length; pair++) angles[pair] = Math.Pow(theta, -(double)pair / angles.Length);
+    }
 
     /// <summary>The shortest and the longest sequence that have the same frequencies as one of <paramref name="length"/>.</summary>
     internal virtual (int Shortest, int Longest) SameFor(int length) => (0, int.MaxValue);
-}
-
-/// <summary>How fast each pair turns, and by what sines and cosines are multiplied.</summary>
-/// <param name="Angles">The angle of each pair from one position to the next, in radians.</param>
-/// <param name="Magnitude">The factor of sines and cosines: of queries and keys, so of scores its square.</param>
-internal readonly record struct RotaryFrequencies(double[] Angles, double Magnitude = 1)
-{
-    /// <summary>θ^(−2i/width) for pair i.</summary>
-    public static RotaryFrequencies Of(double theta, int pairs)
-    {
-        var angles = new double[pairs];
-        for (var pair = 0; pair < pairs; pair++) angles[pair] = Math.Pow(theta, -(double)pair / pairs);
-        return new RotaryFrequencies(angles);
-    }
 }
 
 /// <summary>All positions are divided by a factor.
@@ -50,11 +43,10 @@ public sealed record LinearScaling(double Factor) : RotaryScaling
     internal override void Check(PartBuilder part, int pairs) => part.Require(Factor >= 1, "scaling.factor", Factor, "at least 1");
 
     /// <inheritdoc/>
-    internal override RotaryFrequencies Frequencies(double theta, int pairs, int length)
+    internal override double Scale(double theta, int length, Span<double> angles)
     {
-        var frequencies = RotaryFrequencies.Of(theta, pairs);
-        for (var pair = 0; pair < pairs; pair++) frequencies.Angles[pair] /= Factor;
-        return frequencies;
+        foreach (ref var angle in angles) angle /= Factor;
+        return 1;
     }
 }
 
@@ -73,11 +65,12 @@ public sealed record DynamicScaling(double Factor, int TrainedLength) : RotarySc
     }
 
     /// <inheritdoc/>
-    internal override RotaryFrequencies Frequencies(double theta, int pairs, int length)
+    internal override double Scale(double theta, int length, Span<double> angles)
     {
         var longest = Math.Max(length, TrainedLength);
-        var stretched = theta * Math.Pow((Factor * longest / TrainedLength) - (Factor - 1), (double)pairs / (pairs - 1));
-        return RotaryFrequencies.Of(stretched, pairs);
+        var stretched = theta * Math.Pow((Factor * longest / TrainedLength) - (Factor - 1), (double)angles.Length / (angles.Length - 1));
+        Unscaled(stretched, angles);
+        return 1;
     }
 
     /// <inheritdoc/>
@@ -118,24 +111,25 @@ public sealed record YarnScaling(double Factor, int TrainedLength) : RotaryScali
     {
         part.Require(Factor >= 1, "scaling.factor", Factor, "at least 1");
         part.Require(TrainedLength >= 1, "scaling.trainedLength", TrainedLength, "at least 1");
-        part.Require(BetaFast > 0 && BetaSlow > 0, "scaling.betaFast", BetaFast, "above 0, as betaSlow");
+        part.Require(BetaFast > 0, "scaling.betaFast", BetaFast, "above 0");
+        part.Require(BetaSlow > 0, "scaling.betaSlow", BetaSlow, "above 0");
     }
 
     /// <inheritdoc/>
-    internal override RotaryFrequencies Frequencies(double theta, int pairs, int length)
+    internal override double Scale(double theta, int length, Span<double> angles)
     {
+        var pairs = angles.Length;
         var (low, high) = (Place(BetaFast), Place(BetaSlow));
         if (Truncate) (low, high) = (Math.Floor(low), Math.Ceiling(high));
         (low, high) = (Math.Max(low, 0), Math.Min(high, (2 * pairs) - 1));
         if (low == high) high += 0.001;
-        var frequencies = RotaryFrequencies.Of(theta, pairs);
         for (var pair = 0; pair < pairs; pair++)
         {
             var interpolated = Math.Clamp((pair - low) / (high - low), 0, 1);
-            frequencies.Angles[pair] *= (interpolated / Factor) + (1 - interpolated);
+            angles[pair] *= (interpolated / Factor) + (1 - interpolated);
         }
 
-        return frequencies with { Magnitude = Magnitude() };
+        return Magnitude();
 
         double Place(double turns) => pairs * Math.Log(TrainedLength / (turns * 2 * Math.PI)) / Math.Log(theta);
     }
@@ -163,17 +157,16 @@ public sealed record Llama3Scaling(double Factor, int TrainedLength, double LowF
     }
 
     /// <inheritdoc/>
-    internal override RotaryFrequencies Frequencies(double theta, int pairs, int length)
+    internal override double Scale(double theta, int length, Span<double> angles)
     {
-        var frequencies = RotaryFrequencies.Of(theta, pairs);
-        foreach (ref var angle in frequencies.Angles.AsSpan())
+        foreach (ref var angle in angles)
         {
             var turns = TrainedLength * angle / (2 * Math.PI);
             var kept = Math.Clamp((turns - LowFrequencyFactor) / (HighFrequencyFactor - LowFrequencyFactor), 0, 1);
             angle *= kept + ((1 - kept) / Factor);
         }
 
-        return frequencies;
+        return 1;
     }
 }
 
@@ -196,17 +189,21 @@ public sealed record LongScaling(int TrainedLength, IReadOnlyList<double> ShortF
         part.Require(TrainedLength >= 2, "scaling.trainedLength", TrainedLength, "at least 2");
         part.Require(ShortFactors.Count == pairs, "scaling.shortFactors", $"{ShortFactors.Count} numbers", $"{pairs} numbers");
         part.Require(LongFactors.Count == pairs, "scaling.longFactors", $"{LongFactors.Count} numbers", $"{pairs} numbers");
-        part.Require(ShortFactors.Concat(LongFactors).All(factor => factor > 0), "scaling.longFactors", "0 or less", "numbers above 0");
+        RequireAboveZero("scaling.shortFactors", ShortFactors);
+        RequireAboveZero("scaling.longFactors", LongFactors);
+
+        void RequireAboveZero(string key, IReadOnlyList<double> factors)
+        {
+            for (var pair = 0; pair < factors.Count; pair++) part.Require(factors[pair] > 0, $"{key}[{pair}]", factors[pair], "above 0");
+        }
     }
 
     /// <inheritdoc/>
-    internal override RotaryFrequencies Frequencies(double theta, int pairs, int length)
+    internal override double Scale(double theta, int length, Span<double> angles)
     {
-        var frequencies = RotaryFrequencies.Of(theta, pairs);
         var factors = length > TrainedLength ? LongFactors : ShortFactors;
-        for (var pair = 0; pair < pairs; pair++) frequencies.Angles[pair] /= factors[pair];
-        var magnitude = AttentionFactor ?? (Factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(Factor) / Math.Log(TrainedLength))));
-        return frequencies with { Magnitude = magnitude };
+        for (var pair = 0; pair < angles.Length; pair++) angles[pair] /= factors[pair];
+        return AttentionFactor ?? (Factor <= 1 ? 1 : Math.Sqrt(1 + (Math.Log(Factor) / Math.Log(TrainedLength))));
     }
 
     /// <inheritdoc/>

@@ -9,10 +9,16 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
 {
     private const int FewestPositions = 256;
 
+    /// <summary>Where a table would be for one step alone, it is made if the step has more positions than one in this many of
+    /// its rows: about as many as there are layers that share it.</summary>
+    private const int RowsEach = 64;
+
     private static readonly ConditionalWeakTable<RotaryOptions, Dictionary<int, RotaryTables>> s_shared = [];
 
     private readonly Lock _lock = new();
-    private volatile Table _table = new(Tensor.Allocate([0, pairs]), Tensor.Allocate([0, pairs]), 0);
+
+    // Sequences of the trained length and longer ones may take turns.
+    private Table _usual = Table.Empty(pairs), _longer = Table.Empty(pairs);
 
     public static RotaryTables Of(RotaryOptions options, int pairs)
     {
@@ -24,46 +30,91 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
         }
     }
 
-    /// <summary>[at least length, pairs] each, for a sequence of this length.</summary>
-    public (Tensor Cosines, Tensor Sines) For(int length)
+    /// <summary>Computes what sequences of up to this length share.</summary>
+    public void Prepare(int length)
     {
-        var table = _table;
-        if (!table.Suits(length))
-        {
-            lock (_lock)
-            {
-                if (!_table.Suits(length)) _table = Compute(length);
-                table = _table;
-            }
-        }
+        if (length < 1) return;
+        For(Math.Min(length, SameFor(1).Longest));
+        if (SameFor(length) is var (shortest, longest) && shortest < longest) For(length);
+    }
+
+    /// <summary>[rows, pairs] each for a sequence of this length, and the row of each position, shaped as the positions.</summary>
+    public (Tensor Rows, Tensor Cosines, Tensor Sines) For(int length, Tensor positions)
+    {
+        var (shortest, longest) = SameFor(length);
+        if (shortest == longest && positions.Shape.Count * RowsEach <= length) return Own(length, positions);
 
         // Views, which hold on to the memory until the step ends, whatever table replaces this one meanwhile.
-        return (table.Cosines.First(table.Cosines.Shape[0]), table.Sines.First(table.Sines.Shape[0]));
+        var table = For(length);
+        return (positions, table.Cosines.First(table.Cosines.Shape[0]), table.Sines.First(table.Sines.Shape[0]));
+    }
+
+    private (int Shortest, int Longest) SameFor(int length) => options.Scaling?.SameFor(length) ?? (0, int.MaxValue);
+
+    private Table For(int length)
+    {
+        ref var table = ref SameFor(length).Shortest == 0 ? ref _usual : ref _longer;
+        if (Volatile.Read(ref table) is var ready && ready.Suits(length)) return ready;
+        lock (_lock)
+        {
+            if (!table.Suits(length)) Volatile.Write(ref table, Compute(length));
+            return table;
+        }
     }
 
     private Table Compute(int length)
     {
-        var (shortest, longest) = options.Scaling?.SameFor(length) ?? (0, int.MaxValue);
+        var (shortest, longest) = SameFor(length);
         var positions = (int)Math.Max(length, Math.Min(Math.Max(FewestPositions, 2L * length), Math.Min(options.Positions, longest)));
-        var (angles, magnitude) = options.Scaling?.Frequencies(options.Theta, pairs, length) ?? RotaryFrequencies.Of(options.Theta, pairs);
         var (cosines, sines) = (Tensor.Allocate([positions, pairs]), Tensor.Allocate([positions, pairs]));
-        for (var position = 0; position < positions; position++)
+        Span<double> angles = new double[pairs];
+        var magnitude = Frequencies(length, angles);
+        for (var position = 0; position < positions; position++) Fill(cosines, sines, position, position, angles, magnitude);
+        return new Table(cosines, sines, shortest);
+    }
+
+    /// <summary>A row for each position, for a length that the next token does not share.</summary>
+    private (Tensor Rows, Tensor Cosines, Tensor Sines) Own(int length, Tensor positions)
+    {
+        var count = (int)positions.Shape.Count;
+        var rows = Tensor.Temporary(positions.Shape, ElementType.I32);
+        var (cosines, sines) = (Tensor.Temporary([count, pairs]), Tensor.Temporary([count, pairs]));
+        Span<double> angles = pairs <= 256 ? stackalloc double[pairs] : new double[pairs];
+        var magnitude = Frequencies(length, angles);
+        for (var row = 0; row < count; row++)
         {
-            var row = position * pairs;
-            for (var pair = 0; pair < pairs; pair++)
-            {
-                var angle = position * angles[pair];
-                cosines.Floats[row + pair] = (float)(magnitude * Math.Cos(angle));
-                sines.Floats[row + pair] = (float)(magnitude * Math.Sin(angle));
-            }
+            var position = positions.Ints[row];
+            if (position < 0) throw new ShapeException($"rotary positions: position {position} is before the first");
+            rows.Ints[row] = row;
+            Fill(cosines, sines, row, position, angles, magnitude);
         }
 
-        return new Table(cosines, sines, shortest);
+        return (rows, cosines, sines);
+    }
+
+    private double Frequencies(int length, Span<double> angles)
+    {
+        RotaryScaling.Unscaled(options.Theta, angles);
+        return options.Scaling?.Scale(options.Theta, length, angles) ?? 1;
+    }
+
+    private void Fill(Tensor cosines, Tensor sines, int row, int position, ReadOnlySpan<double> angles, double magnitude)
+    {
+        var cosine = cosines.Floats.Slice(row * pairs, pairs);
+        var sine = sines.Floats.Slice(row * pairs, pairs);
+        for (var pair = 0; pair < pairs; pair++)
+        {
+            var angle = position * angles[pair];
+            cosine[pair] = (float)(magnitude * Math.Cos(angle));
+            sine[pair] = (float)(magnitude * Math.Sin(angle));
+        }
     }
 
     /// <param name="Shortest">The shortest sequence that has these frequencies; the longest is what the table holds.</param>
     private sealed record Table(Tensor Cosines, Tensor Sines, int Shortest)
     {
+        public static Table Empty(int pairs) => new(Tensor.Allocate([0, pairs]), Tensor.Allocate([0, pairs]), 0);
+
         public bool Suits(int length) => length >= Shortest && length <= Cosines.Shape[0];
     }
 }

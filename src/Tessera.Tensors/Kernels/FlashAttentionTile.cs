@@ -143,7 +143,12 @@ internal unsafe struct FlashAttentionTile
         for (var query = 0; query < Queries; query++)
         {
             var bias = problem.Bias + problem.BiasOffset(Batch, Head, Query(query)) + FirstKey;
-            for (var key = 0; key < Keys; key++) Scores[(key * Lanes) + query] += bias[key] * FlashAttentionProblem.Log2E;
+            for (var key = 0; key < Keys; key++)
+            {
+                ref var score = ref Scores[(key * Lanes) + query];
+                score += bias[key] * FlashAttentionProblem.Log2E;
+                if (float.IsNaN(score)) score = float.NaN; // one whose lower bits are 0: others would not survive powers and rounding
+            }
         }
     }
 

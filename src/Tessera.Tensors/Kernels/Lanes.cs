@@ -7,7 +7,7 @@ namespace Tessera.Tensors.Kernels;
 /// A vector of <see cref="Count"/> floats. Kernels are written once over this and compiled for each width; structs make
 /// the calls vanish.
 /// </summary>
-internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
+internal unsafe partial interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 {
     static abstract int Count { get; }
 
@@ -61,7 +61,7 @@ internal unsafe interface ILanes<TSelf> where TSelf : struct, ILanes<TSelf>
 }
 
 /// <summary>16 floats.</summary>
-internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes512>
+internal readonly unsafe partial struct Lanes512(Vector512<float> value) : ILanes<Lanes512>
 {
     private readonly Vector512<float> _value = value;
 
@@ -138,7 +138,7 @@ internal readonly unsafe struct Lanes512(Vector512<float> value) : ILanes<Lanes5
 }
 
 /// <summary>8 floats.</summary>
-internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes256>
+internal readonly unsafe partial struct Lanes256(Vector256<float> value) : ILanes<Lanes256>
 {
     private readonly Vector256<float> _value = value;
 
@@ -212,7 +212,7 @@ internal readonly unsafe struct Lanes256(Vector256<float> value) : ILanes<Lanes2
 }
 
 /// <summary>4 floats.</summary>
-internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes128>
+internal readonly unsafe partial struct Lanes128(Vector128<float> value) : ILanes<Lanes128>
 {
     private readonly Vector128<float> _value = value;
 
@@ -286,7 +286,7 @@ internal readonly unsafe struct Lanes128(Vector128<float> value) : ILanes<Lanes1
 }
 
 /// <summary>One float: what a processor without vectors uses, and the tails of rows.</summary>
-internal readonly unsafe struct Lanes1(float value) : ILanes<Lanes1>
+internal readonly unsafe partial struct Lanes1(float value) : ILanes<Lanes1>
 {
     private readonly float _value = value;
 

@@ -13,7 +13,9 @@ internal interface IVectorWork
 /// <summary>The vector width chosen at start, and how work is run at that width by the thread team.</summary>
 public static unsafe class Simd
 {
-    private static readonly (KernelLevel Level, string WhyNotHigher) s_highest = ProcessorFeatures.Detect().Highest;
+    private static readonly ProcessorFeatures s_features = ProcessorFeatures.Detect();
+
+    private static readonly (KernelLevel Level, string WhyNotHigher) s_highest = s_features.Highest;
 
     /// <summary>The level in use: the highest there is here, or what <c>TESSERA_KERNELS</c> names.</summary>
     /// <exception cref="TypeInitializationException"><c>TESSERA_KERNELS</c> is no level, or one that cannot be used here; the inner
@@ -26,6 +28,12 @@ public static unsafe class Simd
 
     /// <summary>Why <see cref="Highest"/> is not the level above it; empty where there is none.</summary>
     public static string WhyNotHigher => s_highest.WhyNotHigher;
+
+    /// <summary>What this processor has of what levels need, in the names of the levels.</summary>
+    public static IReadOnlyList<string> Features => s_features.Names;
+
+    /// <summary>Why a level cannot be used on this machine; null where it can.</summary>
+    public static string? WhyNot(KernelLevel level) => s_features.WhyNot(level);
 
     /// <summary>How many threads kernels use.</summary>
     public static int Threads => ThreadTeam.Shared.Threads;

@@ -68,6 +68,14 @@ internal static unsafe class StoredProduct
         activations.Return();
     }
 
+    /// <summary>Rows of y = rows of x × wᵀ in F32, of whatever type the weight is: x is not rounded.</summary>
+    /// <param name="x">m × k.</param>
+    /// <param name="w">n × k.</param>
+    /// <param name="y">m × n.</param>
+    /// <param name="rowStride">Elements from one row of y to the next.</param>
+    public static void MultiplyWidened(Matrix x, StoredMatrix w, Span<float> y, int rowStride) =>
+        MultiplyPanels(x, w, y, rowStride, default, MatrixProductKind.F32);
+
     /// <summary>Rows of y = rows of x × the group's matrix, transposed; rows in no group become 0.</summary>
     /// <param name="x">rows × k, dense rows.</param>
     /// <param name="w">[groups · n] × k.</param>
@@ -99,7 +107,8 @@ internal static unsafe class StoredProduct
     /// <param name="dx">m × k.</param>
     /// <param name="accumulate">Whether to add to what dx holds.</param>
     /// <param name="kind">What factors are rounded to.</param>
-    public static void MultiplyBack(Matrix dy, StoredMatrix w, Span<float> dx, bool accumulate, MatrixProductKind kind)
+    /// <param name="rowStride">Elements from one row of dx to the next; k unless said.</param>
+    public static void MultiplyBack(Matrix dy, StoredMatrix w, Span<float> dx, bool accumulate, MatrixProductKind kind, int rowStride = 0)
     {
         if (w.Rows == 0 && !accumulate) dx.Clear();
         if (dy.Rows == 0 || w.Columns == 0) return;
@@ -108,7 +117,7 @@ internal static unsafe class StoredProduct
         {
             var rows = panel.Load(w, start);
             var part = new Matrix(dy.Data[start..], dy.Rows, rows, dy.RowStride);
-            MatrixProduct.Multiply(part, new Matrix(panel.Values, rows, w.Columns), dx, accumulate || start > 0, kind: kind);
+            MatrixProduct.Multiply(part, new Matrix(panel.Values, rows, w.Columns), dx, accumulate || start > 0, rowStride, kind: kind);
         }
 
         panel.Return();
@@ -146,7 +155,7 @@ internal static unsafe class StoredProduct
 
         var values = Arena.Current.Take((long)x.Rows * x.Columns * sizeof(float));
         x.Load((float*)values);
-        MultiplyPanels(new Matrix(new ReadOnlySpan<float>((void*)values, checked(x.Rows * x.Columns)), x.Rows, x.Columns), w, y, bias, MatrixProductKind.F32);
+        MultiplyPanels(new Matrix(new ReadOnlySpan<float>((void*)values, checked(x.Rows * x.Columns)), x.Rows, x.Columns), w, y, w.Rows, bias, MatrixProductKind.F32);
         Arena.Current.Return(values, (long)x.Rows * x.Columns * sizeof(float));
     }
 
@@ -157,17 +166,17 @@ internal static unsafe class StoredProduct
         else if (x.Rows <= FewRowsWide) StoredProductWide.Multiply(x, w, y, bias);
         else if (isBf16)
             MatrixProduct.MultiplyBf16(x, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
-        else MultiplyPanels(x, w, y, bias, kind);
+        else MultiplyPanels(x, w, y, w.Rows, bias, kind);
     }
 
-    private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
+    private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, int rowStride, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         var panel = new StoredProductPanel(w);
         for (var start = 0; start < w.Rows; start += panel.Most)
         {
             var rows = panel.Load(w, start);
             MatrixProduct.Multiply(
-                x, new Matrix(panel.Values, rows, w.Columns).T, y[start..], accumulate: false, w.Rows,
+                x, new Matrix(panel.Values, rows, w.Columns).T, y[start..], accumulate: false, rowStride,
                 bias.IsEmpty ? default : bias.Slice(start, rows), kind);
         }
 

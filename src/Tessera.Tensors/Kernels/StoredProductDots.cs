@@ -48,27 +48,18 @@ internal static unsafe class StoredProductDots
                 return;
             }
 
-            if (typeof(V) == typeof(Lanes512)) Run<Lanes512, StoredLanes512>(part);
-            else if (typeof(V) == typeof(Lanes256)) Run<Lanes256, StoredLanes256>(part);
-            else if (typeof(V) == typeof(Lanes128)) Run<Lanes128, StoredLanes128>(part);
-            else Run<Lanes1, StoredLanes1>(part);
-        }
-
-        private readonly void Run<V, L>(int part) where V : struct, ILanes<V> where L : struct, IStoredLanes<V>
-        {
             var (start, end) = Simd.Share(Outputs, Parts, part);
             switch (Type)
             {
-                case ElementType.Q8_0: Run<V, L, Q8Block>(start, end); break;
-                case ElementType.Q4_0: Run<V, L, Q4Block>(start, end); break;
-                case ElementType.Q4_K: Run<V, L, Q4KBlock>(start, end); break;
-                default: Run<V, L, Q6KBlock>(start, end); break;
+                case ElementType.Q8_0: Run<V, Q8Block>(start, end); break;
+                case ElementType.Q4_0: Run<V, Q4Block>(start, end); break;
+                case ElementType.Q4_K: Run<V, Q4KBlock>(start, end); break;
+                default: Run<V, Q6KBlock>(start, end); break;
             }
         }
 
-        private readonly void Run<V, L, B>(int start, int end)
+        private readonly void Run<V, B>(int start, int end)
             where V : struct, ILanes<V>
-            where L : struct, IStoredLanes<V>
             where B : struct, IStoredBlock<B>
         {
             var scratch = stackalloc float[(3 * Group) + (4 * 2 * Group)];
@@ -79,9 +70,9 @@ internal static unsafe class StoredProductDots
                     rows = X.Rows - row >= 4 ? 4 : X.Rows - row >= 2 ? 2 : 1;
                     for (var output = first; output < Math.Min(first + OutputsAtOnce, end); output++)
                     {
-                        if (rows == 4) Sum<V, L, B, Four>(row, output, scratch);
-                        else if (rows == 2) Sum<V, L, B, Two>(row, output, scratch);
-                        else Sum<V, L, B, One>(row, output, scratch);
+                        if (rows == 4) Sum<V, B, Four>(row, output, scratch);
+                        else if (rows == 2) Sum<V, B, Two>(row, output, scratch);
+                        else Sum<V, B, One>(row, output, scratch);
                     }
                 }
             }
@@ -115,9 +106,8 @@ internal static unsafe class StoredProductDots
         /// <param name="output">The weight's row.</param>
         /// <param name="of">Room for the scales and minima of a group, then for the scales of each row.</param>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private readonly void Sum<V, L, B, TRows>(int row, int output, float* of)
+        private readonly void Sum<V, B, TRows>(int row, int output, float* of)
             where V : struct, ILanes<V>
-            where L : struct, IStoredLanes<V>
             where B : struct, IStoredBlock<B>
             where TRows : struct, IKnown
         {
@@ -133,27 +123,20 @@ internal static unsafe class StoredProductDots
             for (; left >= Group; left -= Group)
             {
                 B.GroupScales(w, of);
-                Scale<B>(of, scales, own);
-                if (TRows.Count > 1) Scale<B>(of, scales + blocks, own + (2 * Group));
-                if (TRows.Count > 2) Scale<B>(of, scales + (2 * blocks), own + (4 * Group));
-                if (TRows.Count > 3) Scale<B>(of, scales + (3 * blocks), own + (6 * Group));
+                ScaleRows<B, TRows>(of, scales, blocks, own);
                 if (B.HasMinimum)
                 {
-                    var minima = Vector256.Load(of + (2 * Group));
-                    m0 += minima * Vector256.Load(sums);
-                    if (TRows.Count > 1) m1 += minima * Vector256.Load(sums + blocks);
-                    if (TRows.Count > 2) m2 += minima * Vector256.Load(sums + (2 * blocks));
-                    if (TRows.Count > 3) m3 += minima * Vector256.Load(sums + (3 * blocks));
+                    AddMinima<TRows>(of + (2 * Group), sums, blocks, ref m0, ref m1, ref m2, ref m3);
                     sums += Group;
                 }
 
                 for (var part = 0; part < Group; part += 2)
                 {
                     // One row has registers for two sums, so that additions need not wait for each other.
-                    Step<V, L, B, TRows>(w, part, x, rowX, own + part, ref s0, ref s1, ref s2, ref s3);
+                    Step<V, B, TRows>(w, part, x, rowX, own + part, ref s0, ref s1, ref s2, ref s3);
                     x += QuantizedActivations.Block;
-                    if (TRows.Count == 1) Step<V, L, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s1, ref s0, ref s2, ref s3);
-                    else Step<V, L, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s0, ref s1, ref s2, ref s3);
+                    if (TRows.Count == 1) Step<V, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s1, ref s0, ref s2, ref s3);
+                    else Step<V, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s0, ref s1, ref s2, ref s3);
                     x += QuantizedActivations.Block;
                 }
 
@@ -163,14 +146,7 @@ internal static unsafe class StoredProductDots
 
             // Blocks of one part may leave less than a group.
             for (; left > 0; left--, w += B.Bytes, x += QuantizedActivations.Block, scales++)
-            {
-                var scale = B.Open(w).Scale(0);
-                var numbers = B.Numbers(w, 0);
-                s0 = L.Add(numbers, x, scale * scales[0], s0);
-                if (TRows.Count > 1) s1 = L.Add(numbers, x + rowX, scale * scales[blocks], s1);
-                if (TRows.Count > 2) s2 = L.Add(numbers, x + (2 * rowX), scale * scales[2 * blocks], s2);
-                if (TRows.Count > 3) s3 = L.Add(numbers, x + (3 * rowX), scale * scales[3 * blocks], s3);
-            }
+                AddBlock<V, B, TRows>(w, x, rowX, scales, blocks, ref s0, ref s1, ref s2, ref s3);
 
             var y = Y + ((long)row * Outputs) + output;
             var bias = Bias == null ? 0 : Bias[output];
@@ -181,19 +157,59 @@ internal static unsafe class StoredProductDots
             if (TRows.Count > 3) y[3L * Outputs] = s3.Sum() - Vector256.Sum(m3) + bias;
         }
 
+        /// <summary>The group's scales times those of each row.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void ScaleRows<B, TRows>(float* of, float* scales, long blocks, float* to)
+            where B : struct, IStoredBlock<B>
+            where TRows : struct, IKnown
+        {
+            Scale<B>(of, scales, to);
+            if (TRows.Count > 1) Scale<B>(of, scales + blocks, to + (2 * Group));
+            if (TRows.Count > 2) Scale<B>(of, scales + (2 * blocks), to + (4 * Group));
+            if (TRows.Count > 3) Scale<B>(of, scales + (3 * blocks), to + (6 * Group));
+        }
+
+        /// <summary>The group's minima times the sums of each row's parts.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddMinima<TRows>(
+            float* of, float* sums, long blocks, ref Vector256<float> m0, ref Vector256<float> m1, ref Vector256<float> m2, ref Vector256<float> m3)
+            where TRows : struct, IKnown
+        {
+            var minima = Vector256.Load(of);
+            m0 += minima * Vector256.Load(sums);
+            if (TRows.Count > 1) m1 += minima * Vector256.Load(sums + blocks);
+            if (TRows.Count > 2) m2 += minima * Vector256.Load(sums + (2 * blocks));
+            if (TRows.Count > 3) m3 += minima * Vector256.Load(sums + (3 * blocks));
+        }
+
+        /// <summary>Adds a block of one part to the sums.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddBlock<V, B, TRows>(
+            byte* w, sbyte* x, long rowX, float* scales, long blocks, ref V s0, ref V s1, ref V s2, ref V s3)
+            where V : struct, ILanes<V>
+            where B : struct, IStoredBlock<B>
+            where TRows : struct, IKnown
+        {
+            var scale = B.Open(w).Scale(0);
+            var numbers = B.Numbers(w, 0);
+            s0 = V.AddDot(numbers, x, scale * scales[0], s0);
+            if (TRows.Count > 1) s1 = V.AddDot(numbers, x + rowX, scale * scales[blocks], s1);
+            if (TRows.Count > 2) s2 = V.AddDot(numbers, x + (2 * rowX), scale * scales[2 * blocks], s2);
+            if (TRows.Count > 3) s3 = V.AddDot(numbers, x + (3 * rowX), scale * scales[3 * blocks], s3);
+        }
+
         /// <summary>Adds one part of the group to the sums.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Step<V, L, B, TRows>(byte* w, int part, sbyte* x, long rowX, float* scale, ref V s0, ref V s1, ref V s2, ref V s3)
+        private static void Step<V, B, TRows>(byte* w, int part, sbyte* x, long rowX, float* scale, ref V s0, ref V s1, ref V s2, ref V s3)
             where V : struct, ILanes<V>
-            where L : struct, IStoredLanes<V>
             where B : struct, IStoredBlock<B>
             where TRows : struct, IKnown
         {
             var numbers = B.Parts == 1 ? B.Numbers(w + (part * B.Bytes), 0) : B.Numbers(w, part);
-            s0 = Add<V, L, B>(numbers, x, scale, s0);
-            if (TRows.Count > 1) s1 = Add<V, L, B>(numbers, x + rowX, scale + (2 * Group), s1);
-            if (TRows.Count > 2) s2 = Add<V, L, B>(numbers, x + (2 * rowX), scale + (4 * Group), s2);
-            if (TRows.Count > 3) s3 = Add<V, L, B>(numbers, x + (3 * rowX), scale + (6 * Group), s3);
+            s0 = Add<V, B>(numbers, x, scale, s0);
+            if (TRows.Count > 1) s1 = Add<V, B>(numbers, x + rowX, scale + (2 * Group), s1);
+            if (TRows.Count > 2) s2 = Add<V, B>(numbers, x + (2 * rowX), scale + (4 * Group), s2);
+            if (TRows.Count > 3) s3 = Add<V, B>(numbers, x + (3 * rowX), scale + (6 * Group), s3);
         }
 
         /// <summary>The group's scales times those of a row.</summary>
@@ -206,10 +222,9 @@ internal static unsafe class StoredProductDots
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static V Add<V, L, B>(Vector256<sbyte> numbers, sbyte* x, float* scale, V sum)
+        private static V Add<V, B>(Vector256<sbyte> numbers, sbyte* x, float* scale, V sum)
             where V : struct, ILanes<V>
-            where L : struct, IStoredLanes<V>
             where B : struct, IStoredBlock<B> =>
-            B.HasLastScale ? L.Add(numbers, x, scale[0], scale[Group], sum) : L.Add(numbers, x, scale[0], sum);
+            B.HasLastScale ? V.AddDot(numbers, x, scale[0], scale[Group], sum) : V.AddDot(numbers, x, scale[0], sum);
     }
 }

@@ -25,19 +25,19 @@ internal static unsafe class StoredProductWide
 
     private interface IWords
     {
-        static abstract V Load<V, L>(ushort* from) where V : struct, ILanes<V> where L : struct, IStoredLanes<V>;
+        static abstract V Load<V>(ushort* from) where V : struct, ILanes<V>;
     }
 
     private readonly struct Brain : IWords
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static V Load<V, L>(ushort* from) where V : struct, ILanes<V> where L : struct, IStoredLanes<V> => L.LoadBrain(from);
+        public static V Load<V>(ushort* from) where V : struct, ILanes<V> => V.LoadBrain(from);
     }
 
     private readonly struct Halves : IWords
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static V Load<V, L>(ushort* from) where V : struct, ILanes<V> where L : struct, IStoredLanes<V> => L.LoadHalf(from);
+        public static V Load<V>(ushort* from) where V : struct, ILanes<V> => V.LoadHalf(from);
     }
 
     private struct Work : IVectorWork
@@ -50,21 +50,12 @@ internal static unsafe class StoredProductWide
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
             var (start, end) = Simd.Share(Outputs, Parts, part);
-            if (typeof(V) == typeof(Lanes512)) Run<Lanes512, StoredLanes512>(start, end);
-            else if (typeof(V) == typeof(Lanes256)) Run<Lanes256, StoredLanes256>(start, end);
-            else if (typeof(V) == typeof(Lanes128)) Run<Lanes128, StoredLanes128>(start, end);
-            else Run<Lanes1, StoredLanes1>(start, end);
+            if (IsBrain) Run<V, Brain>(start, end);
+            else Run<V, Halves>(start, end);
         }
 
-        private readonly void Run<V, L>(int start, int end) where V : struct, ILanes<V> where L : struct, IStoredLanes<V>
-        {
-            if (IsBrain) Run<V, L, Brain>(start, end);
-            else Run<V, L, Halves>(start, end);
-        }
-
-        private readonly void Run<V, L, T>(int start, int end)
+        private readonly void Run<V, T>(int start, int end)
             where V : struct, ILanes<V>
-            where L : struct, IStoredLanes<V>
             where T : struct, IWords
         {
             // With four outputs, as many sums as there are registers for.
@@ -78,16 +69,16 @@ internal static unsafe class StoredProductWide
                     rows = Rows - row >= most ? most : Rows - row >= 2 ? 2 : 1;
                     switch (rows, count)
                     {
-                        case (4, OutputsAtOnce): Sum<V, L, T, Four, Four>(row, first, sums); break;
-                        case (2, OutputsAtOnce): Sum<V, L, T, Two, Four>(row, first, sums); break;
-                        case (1, OutputsAtOnce): Sum<V, L, T, One, Four>(row, first, sums); break;
-                        case (4, 1): Sum<V, L, T, Four, One>(row, first, sums); break;
-                        case (2, 1): Sum<V, L, T, Two, One>(row, first, sums); break;
-                        default: Sum<V, L, T, One, One>(row, first, sums); break;
+                        case (4, OutputsAtOnce): Sum<V, T, Four, Four>(row, first, sums); break;
+                        case (2, OutputsAtOnce): Sum<V, T, Two, Four>(row, first, sums); break;
+                        case (1, OutputsAtOnce): Sum<V, T, One, Four>(row, first, sums); break;
+                        case (4, 1): Sum<V, T, Four, One>(row, first, sums); break;
+                        case (2, 1): Sum<V, T, Two, One>(row, first, sums); break;
+                        default: Sum<V, T, One, One>(row, first, sums); break;
                     }
 
                     for (var i = 0; i < rows; i++)
-                        for (var j = 0; j < count; j++) Put<V, L, T>(row + i, first + j, V.Load(sums + (((i * OutputsAtOnce) + j) * V.Count)));
+                        for (var j = 0; j < count; j++) Put<V, T>(row + i, first + j, V.Load(sums + (((i * OutputsAtOnce) + j) * V.Count)));
                 }
             }
         }
@@ -95,9 +86,8 @@ internal static unsafe class StoredProductWide
         /// <summary>Up to four rows times four rows of the weight, the whole vectors of them; nothing is called from here, so
         /// that sums stay in registers.</summary>
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private readonly void Sum<V, L, T, TRows, TOutputs>(int row, int output, float* sums)
+        private readonly void Sum<V, T, TRows, TOutputs>(int row, int output, float* sums)
             where V : struct, ILanes<V>
-            where L : struct, IStoredLanes<V>
             where T : struct, IWords
             where TRows : struct, IKnown
             where TOutputs : struct, IKnown
@@ -113,21 +103,21 @@ internal static unsafe class StoredProductWide
             for (; TRows.Count * TOutputs.Count == 1 && whole >= 4; whole -= 4, w += 4 * V.Count, x += 4 * V.Count)
             {
                 // Four sums of one output, so that additions need not wait for each other.
-                s00 = V.MultiplyAdd(T.Load<V, L>(w), V.Load(x), s00);
-                s01 = V.MultiplyAdd(T.Load<V, L>(w + V.Count), V.Load(x + V.Count), s01);
-                s02 = V.MultiplyAdd(T.Load<V, L>(w + (2 * V.Count)), V.Load(x + (2 * V.Count)), s02);
-                s03 = V.MultiplyAdd(T.Load<V, L>(w + (3 * V.Count)), V.Load(x + (3 * V.Count)), s03);
+                s00 = V.MultiplyAdd(T.Load<V>(w), V.Load(x), s00);
+                s01 = V.MultiplyAdd(T.Load<V>(w + V.Count), V.Load(x + V.Count), s01);
+                s02 = V.MultiplyAdd(T.Load<V>(w + (2 * V.Count)), V.Load(x + (2 * V.Count)), s02);
+                s03 = V.MultiplyAdd(T.Load<V>(w + (3 * V.Count)), V.Load(x + (3 * V.Count)), s03);
             }
 
             if (TRows.Count * TOutputs.Count == 1) s00 = s00 + s01 + (s02 + s03);
             for (; whole > 0; whole--)
             {
-                V w0 = T.Load<V, L>(w), w1 = V.Zero, w2 = V.Zero, w3 = V.Zero;
+                V w0 = T.Load<V>(w), w1 = V.Zero, w2 = V.Zero, w3 = V.Zero;
                 if (TOutputs.Count > 1)
                 {
-                    w1 = T.Load<V, L>(w + rowW);
-                    w2 = T.Load<V, L>(w + (2 * rowW));
-                    w3 = T.Load<V, L>(w + (3 * rowW));
+                    w1 = T.Load<V>(w + rowW);
+                    w2 = T.Load<V>(w + (2 * rowW));
+                    w3 = T.Load<V>(w + (3 * rowW));
                 }
 
                 Step<V, TOutputs>(V.Load(x), w0, w1, w2, w3, ref s00, ref s01, ref s02, ref s03);
@@ -169,15 +159,14 @@ internal static unsafe class StoredProductWide
         }
 
         /// <summary>What is left after the whole vectors, and the element of y.</summary>
-        private readonly void Put<V, L, T>(int row, int output, V sum)
+        private readonly void Put<V, T>(int row, int output, V sum)
             where V : struct, ILanes<V>
-            where L : struct, IStoredLanes<V>
             where T : struct, IWords
         {
             var w = Weights + ((long)output * Columns);
             var x = X + ((long)row * RowX);
             var y = sum.Sum();
-            for (var k = Columns / V.Count * V.Count; k < Columns; k++) y += T.Load<Lanes1, StoredLanes1>(w + k).Sum() * x[k];
+            for (var k = Columns / V.Count * V.Count; k < Columns; k++) y += T.Load<Lanes1>(w + k).Sum() * x[k];
             Y[((long)row * Outputs) + output] = y + (Bias == null ? 0 : Bias[output]);
         }
     }

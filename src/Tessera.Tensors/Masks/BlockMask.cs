@@ -25,7 +25,7 @@ public enum Coverage
 /// <para>A mask made in a scope of the <see cref="Arena"/> lives until the scope ends, as the results of operations do; one made
 /// outside of any may be kept.</para>
 /// </summary>
-public abstract partial class BlockMask : IRecycled
+public abstract partial class BlockMask : Recycled
 {
     /// <summary>How many keys one word of <see cref="Row"/> tells about.</summary>
     public const int KeysPerWord = 64;
@@ -44,10 +44,10 @@ public abstract partial class BlockMask : IRecycled
     }
 
     /// <summary>The number of queries.</summary>
-    public int Queries { get; private set; }
+    public int Queries { get => Live(field); private set; }
 
     /// <summary>The number of keys.</summary>
-    public int Keys { get; private set; }
+    public int Keys { get => Live(field); private set; }
 
     /// <summary>The number of batch rows the mask is for, or 0 where all are alike.</summary>
     public virtual int Batch => _startCount;
@@ -95,14 +95,7 @@ public abstract partial class BlockMask : IRecycled
 
     /// <summary>Whether one query sees one key.</summary>
     public bool Allows(int batch, int head, int query, int key) =>
-        (Row(batch, head, query, key / KeysPerWord * KeysPerWord) >> (key % KeysPerWord) & 1) != 0;
-
-    /// <inheritdoc/>
-    void IRecycled.Release()
-    {
-        (Queries, Keys, _startCount) = (-1, -1, 0); // fits no attention
-        Forget();
-    }
+        (Live(this).Row(batch, head, query, key / KeysPerWord * KeysPerWord) >> (key % KeysPerWord) & 1) != 0;
 
     /// <summary>A mask of this one's extent and places of queries.</summary>
     internal T Alike<T>() where T : BlockMask, new()
@@ -114,9 +107,7 @@ public abstract partial class BlockMask : IRecycled
     }
 
     /// <summary>Drops what the mask refers to.</summary>
-    private protected virtual void Forget()
-    {
-    }
+    protected override void Forget() => _startCount = 0;
 
     /// <summary>Copies to the beginning of a buffer, which grows where it must.</summary>
     private protected static void Copy(ReadOnlySpan<int> values, ref int[] buffer)

@@ -47,7 +47,11 @@ internal sealed class CombinedMask : BlockMask
         return _both ? (left.Some & right.Some, left.All & right.All) : (left.Some | right.Some, left.All | right.All);
     }
 
-    private protected override void Forget() => _left = _right = null!;
+    protected override void Forget()
+    {
+        base.Forget();
+        _left = _right = null!;
+    }
 
     private static int Common(int left, int right, string what) =>
         left == right || right == 0 ? left

@@ -41,7 +41,11 @@ internal sealed class SegmentMask : BlockMask
         return lowest == highest && lowestKey == highestKey ? Coverage.All : Coverage.Some;
     }
 
-    private protected override void Forget() => _queries = _keys = null!;
+    protected override void Forget()
+    {
+        base.Forget();
+        _queries = _keys = null!;
+    }
 
     private ReadOnlySpan<int> KeySegments(int batch, int firstKey, int keys) =>
         _keys.Ints.Slice((batch * _keys.Shape[1]) + firstKey, keys);
@@ -106,7 +110,11 @@ internal sealed class ChosenBlocksMask : BlockMask
         return (some, first == last ? some : 0);
     }
 
-    private protected override void Forget() => _chosen = null!;
+    protected override void Forget()
+    {
+        base.Forget();
+        _chosen = null!;
+    }
 
     /// <summary>Lists of different random blocks, [1, heads, blocks of queries, count].</summary>
     public static Tensor Draw(BlockMask like, int heads, int size, int count, CounterRandom random)

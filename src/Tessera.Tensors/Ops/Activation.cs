@@ -35,6 +35,7 @@ public static partial class Op
         var y = Tensor.Temporary(x.Shape);
         ActivationKernels.Forward(activation, x.Floats, default, y.Floats);
         if (Tape.Write<ActivateEntry>(y, x) is { } entry) (entry.X, entry.Activation) = (x, activation);
+        GC.KeepAlive(x);
         return y;
     }
 
@@ -48,6 +49,8 @@ public static partial class Op
         var y = Tensor.Temporary(gate.Shape);
         ActivationKernels.Forward(activation, gate.Floats, up.Floats, y.Floats);
         if (Tape.Write<GateEntry>(y, gate, up) is { } entry) (entry.Gate, entry.Up, entry.Activation) = (gate, up, activation);
+        GC.KeepAlive(gate);
+        GC.KeepAlive(up);
         return y;
     }
 

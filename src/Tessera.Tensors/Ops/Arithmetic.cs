@@ -13,6 +13,8 @@ public static partial class Op
         var y = Tensor.Temporary(left.Shape);
         SumKernel.Add(left.Floats, right.Floats, y.Floats);
         if (Tape.Write<AddEntry>(y, left, right) is { } entry) (entry.Left, entry.Right) = (left, right);
+        GC.KeepAlive(left);
+        GC.KeepAlive(right);
         return y;
     }
 
@@ -22,6 +24,7 @@ public static partial class Op
         var y = Tensor.Temporary(x.Shape);
         SumKernel.Scale(x.Floats, factor, y.Floats);
         if (Tape.Write<ScaleEntry>(y, x) is { } entry) (entry.X, entry.Factor) = (x, factor);
+        GC.KeepAlive(x);
         return y;
     }
 

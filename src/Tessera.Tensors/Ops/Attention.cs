@@ -35,8 +35,8 @@ public static partial class Op
     /// <para>Under <see cref="Precision.BF16"/> the factors of all products are rounded to BF16 on levels from avx512-bf16 up, except
     /// where so few queries look at the keys that reading those is all that counts; softmax and sums are F32. Otherwise, and
     /// under <see cref="Precision.F16"/>, everything is F32.</para>
-    /// <para>What is not finite in a query spoils its own result, in a key the results of the queries that see it; in a value
-    /// also those of other queries in the tiles that are visited for them, since 0 times NaN is NaN.</para>
+    /// <para>What is not finite in a query, and NaN or +∞ in one of its biases for a key that it sees, spoils its own result; what is not
+    /// finite in a key spoils the results of the queries that see it; in a value also those of other queries in the tiles that are visited for them, since 0 times NaN is NaN.</para>
     /// </summary>
     /// <param name="queries">[batch, queries, heads, width].</param>
     /// <param name="keys">[batch, length, key heads, width]; a cache may be longer than the mask's keys, and of F16 or BF16 too. Heads
@@ -66,6 +66,10 @@ public static partial class Op
         GC.KeepAlive(queries);
         GC.KeepAlive(keys);
         GC.KeepAlive(values);
+        GC.KeepAlive(mask);
+        GC.KeepAlive(settings.Sinks);
+        GC.KeepAlive(settings.Bias);
+        GC.KeepAlive(settings.Entropy);
         return y;
     }
 

@@ -44,6 +44,8 @@ public static partial class Op
         var y = Tensor.Temporary([]);
         y.Floats[0] = (float)(sum * groups / Math.Max(1, tokens));
         if (Tape.Write<BalanceLossEntry>(y, probabilities) is { } entry) (entry.Probabilities, entry.Shares) = (probabilities, shares);
+        GC.KeepAlive(probabilities);
+        GC.KeepAlive(choices);
         return y;
     }
 

@@ -31,6 +31,8 @@ public static partial class Op
         }
 
         if (Tape.Write<BucketScoresEntry>(y, table) is { } entry) (entry.Table, entry.Buckets) = (table, buckets);
+        GC.KeepAlive(table);
+        GC.KeepAlive(buckets);
         return y;
     }
 

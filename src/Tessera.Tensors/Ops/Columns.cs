@@ -16,6 +16,7 @@ public static partial class Op
         var y = Tensor.Temporary(x.Shape.WithWidth(count));
         ColumnKernels.Spread(x.AsMatrix(), first, y.Floats, count, 0, count, repeat: 1, accumulate: false);
         if (Tape.Write<ColumnsEntry>(y, x) is { } entry) (entry.X, entry.First) = (x, first);
+        GC.KeepAlive(x);
         return y;
     }
 
@@ -33,6 +34,8 @@ public static partial class Op
         ColumnKernels.Spread(left.AsMatrix(), 0, y.Floats, a + b, 0, a, repeat: 1, accumulate: false);
         ColumnKernels.Spread(right.AsMatrix(), 0, y.Floats, a + b, a, b, repeat, accumulate: false);
         if (Tape.Write<JoinEntry>(y, left, right) is { } entry) (entry.Left, entry.Right, entry.Repeat) = (left, right, repeat);
+        GC.KeepAlive(left);
+        GC.KeepAlive(right);
         return y;
     }
 

@@ -32,6 +32,8 @@ public static partial class Op
         RequireReal("y", y);
         ShapeException.Require(x.Shape == y.Shape, "convert", "y", y, "x", x);
         QuantizedConversion.Convert(x.Type, x.Bytes, y.Type, y.Bytes, x.Shape.Rows, x.Shape.Width);
+        GC.KeepAlive(x);
+        GC.KeepAlive(y);
     }
 
     private static void RequireReal(string argument, Tensor tensor) =>

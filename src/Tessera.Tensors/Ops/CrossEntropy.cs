@@ -39,6 +39,8 @@ public static partial class Op
         CrossEntropyKernels.Rows(gradient.Floats, targets.Ints, losses.Floats, settings, 1f / Math.Max(1, counted));
         var y = Mean(losses, counted);
         if (Tape.Write<ScaledGradientEntry>(y, logits) is { } entry) (entry.X, entry.Gradient) = (logits, gradient);
+        GC.KeepAlive(logits);
+        GC.KeepAlive(targets);
         return y;
     }
 
@@ -97,6 +99,9 @@ public static partial class Op
         }
 
         y.Floats[0] = MeanValue(losses, counted);
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
+        GC.KeepAlive(targets);
         return y;
     }
 

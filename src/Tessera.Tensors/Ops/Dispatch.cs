@@ -16,6 +16,7 @@ public static partial class Op
         var y = Tensor.Temporary([plan.Tokens.Shape[0], width]);
         RowKernels.Run(new LookUp { Ids = plan.Tokens.Ints, Table = x.Floats, Y = y.Floats, Width = width, Scale = 1 }, plan.Tokens.Shape[0], 2L * width);
         if (Tape.Write<DispatchEntry>(y, x) is { } entry) (entry.X, entry.Slots) = (x, plan.Slots);
+        GC.KeepAlive(x);
         return y;
     }
 
@@ -33,6 +34,8 @@ public static partial class Op
         var rows = new Gathered { From = x.Floats, Slots = plan.Slots.Ints, Gates = gates.Floats, To = y.Floats, Choices = choices, Width = width };
         RowKernels.Run(rows, tokens, (choices + 1L) * width);
         if (Tape.Write<CombineEntry>(y, x, gates) is { } entry) (entry.X, entry.Gates, entry.Slots) = (x, gates, plan.Slots);
+        GC.KeepAlive(x);
+        GC.KeepAlive(gates);
         return y;
     }
 

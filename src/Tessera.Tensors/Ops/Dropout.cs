@@ -17,6 +17,7 @@ public static partial class Op
         var y = Tensor.Temporary(x.Shape);
         DropoutKernel.Drop(x.Floats, y.Floats, rate, random, accumulate: false);
         if (Tape.Write<DropoutEntry>(y, x) is { } entry) (entry.X, entry.Rate, entry.Random) = (x, rate, random);
+        GC.KeepAlive(x);
         return y;
     }
 

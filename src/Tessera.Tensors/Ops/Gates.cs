@@ -17,6 +17,7 @@ public static partial class Op
         var top = Tensor.Temporary([rows, count], ElementType.I32);
         var work = new TopRows { Scores = scores.Floats, Top = top.Ints, Width = width, Count = count };
         RowKernels.Run(work, rows, 2L * width * count);
+        GC.KeepAlive(scores);
         return top;
     }
 
@@ -75,6 +76,8 @@ public static partial class Op
 
         if (Tape.Write<SelectEntry>(y, scores) is { } entry)
             (entry.Scores, entry.Choices, entry.Normalise, entry.Scale) = (scores, choices, normalise, scale);
+        GC.KeepAlive(scores);
+        GC.KeepAlive(choices);
         return y;
     }
 
@@ -96,6 +99,8 @@ public static partial class Op
         RowKernels.Run(work, x.Shape[0], 2L * x.Shape[1]);
         if (Tape.Write<ScaleGroupsEntry>(y, x, factors) is { } entry)
             (entry.X, entry.Factors, entry.Layout, entry.Scale) = (x, factors, layout, scale);
+        GC.KeepAlive(x);
+        GC.KeepAlive(factors);
         return y;
     }
 

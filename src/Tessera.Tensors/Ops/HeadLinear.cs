@@ -9,7 +9,8 @@ public static partial class Op
     /// decoding with absorbed projections needs; it has no gradient.
     /// </summary>
     /// <param name="x">[…, heads, count], or […, heads, inputs] where transposed.</param>
-    /// <param name="weight">[heads · rows, inputs]: head h has the rows from <c>h · rows</c> on.</param>
+    /// <param name="weight">[heads · rows, inputs]: head h has the rows from <c>h · rows</c> on. Of any type but I32; a stored one
+    /// is widened a head at a time, and x is not rounded.</param>
     /// <param name="first">The first of the rows of each head that are used.</param>
     /// <param name="count">How many of them.</param>
     /// <param name="transposed">Whether rows of the matrix are outputs.</param>
@@ -34,8 +35,19 @@ public static partial class Op
         for (var head = 0; head < heads; head++)
         {
             var a = new Matrix(x.Floats[(head * width)..], tokens, width, heads * width);
-            var w = new Matrix(weight.Floats[((((head * rows) + first) * inputs))..], count, inputs);
-            MatrixProduct.Multiply(a, transposed ? w.T : w, y.Floats[(head * outputs)..], accumulate: false, rowStride: heads * outputs);
+            var to = y.Floats[(head * outputs)..];
+            var start = (head * rows) + first;
+            if (weight.Type == ElementType.F32)
+            {
+                var w = new Matrix(weight.Floats[(start * inputs)..], count, inputs);
+                MatrixProduct.Multiply(a, transposed ? w.T : w, to, accumulate: false, rowStride: heads * outputs);
+            }
+            else
+            {
+                var w = weight.AsStoredMatrix("head linear").Part(start, count);
+                if (transposed) StoredProduct.MultiplyWidened(a, w, to, heads * outputs);
+                else StoredProduct.MultiplyBack(a, w, to, accumulate: false, MatrixProductKind.F32, heads * outputs);
+            }
         }
 
         GC.KeepAlive(x);

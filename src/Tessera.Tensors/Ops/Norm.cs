@@ -31,6 +31,9 @@ public static partial class Op
         NormKernels.Forward(x.Floats, weight.Floats, bias is null ? default : bias.Floats, y.Floats, statistics.Floats, epsilon, centred);
         if (Tape.Write<NormEntry>(y, x, weight, bias) is { } entry)
             (entry.X, entry.Weight, entry.Bias, entry.Statistics, entry.Centred) = (x, weight, bias, statistics, centred);
+        GC.KeepAlive(x);
+        GC.KeepAlive(weight);
+        GC.KeepAlive(bias);
         return y;
     }
 

@@ -15,6 +15,7 @@ public static partial class Op
         RowKernels.Run(new SoftmaxRows { X = x.Floats, Y = y.Floats, Width = x.Shape.Width }, x.Shape.Rows, CostOfExp * x.Shape.Width);
 
         if (Tape.Write<SoftmaxEntry>(y, x) is { } entry) entry.X = x;
+        GC.KeepAlive(x);
         return y;
     }
 

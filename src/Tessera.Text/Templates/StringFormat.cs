@@ -21,43 +21,13 @@ internal static class StringFormat
             }
 
             i++;
-            object? value = null;
-            var named = i < format.Length && format[i] == '(';
-            if (named)
-            {
-                var end = format.IndexOf(')', i);
-                if (end < 0) throw Invalid("incomplete format key");
-                if (values is not PythonDictionary dictionary || !dictionary.TryGet(format[(i + 1)..end], out value)) throw Invalid("format requires a mapping with the key");
-                i = end + 1;
-            }
-
-            var flags = i;
-            while (i < format.Length && format[i] is '-' or '0' or ' ' or '+' or '#') i++;
-            var leftAligned = format.AsSpan(flags, i - flags).Contains('-');
-            var zeros = format.AsSpan(flags, i - flags).Contains('0');
-            var width = Number(format, ref i) ?? 0;
-            int? precision = null;
-            if (i < format.Length && format[i] == '.')
-            {
-                i++;
-                precision = Number(format, ref i) ?? 0;
-            }
-
-            if (i == format.Length) throw Invalid("incomplete format");
-            if (format[i] == '%')
-            {
-                text.Append('%');
-                continue;
-            }
-
-            if (!named)
-            {
-                if (next == items.Count) throw new TemplateException(TemplateErrorKind.TypeError, "not enough arguments for format string");
-                value = items[next++];
-            }
-
-            var shown = Convert(format[i], value, precision);
-            text.Append(leftAligned ? shown.PadRight(width) : shown.PadLeft(width, zeros ? '0' : ' '));
+            var key = Key(format, ref i);
+            var named = key is null ? null : Named(values, key);
+            var field = Field.Read(format, ref i);
+            if (field.Kind == '%') text.Append('%');
+            else if (key is not null) text.Append(field.Show(named));
+            else if (next < items.Count) text.Append(field.Show(items[next++]));
+            else throw new TemplateException(TemplateErrorKind.TypeError, "not enough arguments for format string");
         }
 
         return next < items.Count && values is not PythonDictionary
@@ -108,6 +78,21 @@ internal static class StringFormat
         return text.ToString();
     }
 
+    /// <summary>The name in brackets that a field may begin with.</summary>
+    private static string? Key(string format, ref int i)
+    {
+        if (i == format.Length || format[i] != '(') return null;
+        var (start, end) = (i + 1, format.IndexOf(')', i));
+        if (end < 0) throw Invalid("incomplete format key");
+        i = end + 1;
+        return format[start..end];
+    }
+
+    private static object? Named(object? values, string key) =>
+        values is PythonDictionary dictionary && dictionary.TryGet(key, out var value)
+            ? value
+            : throw Invalid("format requires a mapping with the key");
+
     private static int? Number(string format, ref int i)
     {
         var start = i;
@@ -151,4 +136,32 @@ internal static class StringFormat
         number.ToString("0." + new string('0', precision) + "e+00", CultureInfo.InvariantCulture);
 
     private static TemplateException Invalid(string why) => new(TemplateErrorKind.ValueError, $"invalid format string: {why}");
+
+    /// <summary>A field of <see cref="Percent"/>, from its flags on.</summary>
+    private readonly record struct Field(char Kind, bool LeftAligned, bool Zeros, int Width, int? Precision)
+    {
+        /// <summary>Reads a field and leaves <paramref name="i"/> at its last letter.</summary>
+        public static Field Read(string format, ref int i)
+        {
+            var start = i;
+            while (i < format.Length && format[i] is '-' or '0' or ' ' or '+' or '#') i++;
+            var flags = format.AsSpan(start, i - start);
+            var width = Number(format, ref i) ?? 0;
+            int? precision = null;
+            if (i < format.Length && format[i] == '.')
+            {
+                i++;
+                precision = Number(format, ref i) ?? 0;
+            }
+
+            if (i == format.Length) throw Invalid("incomplete format");
+            return new Field(format[i], flags.Contains('-'), flags.Contains('0'), width, precision);
+        }
+
+        public string Show(object? value)
+        {
+            var shown = Convert(Kind, value, Precision);
+            return LeftAligned ? shown.PadRight(Width) : shown.PadLeft(Width, Zeros ? '0' : ' ');
+        }
+    }
 }

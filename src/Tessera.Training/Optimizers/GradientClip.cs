@@ -33,16 +33,4 @@ public readonly record struct GradientClip(double Norm, double Scale)
         var norm = Math.Sqrt(squares) / factor;
         return new GradientClip(norm, double.IsFinite(norm) ? Math.Min(1, maximumNorm / (norm + 1e-6)) / factor : 1);
     }
-
-    /// <summary>Finds norm and scale and multiplies the gradients, unless they are not finite.</summary>
-    /// <param name="parameters">All parameters that are clipped together, by name.</param>
-    /// <param name="maximumNorm">The greatest length allowed, above 0; infinite to measure only.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The maximum is not above 0.</exception>
-    public static GradientClip Apply(IReadOnlyList<(string Name, Parameter Parameter)> parameters, double maximumNorm)
-    {
-        var clip = Measure(parameters, maximumNorm);
-        for (var index = 0; index < parameters.Count && clip.Scale < 1; index++)
-            GradientSize.Scale(parameters[index].Parameter.Value, clip.Scale);
-        return clip;
-    }
 }

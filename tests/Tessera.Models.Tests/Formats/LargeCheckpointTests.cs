@@ -42,6 +42,7 @@ public sealed class LargeCheckpointTests(ITestOutputHelper output) : IDisposable
         watch.Stop();
         output.WriteLine($"{new FileInfo(path).Length} bytes open in {watch.ElapsedMilliseconds} ms, memory grew by {(Memory() - before) >> 20} MiB");
         Assert.Equal(6_738_415_616, summary.Parameters);
+        Assert.Equal((2 * 6_738_149_376) + (4 * 266_240), summary.WeightBytes); // the norms are F32
         Assert.True(watch.ElapsedMilliseconds < 1000, $"opening took {watch.ElapsedMilliseconds} ms");
         Assert.InRange(Memory() - before, long.MinValue, MostGrowth);
 

@@ -31,6 +31,24 @@ public sealed class SafetensorsShardsTests : IDisposable
         }
     }
 
+    [SharedFact("fixtures/hf/qwen3-sharded-bf16")]
+    public void Shards_of_transformers_are_written_again_byte_for_byte()
+    {
+        var folder = Fixture.Shared("fixtures/hf/qwen3-sharded-bf16")!;
+        using var source = TensorSource.Open(folder);
+        string[] parts = ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj", "self_attn.q_norm", "self_attn.k_norm",
+            "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj", "input_layernorm", "post_attention_layernorm"];
+        var inOrder = Enumerable.Range(0, 2).SelectMany(layer => parts.Select(part => $"model.layers.{layer}.{part}.weight"));
+        var module = StoredParts.Module([.. ((string[])["model.embed_tokens.weight", .. inOrder, "model.norm.weight", "lm_head.weight"])
+            .Select(name => (name, new Shape([.. source[name].Shape.Select(size => (int)size)])))]);
+        var names = TensorNames.Identity(module);
+        Weights.Load(module, source, names);
+        SafetensorsFolder.Save(_folder.Path, Weights.Outgoing(module, names), _ => ElementType.BF16, maximumShardBytes: 32_000);
+        var expected = Directory.GetFiles(folder, "model*");
+        Assert.Equal(expected.Length, Directory.GetFiles(_folder.Path).Length);
+        Assert.All(expected, path => Assert.Equal(File.ReadAllBytes(path), File.ReadAllBytes(_folder.File(Path.GetFileName(path)))));
+    }
+
     [Fact]
     public void What_is_saved_in_shards_comes_back_and_no_file_holds_more_than_allowed()
     {
@@ -120,6 +138,16 @@ public sealed class SafetensorsShardsTests : IDisposable
         var message = Assert.Throws<InvalidDataException>(() => TensorSource.Open(_folder.Path)).Message;
         Assert.StartsWith(_folder.Path, message, StringComparison.Ordinal);
         Assert.Contains(says, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_tensor_that_two_files_hold_is_refused()
+    {
+        Files();
+        StoredParts.Save(_folder.File("4.safetensors"), ("a", ElementType.F32, [2], new byte[8]), ("d", ElementType.F32, [2], new byte[8]));
+        File.WriteAllText(_folder.File("model.safetensors.index.json"), """{"weight_map":{"a":"1.safetensors","d":"4.safetensors"}}""");
+        var message = Assert.Throws<InvalidDataException>(() => TensorSource.Open(_folder.Path)).Message;
+        Assert.Contains("tensor 'a' is in 4.safetensors; the index has it in 1.safetensors", message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -38,7 +38,7 @@ public sealed class RecipeErrorTests
     [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head, sliding-window, latent")]
     [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder")]
     [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
-    [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, gelu, gelu-tanh, silu, relu")]
+    [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]
     [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
     [InlineData("\"routed\": 4, ", "", "model.decoder.feedForward.routed: is missing; expected a whole number")]
     [InlineData(", \"expert\": { \"kind\": \"relu\", \"hidden\": 5 }", "", "model.decoder.feedForward.expert: is missing; expected an object { … }")]

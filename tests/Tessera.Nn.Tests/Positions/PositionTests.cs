@@ -112,6 +112,67 @@ public sealed class PositionTests
     }
 
     [Theory]
+    [InlineData(17)]
+    [InlineData(400)]
+    [InlineData(1000)]
+    public void The_last_token_of_a_sequence_longer_than_those_of_training_is_turned_as_within_it(int length)
+    {
+        using var scope = Arena.Current.Scope();
+        var part = new RotaryOptions { Scaling = new DynamicScaling(2, 16) }.Build(PartCheck.Builder(8));
+        var x = PartCheck.Normal(length * 8, 1);
+        var whole = part.Mark(Tensor.From(x, [1, length, 1, 8]), PartCheck.Step(1, length)).ToArray();
+        Assert.Equal(whole[^8..], Last(x[^8..], length - 1));
+        if (length > 17) Assert.NotEqual(whole[^8..], new RotaryOptions().Build(PartCheck.Builder(8)).Mark(Tensor.From(x, [1, length, 1, 8]), PartCheck.Step(1, length)).ToArray()[^8..]);
+
+        float[] Last(float[] x, int position) =>
+            part.Mark(Tensor.From(x, [1, 1, 1, 8]), new Step { Positions = PartCheck.Ints([1, 1], position) }).ToArray();
+    }
+
+    [Theory]
+    [InlineData("plain")]
+    [InlineData("dynamic")]
+    [InlineData("long")]
+    public void Decoding_a_prepared_length_allocates_nothing_token_by_token(string scaling)
+    {
+        var part = new RotaryOptions
+        {
+            Scaling = scaling switch { "dynamic" => new DynamicScaling(2, 64), "long" => new LongScaling(64, [1, 1], [2, 3]), _ => null },
+        }.Build(PartCheck.Builder(4));
+        var (x, positions) = (Tensor.Allocate([1, 1, 1, 4]), Tensor.Allocate([1, 1], ElementType.I32));
+        var step = new Step { Positions = positions };
+        part.Prepare(3000);
+        Mark(0);
+        Mark(2998);
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        for (var position = scaling == "dynamic" ? 128 : 1; position < 3000; position++) // sequences of both sides of the trained length take turns
+        {
+            Mark(position);
+            Mark(position % 64);
+        }
+
+        Assert.Equal(before, GC.GetAllocatedBytesForCurrentThread());
+
+        void Mark(int position)
+        {
+            using var scope = Arena.Current.Scope();
+            positions.Ints[0] = position;
+            part.Mark(x, step);
+        }
+    }
+
+    [Fact]
+    public void A_position_before_the_first_is_refused_whatever_the_scaling()
+    {
+        using var scope = Arena.Current.Scope();
+        foreach (var scaling in new RotaryScaling?[] { null, new DynamicScaling(2, 16) })
+        {
+            var part = new RotaryOptions { Scaling = scaling }.Build(PartCheck.Builder(4));
+            var step = new Step { Positions = PartCheck.Ints([2, 1], -1, 500) };
+            Assert.Contains("-1", Assert.Throws<ShapeException>(() => part.Mark(Tensor.Temporary([2, 1, 1, 4]), step)).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
     [InlineData(RotaryLayout.Halves)]
     [InlineData(RotaryLayout.Interleaved)]
     public void The_product_of_a_query_and_a_key_depends_on_their_distance_alone(RotaryLayout layout)
@@ -146,6 +207,10 @@ public sealed class PositionTests
         Expect("model.theta: is 1; allowed: greater than 1", new RotaryOptions(Theta: 1), 4);
         Expect("model.positions: is 0; allowed: 1 to 16777216", new RotaryOptions(Positions: 0), 4);
         Expect("model.positions: is 2000000000; allowed: 1 to 1048576", new SinusoidalOptions(2_000_000_000), 4);
+        Expect("model.scaling.betaSlow: is 0; allowed: above 0", new RotaryOptions { Scaling = new YarnScaling(2, 16) { BetaSlow = 0 } }, 4);
+        Expect("model.scaling.betaFast: is -1; allowed: above 0", new RotaryOptions { Scaling = new YarnScaling(2, 16) { BetaFast = -1 } }, 4);
+        Expect("model.scaling.shortFactors[1]: is 0; allowed: above 0", new RotaryOptions { Scaling = new LongScaling(16, [1, 0], [1, 1]) }, 4);
+        Expect("model.scaling.longFactors[0]: is -2; allowed: above 0", new RotaryOptions { Scaling = new LongScaling(16, [1, 1], [-2, 1]) }, 4);
         Expect("model.width: is 5; allowed: an even number up to the width of a head, 5", new RotaryOptions(), 5);
 
         static void Expect(string message, PositionOptions options, int width) =>

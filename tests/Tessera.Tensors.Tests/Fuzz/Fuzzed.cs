@@ -1,6 +1,6 @@
 namespace Tessera.Tensors.Tests.Fuzz;
 
-/// <summary>Operations, all but copies of columns and conversions, and how a random case of each is drawn.</summary>
+/// <summary>Operations, and how a random case of each is drawn.</summary>
 internal static class Fuzzed
 {
     public static readonly Dictionary<string, Func<Draw, FuzzCase>> Operations = new()
@@ -17,6 +17,10 @@ internal static class Fuzzed
         ["head-linear"] = FuzzedProducts.HeadLinear,
         ["stored-linear"] = FuzzedStored.Linear,
         ["stored-embedding"] = FuzzedStored.Embedding,
+        ["stored-head-linear"] = FuzzedStored.HeadLinear,
+        ["convert"] = FuzzedStored.Convert,
+        ["columns"] = FuzzedRows.Columns,
+        ["join"] = FuzzedRows.Join,
         ["attention"] = FuzzedAttention.Attention,
         ["lstm"] = FuzzedRecurrence.Lstm,
         ["gru"] = FuzzedRecurrence.Gru,

@@ -124,6 +124,27 @@ internal static class FuzzedRows
             t => [.. chosen.SelectMany(id => t[0].Skip(id * width).Take(width).Select(x => x * scale))], draw.Normal([rows, width]));
     }
 
+    public static FuzzCase Columns(Draw draw)
+    {
+        var (rows, width) = Sizes(draw);
+        var count = draw.Between(0, width);
+        var first = draw.Between(0, width - count);
+        return FuzzCase.Of(
+            $"columns {first} to {first + count}", t => Op.Columns(t[0], first, count),
+            t => [.. Rows(t[0], width).SelectMany(row => row.Skip(first).Take(count))], draw.Normal([rows, width]));
+    }
+
+    public static FuzzCase Join(Draw draw)
+    {
+        var (tokens, heads, a, b) = (draw.Size(129), draw.Between(1, 5), draw.Size(129), draw.Size(129));
+        var shared = draw.Coin;
+        return FuzzCase.Of(
+            "join", t => Op.Join(t[0], t[1]),
+            t => [.. Enumerable.Range(0, tokens * heads).SelectMany(row =>
+                t[0].Skip(row * a).Take(a).Concat(t[1].Skip((shared ? row / heads : row) * b).Take(b)))],
+            draw.Normal([tokens, heads, a]), draw.Normal([tokens, shared ? 1 : heads, b]));
+    }
+
     public static Real[] Softmax(Real[] row)
     {
         var greatest = row.Max(x => x.Value);

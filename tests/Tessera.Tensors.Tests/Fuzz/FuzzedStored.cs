@@ -60,6 +60,50 @@ internal static class FuzzedStored
         });
     }
 
+    public static FuzzCase HeadLinear(Draw draw)
+    {
+        var type = draw.Pick(Stored.Types);
+        var (tokens, heads, inputs, count) = (draw.Size(33), draw.Between(1, 4), Inputs(draw, type), draw.Size(33));
+        var (first, rows, transposed, seed) = (draw.Between(0, 2), count + draw.Between(2, 4), draw.Coin, draw.Between(1, 1000));
+        var x = draw.Normal([tokens, heads, transposed ? inputs : count]);
+        return new FuzzCase($"head linear of {x.Shape} with rows {first} to {first + count} of {rows} in {type}, transposed {transposed}", one =>
+        {
+            using var scope = Arena.Current.Scope();
+            var weight = Stored.Weight(type, [heads * rows, inputs], seed);
+            var found = Op.HeadLinear(FuzzCase.Owned(x), weight, first, count, transposed).ToArray();
+            var expected = Op.HeadLinear(FuzzCase.Owned(x), Op.Convert(weight, ElementType.F32), first, count, transposed).ToArray(); // F32 has a case of its own
+            OperationCheck.Compare("value", [.. expected.Select(value => (double)value)], found, one.Tolerance);
+        });
+    }
+
+    /// <summary>Each row is converted as it is alone, whatever stands beside it; what F16 and BF16 hold is the nearest there is.</summary>
+    public static FuzzCase Convert(Draw draw)
+    {
+        var (from, to) = (draw.Pick([ElementType.F32, .. Stored.Types]), draw.Pick(Stored.Types));
+        var (rows, width, seed) = (draw.Size(65), Inputs(draw, Stored.RoundsActivations(from) ? from : to), draw.Between(1, 1000));
+        if (width % to.BlockElements() != 0) width = to.BlockElements();
+        return new FuzzCase($"convert {from} [{rows}, {width}] to {to}", _ =>
+        {
+            using var scope = Arena.Current.Scope();
+            var x = from == ElementType.F32 ? FuzzCase.Owned(OperationCheck.Random([rows, width], seed)) : Stored.Weight(from, [rows, width], seed);
+            var y = Tensor.Allocate([rows, width], to);
+            Op.Convert(x, y);
+            for (var row = 0; row < rows && width > 0; row++)
+            {
+                var alone = Tensor.Allocate([1, width], from);
+                x.Bytes.Slice(row * alone.Bytes.Length, alone.Bytes.Length).CopyTo(alone.Bytes);
+                var one = Op.Convert(alone, to);
+                Assert.True(one.Bytes.SequenceEqual(y.Bytes.Slice(row * one.Bytes.Length, one.Bytes.Length)), $"row {row} differs from the same row alone");
+            }
+
+            if (Stored.RoundsActivations(to)) return;
+            var values = from == ElementType.F32 ? x.ToArray() : Stored.Values(x);
+            Assert.Equal(values.Select(value => to == ElementType.F16 ? (float)(Half)value : (float)Rounding16(value)), Stored.Values(y));
+        });
+    }
+
+    private static double Rounding16(float value) => Kernels.Rounding.To(Tensors.Kernels.MatrixProductKind.Bf16, value);
+
     private static int Inputs(Draw draw, ElementType type) =>
         Stored.RoundsActivations(type) ? type.BlockElements() * draw.Between(0, 3) : draw.Size(257);
 }

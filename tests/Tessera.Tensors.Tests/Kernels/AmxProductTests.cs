@@ -9,7 +9,7 @@ public class AmxProductTests
     private static readonly (int M, int N, int K)[] s_shapes =
         [(1, 1, 1), (1, 40, 33), (16, 32, 64), (31, 33, 31), (33, 100, 129), (70, 65, 330), (5, 48, 1000)];
 
-    [LevelFact(KernelLevel.Avx512Bf16)] // which rounds the factors
+    [LevelFact(KernelLevel.Avx512Bf16, atAnyLevel: true)] // which rounds the factors
     public void Products_agree_with_double_precision()
     {
         using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
@@ -23,7 +23,7 @@ public class AmxProductTests
     public void Products_agree_with_double_precision_on_this_processor() =>
         Verify([.. s_shapes, (257, 333, 401), (512, 1030, 700), (3, 2000, 1030)]);
 
-    [LevelFact(KernelLevel.Avx512Bf16)]
+    [LevelFact(KernelLevel.Avx512Bf16, atAnyLevel: true)]
     public void Parts_on_several_threads_have_tiles_of_their_own()
     {
         using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
@@ -31,7 +31,7 @@ public class AmxProductTests
         Assert.All(emulation.Threads, thread => Assert.False(thread.Configured));
     }
 
-    [LevelFact(KernelLevel.Avx512Bf16)]
+    [LevelFact(KernelLevel.Avx512Bf16, atAnyLevel: true)]
     public void Groups_of_rows_agree_with_the_tiles_of_vectors()
     {
         const int K = 70, N = 50;
@@ -46,7 +46,7 @@ public class AmxProductTests
         OperationCheck.Compare("each", [.. each.Select(value => (double)value)], eachInTiles, 1e-6);
     }
 
-    [LevelFact(KernelLevel.Avx512Bf16)]
+    [LevelFact(KernelLevel.Avx512Bf16, atAnyLevel: true)]
     public void What_is_not_a_number_spreads_to_its_row_and_column_and_no_further()
     {
         using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });

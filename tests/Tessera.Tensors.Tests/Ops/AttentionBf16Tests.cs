@@ -56,6 +56,45 @@ public class AttentionBf16Tests
             AttentionFixtureTests.Agree(folder, Path.GetFileName(folder)["attention-".Length..], 2 * FromExact);
     }
 
+    [Theory]
+    [InlineData(Precision.F32)]
+    [InlineData(Precision.BF16)]
+    public void A_bias_that_is_not_a_number_spoils_its_query_whatever_its_bits_and_no_other(Precision precision)
+    {
+        const int Length = 70, Heads = 2, Width = 8, Query = 37, Key = 20;
+        var inputs = Enumerable.Range(1, 4).Select(seed => OperationCheck.Random([1, Length, Heads, Width], seed)).ToArray();
+        var clean = Run(0);
+        foreach (var bits in (ReadOnlySpan<uint>)[0x7FC00000, 0xFFC00000, 0x7FC00001, 0x7FFFFFFF, 0xFFFFFFFF, 0x7F800001, 0x7FC08000])
+        {
+            Assert.Equal(clean.Y, Run(bits, hidden: true).Y);
+            var (y, dq, dk, dBias) = Run(bits);
+            for (var at = 0; at < y.Length; at++)
+            {
+                var spoilt = at / Width % Heads == 1 && at / Width / Heads == Query;
+                Assert.True(spoilt ? float.IsNaN(y[at]) : y[at] == clean.Y[at], $"{bits:X}: output {at} is {y[at]}");
+                Assert.True(spoilt ? float.IsNaN(dq[at]) : dq[at] == clean.Dq[at], $"{bits:X}: gradient {at} is {dq[at]}");
+                if (at / Width % Heads == 1 && at / Width / Heads <= Query) Assert.True(float.IsNaN(dk[at]), $"{bits:X}: gradient of key {at} is {dk[at]}");
+                if (at / Width % Heads == 0) Assert.Equal(clean.Dk[at], dk[at]);
+            }
+
+            for (var key = 0; key <= Query; key++) Assert.True(float.IsNaN(dBias[(((1 * Length) + Query) * Length) + key]));
+        }
+
+        (float[] Y, float[] Dq, float[] Dk, float[] DBias) Run(uint bits, bool hidden = false)
+        {
+            using var scope = Arena.Current.Scope();
+            using var tape = Tape.Record();
+            using var cast = Autocast.Enter(precision);
+            var (q, k, v) = (Tensor.From(inputs[0].Values, inputs[0].Shape).WithGradient(), Tensor.From(inputs[1].Values, inputs[1].Shape).WithGradient(), Tensor.From(inputs[2].Values, inputs[2].Shape));
+            var bias = Tensor.From(OperationCheck.Random([Heads, Length, Length], 5).Values, [Heads, Length, Length]).WithGradient();
+            if (bits != 0) bias.Floats[(((1 * Length) + Query) * Length) + (hidden ? Query + 1 : Key)] = BitConverter.UInt32BitsToSingle(bits);
+            var y = Op.Attention(q, k, v, BlockMask.Causal(Length, Length), new AttentionSettings { Bias = bias });
+            var values = y.ToArray();
+            tape.Backward(y, inputs[3].Values);
+            return (values, q.Gradient.ToArray(), k.Gradient.ToArray(), bias.Gradient.ToArray());
+        }
+    }
+
     [Fact]
     public void The_same_inputs_give_the_same_bits_every_time()
     {

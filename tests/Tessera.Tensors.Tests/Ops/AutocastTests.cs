@@ -37,6 +37,44 @@ public class AutocastTests
     }
 
     [Fact]
+    public void A_scope_that_ends_twice_or_before_one_within_it_is_refused()
+    {
+        var outer = Autocast.Enter(Precision.BF16);
+        var inner = Autocast.Enter(Precision.F16);
+        Assert.Equal("outer", Ends(outer) ? "" : "outer");
+        Assert.Equal(Precision.F16, Autocast.Current);
+        Assert.True(Ends(inner));
+        Assert.False(Ends(inner));
+        Assert.Equal(Precision.BF16, Autocast.Current);
+        using (Autocast.Enter(Precision.F32)) Assert.False(Ends(inner)); // also where another has taken its place
+        Assert.True(Ends(outer));
+        Assert.False(Ends(outer));
+        Assert.Equal(Precision.F32, Autocast.Current);
+
+        static bool Ends(Autocast.Scope scope)
+        {
+            try
+            {
+                scope.Dispose();
+                return true;
+            }
+            catch (InvalidOperationException error)
+            {
+                Assert.Contains("innermost first", error.Message, StringComparison.Ordinal);
+                return false;
+            }
+        }
+    }
+
+    [Fact]
+    public void A_precision_that_is_none_is_refused()
+    {
+        Assert.Throws<ArgumentOutOfRangeException>(() => Autocast.Enter((Precision)99).Dispose());
+        Assert.Throws<ArgumentOutOfRangeException>(() => Autocast.Enter((Precision)(-1)).Dispose());
+        Assert.Equal(Precision.F32, Autocast.Current);
+    }
+
+    [Fact]
     public void Gradients_outside_the_scope_have_the_precision_of_their_operation()
     {
         float[] Gradients(bool inside)
@@ -150,7 +188,7 @@ public class AutocastTests
     public void Another_threads_open_scope_keeps_its_copy()
     {
         var parameter = Parameter(Values(64 * 64, 2), [64, 64]);
-        using var cast = Autocast.Enter(Precision.F16);
+        var cast = Autocast.Enter(Precision.F16);
         Assert.True(Packed());
         Samples.OnNewThread(() =>
         {

@@ -54,6 +54,41 @@ public class CheckpointTests(ITestOutputHelper output)
         }
     });
 
+    /// <summary>Few rows with a parameter that a gradient is wanted of are multiplied in BF16, without one in F32: the first time, when
+    /// nothing of a segment is kept, must go the way of the second.</summary>
+    [Theory]
+    [InlineData(Precision.BF16, 3, true)]
+    [InlineData(Precision.BF16, 3, false)]
+    [InlineData(Precision.BF16, 40, false)]
+    [InlineData(Precision.F16, 3, false)]
+    public void What_a_segment_gives_first_are_the_bits_it_gives_again(Precision precision, int rows, bool within) => Samples.OnNewThread(() =>
+    {
+        var weight = Tensor.AllocateParameter([48, 48]);
+        OperationCheck.Random([48, 48], 1).Values.CopyTo(weight.Floats);
+        var seen = new List<float[]>();
+        Tensor Layer(Tensor x)
+        {
+            var y = Op.Linear(Op.Activate(Op.Linear(x, weight), Activation.Silu), weight);
+            seen.Add(y.ToArray());
+            return y;
+        }
+
+        using var scope = Arena.Current.Scope();
+        using var tape = Tape.Record();
+        var x = Tensor.From(OperationCheck.Random([rows, 48], 2).Values, [rows, 48]).WithGradient();
+        Tensor y;
+        var cast = Autocast.Enter(precision);
+        y = Op.Checkpoint(x, Layer);
+        Layer(x); // what it is without a checkpoint
+        if (!within) cast.Dispose();
+        tape.Backward(y, OperationCheck.Random([rows, 48], 3).Values);
+        if (within) cast.Dispose();
+        Assert.Equal(3, seen.Count);
+        Assert.Equal(seen[1], seen[0]);
+        Assert.Equal(seen[1], seen[2]);
+        Assert.Equal(seen[0], y.ToArray());
+    });
+
     /// <summary>A decoder's layers look at the encoder's result: its gradient first arrives inside the checkpoint and must
     /// outlive it.</summary>
     [Fact]

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Iced.Intel;
 using static Iced.Intel.AssemblerRegisters;
 
@@ -25,7 +24,7 @@ internal enum AmxNumbers
 internal readonly struct AmxWriter(Assembler code, AmxNumbers numbers, int rowTiles, int columnTiles)
 {
     private static readonly AssemblerRegister64
-        s_a = rax, s_lowerA = r10, s_rowA = rcx, s_b = rdx, s_rowB = rsi, s_c = r8, s_rowC = r9, s_steps = r11, s_operands = rdi;
+        s_a = rax, s_lowerA = r10, s_rowA = rcx, s_b = rdx, s_rowB = rsi, s_c = r8, s_rowC = r9, s_steps = r11;
 
     private static int TileBytes => AmxShape.WholeStep;
 
@@ -127,7 +126,7 @@ internal readonly struct AmxWriter(Assembler code, AmxNumbers numbers, int rowTi
     /// <summary>Where a tile of c lies, once the address of the lower rows is where that of a's is otherwise.</summary>
     private static AssemblerMemoryOperand C(int i, int j) => __[(i == 0 ? s_c : s_lowerA) + s_rowC + (j * TileBytes)];
 
-    private static AssemblerMemoryOperand Operand(string field) => __qword_ptr[s_operands + (int)Marshal.OffsetOf<AmxOperands>(field)];
+    private static AssemblerMemoryOperand Operand(string field) => AssembledCode.Field<AmxOperands>(field);
 
     private static AssemblerRegisterTMM Tile(int index) => new(Register.TMM0 + index);
 }

@@ -1,4 +1,6 @@
+using System.Runtime.InteropServices;
 using Iced.Intel;
+using static Iced.Intel.AssemblerRegisters;
 
 namespace Tessera.Tensors.Kernels.Jit;
 
@@ -17,6 +19,11 @@ internal static unsafe class AssembledCode
     /// <exception cref="InvalidOperationException">The system refuses executable pages.</exception>
     public static delegate* unmanaged[SuppressGCTransition]<void*, void> Assemble(Action<Assembler> write) =>
         (delegate* unmanaged[SuppressGCTransition]<void*, void>)ExecutablePages.Place(Bytes(write));
+
+    /// <summary>A field, of 8 bytes, of the struct of arguments that <c>rdi</c> points to.</summary>
+    /// <typeparam name="TArguments">The struct, laid out in the order its fields are declared in.</typeparam>
+    public static AssemblerMemoryOperand Field<TArguments>(string name) where TArguments : unmanaged =>
+        __qword_ptr[rdi + (int)Marshal.OffsetOf<TArguments>(name)];
 
     /// <summary>The machine code that <paramref name="write"/> writes, without placing it; it may not depend on its address.</summary>
     public static byte[] Bytes(Action<Assembler> write)

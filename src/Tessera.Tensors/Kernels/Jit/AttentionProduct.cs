@@ -57,13 +57,7 @@ internal static unsafe class AttentionProduct
         public nint ARow, AColumn, BRow, CRow, Rows, Depth, Add;
     }
 
-    /// <summary>Where a field of <see cref="Arguments"/> lies, in the order they are declared.</summary>
-    private enum Field
-    {
-        A, B, C, ARow, AColumn, BRow, CRow, Rows, Depth, Add,
-    }
-
-    private static AssemblerMemoryOperand Argument(Field field) => __qword_ptr[rdi + (8 * (int)field)];
+    private static AssemblerMemoryOperand Argument(string field) => AssembledCode.Field<Arguments>(field);
 
     private static void Write(Assembler code, int vectors)
     {
@@ -72,19 +66,19 @@ internal static unsafe class AttentionProduct
         foreach (var kept in c) code.push(kept);
 
         code.Label(ref block);
-        WriteRows(code, a, Field.A, Field.ARow);
-        WriteRows(code, c, Field.C, Field.CRow);
-        code.cmp(Argument(Field.Add), 0);
+        WriteRows(code, a, nameof(Arguments.A), nameof(Arguments.ARow));
+        WriteRows(code, c, nameof(Arguments.C), nameof(Arguments.CRow));
+        code.cmp(Argument(nameof(Arguments.Add)), 0);
         code.jne(add);
         ForEach(vectors, (row, vector) => code.vpxord(Sum(row, vector), Sum(row, vector), Sum(row, vector)));
         code.jmp(sum);
         code.Label(ref add);
         ForEach(vectors, (row, vector) => code.vmovups(Sum(row, vector), __zmmword_ptr[c[row] + (64 * vector)]));
         code.Label(ref sum);
-        code.mov(r8, Argument(Field.B));
-        code.mov(r9, Argument(Field.Depth));
-        code.mov(r10, Argument(Field.AColumn));
-        code.mov(r11, Argument(Field.BRow));
+        code.mov(r8, Argument(nameof(Arguments.B)));
+        code.mov(r9, Argument(nameof(Arguments.Depth)));
+        code.mov(r10, Argument(nameof(Arguments.AColumn)));
+        code.mov(r11, Argument(nameof(Arguments.BRow)));
 
         code.Label(ref word);
         for (var vector = 0; vector < vectors; vector++) code.vmovups(B(vector), __zmmword_ptr[r8 + (64 * vector)]);
@@ -101,9 +95,9 @@ internal static unsafe class AttentionProduct
         code.jne(word);
 
         ForEach(vectors, (row, vector) => code.vmovups(__zmmword_ptr[c[row] + (64 * vector)], Sum(row, vector)));
-        WriteAdvance(code, Field.A, Field.ARow);
-        WriteAdvance(code, Field.C, Field.CRow);
-        code.sub(Argument(Field.Rows), Rows);
+        WriteAdvance(code, nameof(Arguments.A), nameof(Arguments.ARow));
+        WriteAdvance(code, nameof(Arguments.C), nameof(Arguments.CRow));
+        code.sub(Argument(nameof(Arguments.Rows)), Rows);
         code.jg(block);
 
         foreach (var kept in c.Reverse()) code.pop(kept);
@@ -113,7 +107,7 @@ internal static unsafe class AttentionProduct
 
     /// <summary>Addresses of the block's rows. Where fewer are left, the missing ones are the last one again: the same sums, stored
     /// to the same place.</summary>
-    private static void WriteRows(Assembler code, AssemblerRegister64[] rows, Field first, Field stride)
+    private static void WriteRows(Assembler code, AssemblerRegister64[] rows, string first, string stride)
     {
         code.mov(rows[0], Argument(first));
         for (var row = 1; row < Rows; row++)
@@ -121,12 +115,12 @@ internal static unsafe class AttentionProduct
             code.mov(rows[row], rows[row - 1]);
             code.mov(r8, rows[row - 1]);
             code.add(r8, Argument(stride));
-            code.cmp(Argument(Field.Rows), row);
+            code.cmp(Argument(nameof(Arguments.Rows)), row);
             code.cmovg(rows[row], r8);
         }
     }
 
-    private static void WriteAdvance(Assembler code, Field first, Field stride)
+    private static void WriteAdvance(Assembler code, string first, string stride)
     {
         code.mov(r8, Argument(stride));
         code.shl(r8, 2); // four rows

@@ -127,7 +127,7 @@ internal static unsafe class Bf16Dots
             _ => __zmmword_ptr[from + stride3],
         };
 
-        private static AssemblerMemoryOperand Operand(string field) => __qword_ptr[rdi + (int)Marshal.OffsetOf<Bf16DotOperands>(field)];
+        private static AssemblerMemoryOperand Operand(string field) => AssembledCode.Field<Bf16DotOperands>(field);
 
         private static AssemblerRegisterZMM A => Register(31);
 

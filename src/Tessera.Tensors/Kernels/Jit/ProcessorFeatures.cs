@@ -30,15 +30,37 @@ internal readonly record struct ProcessorFeatures
     {
         get
         {
-            const string Lacks = "this processor has no ";
-            if (Vectors < KernelLevel.Vector512) return (Vectors, $".NET offers no {(Vectors + 1).Name()} here");
-            if (!Vnni) return (KernelLevel.Vector512, Lacks + "AVX-512 VNNI");
-            if (PagesRefused is not null) return (KernelLevel.Vector512, PagesRefused);
-            if (!Bf16) return (KernelLevel.Avx512Vnni, Lacks + "AVX-512 BF16");
-            if (!Amx) return (KernelLevel.Avx512Bf16, Lacks + "AMX");
-            return TilesRefused is null ? (KernelLevel.Amx, "") : (KernelLevel.Avx512Bf16, TilesRefused);
+            var level = KernelLevel.Scalar;
+            while (level < KernelLevel.Amx && WhyNot(level + 1) is null) level++;
+            return (level, level < KernelLevel.Amx ? WhyNot(level + 1)! : "");
         }
     }
+
+    /// <summary>Why a level cannot be used; null where it can.</summary>
+    public string? WhyNot(KernelLevel level) => level switch
+    {
+        <= KernelLevel.Vector512 => level <= Vectors ? null : $".NET offers no {level.Name()} here",
+        _ when Vectors < KernelLevel.Vector512 => WhyNot(KernelLevel.Vector512),
+        KernelLevel.Avx512Vnni => Vnni ? PagesRefused : Lacks("AVX-512 VNNI"),
+        KernelLevel.Avx512Bf16 => Bf16 ? WhyNot(KernelLevel.Avx512Vnni) : Lacks("AVX-512 BF16"),
+        _ => Amx ? WhyNot(KernelLevel.Avx512Bf16) ?? TilesRefused : Lacks("AMX"),
+    };
+
+    /// <summary>What there is of what levels need, in the names of the levels; whether the system lets it be used is another matter.</summary>
+    public IReadOnlyList<string> Names
+    {
+        get
+        {
+            var names = new List<string>();
+            for (var level = KernelLevel.Vector128; level <= Vectors; level++) names.Add(level.Name());
+            if (Vnni) names.Add(KernelLevel.Avx512Vnni.Name());
+            if (Bf16) names.Add(KernelLevel.Avx512Bf16.Name());
+            if (Amx) names.Add(KernelLevel.Amx.Name());
+            return names;
+        }
+    }
+
+    private static string Lacks(string what) => $"this processor has no {what}";
 
     /// <summary>The features of this machine; asks the system for executable pages and for tiles where the processor could use them.</summary>
     public static ProcessorFeatures Detect()

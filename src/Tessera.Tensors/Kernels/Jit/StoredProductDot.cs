@@ -76,14 +76,14 @@ internal static unsafe class StoredProductDot
         public void Write()
         {
             WriteConstants();
-            a.mov(s_scratch, __[rdi + 64]);
+            a.mov(s_scratch, Argument(nameof(Arguments.Scratch)));
             var (nextOutput, nextGroup) = (a.CreateLabel(), a.CreateLabel());
             a.Label(ref nextOutput);
-            a.mov(s_w, __[rdi]);
-            a.mov(s_x, __[rdi + 24]);
-            a.mov(s_scales, __[rdi + 32]);
-            a.mov(s_sums, __[rdi + 40]);
-            a.mov(s_left, __[rdi + 48]);
+            a.mov(s_w, Argument(nameof(Arguments.Weights)));
+            a.mov(s_x, Argument(nameof(Arguments.X)));
+            a.mov(s_scales, Argument(nameof(Arguments.Scales)));
+            a.mov(s_sums, Argument(nameof(Arguments.Sums)));
+            a.mov(s_left, Argument(nameof(Arguments.Groups)));
             a.vxorps(s_even, s_even, s_even);
             a.vxorps(s_odd, s_odd, s_odd);
 
@@ -98,10 +98,10 @@ internal static unsafe class StoredProductDot
             a.jnz(nextGroup);
 
             WriteSum();
-            a.mov(rax, __[rdi + 8]);
-            a.add(__qword_ptr[rdi], rax);
-            a.add(__qword_ptr[rdi + 56], sizeof(float));
-            a.dec(__qword_ptr[rdi + 16]);
+            a.mov(rax, Argument(nameof(Arguments.RowBytes)));
+            a.add(Argument(nameof(Arguments.Weights)), rax);
+            a.add(Argument(nameof(Arguments.Y)), sizeof(float));
+            a.dec(Argument(nameof(Arguments.Outputs)));
             a.jnz(nextOutput);
             a.vzeroupper();
             a.ret();
@@ -274,8 +274,10 @@ internal static unsafe class StoredProductDot
             a.vaddps(xmm0, xmm0, xmm1);
             a.vhaddps(xmm0, xmm0, xmm0);
             a.vhaddps(xmm0, xmm0, xmm0);
-            a.mov(rax, __[rdi + 56]);
+            a.mov(rax, Argument(nameof(Arguments.Y)));
             a.vmovss(__dword_ptr[rax], xmm0);
         }
+
+        private static AssemblerMemoryOperand Argument(string field) => AssembledCode.Field<Arguments>(field);
     }
 }

@@ -78,13 +78,13 @@ internal static unsafe class StoredProductTile
     private static void Write(Assembler a, int rows, int quads, bool hasMinimum)
     {
         var (weights, x, left, y, rowY, start) = (rsi, rdx, rcx, r8, r9, r10);
-        a.mov(weights, __[rdi]);
-        a.mov(x, __[rdi + 8]);
-        a.mov(left, __[rdi + 16]);
-        a.mov(y, __[rdi + 24]);
-        a.mov(rowY, __[rdi + 32]);
-        a.mov(start, __[rdi + 40]);
-        a.kmovq(k1, __qword_ptr[rdi + 48]);
+        a.mov(weights, Argument(nameof(Arguments.Weights)));
+        a.mov(x, Argument(nameof(Arguments.Rows)));
+        a.mov(left, Argument(nameof(Arguments.Blocks)));
+        a.mov(y, Argument(nameof(Arguments.Y)));
+        a.mov(rowY, Argument(nameof(Arguments.RowY)));
+        a.mov(start, Argument(nameof(Arguments.Start)));
+        a.kmovq(k1, Argument(nameof(Arguments.Mask)));
         for (var row = 0; row < rows; row++) a.vmovups(Floats(row), __zmmword_ptr[start]);
 
         var next = a.CreateLabel();
@@ -128,6 +128,8 @@ internal static unsafe class StoredProductTile
 
         int Fact(int which, int row) => (((quads + which) * rows) + row) * sizeof(int);
     }
+
+    private static AssemblerMemoryOperand Argument(string field) => AssembledCode.Field<Arguments>(field);
 
     private static AssemblerRegisterZMM Zmm(int number) => new(Register.ZMM0 + number);
 }

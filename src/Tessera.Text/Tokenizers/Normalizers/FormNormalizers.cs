@@ -1,53 +1,30 @@
 namespace Tessera.Text.Tokenizers;
 
-/// <summary>Normalization form C: characters put together, so that é is one character however it was typed.</summary>
-public sealed class NfcNormalizer : Normalizer
+/// <summary>One of Unicode's four normalization forms.</summary>
+public abstract class FormNormalizer : Normalizer
 {
-    private protected override string Kind => "NFC";
+    private readonly UnicodeForm _form;
+
+    private protected FormNormalizer(UnicodeForm form, string kind) => (_form, Kind) = (form, kind);
+
+    private protected sealed override string Kind { get; }
 
     /// <inheritdoc/>
-    public override string Normalize(string text)
+    public sealed override string Normalize(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return UnicodeForm.C.Apply(text);
+        return _form.Apply(text);
     }
 }
+
+/// <summary>Normalization form C: characters put together, so that é is one character however it was typed.</summary>
+public sealed class NfcNormalizer() : FormNormalizer(UnicodeForm.C, "NFC");
 
 /// <summary>Normalization form D: characters taken apart, so that é is e and a mark.</summary>
-public sealed class NfdNormalizer : Normalizer
-{
-    private protected override string Kind => "NFD";
-
-    /// <inheritdoc/>
-    public override string Normalize(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        return UnicodeForm.D.Apply(text);
-    }
-}
+public sealed class NfdNormalizer() : FormNormalizer(UnicodeForm.D, "NFD");
 
 /// <summary>Normalization form KC: what only looks different made equal, so that ﬁ is fi and ① is 1, and characters put together.</summary>
-public sealed class NfkcNormalizer : Normalizer
-{
-    private protected override string Kind => "NFKC";
-
-    /// <inheritdoc/>
-    public override string Normalize(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        return UnicodeForm.KC.Apply(text);
-    }
-}
+public sealed class NfkcNormalizer() : FormNormalizer(UnicodeForm.KC, "NFKC");
 
 /// <summary>Normalization form KD: what only looks different made equal, so that ﬁ is fi and ① is 1, and characters taken apart.</summary>
-public sealed class NfkdNormalizer : Normalizer
-{
-    private protected override string Kind => "NFKD";
-
-    /// <inheritdoc/>
-    public override string Normalize(string text)
-    {
-        ArgumentNullException.ThrowIfNull(text);
-        return UnicodeForm.KD.Apply(text);
-    }
-}
+public sealed class NfkdNormalizer() : FormNormalizer(UnicodeForm.KD, "NFKD");

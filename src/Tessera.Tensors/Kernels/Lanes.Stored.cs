@@ -4,24 +4,25 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
 
-/// <summary>What products with stored weights need of a vector width beyond <see cref="ILanes{TSelf}"/>.</summary>
-internal unsafe interface IStoredLanes<V> where V : struct, ILanes<V>
+// What products with stored weights need of a vector width.
+
+internal unsafe partial interface ILanes<TSelf>
 {
     /// <summary>As many BF16 numbers as a vector has lanes.</summary>
-    static abstract V LoadBrain(ushort* from);
+    static abstract TSelf LoadBrain(ushort* from);
 
     /// <summary>As many F16 numbers as a vector has lanes.</summary>
-    static abstract V LoadHalf(ushort* from);
+    static abstract TSelf LoadHalf(ushort* from);
 
     /// <summary>sum + scale · Σ weights · activations over 32 elements, spread over the lanes; activations are −127 to 127.</summary>
-    static abstract V Add(Vector256<sbyte> weights, sbyte* activations, float scale, V sum);
+    static abstract TSelf AddDot(Vector256<sbyte> weights, sbyte* activations, float scale, TSelf sum);
 
     /// <summary>As the other, with one scale for the first 16 elements and one for the last.</summary>
-    static abstract V Add(Vector256<sbyte> weights, sbyte* activations, float first, float last, V sum);
+    static abstract TSelf AddDot(Vector256<sbyte> weights, sbyte* activations, float first, float last, TSelf sum);
 }
 
-/// <summary>16 lanes: AVX-512BW.</summary>
-internal readonly unsafe struct StoredLanes512 : IStoredLanes<Lanes512>
+// AVX-512BW.
+internal readonly unsafe partial struct Lanes512
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 LoadBrain(ushort* from) => new((Wide(from) << 16).AsSingle());
@@ -37,11 +38,11 @@ internal readonly unsafe struct StoredLanes512 : IStoredLanes<Lanes512>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 Add(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes512 sum) =>
+    public static Lanes512 AddDot(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes512 sum) =>
         Lanes512.MultiplyAdd(new(Dot(weights, activations)), Lanes512.All(scale), sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 Add(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes512 sum) =>
+    public static Lanes512 AddDot(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes512 sum) =>
         Lanes512.MultiplyAdd(
             new(Dot(weights, activations)), new(Vector512.Create(Vector256.Create(first), Vector256.Create(last))), sum);
 
@@ -54,8 +55,8 @@ internal readonly unsafe struct StoredLanes512 : IStoredLanes<Lanes512>
     private static Vector512<uint> Wide(ushort* from) => Avx512F.ConvertToVector512UInt32(Vector256.Load(from));
 }
 
-/// <summary>8 lanes: AVX2, with AVX-VNNI where the processor has it.</summary>
-internal readonly unsafe struct StoredLanes256 : IStoredLanes<Lanes256>
+// AVX2, with AVX-VNNI where the processor has it.
+internal readonly unsafe partial struct Lanes256
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 LoadBrain(ushort* from) => new((Wide(from) << 16).AsSingle());
@@ -64,11 +65,11 @@ internal readonly unsafe struct StoredLanes256 : IStoredLanes<Lanes256>
     public static Lanes256 LoadHalf(ushort* from) => new(QuantizedFormat.Scales(Wide(from)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Add(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes256 sum) =>
+    public static Lanes256 AddDot(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes256 sum) =>
         Lanes256.MultiplyAdd(new(Dot(weights, activations)), Lanes256.All(scale), sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 Add(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes256 sum) =>
+    public static Lanes256 AddDot(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes256 sum) =>
         Lanes256.MultiplyAdd(
             new(Dot(weights, activations)), new(Vector256.Create(Vector128.Create(first), Vector128.Create(last))), sum);
 
@@ -85,8 +86,8 @@ internal readonly unsafe struct StoredLanes256 : IStoredLanes<Lanes256>
     private static Vector256<uint> Wide(ushort* from) => Avx2.ConvertToVector256Int32(Vector128.Load(from)).AsUInt32();
 }
 
-/// <summary>4 lanes: SSSE3, or whatever processors have.</summary>
-internal readonly unsafe struct StoredLanes128 : IStoredLanes<Lanes128>
+// SSSE3, or whatever processors have.
+internal readonly unsafe partial struct Lanes128
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 LoadBrain(ushort* from) => new((Wide(from) << 16).AsSingle());
@@ -102,11 +103,11 @@ internal readonly unsafe struct StoredLanes128 : IStoredLanes<Lanes128>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Add(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes128 sum) =>
-        Add(weights, activations, scale, scale, sum);
+    public static Lanes128 AddDot(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes128 sum) =>
+        AddDot(weights, activations, scale, scale, sum);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 Add(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes128 sum)
+    public static Lanes128 AddDot(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes128 sum)
     {
         sum = Lanes128.MultiplyAdd(new(Dot(weights.GetLower(), Vector128.Load(activations))), Lanes128.All(first), sum);
         return Lanes128.MultiplyAdd(new(Dot(weights.GetUpper(), Vector128.Load(activations + 16))), Lanes128.All(last), sum);
@@ -114,7 +115,7 @@ internal readonly unsafe struct StoredLanes128 : IStoredLanes<Lanes128>
 
     /// <summary>16 products as four sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<float> Dot(Vector128<sbyte> weights, Vector128<sbyte> activations)
+    private static Vector128<float> Dot(Vector128<sbyte> weights, Vector128<sbyte> activations)
     {
         if (Ssse3.IsSupported)
         {
@@ -134,17 +135,16 @@ internal readonly unsafe struct StoredLanes128 : IStoredLanes<Lanes128>
         Vector128.WidenLower(Vector128.CreateScalarUnsafe(Unsafe.ReadUnaligned<ulong>(from)).AsUInt16());
 }
 
-/// <summary>One lane.</summary>
-internal readonly unsafe struct StoredLanes1 : IStoredLanes<Lanes1>
+internal readonly unsafe partial struct Lanes1
 {
     public static Lanes1 LoadBrain(ushort* from) => new(BitConverter.UInt32BitsToSingle((uint)*from << 16));
 
     public static Lanes1 LoadHalf(ushort* from) => new((float)BitConverter.UInt16BitsToHalf(*from));
 
-    public static Lanes1 Add(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes1 sum) =>
+    public static Lanes1 AddDot(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes1 sum) =>
         Lanes1.MultiplyAdd(new(Dot((sbyte*)&weights, activations, 32)), new(scale), sum);
 
-    public static Lanes1 Add(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes1 sum)
+    public static Lanes1 AddDot(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes1 sum)
     {
         sum = Lanes1.MultiplyAdd(new(Dot((sbyte*)&weights, activations, 16)), new(first), sum);
         return Lanes1.MultiplyAdd(new(Dot((sbyte*)&weights + 16, activations + 16, 16)), new(last), sum);
