@@ -1,13 +1,13 @@
 /* Continues prompts with llama.cpp, through node-llama-cpp's prebuilt binary, taking the likeliest token each time.
 
      npm i node-llama-cpp            in the folder you run from, or in one given by NODE_LLAMA_CPP (the folder that holds node_modules)
-     node llama_cpp_greedy.mjs < cases.jsonl
+     node llama_cpp_greedy.mjs cases.jsonl
 
-   Each line of the input is {"model": "path.gguf", "prompt": [ids], "count": 32, "texts": ["…"]}; each line of the output is
+   Each line of the file is {"model": "path.gguf", "prompt": [ids], "count": 32, "texts": ["…"]}; each line of the output is
    {"model": "path.gguf", "tokens": [ids], "texts": [[ids]], "tool": "llama.cpp …"}, or has "error" where llama.cpp refuses the file.
    Texts are cut into tokens without anything special in them or around them. */
 import path from "node:path";
-import readline from "node:readline";
+import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
 
@@ -33,7 +33,7 @@ async function run({ model: file, prompt, count, texts }) {
   }
 }
 
-for await (const line of readline.createInterface({ input: process.stdin })) {
+for (const line of readFileSync(process.argv[2], "utf8").split("\n")) {
   if (!line.trim()) continue;
   const wanted = JSON.parse(line);
   let result;

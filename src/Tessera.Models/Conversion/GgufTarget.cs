@@ -41,7 +41,8 @@ internal static class GgufTarget
     {
         if (!folder.HasTokenizer)
         {
-            notes.Add("the source has no tokenizer, so the file has none: llama.cpp may refuse it");
+            GgufText.WriteNone(writer.Metadata);
+            notes.Add("the source has no tokenizer, so the file has none");
             return;
         }
 

@@ -87,7 +87,7 @@ internal static class GgufRotary
                 : "its YaRN has an attention factor, or mscale and mscale_all_dim that are not equal, which deepseek2 needs",
             YarnScaling { MscaleAllDim: not (null or 0), Mscale: not (null or 0 or 1) } => "its YaRN has an mscale other than 1",
             YarnScaling => null,
-            var other => $"it has rotary scaling of kind {Kind(other)}, which llama.cpp does not know",
+            var other => $"it has rotary scaling of kind {Kind(other)}, for which there are no keys",
         };
 
         static string Kind(RotaryScaling scaling) => scaling.GetType().Name.Replace("Scaling", "", StringComparison.Ordinal).ToLowerInvariant();

@@ -7,13 +7,14 @@ namespace Tessera.Models.Formats.Gguf;
 /// <summary>The tokenizer of a GGUF file and how its model wants texts.</summary>
 internal static class GgufText
 {
+    private const string ModelKey = "tokenizer.ggml.model", NoModel = "none";
     private const string TemplateKey = "tokenizer.chat_template", EndOfTurnKey = "tokenizer.ggml.eot_token_id";
 
     // Tokens that end a turn or a message end what a model writes, too.
     private static readonly string[] s_ends = ["tokenizer.ggml.eos_token_id", EndOfTurnKey, "tokenizer.ggml.eom_token_id"];
 
     /// <summary>The tokenizer; null where the file has none.</summary>
-    public static Tokenizer? Tokenizer(GgufFile file) => file.Metadata.ContainsKey("tokenizer.ggml.model") ? GgufTokenizer.Read(file) : null;
+    public static Tokenizer? Tokenizer(GgufFile file) => file.Text(ModelKey) is null or NoModel or "no_vocab" ? null : GgufTokenizer.Read(file);
 
     /// <summary>What the file says about texts; what goes around them is the tokenizer's matter.</summary>
     public static TextConventions Conventions(GgufFile file, Tokenizer? tokenizer) => new()
@@ -33,6 +34,9 @@ internal static class GgufText
         if (texts.Ends.Count > 1) metadata[EndOfTurnKey] = GgufValue.Of((uint)texts.Ends.First(id => id != end));
         if (texts.Chat is not null) metadata[TemplateKey] = GgufValue.Of(texts.Chat.Source);
     }
+
+    /// <summary>Says that there is no tokenizer, as llama.cpp wants to be told.</summary>
+    public static void WriteNone(IDictionary<string, GgufValue> metadata) => metadata[ModelKey] = GgufValue.Of(NoModel);
 
     private static JsonObject Variables(Tokenizer? tokenizer)
     {
