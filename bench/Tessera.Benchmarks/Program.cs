@@ -9,6 +9,7 @@ try
     switch (args)
     {
         case ["peers", .. var options]: PeersCommand.Run(options); break;
+        case ["llama-cpp", .. var folders]: return LlamaCppCommand.Run(folders);
         case ["kernels", .. var options]: KernelsCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
         case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
@@ -20,6 +21,7 @@ try
         default:
             Console.Error.WriteLine($"""
                 usage: Tessera.Benchmarks peers {PeersCommand.Usage}
+                       Tessera.Benchmarks llama-cpp [FOLDER ...]
                        Tessera.Benchmarks kernels [--levels all|NAME,…] [BENCHMARKDOTNET'S OPTIONS, as --filter *Attention*]
                        Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
                        Tessera.Benchmarks decode-step STEPS

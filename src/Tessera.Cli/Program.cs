@@ -5,6 +5,7 @@ using Tessera.Cli.Commands;
 var root = new RootCommand("Trains, evaluates and runs sequence models built from swappable parts, in C#, on ordinary processors.")
 {
     QuickstartCommand.Create(), TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), DataCommand.Create(),
-    RecipeCommand.Create(), TokenizeCommand.Create(), VerifyCommand.Create(), MergeCommand.Create(), InfoCommand.Create(),
+    RecipeCommand.Create(), TokenizeCommand.Create(), VerifyCommand.Create(), ConvertCommand.Create(), InspectCommand.Create(),
+    MergeCommand.Create(), InfoCommand.Create(),
 };
 return await CommandRunner.RunAsync(root, args);

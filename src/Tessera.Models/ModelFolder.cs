@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Models.Formats.HuggingFace;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
@@ -83,13 +84,14 @@ public sealed record ModelFolder
     public TensorNames Names => Family is not null && Config.Model is DecoderOptions options ? Family.Names(options) : TensorNames.Identity(Model);
 
     /// <summary>Loads a model, or adapters as PEFT saves them with the model they were trained on; of its weights only the header is read, the rest when it is touched.</summary>
-    /// <param name="folder">The folder.</param>
+    /// <param name="folder">The folder, or a GGUF file.</param>
     /// <param name="asStored">Whether weights stay in the type they are stored in, for models that are only run; else they become F32.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">The folder holds no finished model.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or they do not belong together.</exception>
     public static ModelFolder Load(string folder, bool asStored = false)
     {
+        if (File.Exists(folder) && GgufFile.IsGguf(folder)) return GgufModel.Load(folder, asStored);
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"there is no model folder '{folder}'");
         if (PeftAdapter.IsIn(folder)) return LoadAdapted(folder, asStored);
         var path = Existing(folder, ConfigFile);

@@ -11,10 +11,12 @@ public sealed class OutgoingTensor
 
     private readonly IReadOnlyList<(Parameter Parameter, TensorLayout Layout, int Index)> _parts;
     private readonly RecentParameters _recent;
+    private readonly TensorStream? _source;
 
-    internal OutgoingTensor(string name, IReadOnlyList<(Parameter Parameter, TensorLayout Layout, int Index)> parts, RecentParameters recent)
+    internal OutgoingTensor(
+        string name, IReadOnlyList<(Parameter Parameter, TensorLayout Layout, int Index)> parts, RecentParameters recent, TensorStream? source)
     {
-        (Name, _parts, _recent) = (name, parts, recent);
+        (Name, _parts, _recent, _source) = (name, parts, recent, source);
         var (parameter, layout, index) = parts[0];
         Shape = [.. layout.ShapeOf(index, parameter.Shape)];
         Type = parts.All(part => part.Parameter.Type == parameter.Type && part.Layout.Keeps(parameter.Type)) ? parameter.Type : ElementType.F32;
@@ -54,10 +56,31 @@ public sealed class OutgoingTensor
     /// <exception cref="ArgumentException">A quantized type is to hold NaN, an infinity, or a number beyond its scales.</exception>
     public void WriteTo(Stream stream, ElementType type)
     {
+        if (Pieces(type) is { } pieces)
+        {
+            foreach (var piece in pieces) _source!.Copy(piece, Shape[^1], type, stream);
+            return;
+        }
+
         var tensor = Converted(Read(), type);
         for (var bytes = tensor.Bytes; !bytes.IsEmpty; bytes = bytes[Math.Min(PieceBytes, bytes.Length)..])
             stream.Write(bytes[..Math.Min(PieceBytes, bytes.Length)]);
         GC.KeepAlive(tensor);
+    }
+
+    /// <summary>The pieces of the file that the model was read from, where this tensor is nothing but some of them one after the other.</summary>
+    private List<StoredPiece>? Pieces(ElementType type)
+    {
+        if (_source is null || Count == 0) return null;
+        var (pieces, end) = (new List<StoredPiece>(), 0L);
+        foreach (var (parameter, layout, index) in _parts)
+        {
+            if (layout.StretchOf(index, parameter.Shape) is not { } stretch || stretch.Theirs != end) return null;
+            if (!_source.TryFind(layout.Ours, parameter.Shape, stretch.Ours, stretch.Count, pieces)) return null;
+            end += stretch.Count;
+        }
+
+        return end == Count && pieces.TrueForAll(piece => _source.Fits(piece, Shape[^1], type)) ? pieces : null;
     }
 
     private static Tensor Converted(Tensor tensor, ElementType type)

@@ -26,6 +26,11 @@ public abstract class TensorLayout(string ours, params IReadOnlyList<string> the
     /// <param name="ours">The shape of ours.</param>
     public virtual (int First, int Of)? RowsOf(Shape ours) => null;
 
+    /// <summary>The elements of one of theirs that ours has in the same order, or null where they are rearranged.</summary>
+    /// <param name="index">Which of <see cref="Theirs"/>.</param>
+    /// <param name="ours">The shape of ours.</param>
+    public virtual Stretch? StretchOf(int index, Shape ours) => null;
+
     /// <summary>Whether elements can be moved as they are stored: rows of a quantized type can be moved whole, but not turned.</summary>
     public virtual bool Keeps(ElementType type) => true;
 

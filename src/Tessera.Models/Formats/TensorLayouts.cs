@@ -12,6 +12,8 @@ internal sealed class SameLayout(string ours, string theirs) : TensorLayout(ours
 
     public override (int First, int Of)? RowsOf(Shape ours) => (0, ours[0]);
 
+    public override Stretch? StretchOf(int index, Shape ours) => new Stretch(0, 0, ours.Count);
+
     public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes);
 
     public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes);
@@ -24,11 +26,13 @@ internal sealed class RowsLayout(string ours, string theirs, int first, int of) 
 
     public override (int First, int Of)? RowsOf(Shape ours) => (first, of);
 
-    public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes, Start(ours));
+    public override Stretch? StretchOf(int index, Shape ours) => new Stretch(0, Start(ours), ours.Count);
 
-    public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes[(int)ours.Type.Bytes(Start(ours))..]);
+    public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes, Start(ours.Shape));
 
-    private long Start(Tensor ours) => first * (ours.Shape.Count / ours.Shape[0]);
+    public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes[(int)ours.Type.Bytes(Start(ours.Shape))..]);
+
+    private long Start(Shape ours) => first * (ours.Count / ours[0]);
 }
 
 /// <summary>Ours [rows, columns] is some columns of theirs [columns, of], or all of them.</summary>
@@ -81,6 +85,8 @@ internal sealed class StackedLayout(string ours, IReadOnlyList<string> theirs) :
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => ours[0] == Theirs.Count
         ? [.. Sizes(ours).Skip(1)]
         : throw new InvalidOperationException($"the table of names makes '{Ours}' {ours} of {Theirs.Count} tensors");
+
+    public override Stretch? StretchOf(int index, Shape ours) => new Stretch(index * (ours.Count / Theirs.Count), 0, ours.Count / Theirs.Count);
 
     public override void Read(TheirTensors theirs, Tensor ours)
     {

@@ -66,8 +66,10 @@ public static class Weights
     /// <summary>The tensors of a file that holds a model's weights, in the order of the table.</summary>
     /// <param name="model">Its parameters must not change until they are written.</param>
     /// <param name="names">Which parameter is which tensor.</param>
+    /// <param name="source">The checkpoint that the model's parameters still are those of, and its table: what only changes its place
+    /// is copied from there without being held. May be null.</param>
     /// <exception cref="InvalidOperationException">The table does not name the model's parameters.</exception>
-    public static IReadOnlyList<OutgoingTensor> Outgoing(Module model, TensorNames names)
+    public static IReadOnlyList<OutgoingTensor> Outgoing(Module model, TensorNames names, (TensorSource Tensors, TensorNames Names)? source = null)
     {
         var parameters = model.Parameters().ToDictionary(own => own.Name, own => own.Parameter, StringComparer.Ordinal);
         if (parameters.Keys.FirstOrDefault(name => !names.Layouts.ContainsKey(name)) is { } absent)
@@ -85,7 +87,8 @@ public static class Weights
         }
 
         var recent = new RecentParameters();
-        return [.. parts.Select(part => new OutgoingTensor(part.Key, part.Value, recent))];
+        var stream = source is { } from ? new TensorStream(from.Tensors, from.Names) : null;
+        return [.. parts.Select(part => new OutgoingTensor(part.Key, part.Value, recent, stream))];
     }
 
     /// <summary>A writer of the parameters of a model, to which more can be added.</summary>

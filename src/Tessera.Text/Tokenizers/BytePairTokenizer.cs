@@ -45,6 +45,12 @@ public sealed class BytePairTokenizer : Tokenizer
             _byteIds[value] = vocabulary.Find([ByteAlphabet.Characters[value]]) ?? _unknownId;
     }
 
+    /// <summary>Which pairs are joined.</summary>
+    internal MergeTable Merges => _merges;
+
+    /// <summary>What happens before and where merges do not apply.</summary>
+    internal BytePairOptions Options => _options;
+
     /// <summary>Reads the <c>model</c> of <c>tokenizer.json</c>.</summary>
     internal static BytePairTokenizer Read(JsonPart model, Vocabulary vocabulary, TokenizerParts parts)
     {
@@ -202,4 +208,8 @@ internal sealed record BytePairOptions(
     string? UnknownToken = null,
     bool WholeWordsFirst = false,
     bool FusesUnknown = false,
-    bool FallsBackToBytes = false);
+    bool FallsBackToBytes = false)
+{
+    /// <summary>The scores of sentencepiece that the merges were made of, one for each token; null where there were none.</summary>
+    public IReadOnlyList<float>? Scores { get; init; }
+}

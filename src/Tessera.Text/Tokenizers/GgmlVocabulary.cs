@@ -42,6 +42,35 @@ public sealed record GgmlVocabulary(string Model, IReadOnlyList<string> Tokens)
     public bool? AddsBlank { get; init; }
 
     /// <summary>
+    /// The vocabulary of a tokenizer: byte-pair encoding, of bytes or, with tokens for bytes that have none, of characters. Whether a
+    /// sequence has a beginning and an end is what the tokenizer's file says of it.
+    /// </summary>
+    /// <param name="tokenizer">The tokenizer.</param>
+    /// <param name="preTokenizer">
+    /// The name for <c>pre</c>, one that llama.cpp knows; null to find the one that cuts texts as the tokenizer does.
+    /// </param>
+    /// <exception cref="ArgumentException">llama.cpp has no such tokenizer, or no pre-tokenizer of this name.</exception>
+    public static GgmlVocabulary Of(Tokenizer tokenizer, string? preTokenizer = null)
+    {
+        ArgumentNullException.ThrowIfNull(tokenizer);
+        return GgmlExport.Of(tokenizer, preTokenizer);
+    }
+
+    /// <summary>The same with tokens that are never used up to a number of tokens, as a model has rows for.</summary>
+    /// <param name="size">How many tokens there are to be; at least as many as there are.</param>
+    public GgmlVocabulary PaddedTo(int size)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(size, Tokens.Count);
+        var added = Enumerable.Range(Tokens.Count, size - Tokens.Count).ToArray();
+        return added.Length == 0 ? this : this with
+        {
+            Tokens = [.. Tokens, .. added.Select(id => $"[PAD{id}]")],
+            TokenTypes = TokenTypes.Count == 0 ? TokenTypes : [.. TokenTypes, .. added.Select(_ => (int)PieceKind.Unused)],
+            Scores = Scores.Count == 0 ? Scores : [.. Scores, .. added.Select(_ => float.MinValue)],
+        };
+    }
+
+    /// <summary>
     /// Makes the tokenizer. Control and user-defined tokens are its <see cref="Tokenizer.AddedTokens"/>.
     /// </summary>
     /// <param name="source">What messages call this vocabulary, such as the path of the file.</param>

@@ -53,6 +53,10 @@ internal sealed class MergeTable
     public IEnumerable<(int Left, int Right)> Pairs =>
         _merges.OrderBy(merge => merge.Value.Rank).Select(merge => merge.Key);
 
+    /// <summary>The pairs and what they become, in order.</summary>
+    public IEnumerable<(int Left, int Right, int Joined)> InOrder =>
+        _merges.OrderBy(merge => merge.Value.Rank).Select(merge => (merge.Key.Left, merge.Key.Right, merge.Value.Id));
+
     /// <summary>Reads <c>["a b", …]</c> or <c>[["a", "b"], …]</c>.</summary>
     public static MergeTable Read(JsonPart part, Vocabulary vocabulary)
     {

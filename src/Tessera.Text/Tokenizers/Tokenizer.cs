@@ -56,6 +56,9 @@ public abstract class Tokenizer
     /// </summary>
     public IReadOnlyList<AddedToken> AddedTokens => _parts.AddedTokens;
 
+    /// <summary>What is around the model.</summary>
+    internal TokenizerParts Parts => _parts;
+
     /// <summary>
     /// The ids of a text in which added tokens count: <c>"&lt;/s&gt;"</c> gives <see cref="EndId"/>. Nothing is put
     /// around it. This is Hugging Face's <c>encode(text, add_special_tokens=False)</c>; for what users and corpora

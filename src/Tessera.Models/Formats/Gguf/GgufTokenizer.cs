@@ -45,4 +45,36 @@ public static class GgufTokenizer
                 : throw new InvalidDataException($"{file.Path}: metadata '{Keys}{key}' is {value} ({value.Type}); expected an array of {type}");
         }
     }
+
+    /// <summary>Writes a vocabulary among the metadata of a file.</summary>
+    /// <param name="vocabulary">As many tokens as the model has rows for.</param>
+    /// <param name="metadata">Takes the keys.</param>
+    public static void Write(GgmlVocabulary vocabulary, IDictionary<string, GgufValue> metadata)
+    {
+        Set("model", GgufValue.Of(vocabulary.Model));
+        if (vocabulary.PreTokenizer is { } pre) Set("pre", GgufValue.Of(pre));
+        Set("tokens", GgufValue.Of(vocabulary.Tokens));
+        if (vocabulary.Scores.Count > 0) Set("scores", GgufValue.Of(vocabulary.Scores));
+        if (vocabulary.TokenTypes.Count > 0) Set("token_type", GgufValue.Of(vocabulary.TokenTypes));
+        if (vocabulary.Merges.Count > 0) Set("merges", GgufValue.Of(vocabulary.Merges));
+        SetId("bos_token_id", vocabulary.BeginId);
+        SetId("eos_token_id", vocabulary.EndId);
+        SetId("padding_token_id", vocabulary.PaddingId);
+        SetId("unknown_token_id", vocabulary.UnknownId);
+        SetTruth("add_bos_token", vocabulary.AddsBegin);
+        SetTruth("add_eos_token", vocabulary.AddsEnd);
+        SetTruth("add_space_prefix", vocabulary.AddsBlank);
+
+        void Set(string key, GgufValue value) => metadata[Keys + key] = value;
+
+        void SetId(string key, int? id)
+        {
+            if (id is { } known) Set(key, GgufValue.Of((uint)known));
+        }
+
+        void SetTruth(string key, bool? truth)
+        {
+            if (truth is { } known) Set(key, GgufValue.Of(known));
+        }
+    }
 }

@@ -137,6 +137,9 @@ public static class GgufTypes
         _ => null,
     };
 
+    /// <summary>The type of a file for one of Tessera's.</summary>
+    public static GgufType Of(ElementType type) => Enum.Parse<GgufType>(type.ToString()); // they are named alike
+
     /// <summary>Whether the number is that of a type.</summary>
     public static bool IsKnown(this GgufType type) => s_blocks.ContainsKey(type);
 }

@@ -79,6 +79,9 @@ public sealed record GgufValue(GgufValueType Type, object Content, GgufValueType
     /// <summary>An array of 32-bit floats.</summary>
     public static GgufValue Of(IEnumerable<float> values) => new(GgufValueType.Array, values.ToArray(), GgufValueType.F32);
 
+    /// <summary>An array of truth values.</summary>
+    public static GgufValue Of(IEnumerable<bool> values) => new(GgufValueType.Array, values.ToArray(), GgufValueType.Bool);
+
     /// <summary>The value as people read it; of a long array its beginning.</summary>
     public override string ToString() => Type == GgufValueType.Array ? List(Items) : Content switch
     {

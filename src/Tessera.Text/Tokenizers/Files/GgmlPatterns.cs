@@ -57,7 +57,7 @@ internal static class GgmlPatterns
     {
         ["default"] = _default,
         ["gpt-2"] = _gpt2, ["phi-2"] = _gpt2, ["mpt"] = _gpt2, ["olmo"] = _gpt2, ["jais"] = _gpt2,
-        ["llama3"] = _llama3, ["llama-v3"] = _llama3, ["llama-bpe"] = _llama3, ["falcon3"] = _llama3,
+        ["llama-bpe"] = _llama3, ["llama3"] = _llama3, ["llama-v3"] = _llama3, ["falcon3"] = _llama3,
         ["smaug-bpe"] = _llama3, ["dbrx"] = _llama3,
         ["qwen2"] = _qwen2, ["deepseek-r1-qwen"] = _qwen2, ["stablelm2"] = _qwen2,
         ["deepseek-llm"] = _deepSeek, ["deepseek-coder"] = _deepSeekCoder, ["deepseek-v3"] = _deepSeek3,
@@ -71,6 +71,22 @@ internal static class GgmlPatterns
 
     /// <summary>The patterns of a name, or null.</summary>
     public static string[]? Of(string name) => _byName.GetValueOrDefault(name);
+
+    /// <summary>The name of what cuts texts as a byte-level pre-tokenizer does, or null.</summary>
+    /// <param name="cuts">The pre-tokenizer.</param>
+    /// <param name="wholeWordsFirst">Whether words that are tokens are not put together from merges.</param>
+    public static string? NameOf(PreTokenizer cuts, bool wholeWordsFirst)
+    {
+        if (cuts.Patterns is not { } patterns) return null;
+        string[] sought = [.. patterns.Select(Escaped)];
+        string[] alike = [.. _byName.Where(known => known.Value.Select(Escaped).SequenceEqual(sought)).Select(known => known.Key)];
+        // Whole words first is a matter of the merges elsewhere, which words that are tokens lead to as a rule.
+        return alike.FirstOrDefault(name => IsLlama3(name) == wholeWordsFirst) ?? alike.FirstOrDefault();
+    }
+
+    /// <summary>Line ends are written as themselves in some files and escaped in others.</summary>
+    private static string Escaped(string pattern) =>
+        pattern.Replace("\r", @"\r", StringComparison.Ordinal).Replace("\n", @"\n", StringComparison.Ordinal);
 
     /// <summary>Whether llama.cpp takes whole words first and begins every sequence.</summary>
     public static bool IsLlama3(string name) => name is "llama3" or "llama-v3" or "llama-bpe" or "falcon3";

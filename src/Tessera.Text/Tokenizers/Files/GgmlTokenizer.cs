@@ -56,7 +56,7 @@ internal sealed class GgmlTokenizer(string source, GgmlVocabulary given)
         var decoder = new SentencePieceDecoder(given.Tokens[unknown], " ⁇ ", trimsStart: adds, trimsAll: false);
         var parts = Parts(normalizer, null, decoder, beginsByDefault: true);
         return new BytePairTokenizer(vocabulary, merges, parts, new BytePairOptions(
-            given.Tokens[unknown], FusesUnknown: true, FallsBackToBytes: true));
+            given.Tokens[unknown], FusesUnknown: true, FallsBackToBytes: true) { Scores = given.Scores });
     }
 
     private BytePairTokenizer MakeByteLevel(Vocabulary vocabulary)

@@ -100,6 +100,9 @@ internal static class SentencePieceFile
             .Where(piece => piece.Kind == PieceKind.Normal)
             .Select(piece => (piece.Text, piece.id, piece.Item3));
         return new BytePairTokenizer(vocabulary, MergeTable.OfScores([.. merged]), parts, new BytePairOptions(
-            vocabulary.TextOf(unknown), FusesUnknown: true, FallsBackToBytes: model.FallsBackToBytes));
+            vocabulary.TextOf(unknown), FusesUnknown: true, FallsBackToBytes: model.FallsBackToBytes)
+        {
+            Scores = [.. model.Pieces.Select(piece => piece.Score)],
+        });
     }
 }

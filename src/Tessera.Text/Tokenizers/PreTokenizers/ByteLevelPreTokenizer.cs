@@ -15,6 +15,8 @@ public sealed class ByteLevelPreTokenizer(bool addPrefixSpace = false, bool useP
 
     internal override bool IsByteLevel => true;
 
+    internal override IReadOnlyList<string>? Patterns => addPrefixSpace ? null : usePattern ? [SplitPreTokenizer.Gpt2Pattern] : [];
+
     internal override bool ChangesText => addPrefixSpace;
 
     internal override ReadOnlySpan<char> Prepared(ReadOnlySpan<char> text, bool atStart) =>

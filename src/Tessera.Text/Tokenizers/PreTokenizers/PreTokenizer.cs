@@ -22,6 +22,10 @@ public abstract class PreTokenizer
     /// </summary>
     internal virtual bool IsByteLevel => false;
 
+    /// <summary>The regular expressions that cut, one after the other, each match and what lies between being a piece; null where it
+    /// cuts in other ways.</summary>
+    internal virtual IReadOnlyList<string>? Patterns => null;
+
     /// <summary>Whether <see cref="Prepared"/> may give another text.</summary>
     internal virtual bool ChangesText => false;
 

@@ -46,6 +46,11 @@ public sealed class SplitPreTokenizer : PreTokenizer
         _pattern = isLiteral ? SplitPattern.Literal(expression) : SplitPattern.For(expression);
     }
 
+    internal override IReadOnlyList<string>? Patterns => _isLiteral || !Isolates ? null : [_expression];
+
+    /// <summary>Whether matches are pieces: where they cover everything, to drop what lies between is the same.</summary>
+    private bool Isolates => _behavior == SplitBehavior.Isolated || (_behavior == SplitBehavior.Removed && _inverted && _pattern.CoversEverything);
+
     internal override void Cut(ReadOnlySpan<char> text, int offset, List<Piece> pieces)
     {
         var isolates = _behavior == SplitBehavior.Isolated || (_behavior == SplitBehavior.Removed && _inverted);

@@ -1,0 +1,178 @@
+using System.Globalization;
+using Tessera.Models;
+using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Blocks;
+using Tessera.Nn.Experts;
+using Tessera.Nn.FeedForward;
+using Tessera.Nn.Positions;
+using Tessera.Text.Tokenizers;
+
+namespace Tessera.Cli;
+
+/// <summary>The tensors of one type.</summary>
+internal sealed record TypeTotal(string Name, int Tensors, long Elements, long Bytes);
+
+/// <summary>A special token and what it is for.</summary>
+internal sealed record SpecialToken(string Role, int Id, string Token);
+
+/// <summary>What a tokenizer is.</summary>
+internal sealed record TokenizerFacts(string Kind, int Tokens, int Added, IReadOnlyList<SpecialToken> Special)
+{
+    public static TokenizerFacts Of(Tokenizer tokenizer)
+    {
+        var kind = tokenizer switch
+        {
+            BytePairTokenizer => "byte-pair encoding",
+            UnigramTokenizer => "unigram",
+            _ => "WordPiece",
+        };
+        var roles = ((string Role, int? Id)[])[("begin", tokenizer.BeginId), ("end", tokenizer.EndId), ("padding", tokenizer.PaddingId)];
+        return new TokenizerFacts(kind, tokenizer.VocabularySize, tokenizer.AddedTokens.Count, [
+            .. roles.Where(role => role.Id is not null).Select(role => new SpecialToken(role.Role, role.Id!.Value, tokenizer.TokenText(role.Id.Value)))]);
+    }
+}
+
+/// <summary>What a model, or a file of tensors, holds; weights are not read.</summary>
+internal sealed class Inspection : IDisposable
+{
+    private const string ArchitectureKey = GgufArchitecture.Key;
+    private readonly TensorSource _source;
+
+    private Inspection(string path, TensorSource source, string format) => (Path, _source, Format) = (path, source, format);
+
+    /// <summary>The file or folder.</summary>
+    public string Path { get; }
+
+    /// <summary><c>gguf</c>, <c>safetensors</c>, <c>Hugging Face</c> or <c>Tessera</c>.</summary>
+    public string Format { get; }
+
+    /// <summary>What kind of model it is; null for tensors without one.</summary>
+    public string? Architecture { get; private init; }
+
+    /// <summary>The sizes of the model.</summary>
+    public IReadOnlyList<(string Key, string Value)> Config { get; private init; } = [];
+
+    /// <summary>How many numbers a model has learned.</summary>
+    public long? Parameters { get; private init; }
+
+    /// <summary>How many of them take part in one token.</summary>
+    public long? ActiveParameters { get; private init; }
+
+    /// <summary>The tokenizer, where there is one.</summary>
+    public TokenizerFacts? Tokenizer { get; private init; }
+
+    /// <summary>Whether a model says how conversations are written.</summary>
+    public bool? HasChatTemplate { get; private init; }
+
+    /// <summary>What a file says of itself.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; private init; } = new Dictionary<string, string>();
+
+    /// <summary>The tensors in the order of the file.</summary>
+    public IEnumerable<StoredTensor> Tensors => _source.Tensors.Values;
+
+    /// <summary>The tensors by type, that of most bytes first.</summary>
+    public IReadOnlyList<TypeTotal> Types =>
+    [
+        .. Tensors.GroupBy(tensor => tensor.Type, (type, alike) => (type, alike: alike.ToArray()))
+            .Select(group => new TypeTotal(group.type, group.alike.Length, group.alike.Sum(tensor => tensor.Count), group.alike.Sum(tensor => tensor.ByteCount)))
+            .OrderByDescending(type => type.Bytes),
+    ];
+
+    /// <summary>Looks at a file or folder.</summary>
+    /// <exception cref="IOException">It is not there.</exception>
+    /// <exception cref="InvalidDataException">It is damaged or not supported.</exception>
+    public static Inspection Of(string path)
+    {
+        var source = TensorSource.Open(path);
+        try
+        {
+            return source switch
+            {
+                GgufFile file => OfGguf(path, file),
+                _ when Directory.Exists(path) && File.Exists(System.IO.Path.Combine(path, ModelFolder.ConfigFile)) => OfFolder(path, source),
+                SafetensorsFile file => new Inspection(path, source, "safetensors") { Metadata = file.Metadata },
+                _ => new Inspection(path, source, "safetensors"),
+            };
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _source.Dispose();
+
+    private static Inspection OfGguf(string path, GgufFile file)
+    {
+        // Of architectures that are not known there is still much to see.
+        var metadata = file.Metadata.Where(pair => pair.Value.Type != GgufValueType.Array && pair.Value.ToString().Length < 200)
+            .ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
+        var format = $"gguf {file.Version}";
+        if (!GgufArchitecture.IsSupported(file))
+            return new Inspection(path, file, format) { Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null, Metadata = metadata };
+        return OfModel(path, file, format, file.Text(ArchitectureKey)!, ModelFolder.Load(path, asStored: true), metadata);
+    }
+
+    private static Inspection OfFolder(string path, TensorSource source)
+    {
+        var folder = ModelFolder.Load(path, asStored: true);
+        var (format, architecture) = folder.Family is { } family ? ("Hugging Face", family.Architecture)
+            : ("Tessera", folder.Config.Model is DecoderOptions ? "decoder" : "encoder-decoder");
+        return OfModel(path, source, format, architecture, folder, new Dictionary<string, string>());
+    }
+
+    private static Inspection OfModel(string path, TensorSource source, string format, string architecture, ModelFolder folder, IReadOnlyDictionary<string, string> metadata) =>
+        new(path, source, format)
+        {
+            Architecture = architecture, Config = ConfigOf(folder), Parameters = folder.Model.ParameterCount(), ActiveParameters = folder.Model.ActiveParameterCount(),
+            Tokenizer = folder.HasTokenizer ? TokenizerFacts.Of(folder.Tokenizer) : null, HasChatTemplate = folder.Texts.Chat is not null, Metadata = metadata,
+        };
+
+    private static List<(string Key, string Value)> ConfigOf(ModelFolder folder)
+    {
+        List<(string, string)> facts = [("width", Text(folder.Config.Model.Width)), ("vocabulary", Text(folder.Config.Vocabulary))];
+        if (folder.Config.Model is not DecoderOptions { Decoder: var decoder } options) return facts;
+        facts.Add(("layers", Text(decoder.Layers)));
+        facts.Add(("positions", folder.Model.LongestSequence == int.MaxValue ? "without limit" : Text(folder.Model.LongestSequence)));
+        facts.Add(("attention", AttentionText(decoder)));
+        facts.Add(("feed-forward", FeedForwardText(decoder)));
+        if (Rotary(decoder.Attention) is { } rotary) facts.Add(("rotary", $"base {Text(rotary.Theta)}{(rotary.Scaling is { } scaling ? $", {scaling}" : "")}"));
+        facts.Add(("embeddings", options.TieEmbeddings ? "tied" : "not tied"));
+        if (options.LaterTokens > 0) facts.Add(("later tokens", Text(options.LaterTokens)));
+        return facts;
+    }
+
+    private static string AttentionText(TransformerOptions decoder)
+    {
+        var windows = Enumerable.Range(0, decoder.Layers).Select(layer => decoder.AttentionOf(layer).Options).OfType<SlidingWindowOptions>().ToArray();
+        return decoder.Attention switch
+        {
+            LatentOptions latent => $"latent, {latent.Heads} heads, rank {latent.KeyValueRank}, widths {latent.ContentWidth} + {latent.PositionWidth}, values {latent.ValueWidth}",
+            MaskedOptions masked => $"{masked.Heads} heads, {masked.KeyValueHeads ?? masked.Heads} of keys and values"
+                + (windows.Length == 0 ? "" : $", a window of {windows[0].Window} in {windows.Length} layers"),
+            var other => other.GetType().Name,
+        };
+    }
+
+    private static string FeedForwardText(TransformerOptions decoder) => decoder.FeedForward switch
+    {
+        ExpertsOptions experts => $"{experts.Routed} experts of width {experts.Expert.Hidden}, {experts.Active} for each token"
+            + (experts.Shared == 0 ? "" : $", {experts.Shared} shared")
+            + (Enumerable.Range(0, decoder.Layers).Count(layer => decoder.FeedForwardOf(layer).Options is DenseOptions) is var dense and > 0 ? $"; {dense} dense layers" : ""),
+        DenseOptions dense => $"{dense.GetType().Name.Replace("Options", "", StringComparison.Ordinal)}, width {dense.Hidden}",
+        var other => other.GetType().Name,
+    };
+
+    private static RotaryOptions? Rotary(AttentionOptions attention) => attention switch
+    {
+        LatentOptions latent => latent.Position,
+        MaskedOptions { Position: RotaryOptions rotary } => rotary,
+        _ => null,
+    };
+
+    private static string Text(IFormattable number) => number.ToString(null, CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,34 @@
+using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
+
+namespace Tessera.Models.Conversion;
+
+/// <summary>The model that is to be written in another format, and where its tensors lie.</summary>
+/// <param name="Path">The folder or file.</param>
+/// <param name="Folder">The model with its tokenizer.</param>
+/// <param name="Options">What it is made of.</param>
+/// <param name="Tensors">Its weights.</param>
+/// <param name="Names">Which of them is which.</param>
+internal sealed record ConversionSource(string Path, ModelFolder Folder, DecoderOptions Options, TensorSource Tensors, TensorNames Names) : IDisposable
+{
+    /// <summary>What people call it.</summary>
+    public string Name => Directory.Exists(Path) ? new DirectoryInfo(Path).Name : System.IO.Path.GetFileNameWithoutExtension(Path);
+
+    /// <summary>Opens a model.</summary>
+    /// <exception cref="IOException">It is not there.</exception>
+    /// <exception cref="InvalidDataException">It is damaged or not supported, or is no decoder.</exception>
+    public static ConversionSource Open(string path)
+    {
+        var folder = ModelFolder.Load(path, asStored: true);
+        if (folder.Config.Model is not DecoderOptions options) throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
+        var tensors = TensorSource.Open(path);
+        return new ConversionSource(path, folder, options, tensors, NamesOf(folder, options, tensors));
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Tensors.Dispose();
+
+    private static TensorNames NamesOf(ModelFolder folder, DecoderOptions options, TensorSource tensors) => tensors is GgufFile file
+        ? GgufArchitecture.Of(file).Names(options, file.Tensors.ContainsKey)
+        : folder.Family?.Names(options) ?? TensorNames.Identity(folder.Model);
+}

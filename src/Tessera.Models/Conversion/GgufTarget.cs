@@ -1,0 +1,64 @@
+using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
+using Tessera.Text.Tokenizers;
+
+namespace Tessera.Models.Conversion;
+
+/// <summary>Writes a model with its tokenizer as a GGUF file.</summary>
+internal static class GgufTarget
+{
+    private const string NameKey = "general.name", TokenizerKeys = "tokenizer.";
+
+    // What describes the weights that are written, whatever the source says.
+    private static readonly string[] s_ownKeys =
+        [GgufArchitecture.Key, GgufFile.AlignmentKey, "general.type", "general.file_type", "general.quantization_version", NameKey];
+
+    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options)
+    {
+        var (folder, decoder) = (source.Folder, source.Options);
+        var notes = GgufArchitecture.For(decoder).Notes(decoder).ToList();
+        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names));
+        writer.Metadata[NameKey] = GgufValue.Of(source.Name);
+        if (source.Tensors is GgufFile file) CopyMetadata(file, writer);
+        else AddTokenizer(folder, writer, options, notes);
+        if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);
+        writer.Save(target, options.Progress);
+        using var written = GgufFile.Open(target);
+        return new ConversionResult($"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount), notes);
+    }
+
+    /// <summary>Takes over what a source says of itself in general, and its tokenizer as it is.</summary>
+    private static void CopyMetadata(GgufFile file, GgufWriter writer)
+    {
+        foreach (var (key, value) in file.Metadata)
+        {
+            var isKept = key.StartsWith(TokenizerKeys, StringComparison.Ordinal) || key == NameKey || (key.StartsWith("general.", StringComparison.Ordinal) && !s_ownKeys.Contains(key));
+            if (isKept) writer.Metadata[key] = value;
+        }
+    }
+
+    private static void AddTokenizer(ModelFolder folder, GgufWriter writer, ConversionOptions options, List<string> notes)
+    {
+        if (!folder.HasTokenizer)
+        {
+            GgufText.WriteNone(writer.Metadata);
+            notes.Add("the source has no tokenizer, so the file has none");
+            return;
+        }
+
+        var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
+        if (vocabulary.Tokens.Count > folder.Model.Vocabulary)
+            throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {folder.Model.Vocabulary}");
+        var texts = folder.Texts;
+        vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
+        {
+            BeginId = texts.Begin ?? Named("bos_token") ?? vocabulary.BeginId,
+            EndId = Named("eos_token") ?? (texts.Ends is [var end, ..] ? end : vocabulary.EndId),
+            AddsBegin = texts.Begin is not null ? true : vocabulary.AddsBegin,
+        };
+        GgufTokenizer.Write(vocabulary, writer.Metadata);
+        GgufText.Write(texts, vocabulary.EndId, writer.Metadata);
+
+        int? Named(string role) => texts.ChatVariables[role] is { } name ? folder.Tokenizer.Find(name.GetValue<string>()) : null;
+    }
+}

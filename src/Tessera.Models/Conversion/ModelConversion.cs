@@ -1,0 +1,43 @@
+using Tessera.Nn;
+
+namespace Tessera.Models.Conversion;
+
+/// <summary>
+/// Writes a decoder in another format: from a folder of ours, a Hugging Face folder or a GGUF file to a GGUF file or a Hugging Face
+/// folder. Tensors are read and written one after the other, so that a model may be larger than memory.
+/// </summary>
+public static class ModelConversion
+{
+    private const string GgufEnding = ".gguf";
+
+    /// <summary>Converts a model.</summary>
+    /// <param name="source">The folder or file.</param>
+    /// <param name="target">A file whose name ends in <c>.gguf</c>, or a folder. It appears under its name when it is whole.</param>
+    /// <param name="options">How to write.</param>
+    /// <exception cref="IOException">The source is not there, or the target is and is not to be overwritten, or cannot be written.</exception>
+    /// <exception cref="InvalidDataException">The source is damaged or not supported, or is no decoder.</exception>
+    /// <exception cref="ArgumentException">The target's format cannot say the model; the message says why.</exception>
+    public static ConversionResult Convert(string source, string target, ConversionOptions options)
+    {
+        if (Path.GetFullPath(source) == Path.GetFullPath(target)) throw new ArgumentException($"source and target are both '{source}'");
+        var toFile = target.EndsWith(GgufEnding, StringComparison.OrdinalIgnoreCase);
+        RequireFree(target, toFile, options.Overwrite);
+        try
+        {
+            using var from = ConversionSource.Open(source);
+            return toFile ? GgufTarget.Write(from, target, options) : HuggingFaceTarget.Write(from, target, options);
+        }
+        catch (RecipeException error)
+        {
+            throw new ArgumentException(error.Message, error);
+        }
+    }
+
+    private static void RequireFree(string target, bool toFile, bool overwrite)
+    {
+        if (toFile && Directory.Exists(target)) throw new IOException($"'{target}' is a folder; a GGUF file cannot have its name");
+        if (!toFile && File.Exists(target)) throw new IOException($"'{target}' is a file; a folder cannot have its name. Names of GGUF files end in {GgufEnding}");
+        var isThere = toFile ? File.Exists(target) : Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any();
+        if (isThere && !overwrite) throw new IOException($"'{target}' is there already; use --force to replace it");
+    }
+}

@@ -1,0 +1,147 @@
+using Tessera.Models.Conversion;
+using Tessera.Models.Formats;
+using Tessera.Models.Recipes;
+using Tessera.Models.Tests.Formats;
+using Tessera.Nn;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Blocks;
+using Tessera.Nn.Experts;
+using Tessera.Nn.FeedForward;
+using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
+using Tessera.Tensors;
+using Tessera.Text.Tokenizers;
+
+namespace Tessera.Models.Tests.Conversion;
+
+/// <summary>Models built here, with what GGUF has no words for: scaled embeddings, scaled logits, neighbours paired.</summary>
+public sealed class OwnModelTests : IDisposable
+{
+    private const int Width = 32, Heads = 4;
+    private const string Text = "the quick brown fox jumps over the lazy dog and the other dog says hello";
+
+    private static readonly BytePairTokenizer s_tokenizer = BytePairTrainer.Train([Text], new BytePairTrainerOptions(280));
+
+    private static readonly Dictionary<string, (string Architecture, DecoderOptions Options)> s_models = new()
+    {
+        ["llama"] = ("llama", Decoder(Masked(), new SwiGluOptions(48))),
+        ["neighbours"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Layout: RotaryLayout.Interleaved, Positions: 64) }, new SwiGluOptions(48))),
+        ["biases"] = ("llama", Decoder(Masked() with { Bias = true }, new SwiGluOptions(48) { Bias = true })),
+        ["window"] = ("llama", Decoder(SlidingWindowOptions.Of(Masked(), 5), new SwiGluOptions(48)) with { LogitScale = 0.5f }),
+        ["tied experts"] = ("llama", Decoder(Masked(), new ExpertsOptions(4, 2, new SwiGluOptions(24))) with { TieEmbeddings = true }),
+        ["llama 3 scaling and a later token"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new Llama3Scaling(8, 16) } }, new SwiGluOptions(48)) with { LaterTokens = 1 }),
+        ["given divisors"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new Llama3Scaling(6, 20, 1.5, 3) } }, new SwiGluOptions(48))),
+        ["qwen2 with YaRN"] = ("qwen2", Decoder(Masked() with { Bias = true, OutputBias = false, Position = new RotaryOptions(Positions: 64) { Scaling = new YarnScaling(4, 16) } }, new SwiGluOptions(48))),
+        ["qwen3 tied"] = ("qwen3", Decoder(Masked() with { HeadWidth = 12, QueryKeyNorm = new RmsNormOptions() }, new SwiGluOptions(48)) with { TieEmbeddings = true, EmbeddingScale = 1 }),
+        ["qwen3 with experts"] = ("qwen3moe", Decoder(Masked() with { QueryKeyNorm = new RmsNormOptions() }, new ExpertsOptions(4, 2, new SwiGluOptions(24)))),
+        ["deepseek softmax"] = ("deepseek2", Latent(new SoftmaxRouterOptions(false) { Scale = 2, Groups = 2, ActiveGroups = 1 }, 24)),
+        ["deepseek sigmoid without query latent"] = ("deepseek2", Latent(new SigmoidRouterOptions { Bias = false, Groups = 2, ActiveGroups = 1 }, null)),
+        ["gpt2"] = ("gpt2", new DecoderOptions
+        {
+            Width = Width, TieEmbeddings = true,
+            Decoder = new TransformerOptions
+            {
+                Layers = 2, Attention = new MultiHeadOptions(Heads) { Bias = true }, FeedForward = new GeluTanhOptions(40) { Bias = true },
+                Norm = new LayerNormOptions(), Position = new LearnedOptions(64),
+            },
+        }),
+    };
+
+    private readonly TemporaryFolder _folder = new();
+
+    public static TheoryData<string> Models => [.. s_models.Keys];
+
+    public void Dispose() => _folder.Dispose();
+
+    [Theory]
+    [MemberData(nameof(Models))]
+    public void A_model_says_the_same_after_a_conversion(string name)
+    {
+        var (architecture, options) = s_models[name];
+        var (source, file) = (Save(options), _folder.File("model.gguf"));
+        var result = ModelConversion.Convert(source, file, new ConversionOptions());
+        Assert.Equal($"gguf {architecture}", result.Format);
+        var (before, after) = (ModelFolder.Load(source), ModelFolder.Load(file, asStored: true));
+        int[] ids = [.. Enumerable.Range(0, 30).Select(i => (i * 37) % s_tokenizer.VocabularySize)];
+        foreach (var (expected, found) in LogitsOf(before.Model, ids).Zip(LogitsOf(after.Model, ids))) Assert.Equal(expected, found, 2e-5);
+
+        // What stands before a text, and its tokens, are the model's own as well.
+        Assert.Equal(before.Texts.Encode(before.Tokenizer, Text), after.Texts.Encode(after.Tokenizer, Text));
+        Assert.Equal(before.Texts.Ends, after.Texts.Ends);
+        Assert.Equal(s_tokenizer.PaddingId, after.Tokenizer.PaddingId);
+    }
+
+    [Fact]
+    public void Models_that_no_architecture_can_say_are_refused_with_the_reason()
+    {
+        foreach (var (options, reason) in ((DecoderOptions, string)[])[
+            (Decoder(Masked(), new SwiGluOptions(48)) with { LogitSoftCap = 30 }, "llama: it has a soft cap of logits"),
+            (Decoder(Masked() with { SoftCap = 50 }, new SwiGluOptions(48)), "llama: its attention has a soft cap"),
+            (Decoder(Masked() with { Sinks = true }, new SwiGluOptions(48)), "llama: its attention has sinks"),
+            (Decoder(Masked(), new GeGluOptions(48)), "llama: its feed-forward is not SwiGLU"),
+            (Decoder(Masked() with { Position = null }, new SwiGluOptions(48)), "llama: its attention has no rotary positions"),
+            (Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Width = 4 } }, new SwiGluOptions(48)), "llama: only a part of each head has rotary positions"),
+            (Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new DynamicScaling(2, 32) } }, new SwiGluOptions(48)), "llama: it has rotary scaling of kind dynamic, for which there are no keys"),
+            (Decoder(Masked(), new ExpertsOptions(4, 2, new SwiGluOptions(24)) { Router = new SoftmaxRouterOptions(false) }), "llama: its router is not a softmax over all experts whose best are divided by their sum"),
+            (Decoder(Masked() with { QueryKeyNorm = new RmsNormOptions(0.5f) }, new SwiGluOptions(48)), "qwen3: the norms of queries and keys are not those of the layers"),
+            (Latent(new TwoStageRouterOptions(), 24), "deepseek2: its router is neither a softmax nor sigmoids"),
+        ])
+        {
+            var target = _folder.File("refused.gguf");
+            var error = Assert.Throws<ArgumentException>(() => ModelConversion.Convert(Save(options), target, new ConversionOptions { Overwrite = true }));
+            Assert.StartsWith($"this model cannot be said in GGUF's architecture {reason}", error.Message, StringComparison.Ordinal);
+            Assert.False(File.Exists(target));
+        }
+    }
+
+    [Fact]
+    public void Rows_that_are_no_whole_blocks_get_a_finer_type()
+    {
+        var (source, file) = (Save(Decoder(Masked(), new SwiGluOptions(48))), _folder.File("model.gguf"));
+        ModelConversion.Convert(source, file, new ConversionOptions { Type = ElementType.Q4_K });
+        using var tensors = TensorSource.Open(file);
+        Assert.Equal("Q8_0", tensors["blk.0.ffn_up.weight"].Type); // 32 wide
+        Assert.Equal("F16", tensors["blk.0.ffn_down.weight"].Type); // 48 wide
+        Assert.Equal("F32", tensors["blk.0.attn_norm.weight"].Type);
+    }
+
+    private string Save(DecoderOptions options)
+    {
+        var folder = _folder.File("own");
+        Directory.CreateDirectory(folder);
+        var model = options.Build(s_tokenizer.VocabularySize, seed: 5);
+        Weights.Save(Path.Combine(folder, ModelFolder.WeightsFile), model);
+        s_tokenizer.Save(folder);
+        File.WriteAllText(Path.Combine(folder, ModelFolder.ConfigFile), RecipeJson.Write(new ModelConfig
+        {
+            Model = options, Vocabulary = s_tokenizer.VocabularySize, Length = 64, SourceLength = 0,
+        }));
+        return folder;
+    }
+
+    private static MultiHeadOptions Masked() => new(Heads) { KeyValueHeads = 2, Position = new RotaryOptions(Positions: 64) };
+
+    private static DecoderOptions Decoder(AttentionOptions attention, FeedForwardOptions feedForward) => new()
+    {
+        Width = Width, Decoder = new TransformerOptions { Layers = 2, Attention = attention, FeedForward = feedForward },
+    };
+
+    private static DecoderOptions Latent(RouterOptions router, int? queryRank) => new()
+    {
+        Width = Width,
+        Decoder = new TransformerOptions
+        {
+            Layers = 2, Attention = new LatentOptions(Heads, 16, 8, 4, 12) { QueryRank = queryRank, Position = new RotaryOptions(Layout: RotaryLayout.Interleaved, Positions: 64) },
+            FeedForward = new ExpertsOptions(4, 2, new SwiGluOptions(24), Shared: 1) { Router = router },
+            Variants = [new LayerVariant { Last = 0, FeedForward = new SwiGluOptions(48) }],
+        },
+    };
+
+    private static float[] LogitsOf(SequenceModel model, int[] ids)
+    {
+        using var scope = Arena.Current.Scope();
+        var inputs = Tensor.From(ids, [1, ids.Length]);
+        var batch = Batch.Of(inputs, inputs, Batch.PositionsFromStart(1, ids.Length));
+        return model.Logits(batch, Step.At(batch.Positions)).ToArray();
+    }
+}
