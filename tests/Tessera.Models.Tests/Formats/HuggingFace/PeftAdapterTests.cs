@@ -35,11 +35,11 @@ public sealed class PeftAdapterTests : IDisposable
         var apart = Logits(folder.Model);
         folder.Adapters!.Merge();
         Assert.Empty(folder.Adapters.All);
-        Assert.InRange(Largest(apart, Logits(folder.Model)), 0, 1e-5);
+        Assert.InRange(Largest(apart, Logits(folder.Model)), 0, 5e-5); // sums are rounded in another order
         folder.Save(_folder.File("merged"));
         var loaded = ModelFolder.Load(_folder.File("merged"));
         Assert.Null(loaded.Adapters);
-        Assert.InRange(Largest(apart, Logits(loaded.Model)), 0, 1e-5);
+        Assert.InRange(Largest(apart, Logits(loaded.Model)), 0, 5e-5);
     }
 
     [SharedFact(Case)]
