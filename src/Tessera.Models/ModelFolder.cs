@@ -93,8 +93,9 @@ public sealed record ModelFolder
     {
         if (File.Exists(folder))
         {
-            return GgufFile.IsGguf(folder) ? GgufModel.Load(folder, asStored)
-                : throw new InvalidDataException($"{folder}: is no GGUF file; a model is a folder or such a file");
+            return GgufFile.IsGguf(folder)
+                ? GgufModel.Load(folder, asStored)
+                : throw new InvalidDataException($"{folder}: is not a GGUF file; a model is one, or a folder with {ConfigFile} and weights");
         }
 
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"there is no model folder '{folder}'");

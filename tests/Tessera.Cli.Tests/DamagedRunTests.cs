@@ -83,7 +83,8 @@ public sealed class DamagedRunTests(TinyRun tiny)
         var name = Guid.NewGuid().ToString("N");
         damage(tiny.CopyOfRun(name));
         var outcome = tiny.Tessera("generate", name, "alpha");
-        Assert.Equal($"tessera: {message.Replace("{run}", name, StringComparison.Ordinal)}\n", outcome.Error);
+        Assert.StartsWith($"tessera: {message.Replace("{run}", name, StringComparison.Ordinal)}", outcome.Error, StringComparison.Ordinal);
+        Assert.Equal(outcome.Error.Length - 1, outcome.Error.IndexOf('\n', StringComparison.Ordinal));
         Assert.Equal((2, ""), (outcome.Code, outcome.Output));
     }
 

@@ -48,7 +48,7 @@ public sealed class InterruptionTests(TinyRun tiny)
             Assert.Equal(2, outcome.Code);
             Assert.StartsWith($"tessera: {message}", outcome.Error, StringComparison.Ordinal);
             Assert.Equal(1, outcome.Error.Count(character => character == '\n'));
-            Assert.Equal(["metrics.jsonl", "origin.txt", "recipe.json", "tokenizer.json"], Directory.GetFiles(Path.Combine(disk, "run")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Assert.Equal(["machine.json", "metrics.jsonl", "origin.txt", "recipe.json", "tokenizer.json"], Directory.GetFiles(Path.Combine(disk, "run")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
             Assert.Equal(checkpoints, Directory.GetDirectories(Path.Combine(disk, "run", "checkpoints")).Length);
         }
         finally
