@@ -13,7 +13,9 @@ import { pathToFileURL } from "node:url";
 
 // an ES module does not look into the folder it is run from, so find the package there by hand
 const find = createRequire(path.join(path.resolve(process.env.NODE_LLAMA_CPP ?? "."), "x.js"));
-const { getLlama } = await import(pathToFileURL(find.resolve("node-llama-cpp")));
+let found;
+try { found = find.resolve("node-llama-cpp"); } catch { console.error("node-llama-cpp is not installed; npm i node-llama-cpp, or say where it is with NODE_LLAMA_CPP"); process.exit(3); }
+const { getLlama } = await import(pathToFileURL(found));
 const llama = await getLlama({ gpu: false, build: "never", maxThreads: 2, progressLogs: false, logLevel: "error" });
 const tool = "llama.cpp " + llama.llamaCppRelease.release;
 
