@@ -72,8 +72,10 @@ internal static class LlamaCppCommand
                 ((greedy, texts, fine), tool) = (one.Judge(answer), answer.GetProperty("tool").GetString()!);
             }
 
-            Console.WriteLine($"{one.Name,-34} {one.Format,-14} {greedy,-8} {texts}{(fine ? "" : "  DIFFERS")}");
-            isSame &= fine;
+            // Where the conversion has said that llama.cpp does otherwise, it may.
+            var isExpected = fine || one.Notes.Any(note => note.Contains("llama.cpp", StringComparison.Ordinal));
+            Console.WriteLine($"{one.Name,-34} {one.Format,-14} {greedy,-8} {texts}{(fine ? "" : isExpected ? $"  as noted: {one.Notes[^1]}" : "  DIFFERS")}");
+            isSame &= isExpected;
         }
 
         Console.WriteLine($"with {tool}");
@@ -81,7 +83,7 @@ internal static class LlamaCppCommand
     }
 
     /// <summary>One model: what is asked of llama.cpp, and our answers.</summary>
-    private sealed record Case(string Name, string File, string Format, int[] Prompt, int[] Tokens, float[] Margins, Dictionary<string, int[]> Texts, string? Problem)
+    private sealed record Case(string Name, string File, string Format, int[] Prompt, int[] Tokens, float[] Margins, Dictionary<string, int[]> Texts, IReadOnlyList<string> Notes, string? Problem)
     {
         private float Ties => Format.EndsWith("gpt2", StringComparison.Ordinal) ? TieOfTableGelu : Tie;
 
@@ -90,17 +92,17 @@ internal static class LlamaCppCommand
             var name = Path.GetFileName(source) == "hf" ? $"gguf/{Path.GetFileName(Path.GetDirectoryName(source))}" : Path.GetFileName(source);
             try
             {
-                var format = ModelConversion.Convert(source, file, new ConversionOptions { Type = ElementType.F32 }).Format;
+                var written = ModelConversion.Convert(source, file, new ConversionOptions { Type = ElementType.F32 });
                 var folder = ModelFolder.Load(file);
                 if (!folder.HasTokenizer) WriteAgainWithTokens(folder, file);
                 int[] prompt = [.. Enumerable.Range(0, PromptTokens).Select(i => 3 + ((i * 7919) % (folder.Model.Vocabulary - 4)))];
                 var (tokens, margins) = Greedy(folder.Model, prompt);
                 var texts = folder.HasTokenizer ? s_texts.ToDictionary(text => text, folder.Tokenizer.EncodeOrdinary) : [];
-                return new Case(name, file, format, prompt, tokens, margins, texts, null);
+                return new Case(name, file, written.Format, prompt, tokens, margins, texts, written.Notes, null);
             }
             catch (ArgumentException refusal)
             {
-                return new Case(name, file, "-", [], [], [], [], refusal.Message);
+                return new Case(name, file, "-", [], [], [], [], [], refusal.Message);
             }
         }
 

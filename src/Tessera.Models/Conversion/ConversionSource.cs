@@ -23,7 +23,9 @@ internal sealed record ConversionSource(string Path, ModelFolder Folder, Decoder
         if (folder.Adapters is not null) throw new InvalidDataException($"'{path}' holds adapters; write them into their model first: tessera merge");
         if (folder.Config.Model is not DecoderOptions options) throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
         var tensors = TensorSource.Open(path);
-        return new ConversionSource(path, folder, options, tensors, NamesOf(folder, options, tensors));
+        var names = NamesOf(folder, options, tensors);
+        Weights.Load(folder.Model, tensors, names, asStored: true, maps: false);
+        return new ConversionSource(path, folder, options, tensors, names);
     }
 
     /// <inheritdoc/>

@@ -13,10 +13,13 @@ public static class Weights
     /// <param name="names">Which parameter is which tensor; names every parameter.</param>
     /// <param name="asStored">Whether weights of matrices stay in the type they are stored in (BF16, F16, quantized), and in the mapped
     /// file where nothing has to be rearranged, for models that are not trained; else they become F32 in memory of their own.</param>
+    /// <param name="maps">Whether such weights may lie in the mapped file; else each is copied out when it is touched, which for one pass
+    /// over a large file takes less memory.</param>
     /// <exception cref="InvalidDataException">Names, shapes or types do not agree: the message names the file and the tensors that are
     /// missing, unexpected or differ. The model is as it was.</exception>
     /// <exception cref="InvalidOperationException">The table does not name the model's parameters.</exception>
-    public static void Load(Module model, TensorSource source, TensorNames names, bool asStored = false) => new WeightsLoader(model, source, names).Load(asStored);
+    public static void Load(Module model, TensorSource source, TensorNames names, bool asStored = false, bool maps = true) =>
+        new WeightsLoader(model, source, names).Load(asStored, maps);
 
     /// <summary>Sets the parameters of a model to those of one of our own files: F32, or what can be converted to it.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>

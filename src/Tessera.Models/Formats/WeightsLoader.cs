@@ -15,12 +15,12 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
     private readonly List<string> _missing = [];
 
     /// <summary>Makes the parameters read their weights from the source when they are touched.</summary>
-    public void Load(bool asStored)
+    public void Load(bool asStored, bool maps)
     {
         MatchAll();
         RequireSameNames();
         RequireFits();
-        foreach (var match in _matches) Bind(match, asStored);
+        foreach (var match in _matches) Bind(match, asStored, maps);
     }
 
     private void MatchAll()
@@ -74,7 +74,7 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
         throw new InvalidDataException($"{source.Path}: {string.Join("; ", problems.Take(MostShown))}{more}");
     }
 
-    private void Bind(Match match, bool asStored)
+    private void Bind(Match match, bool asStored, bool maps)
     {
         var (parameter, layout, theirs) = match;
         var stored = source[theirs[0]].Element;
@@ -82,7 +82,7 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
             && theirs.TrueForAll(name => source[name].Element == stored);
         var type = isKept ? stored!.Value : ElementType.F32;
         // Vectors are never used where they lie: parts may change them, as a router its bias.
-        var isView = asStored && layout.IsSame && type == stored && parameter.Shape.Rank > 1 && source.CanView(theirs[0]);
+        var isView = asStored && maps && layout.IsSame && type == stored && parameter.Shape.Rank > 1 && source.CanView(theirs[0]);
         if (isView) parameter.ReadFrom(() => source.View(theirs[0]), type, isFixed: true);
         else parameter.ReadFrom(() => Read(parameter.Shape, type, layout, theirs), type, isFixed: asStored);
     }
