@@ -14,7 +14,7 @@ public sealed class OutputTests(TinyRun tiny)
         Assert.Equal([1, 2, 3, 4, 5, 6], events.Where(line => Name(line) == "step-done").Select(line => line.GetProperty("step").GetInt32()));
         Assert.Equal([3, 6], events.Where(line => Name(line) == "validated").Select(line => line.GetProperty("step").GetInt32()));
         Assert.All(events.Where(line => Name(line) == "saved"), line => Assert.StartsWith(tiny.In("run", "checkpoints"), line.GetProperty("path").GetString(), StringComparison.Ordinal));
-        Assert.Equal(["config.json", "metrics.jsonl", "model.safetensors", "origin.txt", "recipe.json", "tokenizer.json"],
+        Assert.Equal(["config.json", "machine.json", "metrics.jsonl", "model.safetensors", "origin.txt", "recipe.json", "tokenizer.json"],
             Directory.GetFiles(tiny.In("run")).Select(Path.GetFileName).Except(["evaluation.json", "report.html"]).Order(StringComparer.Ordinal));
     }
 
