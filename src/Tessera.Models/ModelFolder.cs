@@ -91,7 +91,13 @@ public sealed record ModelFolder
     /// <exception cref="InvalidDataException">A file is damaged or they do not belong together.</exception>
     public static ModelFolder Load(string folder, bool asStored = false)
     {
-        if (File.Exists(folder) && GgufFile.IsGguf(folder)) return GgufModel.Load(folder, asStored);
+        if (File.Exists(folder))
+        {
+            return GgufFile.IsGguf(folder)
+                ? GgufModel.Load(folder, asStored)
+                : throw new InvalidDataException($"{folder}: is not a GGUF file; a model is one, or a folder with {ConfigFile} and weights");
+        }
+
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"there is no model folder '{folder}'");
         if (PeftAdapter.IsIn(folder)) return LoadAdapted(folder, asStored);
         var path = Existing(folder, ConfigFile);

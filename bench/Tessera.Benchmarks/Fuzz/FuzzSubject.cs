@@ -35,7 +35,7 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
             new("gguf", Find("gguf/models", "*.gguf"), ReadGguf),
             new("tokenizer.json", Find("tokenizers", "tokenizer.json"), ReadTokenizer),
             new("tokenizer.model", Find("tokenizers", "tokenizer.model"), ReadTokenizer),
-            new("tiktoken", Find("tokenizers", "*.tiktoken"), ReadTokenizer),
+            new("tiktoken", Find("tokenizers", "*.tiktoken"), path => Use(Tokenizer.LoadTiktoken(path, [@"\p{L}+|\p{N}+|[^\s\p{L}\p{N}]+|\s+"]))),
             new("chat template", Find("templates", "*.jinja"), path => Render(File.ReadAllText(path)), NamesFile: false),
             new("config.json", Find("hf", "config.json"), ReadConfig),
             new("Hugging Face folder", [.. Model("llama"), .. Model("deepseek-v3-mtp"), .. Model("qwen3-sharded-bf16")], folder => Run(ModelFolder.Load(folder)), InFolder: true),

@@ -24,7 +24,7 @@ internal static class ConvertCommand
         var json = CommonOptions.Json();
         var command = new Command("convert", CommonOptions.WithExamples(
             "Writes a decoder in another format or type, tensor by tensor, so that it may be larger than memory.",
-            "tessera convert runs/java-cs model.gguf --type q8_0",
+            "tessera convert runs/notes notes.gguf --type q8_0",
             "tessera convert Qwen3-0.6B qwen3.gguf",
             "tessera convert llama.gguf llama-hf --type bf16 --max-shard-size 2GB")) { source, target, type, shard, pre, force, progress, json };
         command.SetAction(parsed =>

@@ -6,7 +6,7 @@ namespace Tessera.Models.Formats;
 /// <summary>Matches the parameters of a model with the tensors of a source; only where all agree is any parameter changed.</summary>
 internal sealed class WeightsLoader(Module model, TensorSource source, TensorNames names)
 {
-    private const int MostShown = 10;
+    private const int MostShown = 3;
 
     /// <summary>With so many tensors missing no more are looked for: how many a model has may be a stranger's claim.</summary>
     private const int MostMissing = 1000;

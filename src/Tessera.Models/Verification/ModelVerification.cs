@@ -131,6 +131,8 @@ public sealed class ModelVerification
         using var scope = Arena.Current.Scope();
         var (rows, masks) = (_recorded.Tokens("padded.input_ids", Model.Vocabulary), _recorded.Rows("padded.mask"));
         var length = rows[0].Length;
+        if (masks.Length != rows.Length || masks[0].Length != length || masks.Any(mask => mask.Any(one => one is not (0 or 1))))
+            throw new InvalidDataException("'padded.mask' must hold 0 or 1 for each of 'padded.input_ids'");
         var batch = BatchOf([.. rows.Zip(masks, (row, mask) => row.Zip(mask).OrderBy(token => token.Second == 0).Select(token => token.First).ToArray())]);
         var step = Step.At(batch.Positions);
         step.Lengths = Tensor.From([.. masks.Select(mask => mask.Sum())], [rows.Length]);

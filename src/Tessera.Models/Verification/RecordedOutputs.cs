@@ -29,9 +29,6 @@ internal sealed class RecordedOutputs : IDisposable
     /// <summary>Whether something was recorded.</summary>
     public bool Has(string name) => _file.Tensors.ContainsKey(name);
 
-    /// <summary>The sizes of a tensor.</summary>
-    public IReadOnlyList<long> Shape(string name) => _file[name].Shape;
-
     /// <summary>The numbers of a tensor.</summary>
     /// <exception cref="InvalidDataException">It is not there, or not of as many numbers as expected.</exception>
     public float[] Floats(string name, long count)
@@ -52,7 +49,8 @@ internal sealed class RecordedOutputs : IDisposable
             throw new InvalidDataException($"{_file.Path}: {stored} should be rows of whole numbers, I32 or I64");
         var bytes = new byte[stored.ByteCount];
         _file.ReadBytes(name, bytes);
-        int[] all = stored.Type == "I32" ? MemoryMarshal.Cast<byte, int>(bytes).ToArray() : [.. MemoryMarshal.Cast<byte, long>(bytes).ToArray().Select(id => checked((int)id))];
+        // What does not fit is no token and no mask: −1 is none either.
+        int[] all = stored.Type == "I32" ? MemoryMarshal.Cast<byte, int>(bytes).ToArray() : [.. MemoryMarshal.Cast<byte, long>(bytes).ToArray().Select(id => id is >= 0 and <= int.MaxValue ? (int)id : -1)];
         return [.. all.Chunk((int)stored.Shape[^1])];
     }
 
@@ -60,10 +58,9 @@ internal sealed class RecordedOutputs : IDisposable
     public int[][] Tokens(string name, int vocabulary)
     {
         var rows = Rows(name);
-        var strange = rows.SelectMany(row => row).FirstOrDefault(id => id < 0 || id >= vocabulary, -1);
-        return rows.Any(row => row.Any(id => id < 0 || id >= vocabulary))
-            ? throw new InvalidDataException($"{_file.Path}: '{name}' has the token {strange}; allowed: 0 to {vocabulary - 1}")
-            : rows;
+        foreach (var id in rows.SelectMany(row => row))
+            if (id < 0 || id >= vocabulary) throw new InvalidDataException($"{_file.Path}: '{name}' has the token {id}; allowed: 0 to {vocabulary - 1}");
+        return rows;
     }
 
     /// <inheritdoc/>

@@ -111,6 +111,12 @@ public sealed class ModelVerificationTests
         writer.Add("batch.input_ids", Tensors.Tensor.From([1, 99], [1, 2]));
         writer.Save(folder.File("expected.safetensors"));
         Complains(folder, "'batch.input_ids' has the token 99; allowed: 0 to 15");
+        writer = new SafetensorsWriter();
+        writer.Add("padded.input_ids", Tensors.Tensor.From([1, 2], [1, 2]));
+        writer.Add("padded.mask", Tensors.Tensor.From([1, 5], [1, 2]));
+        writer.Add("padded.logits", Tensors.Tensor.From(new float[32], [1, 2, 16]));
+        writer.Save(folder.File("expected.safetensors"));
+        Complains(folder, "'padded.mask' must hold 0 or 1");
     }
 
     [Fact]
