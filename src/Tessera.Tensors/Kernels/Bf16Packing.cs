@@ -17,7 +17,8 @@ internal static unsafe class Bf16Packing
 
     /// <summary>Rows of a, from the product's operands, with zeros to a multiple of 32 steps.</summary>
     /// <param name="to">Room for <paramref name="rows"/> rows of so many.</param>
-    /// <param name="stride">Bytes from one row of the panel to the next.</param>
+    /// <param name="stride">Bytes from one row of the panel to the next; 0 for pairs of <see cref="Bf16Tile.LanesOfPairs"/> rows, where a
+    /// is dense in rows.</param>
     [SkipLocalsInit]
     public static void Panel(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to, int stride)
     {
@@ -25,6 +26,12 @@ internal static unsafe class Bf16Packing
         if (product.ColumnA == 1)
         {
             Bf16Rounding.Rows(a, (nint)product.RowA * sizeof(float), rows, steps, (ushort*)to, stride);
+            return;
+        }
+
+        if (stride == 0)
+        {
+            Bf16Rounding.Pairs(a, (nint)product.ColumnA * sizeof(float), steps, rows, Bf16Tile.LanesOfPairs, (uint*)to);
             return;
         }
 

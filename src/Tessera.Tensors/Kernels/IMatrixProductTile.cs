@@ -43,6 +43,7 @@ internal unsafe interface IMatrixProductTile
     static abstract void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to);
 
     /// <summary>Computes a tile of c of <paramref name="width"/> whole columns.</summary>
+    /// <param name="product">What the panel and the strip were packed for.</param>
     /// <param name="rows">As <see cref="NextRows"/> gives them.</param>
     /// <param name="width"><see cref="Columns"/> or half of it.</param>
     /// <param name="a">A packed panel.</param>
@@ -52,5 +53,5 @@ internal unsafe interface IMatrixProductTile
     /// <param name="c">Where the tile is stored.</param>
     /// <param name="rowC">Floats from one row of c to the next.</param>
     /// <param name="add">Whether to add to what c holds.</param>
-    static abstract void Run(int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add);
+    static abstract void Run(in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add);
 }

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -112,12 +113,30 @@ internal static unsafe class MatrixProductBlocks
             {
                 rows = TTile.NextRows(bottom - row);
                 TTile.PackA(_product, row, rows, _step, _steps, _panelA);
+                FetchAhead(row + rows, Math.Min(rows, bottom - row - rows));
                 if (first && _product.Bias != null) Start(_product, row, row + rows, _column, _column + _columns);
 
                 var c = _product.C + ((long)row * _product.RowC) + _column;
                 for (var j = 0; j < ragged; j += TTile.Columns)
-                    TTile.Run(rows, TTile.Columns, _panelA, b + ((long)j * stripB), rowB, _steps, c + j, _product.RowC, add);
+                    TTile.Run(_product, rows, TTile.Columns, _panelA, b + ((long)j * stripB), rowB, _steps, c + j, _product.RowC, add);
                 if (ragged < _columns) Edge(rows, ragged, c + ragged, edge, add);
+            }
+        }
+
+        /// <summary>Asks for the next rows of a while tiles are computed: they are short pieces far apart, which processors do not foresee.</summary>
+        private void FetchAhead(int row, int rows)
+        {
+            const int Line = 64 / sizeof(float);
+            if (!Sse.IsSupported || rows <= 0) return;
+            var a = _product.A + ((long)row * _product.RowA) + ((long)_step * _product.ColumnA);
+            if (_product.ColumnA == 1)
+            {
+                for (var i = 0; i < rows; i++)
+                    for (var k = 0; k < _steps; k += Line) Sse.Prefetch1(a + ((long)i * _product.RowA) + k);
+            }
+            else
+            {
+                for (var k = 0; k < _steps; k++) Sse.Prefetch1(a + ((long)k * _product.ColumnA) + rows - 1);
             }
         }
 
@@ -125,7 +144,7 @@ internal static unsafe class MatrixProductBlocks
         private void Edge(int rows, int j, float* c, float* tile, bool add)
         {
             var (columns, width) = (_columns - j, WholeColumns<TTile>(_columns - j));
-            TTile.Run(rows, width, _panelA, Strip(j), width, _steps, tile, width, add: false);
+            TTile.Run(_product, rows, width, _panelA, Strip(j), width, _steps, tile, width, add: false);
             for (var i = 0; i < rows; i++)
             {
                 var to = c + ((long)i * _product.RowC);

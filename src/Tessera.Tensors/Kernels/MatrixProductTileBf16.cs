@@ -3,8 +3,8 @@ using Tessera.Tensors.Kernels.Jit;
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
-/// Factors rounded to BF16, computed by <see cref="Bf16Tile"/>: a panel holds rows of BF16, dense in k; a strip holds, for
-/// each pair of steps, the two elements of every column side by side.
+/// Factors rounded to BF16, computed by <see cref="Bf16Tile"/>: a strip holds, for each pair of steps, the two elements of every
+/// column side by side; a panel holds rows of BF16 dense in k or, where a itself is not, pairs as a strip does.
 /// </summary>
 internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
 {
@@ -33,15 +33,18 @@ internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
     public static int NextRows(int left) => left <= Rows ? left : left < 2 * Rows ? (left + 1) / 2 : Rows;
 
     public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to) =>
-        Bf16Packing.Panel(product, row, rows, step, steps, to, PanelStride);
+        Bf16Packing.Panel(product, row, rows, step, steps, to, StrideOf(product));
 
     public static void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to) =>
         Bf16Packing.Strip(product, column, columns, width, step, steps, MatrixProductBlocks.WholeSteps<MatrixProductTileBf16>(steps), to);
 
-    public static void Run(int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add) =>
+    public static void Run(in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add) =>
         Bf16Tile.Run(rows, width / Bf16Tile.VectorColumns, new Bf16TileOperands
         {
-            A = a, StrideA = PanelStride, B = b, StrideB = rowB * 2 * sizeof(ushort), C = c, StrideC = (nint)rowC * sizeof(float),
+            A = a, StrideA = StrideOf(product), B = b, StrideB = rowB * 2 * sizeof(ushort), C = c, StrideC = (nint)rowC * sizeof(float),
             Pairs = (steps + 1) / 2, Add = add ? 1 : 0,
         });
+
+    /// <summary>From one row of a panel to the next; 0 for pairs.</summary>
+    private static int StrideOf(in MatrixProductOperands product) => product.ColumnA == 1 ? PanelStride : 0;
 }

@@ -23,14 +23,23 @@ public class Bf16TileTests
         var b = Elements(pairs * rowB, random);
         var c = Enumerable.Range(0, rows * rowC).Select(_ => random.NextSingle()).ToArray();
         var before = c.ToArray();
-        fixed (ushort* pa = a, pb = b)
-        fixed (float* pc = c)
+        var inPairs = InPairs(a, rows, rowA, pairs);
+        var other = c.ToArray();
+        fixed (ushort* pa = a, pb = b, pPairs = inPairs)
+        fixed (float* pc = c, pOther = other)
         {
-            Bf16Tile.Run(rows, vectors, new Bf16TileOperands
+            var operands = new Bf16TileOperands
             {
                 A = pa, StrideA = rowA * 2, B = pb, StrideB = rowB * 2, C = pc, StrideC = rowC * 4, Pairs = pairs, Add = add ? 1 : 0,
-            });
+            };
+            Bf16Tile.Run(rows, vectors, operands);
+            operands.A = pPairs;
+            operands.StrideA = 0;
+            operands.C = pOther;
+            Bf16Tile.Run(rows, vectors, operands);
         }
+
+        Assert.Equal(c, other);
 
         for (var i = 0; i < c.Length; i++)
         {
@@ -45,6 +54,15 @@ public class Bf16TileTests
             if (column >= columns) Assert.Equal(before[i], c[i]);
             else Assert.True(Math.Abs(sum - c[i]) <= 1e-6 * size, $"{rows} x {vectors}, {pairs} pairs: ({row}, {column}) is {c[i]}, expected {sum}");
         }
+    }
+
+    /// <summary>The same rows, the two elements of each pair of steps side by side for one row after the other.</summary>
+    private static ushort[] InPairs(ushort[] a, int rows, int rowA, int pairs)
+    {
+        var result = new ushort[pairs * Bf16Tile.LanesOfPairs * 2];
+        for (var row = 0; row < rows; row++)
+            for (var k = 0; k < 2 * pairs; k++) result[(((k / 2 * Bf16Tile.LanesOfPairs) + row) * 2) + (k % 2)] = a[(row * rowA) + k];
+        return result;
     }
 
     private static ushort[] Elements(int count, Random random) =>

@@ -134,7 +134,7 @@ internal static unsafe class Bf16Rounding
         code.kmovw(k2, r10d);
     }
 
-    private static AssemblerMemoryOperand Argument(string field) => __qword_ptr[rdi + (int)Marshal.OffsetOf<Arguments>(field)];
+    private static AssemblerMemoryOperand Argument(string field) => AssembledCode.Field<Arguments>(field);
 
     [StructLayout(LayoutKind.Sequential)]
     private struct Arguments

@@ -8,9 +8,11 @@ namespace Tessera.Tensors.Kernels.Jit;
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct Bf16TileOperands
 {
-    /// <summary>Rows of BF16, dense in k.</summary>
+    /// <summary>Rows of BF16, dense in k; or, where <see cref="StrideA"/> is 0, k/2 lots of pairs as in <see cref="B"/>, each for
+    /// <see cref="Bf16Tile.LanesOfPairs"/> rows.</summary>
     public void* A;
 
+    /// <summary>From one row to the next.</summary>
     public nint StrideA;
 
     /// <summary>k/2 rows of pairs: for each column the BF16 of an even k, then that of the odd one after it.</summary>
@@ -44,7 +46,10 @@ internal static unsafe class Bf16Tile
     /// <summary>The columns of one vector.</summary>
     public const int VectorColumns = 16;
 
-    private const int MostVectors = 2, PairsAtOnce = 4, PairBytes = 4;
+    /// <summary>For how many rows a holds pairs where it holds them: no fewer than a tile has.</summary>
+    public const int LanesOfPairs = 16;
+
+    private const int MostVectors = 2, Sizes = MostRows * MostVectors, PairsAtOnce = 4, PairBytes = 4;
 
     private static readonly delegate* unmanaged[SuppressGCTransition]<void*, void>[] s_tiles = AssembleAll();
 
@@ -54,23 +59,24 @@ internal static unsafe class Bf16Tile
     /// <param name="operands">Where the matrices are.</param>
     public static void Run(int rows, int vectors, in Bf16TileOperands operands)
     {
-        fixed (Bf16TileOperands* arguments = &operands) s_tiles[((rows - 1) * MostVectors) + vectors - 1](arguments);
+        var size = ((rows - 1) * MostVectors) + vectors - 1;
+        fixed (Bf16TileOperands* arguments = &operands) s_tiles[operands.StrideA == 0 ? Sizes + size : size](arguments);
     }
 
     private static delegate* unmanaged[SuppressGCTransition]<void*, void>[] AssembleAll()
     {
-        var tiles = new delegate* unmanaged[SuppressGCTransition]<void*, void>[MostRows * MostVectors];
+        var tiles = new delegate* unmanaged[SuppressGCTransition]<void*, void>[2 * Sizes];
         for (var i = 0; i < tiles.Length; i++)
         {
-            var (rows, vectors) = ((i / MostVectors) + 1, (i % MostVectors) + 1);
-            tiles[i] = AssembledCode.Assemble(code => new Writer(code, rows, vectors).Write());
+            var (rows, vectors, paired) = ((i % Sizes / MostVectors) + 1, (i % MostVectors) + 1, i >= Sizes);
+            tiles[i] = AssembledCode.Assemble(code => new Writer(code, rows, vectors, paired).Write());
         }
 
         return tiles;
     }
 
     /// <summary>Writes the routine of one size of tile.</summary>
-    private readonly struct Writer(Assembler code, int rows, int vectors)
+    private readonly struct Writer(Assembler code, int rows, int vectors, bool paired)
     {
         // Rows 0 to 5 and 6 to 11 of a are reached from two pointers with multiples of the stride.
         private const int RowsOfPointer = 6;
@@ -136,8 +142,8 @@ internal static unsafe class Bf16Tile
             }
 
             for (var pair = 0; pair < pairs; pair++) Step(pair);
-            code.add(s_a, pairs * PairBytes);
-            if (rows > RowsOfPointer) code.add(s_a6, pairs * PairBytes);
+            code.add(s_a, pairs * PairBytes * (paired ? LanesOfPairs : 1));
+            if (rows > RowsOfPointer && !paired) code.add(s_a6, pairs * PairBytes);
             code.dec(s_count);
             code.jnz(start);
             code.Label(ref end);
@@ -176,11 +182,11 @@ internal static unsafe class Bf16Tile
             }
         }
 
-        private static AssemblerMemoryOperand Operand(string field) =>
-            __qword_ptr[rdi + (int)Marshal.OffsetOf<Bf16TileOperands>(field)];
+        private static AssemblerMemoryOperand Operand(string field) => AssembledCode.Field<Bf16TileOperands>(field);
 
-        private static AssemblerMemoryOperand A(int row, int pair)
+        private AssemblerMemoryOperand A(int row, int pair)
         {
+            if (paired) return __[s_a + (((pair * LanesOfPairs) + row) * PairBytes)];
             var from = row < RowsOfPointer ? s_a : s_a6;
             var offset = pair * PairBytes;
             return (row % RowsOfPointer) switch
