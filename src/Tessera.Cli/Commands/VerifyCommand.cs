@@ -3,6 +3,7 @@ using System.Globalization;
 using Tessera.Cli.Terminal;
 using Tessera.Models.Verification;
 using Tessera.Nn;
+using Tessera.Tensors;
 
 namespace Tessera.Cli.Commands;
 
@@ -58,16 +59,17 @@ internal static class VerifyCommand
         return failed == 0 ? CommandRunner.Success : Differs;
     }
 
-    /// <summary>Compares one folder; a folder that cannot be read is one line, and the others are still verified.</summary>
+    /// <summary>Compares one folder; a folder that fails, for whatever reason, is one line, and the others are still verified.</summary>
     private static VerificationResult? Verify(string folder, Screen screen)
     {
         try
         {
             return ModelVerification.Run(folder);
         }
-        catch (Exception error) when (error is InvalidDataException or IOException or UnauthorizedAccessException or RecipeException)
+        catch (Exception error) when (error is not OperationCanceledException)
         {
-            var message = error.Message.ReplaceLineEndings(" ");
+            var isTheirs = error is InvalidDataException or IOException or UnauthorizedAccessException or RecipeException or OutOfMemoryException or (ArgumentException and not ShapeException);
+            var message = (isTheirs ? error.Message : $"this is a defect, please report it: {error}").ReplaceLineEndings(" ");
             Console.Error.WriteLine($"tessera: {(message.Contains(folder, StringComparison.Ordinal) ? message : $"{folder}: {message}")}");
             screen.Json(new { @case = Name(folder), passes = false, error = message });
             return null;

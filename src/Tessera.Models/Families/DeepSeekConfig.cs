@@ -6,6 +6,7 @@ using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -37,7 +38,7 @@ internal static class DeepSeekConfig
             Bias = config.Truth("attention_bias", false),
             Position = position,
             Norm = s_latentNorm,
-            ScoreFactor = RotaryConfig.ScoreFactor(position),
+            ScoreFactor = YarnScaling.ScoreFactorOf(position.Scaling),
         };
     }
 

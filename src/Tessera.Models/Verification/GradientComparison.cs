@@ -63,6 +63,7 @@ internal static class GradientComparison
             difference = Math.Max(difference, double.IsNaN(distance) ? double.PositiveInfinity : distance);
         }
 
-        return difference / largest;
+        // Where infinities were recorded there is nothing to compare with.
+        return double.IsFinite(largest) ? difference / largest : double.PositiveInfinity;
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Tessera.Models.Formats;
 using Tessera.Nn;
 using Tessera.Nn.Positions;
@@ -16,47 +15,60 @@ namespace Tessera.Models.Verification;
 /// <item><c>padded.input_ids</c>, <c>padded.mask</c> [B, T], padded to the left, <c>padded.logits</c> [B, T, V];</item>
 /// <item><c>greedy.prompt</c> [P], <c>greedy.tokens</c> [N], <c>greedy.margin</c> [N]: between the best two logits.</item>
 /// </list>
+/// Other names are errors, as are those of which what they need is missing. <c>case.json</c> may say with <c>loss_weight</c> by how
+/// much <c>batch.loss</c> counts the mean of <c>mtp.{k}.loss</c> (0.3).
 /// </summary>
 public sealed class ModelVerification
 {
     /// <summary>Where the best two logits are closer than this, rounding decides between them.</summary>
     private const double Tie = 1e-4;
 
-    /// <summary>What DeepSeek weighs the losses of later tokens with, and recordings that do not say.</summary>
-    private const double LaterWeight = 0.3;
-
     /// <summary>Tokens read at once before decoding goes on token by token.</summary>
     private const int CachedPrompt = 4;
 
     private readonly ModelFolder _folder;
     private readonly RecordedOutputs _recorded;
-    private readonly float _laterWeight;
 
-    private ModelVerification(ModelFolder folder, RecordedOutputs recorded, float laterWeight) =>
-        (_folder, _recorded, _laterWeight) = (folder, recorded, laterWeight);
+    private ModelVerification(ModelFolder folder, RecordedOutputs recorded) => (_folder, _recorded) = (folder, recorded);
 
     private SequenceModel Model => _folder.Model;
 
     /// <summary>Compares a folder's model with what was recorded.</summary>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or they do not belong together.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or they do not belong together, or nothing was recorded that could be compared.</exception>
     public static VerificationResult Run(string folder)
     {
         var loaded = ModelFolder.Load(folder);
         using var recorded = RecordedOutputs.Open(folder);
-        var verification = new ModelVerification(loaded, recorded, VerifiedModel.LaterWeight(folder) ?? (float)LaterWeight);
-        return verification.Run(new VerificationResult(folder, loaded.Family?.Name ?? "Tessera"));
+        var result = new ModelVerification(loaded, recorded).Run(new VerificationResult(folder, loaded.Family?.Name ?? "Tessera"));
+        recorded.RequireAllRead();
+        return result.Compares ? result : throw new InvalidDataException($"{Path.Combine(folder, RecordedOutputs.FileName)}: holds no outputs to compare the model's with");
     }
 
     private VerificationResult Run(VerificationResult result)
     {
         using var scope = Arena.Current.Scope();
-        if (_recorded.Has("batch.input_ids")) result = Batch(result, _recorded.Tokens("batch.input_ids", Model.Vocabulary));
-        if (_recorded.Has("long.logits")) result = result with { LongLogits = Logits("long.logits", _recorded.Tokens("long.input_ids", Model.Vocabulary)) };
+        if (_recorded.Has("batch.input_ids")) result = Batch(result, Tokens("batch.input_ids"));
+        if (_recorded.Has("long.logits")) result = result with { LongLogits = Logits("long.logits", Tokens("long.input_ids")) };
         if (_recorded.Has("padded.logits")) result = result with { PaddedLogits = Padded() };
         if (_recorded.Has("greedy.tokens")) result = Greedy(result);
         var tokens = _recorded.Has("long.input_ids") ? "long.input_ids" : "batch.input_ids";
-        return _recorded.Has(tokens) ? result with { Cached = Cached(_recorded.Tokens(tokens, Model.Vocabulary)) } : result;
+        return _recorded.Has(tokens) ? result with { Cached = Cached(Tokens(tokens)) } : result;
+    }
+
+    /// <summary>Rows of tokens, for all of which the model has positions.</summary>
+    private int[][] Tokens(string name)
+    {
+        var rows = _recorded.Tokens(name, Model.Vocabulary);
+        RequirePositions(name, rows[0].Length);
+        return rows;
+    }
+
+    private int[] OneRow(string name) => Tokens(name) is [var row] ? row : throw new InvalidDataException($"'{name}' has more than one row");
+
+    private void RequirePositions(string name, int tokens)
+    {
+        if (tokens > Model.LongestSequence) throw new InvalidDataException($"'{name}' ends at position {tokens}, the model has {Model.LongestSequence}");
     }
 
     private VerificationResult Batch(VerificationResult result, int[][] rows)
@@ -95,6 +107,7 @@ public sealed class ModelVerification
         {
             if (depth >= later.Count) throw new InvalidDataException($"mtp.{depth}.logits were recorded, but the model predicts {later.Count} later tokens");
             var places = length - 1 - depth;
+            if (places < 1) throw new InvalidDataException($"mtp.{depth}.logits were recorded of rows of {length} tokens, which have none so far ahead");
             var found = later[depth].ToArray().Chunk(length * Model.Vocabulary).SelectMany(row => row.Take(places * Model.Vocabulary)).ToArray();
             largest = Math.Max(largest, Largest($"mtp.{depth}.logits", found));
         }
@@ -113,26 +126,29 @@ public sealed class ModelVerification
         if (step.IsTraining)
         {
             var later = step.Losses.FirstOrDefault(loss => loss.Name == "mtp").Loss ?? throw new InvalidDataException("losses of later tokens were recorded, but the model predicts none");
-            var expected = Enumerable.Range(0, int.MaxValue).TakeWhile(depth => _recorded.Has($"mtp.{depth}.loss")).Average(depth => _recorded.Floats($"mtp.{depth}.loss", 1)[0]);
-            result = result with { LaterLosses = Distance(expected, later.Item()) };
-            total = Op.Add(total, Op.Scale(later, _laterWeight));
+            float[] expected = [.. Enumerable.Range(0, int.MaxValue).TakeWhile(depth => _recorded.Has($"mtp.{depth}.loss")).Select(depth => Loss($"mtp.{depth}.loss"))];
+            if (expected.Length == 0) throw new InvalidDataException("main.loss was recorded without mtp.0.loss");
+            result = result with { LaterLosses = Distance(expected.Average(), later.Item()), Loss = Distance(Loss("main.loss"), total.Item()) };
+            total = Op.Add(total, Op.Scale(later, _recorded.LaterWeight));
         }
 
-        result = result with { Loss = Distance(_recorded.Floats("batch.loss", 1)[0], total.Item()) };
+        result = result with { Loss = Math.Max(result.Loss ?? 0, Distance(Loss("batch.loss"), total.Item())) };
         if (!_recorded.Names.Any(name => name.StartsWith(GradientComparison.Prefix, StringComparison.Ordinal))) return result;
         tape.Backward(total);
         var (worst, difference) = GradientComparison.Worst(_folder, _recorded);
         return result with { Gradients = difference, WorstGradient = worst };
     }
 
+    private float Loss(string name) => _recorded.Floats(name, 1)[0];
+
     /// <summary>Recorded rows are padded to the left, with positions from the first real token; ours are padded to the right.</summary>
     private double Padded()
     {
         using var scope = Arena.Current.Scope();
-        var (rows, masks) = (_recorded.Tokens("padded.input_ids", Model.Vocabulary), _recorded.Rows("padded.mask"));
+        var (rows, masks) = (Tokens("padded.input_ids"), _recorded.Rows("padded.mask"));
         var length = rows[0].Length;
-        if (masks.Length != rows.Length || masks[0].Length != length || masks.Any(mask => mask.Any(one => one is not (0 or 1))))
-            throw new InvalidDataException("'padded.mask' must hold 0 or 1 for each of 'padded.input_ids'");
+        if (masks.Length != rows.Length || masks[0].Length != length || masks.Any(mask => mask.Any(one => one is not (0 or 1)) || mask[^1] == 0 || !mask.Order().SequenceEqual(mask)))
+            throw new InvalidDataException("'padded.mask' must hold 0 or 1 for each of 'padded.input_ids': in each row 1 for one token or more, all at its end");
         var batch = BatchOf([.. rows.Zip(masks, (row, mask) => row.Zip(mask).OrderBy(token => token.Second == 0).Select(token => token.First).ToArray())]);
         var step = Step.At(batch.Positions);
         step.Lengths = Tensor.From([.. masks.Select(mask => mask.Sum())], [rows.Length]);
@@ -152,19 +168,29 @@ public sealed class ModelVerification
     /// <summary>After each token the recorded one is read, so that a tie does not turn all that follows.</summary>
     private VerificationResult Greedy(VerificationResult result)
     {
-        var prompt = _recorded.Tokens("greedy.prompt", Model.Vocabulary)[0];
-        var tokens = _recorded.Tokens("greedy.tokens", Model.Vocabulary)[0];
-        var margins = _recorded.Has("greedy.margin") ? _recorded.Floats("greedy.margin", tokens.Length) : new float[tokens.Length].Select(_ => float.PositiveInfinity).ToArray();
+        var (prompt, tokens) = (OneRow("greedy.prompt"), OneRow("greedy.tokens"));
+        RequirePositions("greedy.tokens", prompt.Length + tokens.Length - 1);
+        float[] margins = _recorded.Has("greedy.margin") ? _recorded.Floats("greedy.margin", tokens.Length) : [.. tokens.Select(_ => float.PositiveInfinity)];
+        if (!margins.All(margin => margin >= 0)) throw new InvalidDataException("'greedy.margin' must hold numbers of at least 0");
         var state = Model.Start([prompt], 1, tokens.Length);
         var equal = 0;
         for (var place = 0; place < tokens.Length; place++)
         {
             using var scope = Arena.Current.Scope();
             var logits = place == 0 ? Model.Next(state, state.First) : Model.Next(state, [tokens[place - 1]]);
-            if (System.Numerics.Tensors.TensorPrimitives.IndexOfMax<float>(logits.Floats) == tokens[place] || margins[place] < Tie) equal++;
+            if (Chooses(logits.Floats, tokens[place], mayTie: margins[place] < Tie)) equal++;
         }
 
         return result with { GreedyTokens = tokens.Length, GreedyEqual = equal };
+    }
+
+    /// <summary>Whether a token is the model's choice, or, where it may, ties with it in the model's own logits.</summary>
+    private static bool Chooses(ReadOnlySpan<float> logits, int token, bool mayTie)
+    {
+        var best = System.Numerics.Tensors.TensorPrimitives.IndexOfMax(logits);
+        // Where one of them is not a number, the best is it, and this is none.
+        var behind = logits[best] - logits[token];
+        return !float.IsNaN(behind) && (best == token || (mayTie && behind < Tie));
     }
 
     private double Cached(int[][] rows)

@@ -42,13 +42,16 @@ public sealed record VerificationResult(string Folder, string Family)
     /// <summary>How many of them the model chooses, or finds as good as its choice, where the recorded margin is too small to tell.</summary>
     public int? GreedyEqual { get; init; }
 
-    /// <summary>Whether nothing differs by more than is allowed.</summary>
+    /// <summary>Whether something was compared with what was recorded, more than the model with itself.</summary>
+    public bool Compares => new[] { Logits, LongLogits, PaddedLogits, Hidden, Loss, Gradients, LaterLogits, LaterLosses }.Any(difference => difference is not null) || GreedyTokens > 0;
+
+    /// <summary>Whether something was compared and nothing differs by more than is allowed.</summary>
     /// <param name="tolerance">Of logits, hidden states and losses.</param>
     /// <param name="gradientTolerance">Of gradients.</param>
     public bool Passes(double tolerance, double gradientTolerance)
     {
         double?[] differences = [Logits, LongLogits, PaddedLogits, Hidden, Loss, LaterLogits, LaterLosses, Cached];
-        return differences.All(difference => difference is null || difference <= tolerance)
+        return Compares && differences.All(difference => difference is null || difference <= tolerance)
             && (Gradients is null || Gradients <= gradientTolerance) && GreedyEqual == GreedyTokens;
     }
 }

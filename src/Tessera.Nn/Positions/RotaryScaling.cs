@@ -106,6 +106,15 @@ public sealed record YarnScaling(double Factor, int TrainedLength) : RotaryScali
     /// <summary><c>0.1 · m · ln(scale) + 1</c>, and 1 for a scale of at most 1.</summary>
     public static double MagnitudeOf(double scale, double m = 1) => scale <= 1 ? 1 : (0.1 * m * Math.Log(scale)) + 1;
 
+    /// <summary>By how much DeepSeek multiplies scores where YaRN stretches its positions: the square of what sines and cosines would
+    /// be multiplied by otherwise. 1 for other scalings, and for a YaRN without <see cref="MscaleAllDim"/>.</summary>
+    public static float ScoreFactorOf(RotaryScaling? scaling)
+    {
+        if (scaling is not YarnScaling { MscaleAllDim: { } all and not 0 } yarn) return 1;
+        var magnitude = MagnitudeOf(yarn.Factor, all);
+        return (float)(magnitude * magnitude);
+    }
+
     /// <inheritdoc/>
     internal override void Check(PartBuilder part, int pairs)
     {

@@ -120,6 +120,86 @@ public sealed class ModelVerificationTests
     }
 
     [Fact]
+    public void What_cannot_be_compared_is_an_error_that_names_it()
+    {
+        using var folder = Copy("llama-dynamic");
+        Record(folder, ("batch.logit", Tensors.Tensor.From([0f], [1])));
+        Complains(folder, "expected.safetensors: cannot be compared", "batch.logit");
+        Record(folder, ("batch.input_ids", Tensors.Tensor.From([1, 2], [1, 2])));
+        Complains(folder, "expected.safetensors: holds no outputs");
+        Record(folder, ("batch.input_ids", Tensors.Tensor.From([1, 2], [1, 2])), ("batch.logits", Tensors.Tensor.From(new float[32], [1, 2, 16])), ("mtp.1.loss", Tensors.Tensor.From([0f], [1])));
+        Complains(folder, "cannot be compared", "mtp.1.loss");
+        Assert.False(new VerificationResult("", "").Passes(1, 1));
+    }
+
+    [Theory]
+    [InlineData(0, 0)]
+    [InlineData(1, 0)]
+    public void A_padded_row_has_tokens_and_they_are_at_its_end(int first, int last)
+    {
+        using var folder = Copy("llama-dynamic");
+        Record(
+            folder, ("padded.input_ids", Tensors.Tensor.From([1, 2, 3, 4], [2, 2])), ("padded.mask", Tensors.Tensor.From([0, 1, first, last], [2, 2])),
+            ("padded.logits", Tensors.Tensor.From(new float[64], [2, 2, 16])));
+        Complains(folder, "'padded.mask' must hold 0 or 1", "at its end");
+    }
+
+    [Fact]
+    public void A_recorded_tie_is_one_only_where_the_model_has_it_too()
+    {
+        using var folder = Copy("llama-dynamic");
+        using var recorded = RecordedOutputs.Open(Fixture.Local("families/llama-dynamic"));
+        var (prompt, tokens) = (recorded.Rows("greedy.prompt")[0], recorded.Rows("greedy.tokens")[0]);
+        tokens[^1] = (tokens[^1] + 1) % 16;
+        Greedy(new float[tokens.Length]);
+        var found = ModelVerification.Run(folder.Path);
+        Assert.Equal((12, 11), (found.GreedyTokens, found.GreedyEqual));
+        Assert.False(found.Passes(1, 1));
+        Greedy([.. new float[tokens.Length - 1], float.NaN]);
+        Complains(folder, "'greedy.margin' must hold numbers of at least 0");
+
+        void Greedy(float[] margins) => Record(
+            folder, ("greedy.prompt", Tensors.Tensor.From(prompt, [prompt.Length])), ("greedy.tokens", Tensors.Tensor.From(tokens, [tokens.Length])),
+            ("greedy.margin", Tensors.Tensor.From(margins, [margins.Length])));
+    }
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    public void A_recorded_gradient_that_is_no_finite_number_differs(float number)
+    {
+        using var folder = Copy("qwen3-layer-types");
+        Record(
+            folder, ("batch.input_ids", Tensors.Tensor.From([1, 2, 3], [1, 3])), ("batch.loss", Tensors.Tensor.From([3f], [1])),
+            ("grad.model.norm.weight", Tensors.Tensor.From([number, 0, 0, 0, 0, 0, 0, 0], [8])));
+        var found = ModelVerification.Run(folder.Path);
+        Assert.Equal(double.PositiveInfinity, found.Gradients);
+        Assert.False(found.Passes(100, 100));
+    }
+
+    [Fact]
+    public void Tokens_beyond_the_models_positions_are_an_error_of_the_recording()
+    {
+        using var folder = Copy("gpt2-untied");
+        var positions = ModelFolder.Load(folder.Path).Model.LongestSequence;
+        Record(
+            folder, ("long.input_ids", Tensors.Tensor.From(new int[positions + 1], [1, positions + 1])),
+            ("long.logits", Tensors.Tensor.From(new float[(positions + 1) * 16], [1, positions + 1, 16])));
+        Complains(folder, $"'long.input_ids' ends at position {positions + 1}, the model has {positions}");
+    }
+
+    [SharedFact("fixtures/hf/deepseek-v3-mtp")]
+    public void Losses_of_later_tokens_come_with_that_of_the_first()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var file in Directory.GetFiles(Fixture.Shared("fixtures/hf/deepseek-v3-mtp")!)) File.Copy(file, folder.File(Path.GetFileName(file)));
+        Record(
+            folder, ("batch.input_ids", Tensors.Tensor.From([1, 2, 3, 4], [1, 4])), ("batch.loss", Tensors.Tensor.From([3f], [1])),
+            ("main.loss", Tensors.Tensor.From([3f], [1])));
+        Complains(folder, "main.loss was recorded without mtp.0.loss");
+    }
+
+    [Fact]
     public void Weights_written_by_a_familys_names_are_the_checkpoint_again()
     {
         foreach (var folder in Directory.GetDirectories(Fixture.Local("families")).Where(folder => !folder.Contains("gpt2", StringComparison.Ordinal)))
@@ -137,6 +217,13 @@ public sealed class ModelVerificationTests
         var error = Assert.ThrowsAny<Exception>(() => ModelVerification.Run(folder.Path));
         Assert.True(error is InvalidDataException or FileNotFoundException, error.ToString());
         Assert.All(parts, part => Assert.True(error.Message.Contains(part, StringComparison.Ordinal), error.Message));
+    }
+
+    private static void Record(TemporaryFolder folder, params (string Name, Tensors.Tensor Tensor)[] tensors)
+    {
+        var writer = new SafetensorsWriter();
+        foreach (var (name, tensor) in tensors) writer.Add(name, tensor);
+        writer.Save(folder.File("expected.safetensors"));
     }
 
     private static TemporaryFolder Copy(string name)

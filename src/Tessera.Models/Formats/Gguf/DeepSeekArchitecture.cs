@@ -1,4 +1,3 @@
-using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
@@ -20,7 +19,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
     private const string Scale = "expert_weights_scale", Normalise = "expert_weights_norm", Gating = "expert_gating_func", Groups = "expert_group_count";
     private const string ActiveGroups = "expert_group_used_count", PositionWidth = "rope.dimension_count";
     private const int Softmax = 1, Sigmoid = 2;
-    private const decimal LogUnit = 0.1m;
+    private const double LogUnit = 0.1;
 
     // llama.cpp takes a file for one without a query latent by the number of its layers alone.
     private static readonly int[] s_layersWithoutQueryLatent = [26, 27];
@@ -48,7 +47,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (stack.Norm != attention.Norm) return $"the norms of its latents, {attention.Norm}, are not those of the layers, {stack.Norm}";
         if (attention.Position.Layout != RotaryLayout.Interleaved) return "its rotary positions do not pair neighbours";
         if (attention.Position.Width is { } turned && turned != attention.PositionWidth) return "only a part of the position part is turned";
-        if (attention.ScoreFactor != RotaryConfig.ScoreFactor(attention.Position)) return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives {RotaryConfig.ScoreFactor(attention.Position)}";
+        if (attention.ScoreFactor != YarnScaling.ScoreFactorOf(attention.Position.Scaling)) return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives {YarnScaling.ScoreFactorOf(attention.Position.Scaling)}";
         return GgufRotary.WhyNot(attention.Position, isLatent: true) ?? WhyNotFeedForward(stack);
     }
 
@@ -93,7 +92,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         var position = GgufRotary.Read(keys, RotaryLayout.Interleaved, turned, positions, LogUnit);
         return new LatentOptions(keys.Count(Heads), keys.Count(KeyValueRank), keyWidth - turned, turned, valueWidth)
         {
-            QueryRank = keys.Has(QueryRank) ? keys.Count(QueryRank) : null, Position = position, Norm = ReadNorm(keys), ScoreFactor = RotaryConfig.ScoreFactor(position),
+            QueryRank = keys.Has(QueryRank) ? keys.Count(QueryRank) : null, Position = position, Norm = ReadNorm(keys), ScoreFactor = YarnScaling.ScoreFactorOf(position.Scaling),
         };
     }
 

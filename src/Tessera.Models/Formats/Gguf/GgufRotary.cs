@@ -18,6 +18,9 @@ internal static class GgufRotary
     private const string AttentionFactor = "rope.scaling.attn_factor", LogMultiplier = "rope.scaling.yarn_log_multiplier";
     private const float DefaultBase = 10000;
 
+    // Models have up to 1; the squares of much greater ones are beyond binary32.
+    private const double MostLogMultiplier = 1000;
+
     // Converters compute divisors in binary32, wavelengths and all.
     private const double DivisorTolerance = 1e-5;
 
@@ -27,7 +30,7 @@ internal static class GgufRotary
     /// <param name="headWidth">The width of a head, or of its part that is turned.</param>
     /// <param name="positions">The longest sequence.</param>
     /// <param name="logUnit">What <c>yarn_log_multiplier</c> is a multiple of: 0.1 in deepseek2's files, 1 in others'.</param>
-    public static RotaryOptions Read(GgufKeys keys, RotaryLayout layout, int headWidth, int positions, decimal logUnit = 1)
+    public static RotaryOptions Read(GgufKeys keys, RotaryLayout layout, int headWidth, int positions, double logUnit = 1)
     {
         var theta = keys.NumberOrNull(Base) ?? DefaultBase;
         var width = keys.CountOr(Width, headWidth, least: 2);
@@ -44,7 +47,7 @@ internal static class GgufRotary
     /// <param name="headWidth">The width of a head, or of its part that is turned.</param>
     /// <param name="set">Takes keys without the architecture's name.</param>
     /// <param name="logUnit">As of <see cref="Read"/>.</param>
-    public static void Write(RotaryOptions rotary, int headWidth, Action<string, GgufValue> set, decimal logUnit = 1)
+    public static void Write(RotaryOptions rotary, int headWidth, Action<string, GgufValue> set, double logUnit = 1)
     {
         set(Base, GgufValue.Of(rotary.Theta));
         set(Width, GgufValue.Of((uint)(rotary.Width ?? headWidth)));
@@ -61,7 +64,7 @@ internal static class GgufRotary
                 set(BetaFast, GgufValue.Of((float)yarn.BetaFast));
                 set(BetaSlow, GgufValue.Of((float)yarn.BetaSlow));
                 if (yarn.AttentionFactor is { } factor) set(AttentionFactor, GgufValue.Of((float)(factor / YarnScaling.MagnitudeOf(yarn.Factor))));
-                if (yarn.MscaleAllDim is { } mscale and not 0) set(LogMultiplier, GgufValue.Of((float)((decimal)mscale * logUnit)));
+                if (yarn.MscaleAllDim is { } mscale and not 0) set(LogMultiplier, GgufValue.Of((float)(mscale * logUnit)));
                 break;
             case Llama3Scaling llama:
                 // Without a type llama.cpp does not look at it; it tells apart what the divisors leave open.
@@ -146,7 +149,14 @@ internal static class GgufRotary
         return new LongScaling(Math.Max(2, positions), all, all);
     }
 
-    private static RotaryScaling? ReadScaling(GgufKeys keys, decimal logUnit)
+    /// <summary>Rounded to the decimals that binary32 holds, so that 0.0707 of 0.1 is 0.707.</summary>
+    private static double? ReadMscale(GgufKeys keys, double logUnit)
+    {
+        if (keys.DecimalOrNull(LogMultiplier) is not { } multiplier) return null;
+        return multiplier <= MostLogMultiplier ? GgufKeys.Shortest((float)(multiplier / logUnit)) : throw keys.Wrong(LogMultiplier, multiplier, $"up to {MostLogMultiplier}");
+    }
+
+    private static RotaryScaling? ReadScaling(GgufKeys keys, double logUnit)
     {
         switch (keys.Text(Type))
         {
@@ -156,7 +166,7 @@ internal static class GgufRotary
                 return new LinearScaling(keys.DecimalOrNull(Factor)!.Value);
             case "yarn":
                 var factor = keys.DecimalOrNull(Factor) ?? 1;
-                double? mscale = keys.DecimalOrNull(LogMultiplier) is { } multiplier ? (double)((decimal)multiplier / logUnit) : null;
+                var mscale = ReadMscale(keys, logUnit);
                 return new YarnScaling(factor, keys.Count(TrainedLength))
                 {
                     BetaFast = keys.DecimalOrNull(BetaFast) ?? 32,

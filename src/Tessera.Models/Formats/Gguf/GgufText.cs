@@ -8,10 +8,10 @@ namespace Tessera.Models.Formats.Gguf;
 internal static class GgufText
 {
     private const string ModelKey = "tokenizer.ggml.model", NoModel = "none";
-    private const string TemplateKey = "tokenizer.chat_template", EndOfTurnKey = "tokenizer.ggml.eot_token_id";
+    private const string TemplateKey = "tokenizer.chat_template", EndOfTurnKey = "tokenizer.ggml.eot_token_id", EndOfMessageKey = "tokenizer.ggml.eom_token_id";
 
     // Tokens that end a turn or a message end what a model writes, too.
-    private static readonly string[] s_ends = ["tokenizer.ggml.eos_token_id", EndOfTurnKey, "tokenizer.ggml.eom_token_id"];
+    private static readonly string[] s_ends = ["tokenizer.ggml.eos_token_id", EndOfTurnKey, EndOfMessageKey];
 
     /// <summary>The tokenizer; null where the file has none.</summary>
     public static Tokenizer? Tokenizer(GgufFile file) => file.Text(ModelKey) is null or NoModel or "no_vocab" ? null : GgufTokenizer.Read(file);
@@ -25,14 +25,21 @@ internal static class GgufText
         ChatVariables = Variables(tokenizer),
     };
 
-    /// <summary>Writes how a conversation becomes a text, and what ends a turn in it.</summary>
+    /// <summary>Writes how a conversation becomes a text, and what ends a turn or a message in it: with the end of texts, three tokens
+    /// that end what a model writes.</summary>
     /// <param name="texts">What the model wants.</param>
     /// <param name="end">The token that ends texts.</param>
     /// <param name="metadata">Takes the keys.</param>
-    public static void Write(TextConventions texts, int? end, IDictionary<string, GgufValue> metadata)
+    /// <returns>A note on the ends that are lost, null where none is.</returns>
+    public static string? Write(TextConventions texts, int? end, IDictionary<string, GgufValue> metadata)
     {
-        if (texts.Ends.Count > 1) metadata[EndOfTurnKey] = GgufValue.Of((uint)texts.Ends.First(id => id != end));
         if (texts.Chat is not null) metadata[TemplateKey] = GgufValue.Of(texts.Chat.Source);
+        string[] keys = [EndOfTurnKey, EndOfMessageKey];
+        int[] ends = [.. texts.Ends.Where(id => id >= 0).Distinct()];
+        // One alone is that of texts, also where the tokenizer names another.
+        ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end)];
+        foreach (var (key, id) in keys.Zip(ends)) metadata[key] = GgufValue.Of((uint)id);
+        return ends.Length <= keys.Length ? null : $"the file has places for {keys.Length + 1} tokens that end what the model writes; lost: {string.Join(", ", ends[keys.Length..])}";
     }
 
     /// <summary>Says that there is no tokenizer, as llama.cpp wants to be told.</summary>

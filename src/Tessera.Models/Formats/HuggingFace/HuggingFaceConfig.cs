@@ -138,7 +138,8 @@ public sealed class HuggingFaceConfig
     }
 
     /// <summary>A list of numbers; null where the key is absent or null.</summary>
-    public IReadOnlyList<double>? Numbers(string key) => Items(key, JsonValueKind.Number, "numbers")?.ConvertAll(item => item.GetDouble());
+    public IReadOnlyList<double>? Numbers(string key) =>
+        Items(key, JsonValueKind.Number, "numbers")?.ConvertAll(item => item.TryGetDouble(out var number) && double.IsFinite(number) ? number : throw Problem(key, Shown(item), "numbers"));
 
     /// <summary>Whether there is an object under a key.</summary>
     public bool IsObject(string key) => Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.Object;

@@ -73,15 +73,6 @@ internal static class RotaryConfig
         }
     }
 
-    /// <summary>By how much DeepSeek multiplies scores where YaRN stretches its positions: the square of what sines and cosines would
-    /// be multiplied by otherwise.</summary>
-    public static float ScoreFactor(RotaryOptions rotary)
-    {
-        if (rotary.Scaling is not YarnScaling { MscaleAllDim: { } all and not 0 } yarn) return 1;
-        var magnitude = YarnScaling.MagnitudeOf(yarn.Factor, all);
-        return (float)(magnitude * magnitude);
-    }
-
     /// <summary>The greatest length that a dynamic scaling is meant for.</summary>
     private static int Reach(DynamicScaling dynamic) => (int)Math.Min(dynamic.Factor * dynamic.TrainedLength, 1 << 24);
 

@@ -1,7 +1,9 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Models.Formats.Gguf;
+using Tessera.Nn.Positions;
 using Tessera.Models.Tests.Formats;
+using Tessera.Tensors;
 using Tessera.Testing;
 
 namespace Tessera.Models.Tests.Formats.Gguf;
@@ -50,17 +52,59 @@ public sealed class GgufModelsFromStrangersTests : IDisposable
     [InlineData("llama.rope.dimension_count", 7u, "metadata 'llama.rope.dimension_count' is 7; allowed: even numbers up to the width of a head")]
     [InlineData("llama.rope.scaling.type", "spiral", "metadata 'llama.rope.scaling.type' is 'spiral'; allowed: none, linear, yarn")]
     [InlineData("llama.expert_count", 4u, "metadata 'llama.expert_used_count' is missing")]
-    public void What_is_wrong_is_named(string key, object value, string message)
+    public void What_is_wrong_is_named(string key, object value, string message) => Complains(message, (key, value));
+
+    [Theory]
+    [InlineData(1e37f)]
+    [InlineData(1001f)]
+    public void A_multiplier_that_is_beyond_all_bounds_is_named(float multiplier) => Complains(
+        "metadata 'llama.rope.scaling.yarn_log_multiplier' is ", ("llama.rope.scaling.type", "yarn"), ("llama.rope.scaling.factor", 4f),
+        ("llama.rope.scaling.original_context_length", 16u), ("llama.rope.scaling.yarn_log_multiplier", multiplier));
+
+    [Fact]
+    public void A_multiplier_of_DeepSeek_comes_back_as_the_decimals_it_was()
+    {
+        foreach (var mscale in (double[])[0.707, 1, 0.1, 1e-7, 999])
+        {
+            var writer = new GgufWriter();
+            writer.Metadata["general.architecture"] = GgufValue.Of("deepseek2");
+            var rotary = new RotaryOptions(10_000, RotaryLayout.Interleaved, 64) { Scaling = new YarnScaling(4, 16) { Mscale = mscale, MscaleAllDim = mscale } };
+            GgufRotary.Write(rotary, 8, (key, value) => writer.Metadata[$"deepseek2.{key}"] = value, 0.1);
+            writer.Save(_folder.File("yarn.gguf"));
+            using var file = GgufFile.Open(_folder.File("yarn.gguf"));
+            Assert.Equal(rotary, GgufRotary.Read(new GgufKeys(file, "deepseek2"), RotaryLayout.Interleaved, 8, 64, 0.1));
+        }
+    }
+
+    [Fact]
+    public void As_many_ends_are_written_as_llama_cpp_has_keys_for()
+    {
+        Assert.Equal((null, ""), Written(2, 2, 2));
+        Assert.Equal((null, "tokenizer.ggml.eot_token_id 7"), Written(2, 2, 7, 2, 7));
+        Assert.Equal((null, "tokenizer.ggml.eom_token_id 128008, tokenizer.ggml.eot_token_id 128001"), Written(128009, 128001, 128008, 128009));
+        var (note, _) = Written(1, 1, 2, 3, 4, 5);
+        Assert.EndsWith("lost: 4, 5", note, StringComparison.Ordinal);
+
+        static (string? Note, string Keys) Written(int end, params int[] ends)
+        {
+            var metadata = new SortedDictionary<string, GgufValue>(StringComparer.Ordinal);
+            var note = GgufText.Write(new TextConventions { Ends = ends }, end, metadata);
+            return (note, string.Join(", ", metadata.Select(entry => $"{entry.Key} {entry.Value}")));
+        }
+    }
+
+    private void Complains(string message, params (string Key, object Value)[] changes)
     {
         var path = _folder.File("changed.gguf");
         using (var file = GgufFile.Open(s_llama))
         {
             var writer = new GgufWriter();
             foreach (var (each, kept) in file.Metadata) writer.Metadata.Add(each, kept);
-            writer.Metadata[key] = value is uint number ? GgufValue.Of(number) : GgufValue.Of((string)value);
+            foreach (var (key, value) in changes)
+                writer.Metadata[key] = value is uint whole ? GgufValue.Of(whole) : value is float number ? GgufValue.Of(number) : GgufValue.Of((string)value);
             foreach (var tensor in file.Tensors.Values)
             {
-                if (key.StartsWith("llama.rope", StringComparison.Ordinal) && tensor.Name == "rope_freqs.weight") continue;
+                if (changes[0].Key.StartsWith("llama.rope", StringComparison.Ordinal) && tensor.Name == "rope_freqs.weight") continue;
                 writer.Add(tensor.Name, Enum.Parse<GgufType>(tensor.Type), [.. tensor.Shape], stream =>
                 {
                     var bytes = new byte[tensor.ByteCount];
