@@ -3,6 +3,7 @@ using System.Globalization;
 using Tessera.Nn;
 using Tessera.Tensors;
 using Tessera.Tensors.Kernels;
+using Tessera.Text.Templates;
 
 namespace Tessera.Cli;
 
@@ -72,7 +73,7 @@ internal static class CommandRunner
             case OperationCanceledException:
                 Console.Error.WriteLine("tessera: stopped");
                 return Interrupted;
-            case RecipeException or InvalidDataException or IOException or UnauthorizedAccessException or ArgumentException:
+            case RecipeException or InvalidDataException or TemplateException or IOException or UnauthorizedAccessException or ArgumentException:
                 return Complain(OneLine(error.Message));
             case OutOfMemoryException:
                 return Complain("there is not enough memory for this; ask for fewer tokens, a narrower beam, or a smaller model or batch");

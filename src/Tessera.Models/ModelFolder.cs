@@ -104,7 +104,7 @@ public sealed record ModelFolder
         var config = HuggingFaceConfig.Load(path);
         try
         {
-            return config.ModelType is null ? LoadOurs(folder, path, asStored) : LoadHuggingFace(folder, config, asStored);
+            return config.ModelType is null && config.Names("model") ? LoadOurs(folder, path, asStored) : LoadHuggingFace(folder, config, asStored);
         }
         catch (RecipeException error)
         {

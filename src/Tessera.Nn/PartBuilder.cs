@@ -11,7 +11,8 @@ namespace Tessera.Nn;
 /// that the stream does not grow with depth (Radford et al. 2019, GPT-2).</param>
 public sealed record PartBuilder(int Width, string Path, CounterRandom Random, int Depth = 1)
 {
-    private const int MostWeights = int.MaxValue / sizeof(float);
+    /// <summary>Weights that are drawn are F32, and a tensor has less than 2 GiB; those of a file may take fewer bytes each.</summary>
+    private const int MostDrawn = int.MaxValue / sizeof(float);
 
     /// <summary>The deviation of the initial weights of the last map of a part that adds to the stream.</summary>
     /// <param name="inputs">The width of what the map reads.</param>
@@ -46,12 +47,16 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
 
     /// <summary>A weight tensor drawn from a normal distribution when it is first touched; its numbers depend on the part and the
     /// name alone.</summary>
-    /// <exception cref="RecipeException">It would have more than 2²⁹ − 1 elements.</exception>
+    /// <exception cref="RecipeException">It would have 2³¹ elements or more; when it is touched, 2²⁹ or more.</exception>
     public Parameter Normal(string name, Shape shape, double deviation, bool mayBeStored = false)
     {
-        if (shape.Count > MostWeights) throw new RecipeException($"{Path}.{name}", $"would be {shape}; allowed: at most {MostWeights} weights");
+        RequireCount(name, shape, int.MaxValue);
         var random = Random.Derive(name);
-        return new Parameter(shape, decays: true, isTrained: true, () => Draw(shape, random, deviation)) { MayBeStored = mayBeStored };
+        return new Parameter(shape, decays: true, isTrained: true, () =>
+        {
+            RequireCount(name, shape, MostDrawn);
+            return Draw(shape, random, deviation);
+        }) { MayBeStored = mayBeStored };
     }
 
     /// <summary>A vector of equal numbers, free of weight decay: a bias or the scale of a norm.</summary>
@@ -64,6 +69,11 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
 
     /// <summary>A vector of zeros that is saved with the weights but has no gradient: its part changes it, or nobody does.</summary>
     public static Parameter Untrained(int length) => new([length], decays: false, isTrained: false, () => Tensor.Allocate([length]));
+
+    private void RequireCount(string name, Shape shape, int most)
+    {
+        if (shape.Count > most) throw new RecipeException($"{Path}.{name}", $"would be {shape}; allowed: at most {most} weights");
+    }
 
     private static Tensor Draw(Shape shape, CounterRandom random, double deviation)
     {

@@ -26,6 +26,8 @@ internal static class GenerateCommand
         {
             var (options, screen) = (decoding.Read(parsed), new Screen(parsed.GetValue(json)));
             string[] texts = parsed.GetValue(prompts) is { Length: > 0 } given ? given : [.. ReadLines()];
+            if (texts.FirstOrDefault(text => text.StartsWith("--", StringComparison.Ordinal)) is { } unknown && !Environment.GetCommandLineArgs().Contains("--"))
+                throw new ArgumentException($"'{unknown}' is no option; see 'tessera generate --help', and put texts that begin with -- after a lone --");
             if (texts.Length == 0) throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
             var model = LanguageModel.Load(parsed.GetRequiredValue(run));
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))

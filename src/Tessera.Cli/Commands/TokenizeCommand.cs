@@ -119,7 +119,8 @@ internal static class TokenizeCommand
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {
-            throw new InvalidDataException($"{place} must be an object with a text and ids: {error.Message}", error);
+            var reason = error is KeyNotFoundException ? "one of the two is missing" : error.Message;
+            throw new InvalidDataException($"{place} must be an object with a text and ids: {reason}", error);
         }
     }
 

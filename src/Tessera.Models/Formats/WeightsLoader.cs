@@ -87,8 +87,10 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
         else parameter.ReadFrom(() => Read(parameter.Shape, type, layout, theirs), type, isFixed: asStored);
     }
 
-    private Tensor Read(Shape shape, ElementType type, TensorLayout layout, IReadOnlyList<string> theirs)
+    private Tensor Read(Shape shape, ElementType type, TensorLayout layout, List<string> theirs)
     {
+        if (type.Bytes(shape.Count) > int.MaxValue)
+            throw new InvalidDataException($"{source.Path}: tensor '{theirs[0]}' is {shape}, which as {type} takes 2 GiB or more; it can only be used in the type it is stored in");
         var tensor = Tensor.Allocate(shape, type);
         layout.Read(new TheirTensors(source, theirs), tensor);
         return tensor;

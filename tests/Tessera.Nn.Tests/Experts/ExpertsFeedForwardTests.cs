@@ -137,7 +137,7 @@ public sealed class ExpertsFeedForwardTests
     [InlineData(4, 0, 0, 4, "model.active: is 0; allowed: 1 to routed, 4")]
     [InlineData(4, 2, -1, 4, "model.shared: is -1; allowed: 0 to 1024")]
     [InlineData(4, 2, 0, 0, "model.expert.hidden: is 0; allowed: 1 to 1048576")]
-    [InlineData(65536, 2, 0, 1048576, "model.experts.up_proj: would be [65536, 1048576, 6]; allowed: at most 536870911 weights")]
+    [InlineData(65536, 2, 0, 1048576, "model.experts.up_proj: would be [65536, 1048576, 6]; allowed: at most 2147483647 weights")]
     public void Sizes_that_cannot_be_are_named(int routed, int active, int shared, int hidden, string message)
     {
         var options = new ExpertsOptions(routed, active, new ReluOptions(hidden), shared);

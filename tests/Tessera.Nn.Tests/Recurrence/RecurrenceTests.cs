@@ -108,7 +108,7 @@ public sealed class RecurrenceTests
     [InlineData(0, 4, "model.layers: is 0; allowed: 1 to 64")]
     [InlineData(65, 4, "model.layers: is 65; allowed: 1 to 64")]
     [InlineData(1, 0, "model.hidden: is 0; allowed: 1 to 1048576")]
-    [InlineData(1, 65536, "model.weight_hh_l0: would be [196608, 65536]; allowed: at most 536870911 weights")]
+    [InlineData(1, 65536, "model.weight_hh_l0: would be [196608, 65536]; allowed: at most 2147483647 weights")]
     public void Sizes_that_cannot_be_are_named(int layers, int hidden, string message)
     {
         var options = new GruOptions { Layers = layers, Hidden = hidden };
