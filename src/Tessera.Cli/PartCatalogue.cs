@@ -19,16 +19,52 @@ internal static partial class PartCatalogue
     private static readonly Assembly[] s_assemblies =
         [typeof(ModelOptions).Assembly, typeof(AttentionOptions).Assembly, typeof(CorpusOptions).Assembly, typeof(Recipe).Assembly];
 
+    private static readonly OptionDefaults s_defaults = new(Options);
+
+    private const string Opening = """
+        # The parts
+
+        The keys of a recipe, section by section, then the parts that it can name, group by group; printed by `tessera recipe parts` from the doc comments.
+        Beside each key is what it is where a recipe does not say it: a default, or *required*. Of a default that is an object only those keys are
+        written that differ from the object's own defaults; `{}` has all of them.
+
+        """;
+
+    /// <summary>What no comment of a single record can show.</summary>
+    private const string GoingOn = """
+
+        A recipe that goes on from a model and lets adapters learn, those of the last layer half as fast:
+
+        ```json
+        {
+          "name": "notes",
+          "start": "Qwen3-0.6B",
+          "lora": { "rank": 8, "targets": ["*.q_proj", "*.v_proj"] },
+          "data": { "kind": "text", "path": "notes" },
+          "batches": { "tokens": 2048, "length": 256 },
+          "optimizer": { "kind": "adamw", "rules": [{ "pattern": "decoder.layers.27.*", "learningRateFactor": 0.5 }] },
+          "phases": [{ "steps": 500, "learningRate": 2e-4 }]
+        }
+        ```
+
+        `tessera recipe show` prints the names that patterns match, `#` standing for the number of a layer. `lora.targets` are matched with the
+        names of linear maps (`decoder.layers.0.attention.q_proj`), `rules` with those of the parameters that learn: a part's name, a dot and the
+        parameter's own (`decoder.layers.0.attention.q_proj.weight`; of an adapter `….q_proj.lora_A.weight` and `….q_proj.lora_B.weight`). The
+        first rule that fits counts; a pattern that fits nothing is an error, which `tessera recipe check` finds.
+
+        """;
+
     /// <summary>The catalogue.</summary>
     /// <exception cref="FileNotFoundException">The documentation of an assembly is not beside it.</exception>
     public static string Markdown()
     {
-        var text = new StringBuilder("# The parts\n\nThe keys of a recipe, section by section, then the parts that it can name, group by group; printed by `tessera recipe parts` from the doc comments.\n");
+        var text = new StringBuilder(Opening);
         var comments = s_assemblies.Select(Comments).SelectMany(members => members).ToDictionary(member => member.Key, member => member.Value);
         foreach (var section in Sections())
         {
             text.Append(CultureInfo.InvariantCulture, $"\n## {Title(section)}\n\n{Summary(comments, section)}\n");
             AppendOptions(text, section, comments);
+            if (section == typeof(Recipe)) text.Append(GoingOn);
         }
 
         var groups =
@@ -84,9 +120,12 @@ internal static partial class PartCatalogue
     {
         var options = Options(record);
         if (options.Count == 0) return;
-        text.Append("\n| option | |\n|---|---|\n");
+        text.Append("\n| option | default | |\n|---|---|---|\n");
         foreach (var option in options)
-            text.Append(CultureInfo.InvariantCulture, $"| `{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}` | {Describe(comments, record, option)}{Allowed(option.PropertyType)} |\n");
+        {
+            var unsaid = s_defaults.Of(record, option) is { } value ? $"`{value}`" : "*required*";
+            text.Append(CultureInfo.InvariantCulture, $"| `{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}` | {unsaid} | {Describe(comments, record, option)}{Allowed(option.PropertyType)} |\n");
+        }
     }
 
     /// <summary>The names that an enumeration has in a recipe.</summary>
@@ -133,7 +172,8 @@ internal static partial class PartCatalogue
     private static string Summary(Dictionary<string, XElement> comments, Type type) =>
         comments.TryGetValue($"T:{type.FullName}", out var member) ? Plain(member.Element("summary")) : "";
 
-    /// <summary>A comment's text: references by their last name, code in backticks, blanks collapsed.</summary>
+    /// <summary>A comment's text: references by their last name, options as the keys that they are in a recipe, code in backticks,
+    /// blanks collapsed.</summary>
     private static string Plain(XElement? element)
     {
         if (element is null) return "";
@@ -154,7 +194,9 @@ internal static partial class PartCatalogue
         if (reference.Attribute("href")?.Value is { } link) return $"<{link}>";
         var name = (reference.Attribute("cref") ?? reference.Attribute("langword") ?? reference.Attribute("name"))?.Value ?? "";
         var plain = name.Split('(')[0].Split('.', ':')[^1];
-        return $"`{(reference.Name.LocalName == "paramref" ? JsonNamingPolicy.CamelCase.ConvertName(plain) : plain)}`";
+        var isOption = reference.Name.LocalName == "paramref" || name.StartsWith("P:Tessera.", StringComparison.Ordinal);
+        return name.StartsWith("F:Tessera.", StringComparison.Ordinal) ? $"`{JsonNamingPolicy.KebabCaseLower.ConvertName(plain)}`"
+            : $"`{(isOption ? JsonNamingPolicy.CamelCase.ConvertName(plain) : plain)}`";
     }
 
     [GeneratedRegex("(?<!^)([A-Z])")]

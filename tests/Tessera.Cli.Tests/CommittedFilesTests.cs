@@ -13,6 +13,18 @@ public sealed class CommittedFilesTests
         Assert.Equal(File.ReadAllText(InCheckout(file)).ReplaceLineEndings("\n"), printed.Output.ReplaceLineEndings("\n"));
     }
 
+    [Theory]
+    [InlineData("| `rank` | `8` |")] // set in the record
+    [InlineData("| `beta2` | `0.95` |")] // a constructor's
+    [InlineData("| `epsilon` | `1e-8` |")]
+    [InlineData("| `form` | `\"pre-norm\"` |")] // an enumeration
+    [InlineData("| `schedule` | `{ \"kind\": \"cosine\", \"warmupSteps\": 100 }` |")] // a part that differs from its own defaults
+    [InlineData("| `width` | *required* |")] // a required property
+    [InlineData("| `pattern` | *required* |")] // a constructor's parameter
+    [InlineData("after `interval` steps in a row")] // another option, by its key
+    public void The_catalogue_says_what_a_key_is_where_a_recipe_does_not(string text) =>
+        Assert.Contains(text, File.ReadAllText(InCheckout("docs/parts.md")), StringComparison.Ordinal);
+
     /// <summary>The path of a committed file.</summary>
     internal static string InCheckout(string file) => Path.Combine(Root(), file);
 

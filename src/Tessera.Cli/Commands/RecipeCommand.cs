@@ -1,10 +1,12 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Tessera.Cli.Terminal;
 using Tessera.Evaluation.Tasks;
 using Tessera.Models;
 using Tessera.Models.Recipes;
+using Tessera.Nn.Lora;
 using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
@@ -29,10 +31,8 @@ internal static partial class RecipeCommand
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(length) is < 1 or > MostLength) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: 1 to {MostLength}");
-            var loaded = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
-            var model = loaded.Model.Build(loaded.Tokenizer.Vocabulary, loaded.Seed);
-            var summary = ModelSummary.Of(model, parsed.GetValue(length));
-            Print(summary, new Screen(parsed.GetValue(json)));
+            var model = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
+            Print(model, ModelSummary.Of(model.Model, parsed.GetValue(length)), new Screen(parsed.GetValue(json)));
             return CommandRunner.Success;
         });
         return command;
@@ -41,11 +41,10 @@ internal static partial class RecipeCommand
     private static Command Check()
     {
         var (recipe, set) = (RecipeArgument(), CommonOptions.Set());
-        var command = new Command("check", "Says whether a recipe is valid; if not, where and what is allowed.") { recipe, set };
+        var command = new Command("check", "Says whether a recipe is valid, its data aside; if not, where and what is allowed.") { recipe, set };
         command.SetAction(parsed =>
         {
-            var loaded = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
-            loaded.Model.Build(loaded.Tokenizer.Vocabulary, loaded.Seed);
+            Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!).Check();
             Console.Out.WriteLine($"{parsed.GetRequiredValue(recipe)}: valid");
             return CommandRunner.Success;
         });
@@ -79,22 +78,27 @@ internal static partial class RecipeCommand
 
     private static Argument<string> RecipeArgument() => new("recipe") { Description = "A recipe." };
 
-    private static Recipe Load(string path, string[] settings)
+    private static RecipeModel Load(string path, string[] settings)
     {
         var recipe = Recipe.Load(path, settings);
         Metric.Named(recipe.Evaluate);
-        return recipe;
+        return new RecipeModel(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
     private static string Share(ModelSummary summary) => summary.CacheBytes == summary.HeadsCacheBytes
         ? ""
         : string.Create(CultureInfo.InvariantCulture, $", {100.0 * summary.CacheBytes / summary.HeadsCacheBytes:F1} % of the {Amount.Bytes(summary.HeadsCacheBytes)} of keys and values of all heads");
 
-    private static void Print(ModelSummary summary, Screen screen)
+    /// <summary>The adapters as parts beside the model's.</summary>
+    private static IEnumerable<PartSummary> Parts(RecipeModel model) => (model.Adapters?.All ?? []).Select(own => new PartSummary(
+        own.Name, nameof(LoraAdapter), string.Join(", ", own.Adapter.OwnParameters.Select(parameter => $"{parameter.Name} {parameter.Parameter.Shape}")), own.Adapter.ParameterCount()));
+
+    private static void Print(RecipeModel model, ModelSummary summary, Screen screen)
     {
+        var learning = model.Learning;
         screen.Table(
             ["part", "kind", "shapes", "parameters"],
-            summary.Parts.GroupBy(part => (LayerNumber().Replace(part.Name, "$1#"), part.Kind, part.Shapes)).Select(alike => (IReadOnlyList<string>)
+            summary.Parts.Concat(Parts(model)).GroupBy(part => (LayerNumber().Replace(part.Name, "$1#"), part.Kind, part.Shapes)).Select(alike => (IReadOnlyList<string>)
             [
                 alike.Count() == 1 ? alike.First().Name : $"{alike.Key.Item1}  × {alike.Count()}", alike.Key.Kind, alike.Key.Shapes,
                 Amount.Of(alike.Sum(part => part.Parameters)),
@@ -102,9 +106,14 @@ internal static partial class RecipeCommand
             textColumns: 3);
         screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
         screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
-        screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes)}; with gradients and AdamW's state {Amount.Bytes(4 * summary.WeightBytes)}");
+        screen.Line($"learn                {Amount.Of(learning)}{(model.Adapters is { } adapters ? $", in {adapters.All.Count()} adapters beside the model" : "")}");
+        screen.Line($"vocabulary           {Amount.Of(model.Model.Vocabulary)} tokens");
+        var adapted = model.Adapters is null ? 0 : learning * sizeof(float);
+        screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes + adapted)}; with gradients and AdamW's state {Amount.Bytes(summary.WeightBytes + adapted + (3 * sizeof(float) * learning))}");
         screen.Line($"cache                {Amount.Bytes(summary.CacheBytes)} for a sequence of {summary.Length}{Share(summary)}");
         screen.Line($"operations a token   {Amount.Of((long)summary.FlopsPerToken)} FLOPs forward at length {summary.Length}; about three times that in training");
-        screen.Json(summary);
+        var line = JsonSerializer.SerializeToNode(summary, JsonOutput.Options)!.AsObject();
+        (line["learning"], line["vocabulary"]) = (learning, model.Model.Vocabulary);
+        screen.Json(line);
     }
 }

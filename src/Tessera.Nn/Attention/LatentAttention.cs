@@ -24,7 +24,7 @@ public sealed record LatentOptions(int Heads, int KeyValueRank, int ContentWidth
     /// <summary>The norms of the latents.</summary>
     public RmsNormOptions Norm { get; init; } = new();
 
-    /// <summary>Multiplies the scores beyond <c>1/√(ContentWidth + PositionWidth)</c>, as DeepSeek's YaRN does.</summary>
+    /// <summary>Multiplies the scores beyond <c>1/√(contentWidth + positionWidth)</c>, as DeepSeek's YaRN does.</summary>
     public float ScoreFactor { get; init; } = 1;
 
     /// <inheritdoc/>

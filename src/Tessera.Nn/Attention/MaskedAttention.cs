@@ -8,11 +8,11 @@ namespace Tessera.Nn.Attention;
 /// <param name="Heads">Query heads; 1 to 65,536.</param>
 public abstract record MaskedOptions(int Heads) : AttentionOptions
 {
-    /// <summary>Key and value heads, each shared by <c>Heads / KeyValueHeads</c> query heads (Ainslie et al. 2023, arXiv
-    /// 2305.13245); as many as <c>Heads</c> where null.</summary>
+    /// <summary>Key and value heads, each shared by <c>heads / keyValueHeads</c> query heads (Ainslie et al. 2023, arXiv
+    /// 2305.13245); as many as <c>heads</c> where null.</summary>
     public int? KeyValueHeads { get; init; }
 
-    /// <summary>The width of a head, 1 to 16,384; <c>width / Heads</c> where null.</summary>
+    /// <summary>The width of a head, 1 to 16,384; <c>width / heads</c> where null.</summary>
     public int? HeadWidth { get; init; }
 
     /// <summary>Whether the maps to queries, keys and values have biases.</summary>
@@ -27,7 +27,7 @@ public abstract record MaskedOptions(int Heads) : AttentionOptions
     /// <summary>How queries and keys are marked with their positions, or what their distance adds to scores; nothing where null.</summary>
     public PositionOptions? Position { get; init; }
 
-    /// <summary>What products of queries and keys are multiplied by, greater than 0; <c>1/√HeadWidth</c> where null.</summary>
+    /// <summary>What products of queries and keys are multiplied by, greater than 0; <c>1/√headWidth</c> where null.</summary>
     public float? ScoreScale { get; init; }
 
     /// <summary>Where above 0, a score s becomes <c>cap · tanh(s / cap)</c> (Gemma 2, arXiv 2408.00118).</summary>

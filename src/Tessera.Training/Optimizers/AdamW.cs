@@ -25,7 +25,7 @@ public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.95, doubl
 /// <summary>
 /// Adam with decoupled weight decay: <c>m ← β₁ m + (1 − β₁) g</c>, <c>v ← β₂ v + (1 − β₂) g²</c>,
 /// <c>w ← w − η λ w − η · m̂ / (√v̂ + ε)</c> with <c>m̂ = m / (1 − β₁ᵗ)</c>, <c>v̂ = v / (1 − β₂ᵗ)</c>, where t counts the steps
-/// in which this parameter had a gradient. λ applies only where <see cref="Parameter.Decays"/>; with λ = 0 this is Adam.
+/// in which this parameter had a gradient. λ applies to matrices, not to biases and norms; with λ = 0 this is Adam.
 /// State: <c>exp_avg</c> (m), <c>exp_avg_sq</c> (v) and <c>step</c> (t) of each parameter, as PyTorch names them; two floats a weight.
 /// <para>Loshchilov, Hutter 2017, <see href="https://arxiv.org/abs/1711.05101"/>, algorithm 2; Kingma, Ba 2014,
 /// <see href="https://arxiv.org/abs/1412.6980"/>. Agrees with PyTorch's <c>torch.optim.AdamW</c>.</para>

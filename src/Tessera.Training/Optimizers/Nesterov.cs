@@ -19,7 +19,7 @@ public sealed record NesterovOptions(double Momentum = 0.9, double WeightDecay =
 
 /// <summary>
 /// Stochastic gradient descent with Nesterov's momentum: <c>g ← g + λ w</c>, <c>b ← μ b + g</c>, <c>w ← w − η (g + μ b)</c>.
-/// λ applies only where <see cref="Parameter.Decays"/>. State: <c>momentum_buffer</c> (b) of each parameter; one float a weight.
+/// λ applies to matrices, not to biases and norms. State: <c>momentum_buffer</c> (b) of each parameter; one float a weight.
 /// <para>Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and momentum in deep learning",
 /// <see href="https://proceedings.mlr.press/v28/sutskever13.html"/>. Agrees with PyTorch's <c>torch.optim.SGD(nesterov=True)</c>.</para>
 /// </summary>

@@ -1,0 +1,57 @@
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Tessera.Cli;
+
+/// <summary>What the options of a record are where a recipe does not say, as a recipe would say it.</summary>
+/// <param name="options">The options of a record.</param>
+internal sealed class OptionDefaults(Func<Type, IReadOnlyList<PropertyInfo>> options)
+{
+    private static readonly JsonSerializerOptions s_written = new()
+    {
+        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
+
+    /// <summary>The option's default as JSON; null where it is required. Of a record within, only what differs from that record's own
+    /// defaults.</summary>
+    public string? Of(Type record, PropertyInfo option)
+    {
+        var parameter = Constructor(record)?.GetParameters().FirstOrDefault(own => own.Name == option.Name);
+        if (parameter is { HasDefaultValue: false } || option.IsDefined(typeof(RequiredMemberAttribute))) return null;
+        if (parameter is not null) return Written(parameter.DefaultValue, option.PropertyType);
+        var value = option.GetValue(Plain(record));
+        var mayBeNull = new NullabilityInfoContext().Create(option).WriteState == NullabilityState.Nullable;
+        return value is null && !mayBeNull ? null : Written(value, option.PropertyType);
+    }
+
+    private string Written(object? value, Type declared)
+    {
+        if (value is null) return "null";
+        var type = value.GetType();
+        if (type.IsEnum || type.Namespace?.StartsWith(nameof(Tessera), StringComparison.Ordinal) != true)
+            return JsonSerializer.Serialize(value, type, s_written).Replace("E-0", "e-", StringComparison.Ordinal);
+        var kind = declared.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false).FirstOrDefault(part => part.DerivedType == type)?.TypeDiscriminator;
+        var said = options(type)
+            .Select(option => (Name: JsonNamingPolicy.CamelCase.ConvertName(option.Name), Own: Of(type, option), Value: Written(option.GetValue(value), option.PropertyType)))
+            .Where(option => option.Own != option.Value)
+            .Select(option => $"\"{option.Name}\": {option.Value}");
+        var members = (kind is null ? [] : new[] { $"\"kind\": \"{kind}\"" }).Concat(said).ToList();
+        return members.Count == 0 ? "{}" : $"{{ {string.Join(", ", members)} }}";
+    }
+
+    private static ConstructorInfo? Constructor(Type record) => record.GetConstructors().MaxBy(constructor => constructor.GetParameters().Length);
+
+    /// <summary>The record with nothing said: what is required is empty.</summary>
+    private static object Plain(Type record)
+    {
+        var arguments = Constructor(record)!.GetParameters().Select(parameter =>
+            parameter.HasDefaultValue ? parameter.DefaultValue
+            : parameter.ParameterType.IsValueType ? RuntimeHelpers.GetUninitializedObject(parameter.ParameterType)
+            : null);
+        return Constructor(record)!.Invoke([.. arguments]);
+    }
+}
