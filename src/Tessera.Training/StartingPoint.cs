@@ -55,7 +55,10 @@ internal static class StartingPoint
     /// <exception cref="RecipeException">They do.</exception>
     public static void RequireTokens(Dataset data, SequenceModel model)
     {
-        if (data.LargestToken is var largest && largest >= model.Vocabulary)
-            throw new RecipeException("start", $"has a tokenizer that gives token {largest} for a text of the corpus, which its model does not have; its tokens are 0 to {model.Vocabulary - 1}");
+        var largest = data.LargestToken;
+        if (largest < model.Vocabulary) return;
+        throw new RecipeException(
+            "start",
+            $"has a tokenizer that gives token {largest} for a text of the corpus, which its model does not have; its tokens are 0 to {model.Vocabulary - 1}");
     }
 }

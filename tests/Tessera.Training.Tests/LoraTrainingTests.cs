@@ -60,6 +60,16 @@ public sealed class LoraTrainingTests : IDisposable
         message, Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(Start, setting))).Message, StringComparison.Ordinal);
 
     [Fact]
+    public void A_model_of_pairs_may_differ_from_its_start_in_dropout_alone_too()
+    {
+        _folder.Train(TrainingFolder.Recipe("phases[0].steps=1"), "pairs");
+        var start = $"start={_folder.In("pairs")}";
+        _folder.Train(TrainingFolder.Recipe(start, "model.decoder.dropout=0.3", "phases[0].steps=1"));
+        var message = Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.Recipe(start, "model.decoder.attention.heads=1"), "other")).Message;
+        Assert.StartsWith("model.decoder.attention.heads: is 1; allowed: 2, as in the start, '", message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_model_that_says_a_default_of_its_start_is_the_same()
     {
         _folder.Train(TrainingFolder.TextRecipe(Start, "model.decoder.attention.keyValueHeads=2", "model.embeddingScale=4", "phases[0].steps=1"), "said");
