@@ -119,7 +119,7 @@ internal sealed class Inspection : IDisposable
 
     private static Inspection OfFolder(string path, TensorSource source)
     {
-        var folder = ModelFolder.Load(path, asStored: true);
+        var folder = ModelFolder.Load(path, asStored: true, check: false);
         var (format, architecture) = folder.Family is { } family ? ("Hugging Face", family.Architecture)
             : ("Tessera", folder.Config.Model is DecoderOptions ? "decoder" : "encoder-decoder");
         return OfModel(path, source, format, architecture, folder, new Dictionary<string, string>());

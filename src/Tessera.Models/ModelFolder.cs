@@ -24,7 +24,7 @@ public sealed record ModelConfig
     /// <summary>The longest source it was trained on, in tokens.</summary>
     public required int SourceLength { get; init; }
 
-    /// <summary>The SHA-256 of <c>model.safetensors</c>, to notice damage; not checked where null.</summary>
+    /// <summary>The SHA-256 of <c>model.safetensors</c>, to notice damage (<see cref="ModelFolder.Load"/>); not checked where null.</summary>
     public string? WeightsHash { get; init; }
 }
 
@@ -83,13 +83,16 @@ public sealed record ModelFolder
     /// <summary>The table between the model's names and those of its checkpoint.</summary>
     public TensorNames Names => Family is not null && Config.Model is DecoderOptions options ? Family.Names(options) : TensorNames.Identity(Model);
 
-    /// <summary>Loads a model, or adapters as PEFT saves them with the model they were trained on; of its weights only the header is read, the rest when it is touched.</summary>
+    /// <summary>Loads a model, or adapters as PEFT saves them with the model they were trained on; of its weights the
+    /// header is read, the rest when it is touched, or first of all where there is a hash to check.</summary>
     /// <param name="folder">The folder, or a GGUF file.</param>
     /// <param name="asStored">Whether weights stay in the type they are stored in, for models that are only run; else they become F32.</param>
+    /// <param name="check">Whether weights that have a <see cref="ModelConfig.WeightsHash"/> are read whole, to see that they are those that were
+    /// written; without it opening costs the header of any model.</param>
     /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
     /// <exception cref="FileNotFoundException">The folder holds no finished model.</exception>
     /// <exception cref="InvalidDataException">A file is damaged or they do not belong together.</exception>
-    public static ModelFolder Load(string folder, bool asStored = false)
+    public static ModelFolder Load(string folder, bool asStored = false, bool check = true)
     {
         if (File.Exists(folder))
         {
@@ -99,12 +102,12 @@ public sealed record ModelFolder
         }
 
         if (!Directory.Exists(folder)) throw new DirectoryNotFoundException($"there is no model folder '{folder}'");
-        if (PeftAdapter.IsIn(folder)) return LoadAdapted(folder, asStored);
+        if (PeftAdapter.IsIn(folder)) return LoadAdapted(folder, asStored, check);
         var path = Existing(folder, ConfigFile);
         var config = HuggingFaceConfig.Load(path);
         try
         {
-            return config.ModelType is null && config.Names("model") ? LoadOurs(folder, path, asStored) : LoadHuggingFace(folder, config, asStored);
+            return config.ModelType is null && config.Names("model") ? LoadOurs(folder, path, asStored, check) : LoadHuggingFace(folder, config, asStored);
         }
         catch (RecipeException error)
         {
@@ -141,15 +144,15 @@ public sealed record ModelFolder
         return Convert.ToHexStringLower(SHA256.HashData(file));
     }
 
-    private static ModelFolder LoadAdapted(string folder, bool asStored)
+    private static ModelFolder LoadAdapted(string folder, bool asStored, bool check)
     {
         var path = PeftAdapter.BaseOf(folder);
         if (PeftAdapter.IsIn(path)) throw new InvalidDataException($"'{folder}': the base model, '{path}', is an adapter itself; allowed: a whole model");
-        var whole = Load(path, asStored);
+        var whole = Load(path, asStored, check);
         return whole with { Adapters = PeftAdapter.Load(folder, whole.Model, whole.Names) };
     }
 
-    private static ModelFolder LoadOurs(string folder, string path, bool asStored)
+    private static ModelFolder LoadOurs(string folder, string path, bool asStored, bool check)
     {
         var (tokenizerFile, weights) = (Existing(folder, TokenizerFile), Existing(folder, WeightsFile));
         var tokenizer = Tokenizer.Load(tokenizerFile);
@@ -158,7 +161,7 @@ public sealed record ModelFolder
             throw new InvalidDataException($"{path}: vocabulary is {config.Vocabulary}, but {TokenizerFile} has {tokenizer.VocabularySize} tokens");
         var model = config.Model.Build(config.Vocabulary, seed: 0);
         Weights.Load(model, SafetensorsFile.Open(weights), TensorNames.Identity(model), asStored); // its own errors say more than that the hash differs
-        if (config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
+        if (check && config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
             throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
         return new ModelFolder(config, tokenizer, model) { Path = folder };
     }

@@ -77,7 +77,7 @@ public sealed record Recipe
         if (recipe.Start is { } start)
         {
             start = Path.GetFullPath(start, Path.GetFullPath(folder));
-            recipe = recipe with { Start = start, Model = recipe.Model ?? StartingPoint.Load(start, asStored: true).Config.Model };
+            recipe = recipe with { Start = start, Model = recipe.Model ?? StartingPoint.Load(start, asStored: true, check: false).Config.Model };
         }
 
         recipe.Validate();

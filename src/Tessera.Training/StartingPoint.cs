@@ -1,6 +1,7 @@
 using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
+using Tessera.Training.Data;
 
 namespace Tessera.Training;
 
@@ -10,13 +11,14 @@ internal static class StartingPoint
     /// <summary>Loads the model.</summary>
     /// <param name="path">A folder or file.</param>
     /// <param name="asStored">Whether its weights stay as they are stored, since they are not to learn.</param>
+    /// <param name="check">Whether to read all weights to see that they are those that were written.</param>
     /// <exception cref="RecipeException">There is nothing of the kind.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static ModelFolder Load(string path, bool asStored)
+    public static ModelFolder Load(string path, bool asStored, bool check)
     {
         try
         {
-            var model = ModelFolder.Load(path, asStored);
+            var model = ModelFolder.Load(path, asStored, check);
             return model.Adapters is null ? model : throw new RecipeException("start", $"is '{path}', adapters beside a model; merge them first (tessera merge)");
         }
         catch (Exception error) when (error is FileNotFoundException or DirectoryNotFoundException)
@@ -27,19 +29,36 @@ internal static class StartingPoint
 
     /// <summary>The recipe's model with the weights of the one it goes on from: that itself, or one whose options differ only in what
     /// matters in training, such as dropout.</summary>
-    /// <exception cref="RecipeException">Their parameters differ.</exception>
+    /// <exception cref="RecipeException">They would not compute the same.</exception>
     public static SequenceModel Model(ModelFolder start, Recipe recipe)
     {
         if (RecipeJson.FirstDifference(RecipeJson.Tree(start.Config.Model), RecipeJson.Tree(recipe.Model)) is null) return start.Model;
         var model = recipe.Model.Build(start.Config.Vocabulary, recipe.Seed);
-        var (from, to) = (start.Model.Parameters().ToDictionary(own => own.Name, own => own.Parameter), model.Parameters());
-        foreach (var (name, parameter) in to)
+        var (allowed, found) = (PlainForm.Of(start.Config.Model), PlainForm.Of(recipe.Model));
+        if (RecipeJson.FirstDifference(allowed, found) is { } path)
         {
-            if (!from.Remove(name, out var own) || own.Shape != parameter.Shape)
-                throw new RecipeException("model", $"has the parameter {name} {parameter.Shape}, which the start, '{recipe.Start}', {(own is null ? "lacks" : $"has as {own.Shape}")}; leave the model out to take the start's");
+            var (has, wants) = (PlainForm.At(allowed, path), PlainForm.At(found, path));
+            throw new RecipeException($"model.{path}", $"is {wants}; allowed: {has}, as in the start, '{recipe.Start}'; leave the model out to take the start's");
+        }
+
+        var weights = start.Model.Parameters().ToDictionary(own => own.Name, own => own.Parameter);
+        foreach (var (name, parameter) in model.Parameters())
+        {
+            var own = weights[name];
             parameter.ReadFrom(() => own.Value, own.Type, isFixed: recipe.Lora is not null);
         }
 
-        return from.Count == 0 ? model : throw new RecipeException("model", $"lacks the parameter {from.Keys.First()} of the start, '{recipe.Start}'; leave the model out to take the start's");
+        return model;
+    }
+
+    /// <summary>A published tokenizer may know more tokens than its model; texts must not use them.</summary>
+    /// <exception cref="RecipeException">They do.</exception>
+    public static void RequireTokens(Dataset data, SequenceModel model)
+    {
+        var largest = data.LargestToken;
+        if (largest < model.Vocabulary) return;
+        throw new RecipeException(
+            "start",
+            $"has a tokenizer that gives token {largest} for a text of the corpus, which its model does not have; its tokens are 0 to {model.Vocabulary - 1}");
     }
 }

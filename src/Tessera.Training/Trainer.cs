@@ -155,13 +155,16 @@ public sealed class Trainer
         {
             if (State.LossScale.Value >= Phase.LossScale.Floor) return; // steps are left out while the scale finds its size
             throw new InvalidDataException(
-                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the loss scale has fallen to {State.LossScale.Value}, below phases[{State.Phase}].lossScale.floor, {Phase.LossScale.Floor}; try a lower phases[{State.Phase}].learningRate, or the precision bf16");
+                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the loss scale has fallen to {State.LossScale.Value}, "
+                + $"below phases[{State.Phase}].lossScale.floor, {Phase.LossScale.Floor}; "
+                + $"try a lower phases[{State.Phase}].learningRate, or the precision bf16");
         }
 
         if (_skipped >= MostSkipped)
         {
             throw new InvalidDataException(
-                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the last {MostSkipped} gradients were not finite; try a lower phases[{State.Phase}].learningRate");
+                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the last {MostSkipped} gradients were not finite; "
+                + $"try a lower phases[{State.Phase}].learningRate");
         }
     }
 

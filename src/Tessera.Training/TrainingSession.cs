@@ -29,6 +29,8 @@ internal sealed class TrainingSession
         var texts = start?.Texts ?? TextConventions.Own;
         Train = Dataset.Of(corpus.Train, tokenizer, texts, recipe.Batches, Model.ReadsSource);
         Validation = corpus.Validation.Count == 0 ? null : Dataset.Of(corpus.Validation, tokenizer, texts, recipe.Batches, Model.ReadsSource);
+        StartingPoint.RequireTokens(Train, Model);
+        if (Validation is not null) StartingPoint.RequireTokens(Validation, Model);
         if (recipe.Lora is { } lora)
         {
             Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
@@ -85,7 +87,7 @@ internal sealed class TrainingSession
         var goesOn = resume && folder.HasRun; // the recipe is written last: without it the run was killed before it began
         recipe = goesOn ? RunPrecision.Same(recipe, Recipe.Load(folder.Recipe)) : RunPrecision.Decide(recipe);
         var corpus = recipe.Data.Load(recipeFolder, cancellation);
-        var start = recipe.Start is { } path ? StartingPoint.Load(path, asStored: recipe.Lora is not null) : null;
+        var start = recipe.Start is { } path ? StartingPoint.Load(path, asStored: recipe.Lora is not null, check: true) : null;
         if (recipe.Lora is null && start is { Path: null })
             throw new RecipeException("start", $"is '{recipe.Start}', a file whose weights cannot be written back; convert it to a folder, or train adapters (lora)");
         var tokenizer = start is not null ? start.Tokenizer

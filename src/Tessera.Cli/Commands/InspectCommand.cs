@@ -43,9 +43,17 @@ internal static class InspectCommand
         if (inspection.Architecture is { } architecture) facts.Add(("architecture", architecture));
         facts.AddRange(inspection.Config);
         if (inspection.Parameters is { } all)
-            facts.Add(("parameters", inspection.ActiveParameters is { } active && active != all ? $"{Amount.Of(all)}, {Amount.Of(active)} of them for each token" : Amount.Of(all)));
+        {
+            var some = inspection.ActiveParameters is { } active && active != all ? $", {Amount.Of(active)} of them for each token" : "";
+            facts.Add(("parameters", Amount.Of(all) + some));
+        }
+
         if (inspection.Tokenizer is { } tokenizer)
-            facts.Add(("tokenizer", $"{tokenizer.Kind}, {Amount.Of(tokenizer.Tokens)} tokens, {tokenizer.Added} added{string.Concat(tokenizer.Special.Select(special => $"; {special.Role} {special.Id} {special.Token}"))}"));
+        {
+            var special = string.Concat(tokenizer.Special.Select(token => $"; {token.Role} {token.Id} {token.Token}"));
+            facts.Add(("tokenizer", $"{tokenizer.Kind}, {Amount.Of(tokenizer.Tokens)} tokens, {tokenizer.Added} added{special}"));
+        }
+
         if (inspection.HasChatTemplate is { } has) facts.Add(("chat template", has ? "yes" : "no"));
         foreach (var (key, value) in inspection.Metadata) facts.Add((key, value));
         var width = facts.Max(fact => fact.Key.Length);

@@ -83,9 +83,20 @@ internal sealed class TrainingDisplay(Screen screen)
         }
     }
 
-    private static string Describe(Prepared prepared) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on; {prepared.Vocabulary:N0} tokens; {prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{(prepared.Learning == prepared.Parameters ? "" : $", {prepared.Learning:N0} that learn")}; products in {string.Join(", then ", prepared.Precision)}{(prepared.TooLong > 0 ? $"; {prepared.TooLong:N0} examples left out as too long" : "")}{(prepared.Step > 0 ? $"; resumed at step {prepared.Step:N0}" : "")}");
+    private static string Describe(Prepared prepared)
+    {
+        var learning = prepared.Learning == prepared.Parameters ? "" : string.Create(CultureInfo.InvariantCulture, $", {prepared.Learning:N0} that learn");
+        List<FormattableString> facts =
+        [
+            $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on",
+            $"{prepared.Vocabulary:N0} tokens",
+            $"{prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{learning}",
+            $"products in {string.Join(", then ", prepared.Precision)}",
+        ];
+        if (prepared.TooLong > 0) facts.Add($"{prepared.TooLong:N0} examples left out as too long");
+        if (prepared.Step > 0) facts.Add($"resumed at step {prepared.Step:N0}");
+        return string.Join("; ", facts.Select(FormattableString.Invariant));
+    }
 
     private static string Warning(TrainingEvent happened) => happened switch
     {

@@ -19,7 +19,7 @@ internal sealed record ConversionSource(string Path, ModelFolder Folder, Decoder
     /// <exception cref="InvalidDataException">It is damaged or not supported, or is no decoder.</exception>
     public static ConversionSource Open(string path)
     {
-        var folder = ModelFolder.Load(path, asStored: true);
+        var folder = ModelFolder.Load(path, asStored: true, check: false);
         if (folder.Adapters is not null) throw new InvalidDataException($"'{path}' holds adapters; write them into their model first: tessera merge");
         if (folder.Config.Model is not DecoderOptions options) throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
         var tensors = TensorSource.Open(path);

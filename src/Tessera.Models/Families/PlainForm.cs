@@ -12,27 +12,31 @@ namespace Tessera.Models;
 /// Options with every default said, layer by layer, and without what only training looks at: two options with the same plain form make
 /// the same model.
 /// </summary>
-internal static class PlainForm
+public static class PlainForm
 {
     /// <summary>The plain form, as a recipe would write it.</summary>
-    public static JsonObject Of(DecoderOptions options)
+    /// <param name="options">Options that a model can be built from.</param>
+    public static JsonObject Of(ModelOptions options)
     {
-        var decoder = options.Decoder;
-        var layers = Enumerable.Range(0, decoder.Layers + options.LaterTokens).Select(layer => new LayerVariant
+        var plain = options switch
         {
-            First = layer, Last = layer,
-            Attention = Of(decoder.AttentionOf(layer).Options, options.Width),
-            FeedForward = Of(decoder.FeedForwardOf(layer).Options),
-        }).ToList();
-        var plain = options with
-        {
-            EmbeddingScale = options.EmbeddingScale ?? MathF.Sqrt(options.Width),
-            Decoder = decoder with
+            DecoderOptions alone => alone with
             {
-                Attention = layers[0].Attention!, FeedForward = layers[0].FeedForward!, Variants = layers, CrossAttention = null, Dropout = 0,
+                EmbeddingScale = alone.EmbeddingScale ?? MathF.Sqrt(alone.Width),
+                Decoder = Of(alone.Decoder, alone.Width, alone.LaterTokens) with { CrossAttention = null },
             },
+            EncoderDecoderOptions pair => pair with
+            {
+                SourceWidth = pair.SourceWidth ?? pair.Width,
+                Encoder = pair.Encoder is TransformerOptions stack ? Of(stack, pair.SourceWidth ?? pair.Width) with { CrossAttention = null } : pair.Encoder,
+                Decoder = Of(pair.Decoder, pair.Width),
+            },
+            _ => options,
         };
-        return JsonNode.Parse(RecipeJson.Write(plain))!.AsObject();
+        var form = RecipeJson.Tree(plain);
+        // Width and number of later tokens change what the layers say: a comparison is to come upon the cause first.
+        if (form["decoder"] is { } decoder && form.Remove("decoder")) form.Add("decoder", decoder);
+        return form;
     }
 
     /// <summary>What a form has at a path, such as <c>decoder.variants[0].attention.heads</c>.</summary>
@@ -42,6 +46,19 @@ internal static class PlainForm
         foreach (var key in path.Replace("[", ".[", StringComparison.Ordinal).Split('.'))
             node = key[0] == '[' ? node?[int.Parse(key[1..^1], System.Globalization.CultureInfo.InvariantCulture)] : node?[key];
         return node?.ToJsonString() ?? "nothing";
+    }
+
+    private static TransformerOptions Of(TransformerOptions stack, int width, int furtherLayers = 0)
+    {
+        var layers = Enumerable.Range(0, stack.Layers + furtherLayers).Select(layer => new LayerVariant
+        {
+            First = layer, Last = layer, Attention = Of(stack.AttentionOf(layer).Options, width), FeedForward = Of(stack.FeedForwardOf(layer).Options),
+        }).ToList();
+        return stack with
+        {
+            Attention = layers[0].Attention!, FeedForward = layers[0].FeedForward!, Variants = layers, Dropout = 0,
+            CrossAttention = stack.CrossAttention is { } cross ? Of(cross, width) : null,
+        };
     }
 
     private static AttentionOptions Of(AttentionOptions attention, int width)

@@ -60,14 +60,14 @@ public sealed class LoraAdapters : Module
         _adapted.Add((name, map, Own(name, adapter)));
     }
 
-    /// <summary>Adds what the adapters compute to the weights of their maps, which then need them no more.</summary>
+    /// <summary>Adds what the adapters compute to the weights of their maps, which then have no adapter. Here they stay as they are; to
+    /// merge again changes nothing.</summary>
     /// <exception cref="InvalidOperationException">The weights of a map are not F32.</exception>
     public void Merge()
     {
         if (_adapted.Find(adapted => adapted.Map.Weight.Type != ElementType.F32) is { Name: { } stored, Map: var map })
             throw new InvalidOperationException($"'{stored}' has {map.Weight.Type} weights; only F32 can be added to");
         foreach (var (_, merged, _) in _adapted) merged.Merge();
-        _adapted.Clear();
     }
 
     private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);

@@ -23,6 +23,9 @@ public abstract class Dataset
     /// <summary>How many examples (pairs, or rows of packed text) there are.</summary>
     public abstract int Count { get; }
 
+    /// <summary>The largest id of a token in any example.</summary>
+    public int LargestToken => Rows().Max(row => row.DefaultIfEmpty().Max());
+
     /// <summary>A dataset for a model: pairs for one that reads a source, packed text for one that continues.</summary>
     /// <param name="examples">The texts.</param>
     /// <param name="tokenizer">Turns them into ids.</param>
@@ -73,7 +76,7 @@ public abstract class Dataset
     /// <summary>How long an example's row is, where examples differ in that.</summary>
     protected virtual int LengthOf(int example) => 0;
 
-    /// <summary>All sequences of ids, for the fingerprint.</summary>
+    /// <summary>All sequences of ids, and of what is to be predicted.</summary>
     protected abstract IEnumerable<int[]> Rows();
 
     /// <summary>Puts an epoch's examples into the order in which they are cut into batches.</summary>

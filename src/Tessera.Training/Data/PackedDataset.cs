@@ -19,8 +19,8 @@ internal sealed class PackedDataset : Dataset
     {
         (_length, _rowsAtOnce) = (options.Length, Math.Max(1, options.Tokens / options.Length));
         var row = new Row(_length);
-        var begin = conventions.Encode(tokenizer, "");
-        int[] end = conventions.Ends is [var last, ..] ? [last] : [];
+        var begin = Before(tokenizer, conventions);
+        int[] end = conventions.Ends is [var usual, ..] ? [usual] : [];
         foreach (var example in examples)
         {
             var source = example.Source is null ? [] : tokenizer.EncodeOrdinary(example.Source + "\n");
@@ -39,6 +39,13 @@ internal sealed class PackedDataset : Dataset
 
         if (row.Used > 0) _rows.Add(row);
         if (_rows.Count == 0) throw new InvalidDataException("data: the corpus has no text to learn from");
+    }
+
+    /// <summary>What stands before a text: of what frames an empty one, that which a text does not push away.</summary>
+    private static int[] Before(Tokenizer tokenizer, TextConventions conventions)
+    {
+        var frame = conventions.Encode(tokenizer, "");
+        return frame[..frame.AsSpan().CommonPrefixLength(conventions.Encode(tokenizer, "a"))];
     }
 
     public override int Count => _rows.Count;

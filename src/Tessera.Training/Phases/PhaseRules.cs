@@ -18,9 +18,10 @@ internal sealed class PhaseRules
         (_recipe, _parameters) = (recipe, parameters);
         RequireFit("optimizer.rules", recipe.Optimizer.Rules);
         for (var index = 0; index < recipe.Phases.Count; index++) Check(recipe.Phases[index], $"phases[{index}].rules");
+        var idle = parameters.Where(own => !recipe.Phases.Any(phase => Learns(own, phase)));
         try
         {
-            Optimizer = (recipe.Optimizer with { Rules = [] }).Build([.. parameters.Where(own => recipe.Phases.Any(phase => Learns(own, phase)))]);
+            Optimizer = (recipe.Optimizer with { Rules = [.. idle.Select(own => ParameterRule.Freeze(own.Name))] }).Build(parameters);
         }
         catch (ArgumentException error)
         {

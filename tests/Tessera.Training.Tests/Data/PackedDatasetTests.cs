@@ -1,8 +1,10 @@
+using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Models;
 using Tessera.Tensors;
 using Tessera.Text.Corpora;
+using Tessera.Text.Tokenizers;
 using Tessera.Training.Data;
 
 namespace Tessera.Training.Tests.Data;
@@ -23,6 +25,22 @@ public sealed class PackedDatasetTests
         Assert.Equal([0, 1, 2, 0, 1, 0], batch.Positions.Ints.ToArray());
         Assert.Equal([0, 0, 0, 1, 1, -1], batch.Segments!.Ints.ToArray());
         Assert.Equal((5, 5), (batch.TargetTokens, batch.Tokens));
+    }
+
+    [Theory]
+    [InlineData(true, true)] // as RoBERTa's
+    [InlineData(false, true)] // as T5's
+    [InlineData(true, false)] // as Llama's
+    public void What_a_tokenizer_puts_around_texts_stands_there_once(bool before, bool after)
+    {
+        var tokenizer = Framing([.. before ? ["<s>"] : Array.Empty<string>(), "A", .. after ? ["</s>"] : Array.Empty<string>()]);
+        var conventions = new TextConventions { ReadsSpecialTokens = true, Ends = [SpecialTokens.End] };
+        var data = new PackedDataset([Text("ab")], tokenizer, conventions, new BatchOptions { Length = 6, Tokens = 6 });
+        using var scope = Arena.Current.Scope();
+        var batch = Assert.Single(data.InOrder(9));
+        var (a, b) = (ByteTokens.Of("a")[0], ByteTokens.Of("b")[0]);
+        Assert.Equal(before ? [1, a, b, 0, 0, 0] : [a, b, 0, 0, 0, 0], batch.Inputs.Ints.ToArray());
+        Assert.Equal(before ? [a, b, 2, -1, -1, -1] : [b, 2, -1, -1, -1, -1], batch.Targets.Ints.ToArray());
     }
 
     [Fact]
@@ -109,6 +127,32 @@ public sealed class PackedDatasetTests
 
     private static PackedDataset Data(Example[] examples, int length = 16, int tokens = 64) =>
         new(examples, ByteTokens.Tokenizer, TextConventions.Own, new BatchOptions { Length = length, Tokens = tokens });
+
+    /// <summary>The tokenizer of bytes with a post-processor in its file.</summary>
+    private static Tokenizer Framing(string[] pieces)
+    {
+        var folder = Directory.CreateTempSubdirectory("tessera-");
+        try
+        {
+            var path = Path.Combine(folder.FullName, "tokenizer.json");
+            ByteTokens.Tokenizer.Save(path);
+            var json = JsonNode.Parse(File.ReadAllText(path))!;
+            json["post_processor"] = new JsonObject
+            {
+                ["type"] = "TemplateProcessing",
+                ["single"] = new JsonArray([.. pieces.Select(piece => new JsonObject { [piece == "A" ? "Sequence" : "SpecialToken"] = new JsonObject { ["id"] = piece, ["type_id"] = 0 } })]),
+                ["pair"] = new JsonArray(),
+                ["special_tokens"] = new JsonObject(SpecialTokens.Texts.Select((text, id) => KeyValuePair.Create<string, JsonNode?>(
+                    text, new JsonObject { ["id"] = text, ["ids"] = new JsonArray(id), ["tokens"] = new JsonArray(text) }))),
+            };
+            File.WriteAllText(path, json.ToJsonString());
+            return Tokenizer.Load(path);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
 
     private static List<string> Epoch(PackedDataset data, int epoch, CounterRandom random)
     {
