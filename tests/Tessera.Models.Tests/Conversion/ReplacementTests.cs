@@ -20,7 +20,7 @@ public sealed class ReplacementTests : IDisposable
     {
         _source = _folder.File("source");
         Directory.CreateDirectory(_source);
-        foreach (var file in Directory.GetFiles(Fixture.Local(Path.Combine("families", "llama-biases-linear")))) File.Copy(file, Path.Combine(_source, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Fixture.Local(Path.Combine("families", "llama-yarn-old-layout")))) File.Copy(file, Path.Combine(_source, Path.GetFileName(file)));
     }
 
     public void Dispose() => _folder.Dispose();
