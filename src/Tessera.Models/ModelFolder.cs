@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Tessera.Models.Conversion;
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
 using Tessera.Models.Formats.HuggingFace;
@@ -41,12 +42,6 @@ public sealed record ModelFolder
     /// <summary>The name of the file with the weights.</summary>
     public const string WeightsFile = "model.safetensors";
 
-    /// <summary>What stands in folders of models beside their weights.</summary>
-    private static readonly string[] s_beside =
-    [
-        ConfigFile, TokenizerFile, "tokenizer.model", "tokenizer_config.json", "special_tokens_map.json", "generation_config.json", "chat_template.jinja",
-    ];
-
     private readonly Tokenizer? _tokenizer;
 
     /// <summary>A model that was made or loaded elsewhere.</summary>
@@ -76,6 +71,9 @@ public sealed record ModelFolder
 
     /// <summary>Where the model was loaded from; null where it was made here.</summary>
     public string? Path { get; init; }
+
+    /// <summary>Where the weights are read from when they are touched; null where the model was made here.</summary>
+    internal TensorSource? Source { get; init; }
 
     /// <summary>The adapters that act in the model; null where the folder holds none.</summary>
     public LoraAdapters? Adapters { get; init; }
@@ -115,25 +113,25 @@ public sealed record ModelFolder
         }
     }
 
-    /// <summary>Writes the model with the weights it has now, as F32, into another folder, beside copies of what stands beside its weights
-    /// in its own. Adapters are not written (<see cref="LoraAdapters.Merge"/>).</summary>
-    /// <param name="folder">The folder; made where it is missing.</param>
+    /// <summary>Writes the model with the weights it has now, as F32, to another folder, beside what describes it and copies of the files
+    /// about its texts. Adapters are not written (<see cref="LoraAdapters.Merge"/>).</summary>
+    /// <param name="folder">The folder; made where it is missing. It appears, or takes the place of the model that is there, when it is whole.</param>
     /// <exception cref="InvalidDataException">The model did not come from a folder.</exception>
+    /// <exception cref="RecipeException">The model was given parts that its family cannot say.</exception>
     /// <exception cref="IOException">The folder is the model's own, or a file cannot be written.</exception>
     public void Save(string folder)
     {
         if (Path is null || !Directory.Exists(Path)) throw new InvalidDataException($"the model of '{Path}' does not come from a folder, whose files could be copied");
-        if (System.IO.Path.GetFullPath(folder) == System.IO.Path.GetFullPath(Path)) throw new IOException($"'{folder}' is the model's own folder; name another");
-        Directory.CreateDirectory(folder);
+        if (SamePlace.Is(folder, Path)) throw new IOException($"'{folder}' is the model's own folder; name another");
+        if (Family is not null && Config.Model is DecoderOptions decoder) HuggingFaceTarget.Save(this, decoder, folder);
+        else WholeFolder.Write(folder, SaveOurs);
+    }
+
+    private void SaveOurs(string folder)
+    {
         var weights = System.IO.Path.Combine(folder, WeightsFile);
         Weights.Save(weights, Model, Names);
-        foreach (var file in s_beside)
-        {
-            var from = System.IO.Path.Combine(Path, file);
-            if (File.Exists(from)) File.Copy(from, System.IO.Path.Combine(folder, file), overwrite: true);
-        }
-
-        if (Family is not null) return;
+        WholeFolder.CopyTexts(Path!, folder);
         File.WriteAllText(System.IO.Path.Combine(folder, ConfigFile), RecipeJson.Write(Config with { WeightsHash = Hash(weights) }) + "\n");
     }
 
@@ -160,16 +158,38 @@ public sealed record ModelFolder
         if (config.Vocabulary != tokenizer.VocabularySize)
             throw new InvalidDataException($"{path}: vocabulary is {config.Vocabulary}, but {TokenizerFile} has {tokenizer.VocabularySize} tokens");
         var model = config.Model.Build(config.Vocabulary, seed: 0);
-        Weights.Load(model, SafetensorsFile.Open(weights), TensorNames.Identity(model), asStored); // its own errors say more than that the hash differs
-        if (check && config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
-            throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
-        return new ModelFolder(config, tokenizer, model) { Path = folder };
+        var source = SafetensorsFile.Open(weights);
+        try
+        {
+            Weights.Load(model, source, TensorNames.Identity(model), asStored); // its own errors say more than that the hash differs
+            if (check && config.WeightsHash is { } expected && Hash(weights) is var found && found != expected)
+                throw new InvalidDataException($"{weights}: has been changed: expected SHA-256 {expected}, found {found}");
+            return new ModelFolder(config, tokenizer, model) { Path = folder, Source = source };
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
     }
 
     private static ModelFolder LoadHuggingFace(string folder, HuggingFaceConfig config, bool asStored)
     {
         var family = Family.Of(config);
         var weights = TensorSource.Open(folder);
+        try
+        {
+            return LoadHuggingFace(folder, config, family, weights, asStored);
+        }
+        catch
+        {
+            weights.Dispose();
+            throw;
+        }
+    }
+
+    private static ModelFolder LoadHuggingFace(string folder, HuggingFaceConfig config, Family family, TensorSource weights, bool asStored)
+    {
         var options = family.Present(family.ReadConfig(config), weights);
         var vocabulary = config.Whole("vocab_size");
         var model = options.Build(vocabulary, seed: 0);
@@ -177,7 +197,7 @@ public sealed record ModelFolder
         var tokenizer = HuggingFaceText.Tokenizer(folder);
         return new ModelFolder(new ModelConfig { Model = options, Vocabulary = vocabulary, Length = model.LongestSequence, SourceLength = 0 }, tokenizer, model)
         {
-            Path = folder, Family = family, Texts = HuggingFaceText.Conventions(folder, config, tokenizer),
+            Path = folder, Family = family, Source = weights, Texts = HuggingFaceText.Conventions(folder, config, tokenizer),
         };
     }
 

@@ -27,7 +27,7 @@ internal static class ConvertCommand
             "tessera convert runs/notes notes.gguf --type q8_0",
             "tessera convert Qwen3-0.6B qwen3.gguf",
             "tessera convert llama.gguf llama-hf --type bf16 --max-shard-size 2GB")) { source, target, type, shard, pre, force, progress, json };
-        command.SetAction(parsed =>
+        command.SetAction((parsed, cancellation) =>
         {
             var screen = new Screen(parsed.GetValue(json));
             var options = new ConversionOptions
@@ -36,13 +36,26 @@ internal static class ConvertCommand
                 PreTokenizer = parsed.GetValue(pre), Overwrite = parsed.GetValue(force),
             };
             var (from, to) = (parsed.GetRequiredValue(source), parsed.GetRequiredValue(target));
-            var result = new ConversionDisplay(screen, parsed.GetValue(progress)).Run(to, report => ModelConversion.Convert(from, to, options with { Progress = report }));
+            var display = new ConversionDisplay(screen, parsed.GetValue(progress));
+            var result = display.Run(to, report => Convert(from, to, options with { Progress = report }, cancellation));
             screen.Json(new { source = from, target = to, result.Format, result.Tensors, result.Bytes, result.Notes });
             foreach (var note in result.Notes) screen.Line($"note: {note}");
             screen.Line($"{to}: {result.Format}, {Amount.Of(result.Tensors)} tensors, {Amount.Bytes(result.Bytes)}");
-            return CommandRunner.Success;
+            return Task.FromResult(CommandRunner.Success);
         });
         return command;
+    }
+
+    private static ConversionResult Convert(string source, string target, ConversionOptions options, CancellationToken cancellation)
+    {
+        try
+        {
+            return ModelConversion.Convert(source, target, options, cancellation);
+        }
+        catch (TargetExistsException error)
+        {
+            throw new IOException($"{error.Message}; use --force to replace it", error);
+        }
     }
 
     private static string Types => string.Join(", ", s_types.Select(type => type.ToString().ToLowerInvariant()));

@@ -20,12 +20,20 @@ internal sealed record ConversionSource(string Path, ModelFolder Folder, Decoder
     public static ConversionSource Open(string path)
     {
         var folder = ModelFolder.Load(path, asStored: true, check: false);
-        if (folder.Adapters is not null) throw new InvalidDataException($"'{path}' holds adapters; write them into their model first: tessera merge");
-        if (folder.Config.Model is not DecoderOptions options) throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
-        var tensors = TensorSource.Open(path);
-        var names = NamesOf(folder, options, tensors);
-        Weights.Load(folder.Model, tensors, names, asStored: true, maps: false);
-        return new ConversionSource(path, folder, options, tensors, names);
+        try
+        {
+            if (folder.Adapters is not null) throw new InvalidDataException($"'{path}' holds adapters; merge them into their model first");
+            if (folder.Config.Model is not DecoderOptions options) throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
+            var tensors = folder.Source!;
+            var names = NamesOf(folder, options, tensors);
+            Weights.Load(folder.Model, tensors, names, asStored: true, maps: false);
+            return new ConversionSource(path, folder, options, tensors, names);
+        }
+        catch
+        {
+            folder.Source!.Dispose();
+            throw;
+        }
     }
 
     /// <inheritdoc/>

@@ -13,7 +13,7 @@ internal static class GgufTarget
     private static readonly string[] s_ownKeys =
         [GgufArchitecture.Key, GgufFile.AlignmentKey, "general.type", "general.file_type", "general.quantization_version", NameKey];
 
-    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options)
+    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options, CancellationToken cancellation)
     {
         var (folder, decoder) = (source.Folder, source.Options);
         var notes = GgufArchitecture.For(decoder).Notes(decoder).ToList();
@@ -22,7 +22,7 @@ internal static class GgufTarget
         if (source.Tensors is GgufFile file) CopyMetadata(file, writer);
         else AddTokenizer(folder, writer, options, notes);
         if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);
-        writer.Save(target, options.Progress);
+        writer.Save(target, options.Progress, cancellation);
         using var written = GgufFile.Open(target);
         return new ConversionResult($"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount), notes);
     }
@@ -57,7 +57,7 @@ internal static class GgufTarget
             AddsBegin = texts.Begin is not null ? true : vocabulary.AddsBegin,
         };
         GgufTokenizer.Write(vocabulary, writer.Metadata);
-        GgufText.Write(texts, vocabulary.EndId, writer.Metadata);
+        if (GgufText.Write(texts, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
 
         int? Named(string role) => texts.ChatVariables[role] is { } name ? folder.Tokenizer.Find(name.GetValue<string>()) : null;
     }

@@ -10,46 +10,44 @@ namespace Tessera.Models.Conversion;
 /// tokenizer's files.</summary>
 internal static class HuggingFaceTarget
 {
-    private const string GenerationFile = "generation_config.json", TokenizerConfigFile = "tokenizer_config.json";
+    private const string TokenizerConfigFile = "tokenizer_config.json";
     private const int MostChecked = 1 << 22;
+
+    private static readonly string[] s_ids = ["bos_token_id", "eos_token_id", "pad_token_id"];
 
     private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    // Files about texts, which a folder of Hugging Face's hands on as they are.
-    private static readonly string[] s_textFiles =
-    [
-        ModelFolder.TokenizerFile, TokenizerConfigFile, GenerationFile, "tokenizer.model", "special_tokens_map.json", "added_tokens.json", "chat_template.jinja",
-        "vocab.json", "merges.txt",
-    ];
-
-    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options)
+    /// <summary>Writes the model of a conversion.</summary>
+    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options, CancellationToken cancellation)
     {
-        var (folder, decoder) = (source.Folder, source.Options);
         if (options.Type is not (null or ElementType.F32 or ElementType.BF16 or ElementType.F16))
             throw new ArgumentException($"a Hugging Face folder holds F32, BF16 or F16, not {options.Type}; GGUF files can be quantized");
+        return Write(source.Folder, source.Options, (source.Tensors, source.Names), target, options, cancellation);
+    }
+
+    /// <summary>Writes the weights that a model has now, as F32.</summary>
+    /// <exception cref="Nn.RecipeException">The model's family cannot say it.</exception>
+    public static void Save(ModelFolder folder, DecoderOptions decoder, string target) =>
+        Write(folder, decoder, source: null, target, new ConversionOptions { Type = ElementType.F32 }, CancellationToken.None);
+
+    private static ConversionResult Write(
+        ModelFolder folder, DecoderOptions decoder, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options, CancellationToken cancellation)
+    {
         var family = folder.Family ?? Family.For(decoder);
         var config = new JsonObject();
         family.WriteConfig(decoder, config);
-        var tensors = Weights.Outgoing(folder.Model, family.Names(decoder), (source.Tensors, source.Names));
+        var tensors = Weights.Outgoing(folder.Model, family.Names(decoder), source);
         var main = options.Type ?? MainType(tensors);
+        var types = tensors.ToDictionary(tensor => tensor, tensor => TypeOf(tensor, main, options.Type is not null));
         AddIds(folder, config);
         config["dtype"] = NameOf(main);
-
-        var unfinished = $"{Path.GetFullPath(target).TrimEnd(Path.DirectorySeparatorChar)}.{Guid.NewGuid():N}.tmp";
-        Directory.CreateDirectory(unfinished);
-        try
+        WholeFolder.Write(target, unfinished =>
         {
-            ElementType TypeIn(OutgoingTensor tensor) => TypeOf(tensor, main, options.Type is not null);
-            SafetensorsFolder.Save(unfinished, tensors, TypeIn, options.MaxShardBytes, options.Progress);
-            WriteTexts(folder, source.Path, unfinished);
+            SafetensorsFolder.Save(unfinished, tensors, tensor => types[tensor], options.MaxShardBytes, options.Progress, cancellation);
+            WriteTexts(folder, unfinished);
             File.WriteAllText(Path.Combine(unfinished, ModelFolder.ConfigFile), config.ToJsonString(s_json) + "\n");
-            MoveInto(unfinished, target);
-            return new ConversionResult($"safetensors {family.Architecture}", tensors.Count, tensors.Sum(tensor => TypeIn(tensor).Bytes(tensor.Count)), []);
-        }
-        finally
-        {
-            if (Directory.Exists(unfinished)) Directory.Delete(unfinished, recursive: true);
-        }
+        });
+        return new ConversionResult($"safetensors {family.Architecture}", tensors.Count, types.Sum(each => each.Value.Bytes(each.Key.Count)), []);
     }
 
     /// <summary>The type of most of the numbers; F32 where they are quantized.</summary>
@@ -74,12 +72,22 @@ internal static class HuggingFaceTarget
         Op.Convert(values, fine);
         Op.Convert(fine, coarse);
         Op.Convert(coarse, back);
-        return fine.Bytes.SequenceEqual(back.Bytes);
+        var isExact = fine.Bytes.SequenceEqual(back.Bytes);
+        GC.KeepAlive(fine); // a span does not keep its memory
+        GC.KeepAlive(back);
+        return isExact;
     }
 
     private static void AddIds(ModelFolder folder, JsonObject config)
     {
         config["vocab_size"] = folder.Model.Vocabulary;
+        if (folder.Family is not null)
+        {
+            var source = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.Path!, ModelFolder.ConfigFile)))!.AsObject();
+            foreach (var key in s_ids.Where(source.ContainsKey)) config[key] = source[key]?.DeepClone();
+            return;
+        }
+
         if (!folder.HasTokenizer) return;
         config["bos_token_id"] = folder.Texts.Begin ?? folder.Tokenizer.BeginId;
         config["eos_token_id"] = folder.Texts.Ends.Count > 1 ? JsonSerializer.SerializeToNode(folder.Texts.Ends) : folder.Texts.Ends is [var end] ? end : folder.Tokenizer.EndId;
@@ -93,11 +101,11 @@ internal static class HuggingFaceTarget
         _ => "float32",
     };
 
-    private static void WriteTexts(ModelFolder folder, string source, string target)
+    private static void WriteTexts(ModelFolder folder, string target)
     {
         if (folder.Family is not null)
         {
-            foreach (var file in s_textFiles.Where(file => File.Exists(Path.Combine(source, file)))) File.Copy(Path.Combine(source, file), Path.Combine(target, file));
+            WholeFolder.CopyTexts(folder.Path!, target);
             return;
         }
 
@@ -109,20 +117,5 @@ internal static class HuggingFaceTarget
         if (folder.Texts.Begin is not null) texts["add_bos_token"] = true;
         if (folder.Texts.Chat is { } chat) texts["chat_template"] = chat.Source;
         File.WriteAllText(Path.Combine(target, TokenizerConfigFile), texts.ToJsonString(s_json) + "\n");
-    }
-
-    /// <summary>Gives a finished folder its name; where there is a model already, its files are replaced, the configuration last.</summary>
-    private static void MoveInto(string finished, string target)
-    {
-        if (!Directory.Exists(target))
-        {
-            Directory.Move(finished, target);
-            return;
-        }
-
-        var files = Directory.GetFiles(finished);
-        foreach (var stale in Directory.GetFiles(target, "model*.safetensors*").Concat(s_textFiles.Select(file => Path.Combine(target, file))).Append(Path.Combine(target, ModelFolder.ConfigFile)))
-            File.Delete(stale);
-        foreach (var file in files.OrderBy(file => Path.GetFileName(file) == ModelFolder.ConfigFile)) File.Move(file, Path.Combine(target, Path.GetFileName(file)));
     }
 }

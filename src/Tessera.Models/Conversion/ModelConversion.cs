@@ -1,3 +1,4 @@
+using Tessera.Models.Formats;
 using Tessera.Nn;
 
 namespace Tessera.Models.Conversion;
@@ -14,18 +15,21 @@ public static class ModelConversion
     /// <param name="source">The folder or file.</param>
     /// <param name="target">A file whose name ends in <c>.gguf</c>, or a folder. It appears under its name when it is whole.</param>
     /// <param name="options">How to write.</param>
-    /// <exception cref="IOException">The source is not there, or the target is and is not to be overwritten, or cannot be written.</exception>
+    /// <param name="cancellation">Stops it; nothing is left then of what was written.</param>
+    /// <exception cref="TargetExistsException">The target is there and is not to be overwritten.</exception>
+    /// <exception cref="IOException">The source is not there, or the target cannot be written.</exception>
     /// <exception cref="InvalidDataException">The source is damaged or not supported, or is no decoder.</exception>
-    /// <exception cref="ArgumentException">The target's format cannot say the model; the message says why.</exception>
-    public static ConversionResult Convert(string source, string target, ConversionOptions options)
+    /// <exception cref="ArgumentException">The target's format cannot say the model, or source and target are the same; the message says why.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static ConversionResult Convert(string source, string target, ConversionOptions options, CancellationToken cancellation = default)
     {
-        if (Path.GetFullPath(source) == Path.GetFullPath(target)) throw new ArgumentException($"source and target are both '{source}'");
+        if (SamePlace.Is(source, target)) throw new ArgumentException($"source '{source}' and target '{target}' are the same");
         var toFile = target.EndsWith(GgufEnding, StringComparison.OrdinalIgnoreCase);
         RequireFree(target, toFile, options.Overwrite);
         try
         {
             using var from = ConversionSource.Open(source);
-            return toFile ? GgufTarget.Write(from, target, options) : HuggingFaceTarget.Write(from, target, options);
+            return toFile ? GgufTarget.Write(from, target, options, cancellation) : HuggingFaceTarget.Write(from, target, options, cancellation);
         }
         catch (RecipeException error)
         {
@@ -38,6 +42,6 @@ public static class ModelConversion
         if (toFile && Directory.Exists(target)) throw new IOException($"'{target}' is a folder; a GGUF file cannot have its name");
         if (!toFile && File.Exists(target)) throw new IOException($"'{target}' is a file; a folder cannot have its name. Names of GGUF files end in {GgufEnding}");
         var isThere = toFile ? File.Exists(target) : Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any();
-        if (isThere && !overwrite) throw new IOException($"'{target}' is there already; use --force to replace it");
+        if (isThere && !overwrite) throw new TargetExistsException(target);
     }
 }

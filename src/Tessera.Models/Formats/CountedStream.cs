@@ -1,7 +1,7 @@
 namespace Tessera.Models.Formats;
 
-/// <summary>Passes on what is written and counts it.</summary>
-internal sealed class CountedStream(Stream inner) : Stream
+/// <summary>Passes on what is written and counts it, until it is to stop.</summary>
+internal sealed class CountedStream(Stream inner, CancellationToken cancellation) : Stream
 {
     public long Written { get; private set; }
 
@@ -17,6 +17,7 @@ internal sealed class CountedStream(Stream inner) : Stream
 
     public override void Write(ReadOnlySpan<byte> buffer)
     {
+        cancellation.ThrowIfCancellationRequested();
         inner.Write(buffer);
         Written += buffer.Length;
     }

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -39,10 +38,12 @@ public static partial class SafetensorsFolder
     /// <param name="type">What a tensor is written as: F32, F16 or BF16; where null, as it is, and F32 where it is quantized.</param>
     /// <param name="maximumShardBytes">The most bytes of tensors in a file; a larger tensor has a file of its own.</param>
     /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
+    /// <param name="cancellation">Stops it: files that are whole stay.</param>
     /// <exception cref="IOException">A file cannot be written.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void Save(
         string folder, IReadOnlyList<OutgoingTensor> tensors, Func<OutgoingTensor, ElementType>? type = null, long maximumShardBytes = DefaultShardBytes,
-        IProgress<(long Written, long All)>? progress = null)
+        IProgress<(long Written, long All)>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumShardBytes, 1);
         var typed = tensors.Select(tensor => new Typed(tensor, type?.Invoke(tensor) ?? AsItIs(tensor.Type))).ToList();
@@ -53,7 +54,7 @@ public static partial class SafetensorsFolder
         {
             var writer = new SafetensorsWriter { Metadata = { ["format"] = "pt" } }; // without it transformers refuses a file
             foreach (var tensor in shard) writer.Add(tensor.Tensor, tensor.Type);
-            writer.Save(Path.Combine(folder, name), progress is null ? null : new Shifted(progress, before, all));
+            writer.Save(Path.Combine(folder, name), progress is null ? null : new Shifted(progress, before, all), cancellation);
             before += shard.Sum(tensor => tensor.Bytes);
         }
 
@@ -102,12 +103,12 @@ public static partial class SafetensorsFolder
             json.WriteEndObject();
         }
 
-        File.WriteAllText(path + ".tmp", Encoding.UTF8.GetString(buffer.GetBuffer(), 0, (int)buffer.Length) + "\n");
-        File.Move(path + ".tmp", path, overwrite: true);
+        buffer.WriteByte((byte)'\n');
+        WholeFile.Write(path, buffer.WriteTo);
     }
 
-    /// <summary>Weights that were there before would be mistaken for these, or stay for nothing.</summary>
-    private static void RemoveOthers(string folder, List<string> written)
+    /// <summary>Removes weights of other names, which would be mistaken for those that were written, or stay for nothing.</summary>
+    internal static void RemoveOthers(string folder, List<string> written)
     {
         foreach (var file in Directory.GetFiles(folder, "model*"))
         {

@@ -59,26 +59,11 @@ public sealed class SafetensorsWriter
     /// <summary>Writes the file, over one that may be there: it appears under its name only when it is whole and on the disk.</summary>
     /// <param name="path">The file.</param>
     /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
+    /// <param name="cancellation">Stops it, within a tensor, too.</param>
     /// <exception cref="IOException">It cannot be written; what was there before is still there.</exception>
-    public void Save(string path, IProgress<(long Written, long All)>? progress = null)
-    {
-        var unfinished = path + ".tmp";
-        try
-        {
-            using (var stream = new FileStream(unfinished, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: Piece))
-            {
-                Write(stream, progress);
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(unfinished, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(unfinished);
-            throw;
-        }
-    }
+    /// <exception cref="OperationCanceledException">It was stopped; what was there before is still there.</exception>
+    public void Save(string path, IProgress<(long Written, long All)>? progress = null, CancellationToken cancellation = default) =>
+        WholeFile.Write(path, stream => Write(stream, progress, cancellation));
 
     /// <summary>Writes the file to a stream, front to back.</summary>
     public void Write(Stream stream) => Write(stream, progress: null);
@@ -86,15 +71,16 @@ public sealed class SafetensorsWriter
     /// <inheritdoc cref="Write(Stream)"/>
     /// <param name="stream">Where to.</param>
     /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
+    /// <param name="cancellation">Stops it, within a tensor, too.</param>
     /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has.</exception>
-    public void Write(Stream stream, IProgress<(long Written, long All)>? progress)
+    public void Write(Stream stream, IProgress<(long Written, long All)>? progress, CancellationToken cancellation = default)
     {
         var order = InOrder();
         stream.Write(Header(order));
         var (written, all) = (0L, order.Sum(tensor => tensor.Type.Bytes(tensor.Shape)));
         foreach (var (name, type, shape, write) in order)
         {
-            var counted = new CountedStream(stream);
+            var counted = new CountedStream(stream, cancellation);
             write(counted);
             if (counted.Written != type.Bytes(shape))
                 throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {type.Bytes(shape)}");

@@ -130,8 +130,8 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
         File.WriteAllText(Path.Combine(folder, "notes.txt"), "mine");
         foreach (var target in (string[])[file, folder])
         {
-            var error = Assert.Throws<IOException>(() => ModelConversion.Convert(source, target, new ConversionOptions()));
-            Assert.Equal($"'{target}' is there already; use --force to replace it", error.Message);
+            var error = Assert.Throws<TargetExistsException>(() => ModelConversion.Convert(source, target, new ConversionOptions()));
+            Assert.Equal($"'{target}' is there already", error.Message);
             ModelConversion.Convert(source, target, new ConversionOptions { Overwrite = true });
             Assert.NotNull(ModelFolder.Load(target).Model);
         }

@@ -40,6 +40,8 @@ internal sealed class KeysAndValuesLayout(string ours, string keys, string value
         var (keys, values) = (theirs.Read(Keys, ours.Type), theirs.Read(Values, ours.Type));
         if (ours.Type == ElementType.F32) Join<float>(keys, values, ours);
         else Join<ushort>(keys, values, ours);
+        GC.KeepAlive(keys); // a span does not keep its memory
+        GC.KeepAlive(values);
     }
 
     public override void Write(Tensor ours, int index, Tensor theirs)

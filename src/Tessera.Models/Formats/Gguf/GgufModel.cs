@@ -44,10 +44,23 @@ public static class GgufModel
     internal static ModelFolder Load(string path, bool asStored)
     {
         var file = GgufFile.Open(path); // stays in use until the weights are read
+        try
+        {
+            return Load(file, asStored);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    private static ModelFolder Load(GgufFile file, bool asStored)
+    {
         var (options, model) = Open(file, asStored);
         var tokenizer = GgufText.Tokenizer(file);
         var config = new ModelConfig { Model = options, Vocabulary = model.Vocabulary, Length = model.LongestSequence, SourceLength = 0 };
-        return new ModelFolder(config, tokenizer, model) { Texts = GgufText.Conventions(file, tokenizer) };
+        return new ModelFolder(config, tokenizer, model) { Texts = GgufText.Conventions(file, tokenizer), Source = file };
     }
 
     /// <summary>What writes a model to a file: its metadata, to which those of a tokenizer may be added, and its tensors.</summary>
@@ -56,9 +69,11 @@ public static class GgufModel
     /// <param name="type">The type of matrices; null to keep each in its own. Norms, biases and routers are F32; rows that are not
     /// whole blocks of a quantized type, and the head of models in 4 bits, have a finer one, as llama.cpp writes them.</param>
     /// <param name="source">As of <see cref="Weights.Outgoing"/>.</param>
-    /// <exception cref="ArgumentException">No architecture of GGUF can say the model; the message says why.</exception>
+    /// <exception cref="ArgumentException">No architecture of GGUF can say the model, or the type is not one of matrices; the message says why.</exception>
     public static GgufWriter Writer(DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null)
     {
+        if (type is { } asked && !s_fileTypes.ContainsKey(asked))
+            throw new ArgumentException($"matrices in a GGUF file cannot be {asked}; allowed: {string.Join(", ", s_fileTypes.Keys)}", nameof(type));
         var architecture = GgufArchitecture.For(options);
         var writer = new GgufWriter();
         writer.Metadata[GgufArchitecture.Key] = GgufValue.Of(architecture.Name);

@@ -46,31 +46,16 @@ public sealed class GgufWriter
     /// <summary>Writes the file, over one that may be there: it appears under its name only when it is whole and on the disk.</summary>
     /// <param name="path">The file.</param>
     /// <param name="progress">Is told the bytes of tensors written so far and in all; may be null.</param>
+    /// <param name="cancellation">Stops it, within a tensor, too.</param>
     /// <exception cref="IOException">It cannot be written; what was there before is still there.</exception>
-    public void Save(string path, IProgress<(long Written, long All)>? progress = null)
-    {
-        var unfinished = path + ".tmp";
-        try
-        {
-            using (var stream = new FileStream(unfinished, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1 << 18))
-            {
-                Write(stream, progress);
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(unfinished, path, overwrite: true);
-        }
-        catch
-        {
-            File.Delete(unfinished);
-            throw;
-        }
-    }
+    /// <exception cref="OperationCanceledException">It was stopped; what was there before is still there.</exception>
+    public void Save(string path, IProgress<(long Written, long All)>? progress = null, CancellationToken cancellation = default) =>
+        WholeFile.Write(path, stream => Write(stream, progress, cancellation));
 
     /// <summary>Writes the file to a stream, front to back.</summary>
     /// <exception cref="InvalidOperationException">A tensor's own writer wrote another number of bytes than its shape has, or
     /// <c>general.alignment</c> is not allowed.</exception>
-    public void Write(Stream stream, IProgress<(long Written, long All)>? progress = null)
+    public void Write(Stream stream, IProgress<(long Written, long All)>? progress = null, CancellationToken cancellation = default)
     {
         var header = Header();
         stream.Write(header);
@@ -79,7 +64,7 @@ public sealed class GgufWriter
         var written = 0L;
         foreach (var tensor in _tensors)
         {
-            var counted = new CountedStream(stream);
+            var counted = new CountedStream(stream, cancellation);
             tensor.Write(counted);
             if (counted.Written != tensor.ByteCount)
                 throw new InvalidOperationException($"the writer of tensor '{tensor.Name}' wrote {counted.Written} bytes instead of {tensor.ByteCount}");
