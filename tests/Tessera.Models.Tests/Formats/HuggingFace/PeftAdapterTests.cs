@@ -34,7 +34,6 @@ public sealed class PeftAdapterTests : IDisposable
         var folder = ModelFolder.Load(Fixture.Shared(Case)!);
         var apart = Logits(folder.Model);
         folder.Adapters!.Merge();
-        Assert.Empty(folder.Adapters.All);
         var rounding = 1e-5 * Math.Max(1, apart.Max(Math.Abs));
         Assert.InRange(Largest(apart, Logits(folder.Model)), 0, rounding);
         folder.Save(_folder.File("merged"));
