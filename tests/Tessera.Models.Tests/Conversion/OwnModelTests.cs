@@ -98,7 +98,8 @@ public sealed class OwnModelTests : IDisposable
     public void Rows_that_are_no_whole_blocks_get_a_finer_type()
     {
         var (source, file) = (Save(Decoder(Masked(), new SwiGluOptions(48))), _folder.File("model.gguf"));
-        ModelConversion.Convert(source, file, new ConversionOptions { Type = ElementType.Q4_K });
+        var result = ModelConversion.Convert(source, file, new ConversionOptions { Type = ElementType.Q4_K });
+        Assert.Contains(result.Notes, note => note.EndsWith("are not multiples of 256, the block of Q4_K: they are F16, Q8_0", StringComparison.Ordinal));
         using var tensors = TensorSource.Open(file);
         Assert.Equal("Q8_0", tensors["blk.0.ffn_up.weight"].Type); // 32 wide
         Assert.Equal("F16", tensors["blk.0.ffn_down.weight"].Type); // 48 wide
