@@ -9,7 +9,7 @@ internal sealed class Report
     private const string Explanation = """
 
         A ratio says how many times faster Tessera is; bar and goal are those for this kind of processor. Products and attention are the
-        best of several runs of each side, training steps the median of several and the better of two turns. The peer is PyTorch, or what
+        best of several runs of each side, training steps the median of several and the best of three turns. The peer is PyTorch, or what
         the line names.
 
         - Products are `y = x Wᵀ`. In BF16 with 256 rows or more, Tessera's activations are F32 and rounded in each call, its weights packed
