@@ -27,20 +27,23 @@ public sealed class LargeCheckpointTests(ITestOutputHelper output) : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [SparseFileFact(14L << 30)]
-    public void A_checkpoint_of_13_GB_opens_by_its_header_and_one_weight_is_read_when_it_is_touched()
+    public void A_checkpoint_of_13_GB_opens_in_a_second_and_one_weight_is_read_when_it_is_touched()
     {
         var shapes = s_options.Build(32_000, 1).Parameters();
         var path = Sparse(shapes.Select(own => (own.Name, own.Parameter.Shape)));
         Assert.True(new FileInfo(path).Length > 13_000_000_000, $"{new FileInfo(path).Length} bytes");
         var before = Memory();
 
-        var watch = Stopwatch.StartNew();
-        var model = s_options.Build(32_000, 1);
-        var source = TensorSource.Open(path);
-        Weights.Load(model, source, TensorNames.Identity(model), asStored: true);
-        var summary = ModelSummary.Of(model, 4096);
-        watch.Stop();
-        output.WriteLine($"{new FileInfo(path).Length} bytes open in {watch.ElapsedMilliseconds} ms, memory grew by {(Memory() - before) >> 20} MiB");
+        // Other tests run beside this one: the best of five tells what opening costs.
+        var (model, summary) = Open(path);
+        var fastest = Enumerable.Range(0, 5).Min(_ =>
+        {
+            var watch = Stopwatch.StartNew();
+            Open(path);
+            return watch.Elapsed;
+        });
+        output.WriteLine($"{new FileInfo(path).Length} bytes open in {fastest.TotalMilliseconds:F0} ms, memory grew by {(Memory() - before) >> 20} MiB");
+        Assert.InRange(fastest, TimeSpan.Zero, TimeSpan.FromSeconds(1));
         Assert.Equal(6_738_415_616, summary.Parameters);
         Assert.Equal(32L * 2 * 4096 * 4096 * sizeof(float), summary.CacheBytes); // taken and given back, never touched
         Assert.Equal((2 * 6_738_149_376) + (4 * 266_240), summary.WeightBytes); // the norms are F32
@@ -50,6 +53,13 @@ public sealed class LargeCheckpointTests(ITestOutputHelper output) : IDisposable
         Assert.Equal((ElementType.BF16, new Shape(11008, 4096)), (touched.Value.Type, touched.Value.Shape));
         Assert.False(touched.Value.Bytes.ContainsAnyExcept((byte)0));
         Assert.Single(model.Parameters(), own => own.Parameter.IsMade);
+    }
+
+    private static (SequenceModel Model, ModelSummary Summary) Open(string path)
+    {
+        var model = s_options.Build(32_000, 1);
+        Weights.Load(model, TensorSource.Open(path), TensorNames.Identity(model), asStored: true);
+        return (model, ModelSummary.Of(model, 4096));
     }
 
     /// <summary>A BF16 file with a header and nothing else written.</summary>
