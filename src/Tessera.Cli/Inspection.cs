@@ -142,7 +142,7 @@ internal sealed class Inspection : IDisposable
         facts.Add(("feed-forward", FeedForwardText(decoder)));
         if (Rotary(decoder.Attention) is { } rotary) facts.Add(("rotary", $"base {Text(rotary.Theta)}{(rotary.Scaling is { } scaling ? $", {scaling}" : "")}"));
         facts.Add(("embeddings", options.TieEmbeddings ? "tied" : "not tied"));
-        if (options.LaterTokens > 0) facts.Add(("later tokens", Text(options.LaterTokens)));
+        if (options.MtpDepth > 0) facts.Add(("later tokens", Text(options.MtpDepth)));
         return facts;
     }
 
@@ -151,7 +151,7 @@ internal sealed class Inspection : IDisposable
         var windows = Enumerable.Range(0, decoder.Layers).Select(layer => decoder.AttentionOf(layer).Options).OfType<SlidingWindowOptions>().ToArray();
         return decoder.Attention switch
         {
-            LatentOptions latent => $"latent, {latent.Heads} heads, rank {latent.KeyValueRank}, widths {latent.ContentWidth} + {latent.PositionWidth}, values {latent.ValueWidth}",
+            LatentOptions latent => $"latent, {latent.Heads} heads, rank {latent.KvLoraRank}, widths {latent.NopeHeadDim} + {latent.RopeHeadDim}, values {latent.VHeadDim}",
             MaskedOptions masked => $"{masked.Heads} heads, {masked.KeyValueHeads ?? masked.Heads} of keys and values"
                 + (windows.Length == 0 ? "" : $", a window of {windows[0].Window} in {windows.Length} layers"),
             var other => other.GetType().Name,

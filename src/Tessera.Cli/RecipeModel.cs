@@ -104,7 +104,7 @@ internal sealed class RecipeModel
             yield return "sequence-balance";
         }
 
-        if (_recipe.Model is DecoderOptions { LaterTokens: > 0 }) yield return "mtp";
+        if (_recipe.Model is DecoderOptions { MtpDepth: > 0 }) yield return "mtp";
     }
 
     /// <summary>The start's model, or one whose options differ only in what matters in training, with parameters like the start's.</summary>
@@ -127,8 +127,8 @@ internal sealed class RecipeModel
 
     private static bool Learns(string name, IReadOnlyList<ParameterRule> rules) => rules.FirstOrDefault(rule => rule.Fits(name)) is not { Frozen: true };
 
-    private static void RequirePositions(string path, int found, int most)
+    private static void RequirePositions(string path, int found, int max)
     {
-        if (found > most) throw new RecipeException(path, $"is {found}; allowed: at most {most}, the positions that the model's encoding has");
+        if (found > max) throw new RecipeException(path, $"is {found}; allowed: at most {max}, the positions that the model's encoding has");
     }
 }

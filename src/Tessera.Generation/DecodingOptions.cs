@@ -9,26 +9,26 @@ namespace Tessera.Generation;
 [JsonDerivedType(typeof(BeamOptions), "beam")]
 public abstract record DecodingOptions
 {
-    private const int MostTokens = 1 << 20;
+    private const int MaxTokens = 1 << 20;
 
     /// <summary>The greatest number of tokens to generate, the end included; where null, the longest the model was trained on, at most 1,024.
     /// 1 to 1,048,576: the caches for them are made at the start.</summary>
-    public int? MaximumTokens { get; init; }
+    public int? MaxNewTokens { get; init; }
 
     /// <summary>Above 1, tokens that the decoder has read or written are less likely: their logits are divided by this where above 0,
     /// multiplied where below (Keskar et al. 2019, arXiv 1909.05858). Greater than 0; 1 leaves them.</summary>
     public float RepetitionPenalty { get; init; } = 1;
 
     /// <summary>No run of so many tokens is written a second time (Paulus et al. 2017, arXiv 1705.04304); any may be where 0.</summary>
-    public int NoRepeat { get; init; }
+    public int NoRepeatNgramSize { get; init; }
 
     /// <summary>Throws where an option is out of its range.</summary>
     /// <exception cref="ArgumentException">The message names the option, its value and what is allowed.</exception>
     public virtual void Validate()
     {
-        Require(MaximumTokens is null or (>= 1 and <= MostTokens), "maximum tokens", MaximumTokens, $"1 to {MostTokens}");
+        Require(MaxNewTokens is null or (>= 1 and <= MaxTokens), "max new tokens", MaxNewTokens, $"1 to {MaxTokens}");
         Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition penalty", RepetitionPenalty, "greater than 0");
-        Require(NoRepeat >= 0, "no repeat", NoRepeat, "at least 0");
+        Require(NoRepeatNgramSize >= 0, "no-repeat n-gram size", NoRepeatNgramSize, "at least 0");
     }
 
     private protected static void Require(bool condition, string option, object? found, string allowed)

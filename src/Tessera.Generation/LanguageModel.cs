@@ -44,8 +44,8 @@ public sealed class LanguageModel(ModelFolder folder)
         IReadOnlyList<string> prompts, DecodingOptions options, bool asChat = false, Action<int>? progress = null, CancellationToken cancellation = default)
     {
         int[][] ids = [.. prompts.Select(prompt => Encode(prompt, asChat))];
-        var most = MostTokens(options, ids.Max(prompt => prompt.Length));
-        var generated = Generator.Generate(Folder.Model, ids, options, most, Folder.Texts.Ends, progress, cancellation);
+        var max = MaxTokens(options, ids.Max(prompt => prompt.Length));
+        var generated = Generator.Generate(Folder.Model, ids, options, max, Folder.Texts.Ends, progress, cancellation);
         return [.. generated.Select(tokens => new GeneratedText(Folder.Tokenizer.Decode([.. tokens.Ids]), tokens))];
     }
 
@@ -54,9 +54,9 @@ public sealed class LanguageModel(ModelFolder folder)
         string prompt, DecodingOptions? options = null, bool asChat = false, [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         var decoding = options ?? new GreedyOptions();
-        var pieces = new PieceDecoder(Folder.Tokenizer);
+        var pieces = new IncrementalDetokenizer(Folder.Tokenizer);
         var ids = Encode(prompt, asChat);
-        using var tokens = Generator.Stream(Folder.Model, ids, decoding, MostTokens(decoding, ids.Length), Folder.Texts.Ends, cancellation).GetEnumerator();
+        using var tokens = Generator.Stream(Folder.Model, ids, decoding, MaxTokens(decoding, ids.Length), Folder.Texts.Ends, cancellation).GetEnumerator();
         while (await Task.Run(tokens.MoveNext, cancellation).ConfigureAwait(false))
         {
             if (pieces.Add(tokens.Current) is { Length: > 0 } piece) yield return piece;
@@ -81,11 +81,11 @@ public sealed class LanguageModel(ModelFolder folder)
     }
 
     /// <summary>How many tokens may follow: a beginning takes its place among the model's positions.</summary>
-    private int MostTokens(DecodingOptions options, int longestPrompt)
+    private int MaxTokens(DecodingOptions options, int longestPrompt)
     {
         var room = Folder.Model.LongestSequence - (Folder.Model.ReadsSource ? 0 : longestPrompt);
-        if (options.MaximumTokens > room)
-            throw new ArgumentException($"maximum tokens is {options.MaximumTokens}; allowed: 1 to {room}, the positions that this model has left");
-        return Math.Min(options.MaximumTokens ?? Math.Min(Folder.Config.Length, UsualTokens), room);
+        if (options.MaxNewTokens > room)
+            throw new ArgumentException($"max new tokens is {options.MaxNewTokens}; allowed: 1 to {room}, the positions that this model has left");
+        return Math.Min(options.MaxNewTokens ?? Math.Min(Folder.Config.Length, UsualTokens), room);
     }
 }

@@ -15,15 +15,15 @@ public sealed class DecodingState
     /// <summary>The state of sequences that have not begun.</summary>
     /// <param name="caches">Made for at least as many rows.</param>
     /// <param name="first">The tokens that each row is to read first.</param>
-    /// <param name="mostRows">How many rows there may be later.</param>
+    /// <param name="maxRows">How many rows there may be later.</param>
     /// <param name="changing">The encodings that may mark positions anew as sequences grow.</param>
-    /// <param name="memory">Owned [mostRows, source length, width], the first rows set; null without an encoder.</param>
-    /// <param name="memoryLengths">Owned I32 [mostRows]; null without an encoder.</param>
-    internal DecodingState(CacheSet caches, IReadOnlyList<int[]> first, int mostRows, IReadOnlyList<PositionEncoding>? changing = null, Tensor? memory = null, Tensor? memoryLengths = null)
+    /// <param name="memory">Owned [maxRows, source length, width], the first rows set; null without an encoder.</param>
+    /// <param name="memoryLengths">Owned I32 [maxRows]; null without an encoder.</param>
+    internal DecodingState(CacheSet caches, IReadOnlyList<int[]> first, int maxRows, IReadOnlyList<PositionEncoding>? changing = null, Tensor? memory = null, Tensor? memoryLengths = null)
     {
         (Caches, First, Memory, MemoryLengths) = (caches, first, memory, memoryLengths);
         Rows = first.Count;
-        (_positions, _before) = (new int[mostRows], new int[mostRows]);
+        (_positions, _before) = (new int[maxRows], new int[maxRows]);
         _changing = changing ?? [];
         _read = _changing.Count == 0 ? [] : [.. first.Select(_ => new List<int>())];
     }

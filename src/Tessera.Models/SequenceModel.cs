@@ -49,7 +49,7 @@ public abstract record ModelOptions
 
 /// <summary>
 /// A model that predicts a sequence token by token. Training and cached decoding run the same parts: <see cref="Loss"/>
-/// over whole sequences, <see cref="Start"/> and <see cref="Next(DecodingState, IReadOnlyList{int[]})"/> step by step.
+/// over whole sequences, <see cref="Start"/> and <see cref="Next(DecodingState, IReadOnlyList{int[]})"/> step by context.
 /// </summary>
 public abstract class SequenceModel : Module
 {
@@ -77,21 +77,21 @@ public abstract class SequenceModel : Module
 
     /// <summary>The mean negative log-likelihood of a batch's targets, in nats.</summary>
     /// <param name="batch">What to predict from what.</param>
-    /// <param name="step">Its positions are the batch's; parts add their losses to it.</param>
+    /// <param name="context">Its positions are the batch's; parts add their losses to it.</param>
     /// <param name="settings">Label smoothing and z loss.</param>
     /// <returns>A scalar.</returns>
-    public Tensor Loss(Batch batch, Step step, CrossEntropySettings settings = default)
+    public Tensor Loss(Batch batch, ForwardContext context, CrossEntropySettings settings = default)
     {
-        var hidden = Hidden(batch, step);
-        if (step.IsTraining) AddLosses(hidden, batch, step, settings);
+        var hidden = Hidden(batch, context);
+        if (context.IsTraining) AddLosses(hidden, batch, context, settings);
         return LossOf(hidden, batch.Targets, settings);
     }
 
     /// <summary>The logits of every place of a batch, of the token after it.</summary>
     /// <param name="batch">Its inputs are read; its targets are not.</param>
-    /// <param name="step">Its positions are the batch's.</param>
+    /// <param name="context">Its positions are the batch's.</param>
     /// <returns>[batch, length, vocabulary].</returns>
-    public Tensor Logits(Batch batch, Step step) => LogitsOf(Hidden(batch, step));
+    public Tensor Logits(Batch batch, ForwardContext context) => LogitsOf(Hidden(batch, context));
 
     /// <summary>Begins decoding.</summary>
     /// <param name="prompts">Token ids: sources to translate, or beginnings to continue. At least one, none empty.</param>
@@ -125,7 +125,7 @@ public abstract class SequenceModel : Module
         return LogitsOf(ends);
     }
 
-    /// <summary>As <see cref="Next(DecodingState, IReadOnlyList{int[]})"/>, for one token a row. Allocates nothing once such a step
+    /// <summary>As <see cref="Next(DecodingState, IReadOnlyList{int[]})"/>, for one token a row. Allocates nothing once such a context
     /// has been done before, but where the model has positions that depend on how long a sequence is (<see cref="DynamicScaling"/>,
     /// <see cref="LongScaling"/>): there whole sequences are read again as often as they change.</summary>
     public Tensor Next(DecodingState state, ReadOnlySpan<int> tokens)
@@ -141,11 +141,11 @@ public abstract class SequenceModel : Module
     /// <summary>Reads I32 [rows, length] into the caches and gives [rows · length, width]; positions are the caller's to move on.</summary>
     private Tensor Advance(DecodingState state, Tensor inputs)
     {
-        var step = Step.At(Batch.PositionsFrom(state.Positions, inputs.Shape[1]));
-        step.Caches = state.Caches;
-        step.Memory = state.Memory?.First(state.Rows);
-        step.MemoryLengths = state.MemoryLengths?.First(state.Rows);
-        var hidden = Decode(inputs, step);
+        var context = ForwardContext.At(Batch.PositionsFrom(state.Positions, inputs.Shape[1]));
+        context.Caches = state.Caches;
+        context.Memory = state.Memory?.First(state.Rows);
+        context.MemoryLengths = state.MemoryLengths?.First(state.Rows);
+        var hidden = Decode(inputs, context);
         return hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
     }
 
@@ -164,19 +164,19 @@ public abstract class SequenceModel : Module
         return Op.CrossEntropy(logits.Reshape([logits.Shape.Rows, Vocabulary]), targets.Reshape([logits.Shape.Rows]), settings);
     }
 
-    /// <summary>Adds losses beside that of the next token to a step that trains.</summary>
+    /// <summary>Adds losses beside that of the next token to a context that trains.</summary>
     /// <param name="hidden">What <see cref="Hidden"/> gave.</param>
     /// <param name="batch">What to predict from what.</param>
-    /// <param name="step">Takes the losses.</param>
+    /// <param name="context">Takes the losses.</param>
     /// <param name="settings">Label smoothing and z loss.</param>
-    protected virtual void AddLosses(Tensor hidden, Batch batch, Step step, CrossEntropySettings settings)
+    protected virtual void AddLosses(Tensor hidden, Batch batch, ForwardContext context, CrossEntropySettings settings)
     {
     }
 
     private Tensor Scaled(Tensor hidden) => _logitScale == 1 ? hidden : Op.Scale(hidden, _logitScale);
 
     /// <summary>The vectors from which each place's next token is predicted: [batch, length, width].</summary>
-    protected abstract Tensor Hidden(Batch batch, Step step);
+    protected abstract Tensor Hidden(Batch batch, ForwardContext context);
 
     private static bool IsInEncoder(string name) => name.StartsWith("encoder.", StringComparison.Ordinal);
 
@@ -185,5 +185,5 @@ public abstract class SequenceModel : Module
         .Select(encoding => encoding.Positions).DefaultIfEmpty(int.MaxValue).Min();
 
     /// <summary>The decoder alone: I32 [rows, length] to [rows, length, width].</summary>
-    protected abstract Tensor Decode(Tensor inputs, Step step);
+    protected abstract Tensor Decode(Tensor inputs, ForwardContext context);
 }

@@ -27,7 +27,7 @@ public interface ICached
 /// <summary>What caches are made for.</summary>
 /// <param name="Rows">The greatest number of rows.</param>
 /// <param name="Tokens">The greatest number of tokens a row.</param>
-/// <param name="MemoryTokens">The length of <see cref="Step.Memory"/>, where there is one.</param>
+/// <param name="MemoryTokens">The length of <see cref="ForwardContext.Memory"/>, where there is one.</param>
 public readonly record struct CacheSize(int Rows, int Tokens, int MemoryTokens = 0);
 
 /// <summary>The caches of all parts of a model that have one.</summary>

@@ -36,10 +36,10 @@ public sealed class Linear : Module
     public LoraAdapter? Adapter { get; private set; }
 
     /// <summary>Maps [..., inputs] to [..., outputs].</summary>
-    public Tensor Forward(Tensor x, Step step)
+    public Tensor Forward(Tensor x, ForwardContext context)
     {
         var y = Op.Linear(x, _weight.Value, _bias?.Value);
-        return Adapter is null ? y : Op.Add(y, Adapter.Forward(x, step));
+        return Adapter is null ? y : Op.Add(y, Adapter.Forward(x, context));
     }
 
     /// <summary>Gives the map an adapter.</summary>

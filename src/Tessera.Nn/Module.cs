@@ -61,7 +61,7 @@ public abstract class Module
         _parameters.Where(own => own.Parameter.Shape.Rank >= 2).Sum(own => 2.0 * own.Parameter.Shape.Count)
         + _children.Sum(child => child.Module.FlopsPerToken(length));
 
-    /// <summary>Called for every part of a model at the end of each step of training, once the optimizer has changed the weights:
+    /// <summary>Called for every part of a model at the end of each context of training, once the optimizer has changed the weights:
     /// for what is learned without a gradient. Nothing unless a part says otherwise.</summary>
     public virtual void AfterUpdate()
     {

@@ -12,7 +12,7 @@ namespace Tessera.Nn;
 public sealed record PartBuilder(int Width, string Path, CounterRandom Random, int Depth = 1)
 {
     /// <summary>Weights that are drawn are F32, and a tensor has less than 2 GiB; those of a file may take fewer bytes each.</summary>
-    private const int MostDrawn = int.MaxValue / sizeof(float);
+    private const int MaxDrawn = int.MaxValue / sizeof(float);
 
     /// <summary>The deviation of the initial weights of the last map of a part that adds to the stream.</summary>
     /// <param name="inputs">The width of what the map reads.</param>
@@ -54,7 +54,7 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
         var random = Random.Derive(name);
         return new Parameter(shape, decays: true, isTrained: true, () =>
         {
-            RequireCount(name, shape, MostDrawn);
+            RequireCount(name, shape, MaxDrawn);
             return Draw(shape, random, deviation);
         }) { MayBeStored = mayBeStored };
     }
@@ -70,9 +70,9 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
     /// <summary>A vector of zeros that is saved with the weights but has no gradient: its part changes it, or nobody does.</summary>
     public static Parameter Untrained(int length) => new([length], decays: false, isTrained: false, () => Tensor.Allocate([length]));
 
-    private void RequireCount(string name, Shape shape, int most)
+    private void RequireCount(string name, Shape shape, int max)
     {
-        if (shape.Count > most) throw new RecipeException($"{Path}.{name}", $"would be {shape}; allowed: at most {most} weights");
+        if (shape.Count > max) throw new RecipeException($"{Path}.{name}", $"would be {shape}; allowed: at most {max} weights");
     }
 
     private static Tensor Draw(Shape shape, CounterRandom random, double deviation)

@@ -7,7 +7,7 @@ public sealed class WantedLosses(IEnumerable<string> names)
     private readonly HashSet<string> _names = [.. names];
     private readonly HashSet<string> _offered = [];
 
-    /// <summary>The losses that parts have offered so far, wanted or not; all there are once a step has run forward.</summary>
+    /// <summary>The losses that parts have offered so far, wanted or not; all there are once a context has run forward.</summary>
     public IReadOnlyCollection<string> Offered => _offered;
 
     /// <summary>Notes that a part can report a loss, and says whether it is wanted.</summary>

@@ -29,7 +29,7 @@ public sealed record HeldOutLoss(double Nats, long Tokens, IReadOnlyDictionary<s
             using var pause = Tape.Pause();
             if (!batches.MoveNext()) break;
             var batch = batches.Current;
-            var step = Step.At(batch.Positions);
+            var step = ForwardContext.At(batch.Positions);
             (step.Segments, step.ExpertUse) = (batch.Segments, use);
             nats += model.Loss(batch, step).Item() * (double)batch.TargetTokens;
             tokens += batch.TargetTokens;

@@ -26,7 +26,7 @@ internal sealed class Objective(SequenceModel model, Phase phase, string path)
     public double AddGradient(Batch batch, CounterRandom random, float scale)
     {
         using var tape = Tape.Record();
-        var step = Step.At(batch.Positions);
+        var step = ForwardContext.At(batch.Positions);
         (step.Segments, step.IsTraining, step.Random, step.WantedLosses) = (batch.Segments, true, random, _wanted);
         step.IsCheckpointed = phase.Checkpointing;
         var loss = model.Loss(batch, step, new CrossEntropySettings(phase.LabelSmoothing));

@@ -34,10 +34,10 @@ internal static class StartingPoint
     {
         if (RecipeJson.FirstDifference(RecipeJson.Tree(start.Config.Model), RecipeJson.Tree(recipe.Model)) is null) return start.Model;
         var model = recipe.Model.Build(start.Config.Vocabulary, recipe.Seed);
-        var (allowed, found) = (PlainForm.Of(start.Config.Model), PlainForm.Of(recipe.Model));
+        var (allowed, found) = (CanonicalOptions.Of(start.Config.Model), CanonicalOptions.Of(recipe.Model));
         if (RecipeJson.FirstDifference(allowed, found) is { } path)
         {
-            var (has, wants) = (PlainForm.At(allowed, path), PlainForm.At(found, path));
+            var (has, wants) = (CanonicalOptions.At(allowed, path), CanonicalOptions.At(found, path));
             throw new RecipeException($"model.{path}", $"is {wants}; allowed: {has}, as in the start, '{recipe.Start}'; leave the model out to take the start's");
         }
 

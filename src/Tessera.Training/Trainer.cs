@@ -18,7 +18,7 @@ public sealed class Trainer
     private const int StepsALine = 10;
 
     /// <summary>So many steps in a row without a finite gradient, and training has failed.</summary>
-    private const int MostSkipped = 20;
+    private const int MaxSkipped = 20;
 
     private readonly TrainingSession _session;
     private readonly Action<TrainingEvent>? _report;
@@ -160,10 +160,10 @@ public sealed class Trainer
                 + $"try a lower phases[{State.Phase}].learningRate, or the precision bf16");
         }
 
-        if (_skipped >= MostSkipped)
+        if (_skipped >= MaxSkipped)
         {
             throw new InvalidDataException(
-                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the last {MostSkipped} gradients were not finite; "
+                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the last {MaxSkipped} gradients were not finite; "
                 + $"try a lower phases[{State.Phase}].learningRate");
         }
     }

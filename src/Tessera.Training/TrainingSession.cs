@@ -157,9 +157,9 @@ internal sealed class TrainingSession
         Require("batches.length", batches.Length, model.LongestSequence);
         if (model.ReadsSource) Require("batches.sourceLength", batches.SourceLength, model.LongestSource);
 
-        static void Require(string path, int found, int most)
+        static void Require(string path, int found, int max)
         {
-            if (found > most) throw new RecipeException(path, $"is {found}; allowed: at most {most}, the positions that the model's encoding has");
+            if (found > max) throw new RecipeException(path, $"is {found}; allowed: at most {max}, the positions that the model's encoding has");
         }
     }
 

@@ -65,7 +65,7 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData("beam width is 65; allowed: 1 to 64", "hi", "--beam", "65")]
     [InlineData("temperature is 0; allowed: greater than 0", "hi", "--temperature", "0")]
     [InlineData("top-p is 2; allowed: greater than 0, at most 1", "hi", "--top-p", "2")]
-    [InlineData("maximum tokens is 2000000000; allowed: 1 to 1048576", "hi", "--max-tokens", "2000000000")]
+    [InlineData("max new tokens is 2000000000; allowed: 1 to 1048576", "hi", "--max-tokens", "2000000000")]
     public void Generating_says_in_one_line_what_is_wrong(string message, params string[] arguments) => Complains(message, ["generate", "run", .. arguments]);
 
     [Fact]

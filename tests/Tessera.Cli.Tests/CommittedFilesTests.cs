@@ -17,7 +17,7 @@ public sealed class CommittedFilesTests
     [InlineData("| `rank` | `8` |")] // set in the record
     [InlineData("| `beta2` | `0.95` |")] // a constructor's
     [InlineData("| `epsilon` | `1e-8` |")]
-    [InlineData("| `form` | `\"pre-norm\"` |")] // an enumeration
+    [InlineData("| `normPlacement` | `\"pre-norm\"` |")] // an enumeration
     [InlineData("| `schedule` | `{ \"kind\": \"cosine\", \"warmupSteps\": 100 }` |")] // a part that differs from its own defaults
     [InlineData("| `width` | *required* |")] // a required property
     [InlineData("| `pattern` | *required* |")] // a constructor's parameter

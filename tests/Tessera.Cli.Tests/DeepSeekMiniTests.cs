@@ -19,7 +19,7 @@ public sealed class DeepSeekMiniTests
         Assert.InRange(summary.ActiveParameters, 3_000_000, 4_500_000);
         var decoder = Assert.IsType<DecoderOptions>(recipe.Model);
         var experts = Assert.IsType<ExpertsOptions>(decoder.Decoder.FeedForward);
-        Assert.Equal((32, 2, 1, 1), (experts.Routed, experts.Active, experts.Shared, decoder.LaterTokens));
+        Assert.Equal((32, 2, 1, 1), (experts.Routed, experts.Active, experts.Shared, decoder.MtpDepth));
         Assert.True(Assert.IsType<SigmoidRouterOptions>(experts.Router) is { Bias: true, BiasRate: > 0 });
         Assert.DoesNotContain(recipe.Phases.SelectMany(phase => phase.Losses.Keys), name => name.Contains("balance", StringComparison.Ordinal));
     }

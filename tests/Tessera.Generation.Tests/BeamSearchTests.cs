@@ -21,7 +21,7 @@ public sealed class BeamSearchTests
             Assert.Equal(121, all.Count);
             var best = all.MaxBy(sequence => sequence.Score);
 
-            var found = Generator.Generate(model, [s_prompt], new BeamOptions(64, penalty), mostTokens: 4)[0];
+            var found = Generator.Generate(model, [s_prompt], new BeamOptions(64, penalty), maxNewTokens: 4)[0];
             Assert.Equal(best.Score, found.Score, 1e-4);
             Assert.Equal(best.Ids, found.Ended ? [.. found.Ids, SpecialTokens.End] : found.Ids);
         }
@@ -35,8 +35,8 @@ public sealed class BeamSearchTests
         for (ulong seed = 1; seed <= 5; seed++)
         {
             var model = TinyModel.Build(readsSource: true, vocabulary: 12, seed);
-            var greedy = Generator.Generate(model, [[4, 2], [9, 9, 7, 2]], new GreedyOptions(), mostTokens: 10);
-            var beam = Generator.Generate(model, [[4, 2], [9, 9, 7, 2]], new BeamOptions(1, LengthPenalty: 1, earlyStopping), mostTokens: 10);
+            var greedy = Generator.Generate(model, [[4, 2], [9, 9, 7, 2]], new GreedyOptions(), maxNewTokens: 10);
+            var beam = Generator.Generate(model, [[4, 2], [9, 9, 7, 2]], new BeamOptions(1, LengthPenalty: 1, earlyStopping), maxNewTokens: 10);
             foreach (var (one, other) in greedy.Zip(beam))
             {
                 Assert.Equal(one.Ids, other.Ids);
@@ -60,8 +60,8 @@ public sealed class BeamSearchTests
         {
             var model = TinyModel.Build(readsSource: seed % 2 == 0, vocabulary: 6, seed);
             var options = new BeamOptions(Width: 2 + (int)(seed % 3), penalty, earlyStopping);
-            var expected = TransformersBeamSearch.Best(model, s_prompt, options, mostTokens: 8);
-            var found = Generator.Generate(model, [s_prompt], options, mostTokens: 8)[0];
+            var expected = TransformersBeamSearch.Best(model, s_prompt, options, maxNewTokens: 8);
+            var found = Generator.Generate(model, [s_prompt], options, maxNewTokens: 8)[0];
             Assert.Equal(expected.Score, found.Score, 1e-4);
             Assert.Equal(expected.Ids, found.Ended ? [.. found.Ids, SpecialTokens.End] : found.Ids);
             int[] all = [.. expected.Ids];

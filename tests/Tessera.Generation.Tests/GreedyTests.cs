@@ -18,7 +18,7 @@ public sealed class GreedyTests
         for (ulong seed = 1; seed <= 8; seed++)
         {
             var model = TinyModel.Build(readsSource, vocabulary, seed);
-            var found = Generator.Generate(model, s_prompts, new GreedyOptions(), mostTokens: 12);
+            var found = Generator.Generate(model, s_prompts, new GreedyOptions(), maxNewTokens: 12);
             for (var i = 0; i < s_prompts.Length; i++)
             {
                 var (ids, score, isEnded) = found[i];
@@ -52,7 +52,7 @@ public sealed class GreedyTests
             var model = TinyModel.Stretched(scaling, seed);
             foreach (var prompt in new int[][] { [5, 9], [1, 7, 3, 4, 5] })
             {
-                var ids = Generator.Generate(model, [prompt], new GreedyOptions(), mostTokens: 6, ends: [])[0].Ids;
+                var ids = Generator.Generate(model, [prompt], new GreedyOptions(), maxNewTokens: 6, ends: [])[0].Ids;
                 for (var place = 0; place < 6; place++)
                 {
                     var next = TinyModel.LogProbabilities(model, prompt, ids.Take(place));
@@ -60,8 +60,8 @@ public sealed class GreedyTests
                 }
 
                 var beams = new BeamOptions(Width: 3);
-                var expected = TransformersBeamSearch.Best(model, prompt, beams, mostTokens: 6);
-                var found = Generator.Generate(model, [prompt], beams, mostTokens: 6)[0];
+                var expected = TransformersBeamSearch.Best(model, prompt, beams, maxNewTokens: 6);
+                var found = Generator.Generate(model, [prompt], beams, maxNewTokens: 6)[0];
                 Assert.Equal(expected.Ids, found.Ended ? [.. found.Ids, SpecialTokens.End] : found.Ids);
                 Assert.Equal(expected.Score, found.Score, 1e-4);
             }
@@ -72,14 +72,14 @@ public sealed class GreedyTests
     public void Any_tokens_may_be_the_end()
     {
         var model = TinyModel.Build(readsSource: false, vocabulary: 12, seed: 2);
-        var free = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), mostTokens: 12, ends: [])[0];
+        var free = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), maxNewTokens: 12, ends: [])[0];
         Assert.Equal((12, false), (free.Ids.Count, free.Ended));
         int[] ends = [free.Ids[4], free.Ids[7]];
-        var stopped = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), mostTokens: 12, ends)[0];
+        var stopped = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), maxNewTokens: 12, ends)[0];
         Assert.True(stopped.Ended);
         Assert.Equal(free.Ids.TakeWhile(id => !ends.Contains(id)), stopped.Ids);
         Assert.Equal(stopped.Ids, Generator.Stream(model, [5, 4, 9], new GreedyOptions(), 12, ends));
-        Assert.Equal(stopped.Ids, Generator.Generate(model, [[5, 4, 9]], new BeamOptions(1), mostTokens: 12, ends)[0].Ids);
+        Assert.Equal(stopped.Ids, Generator.Generate(model, [[5, 4, 9]], new BeamOptions(1), maxNewTokens: 12, ends)[0].Ids);
     }
 
     [Theory]
@@ -92,10 +92,10 @@ public sealed class GreedyTests
         {
             // More than are decoded at once.
             int[][] prompts = [.. Enumerable.Range(0, 70).Select(i => s_prompts[i % s_prompts.Length])];
-            var together = Generator.Generate(model, prompts, options, mostTokens: 9);
+            var together = Generator.Generate(model, prompts, options, maxNewTokens: 9);
             for (var i = 0; i < s_prompts.Length; i++)
             {
-                var alone = Generator.Generate(model, [s_prompts[i]], options, mostTokens: 9)[0];
+                var alone = Generator.Generate(model, [s_prompts[i]], options, maxNewTokens: 9)[0];
                 for (var j = i; j < prompts.Length; j += s_prompts.Length)
                 {
                     Assert.Equal(alone.Ids, together[j].Ids);
@@ -125,7 +125,7 @@ public sealed class GreedyTests
         {
             new SamplingOptions(0), new SamplingOptions(float.NaN), new SamplingOptions(TopK: -1), new SamplingOptions(TopP: 0), new SamplingOptions(TopP: 1.1f),
             new BeamOptions(0), new BeamOptions(65), new BeamOptions(2, float.PositiveInfinity),
-            new GreedyOptions { MaximumTokens = 0 }, new GreedyOptions { MaximumTokens = (1 << 20) + 1 },
+            new GreedyOptions { MaxNewTokens = 0 }, new GreedyOptions { MaxNewTokens = (1 << 20) + 1 },
         })
             Assert.Contains("; allowed: ", Assert.Throws<ArgumentException>(() => Generator.Generate(model, [[1]], wrong, 3)).Message, StringComparison.Ordinal);
     }

@@ -34,7 +34,7 @@ public sealed class LanguageModelTests
     public async Task A_stream_joins_to_the_text_that_is_generated_at_once(bool readsSource)
     {
         var language = Language(readsSource);
-        foreach (DecodingOptions options in new DecodingOptions[] { new GreedyOptions(), new SamplingOptions(1.2f, Seed: 3), new SamplingOptions(Seed: 4) { MaximumTokens = 25 } })
+        foreach (DecodingOptions options in new DecodingOptions[] { new GreedyOptions(), new SamplingOptions(1.2f, Seed: 3), new SamplingOptions(Seed: 4) { MaxNewTokens = 25 } })
         {
             var pieces = new List<string>();
             await foreach (var piece in language.StreamAsync("the cat", options)) pieces.Add(piece);
@@ -46,7 +46,7 @@ public sealed class LanguageModelTests
     public void No_more_tokens_come_than_allowed()
     {
         var language = Language(readsSource: true);
-        var few = language.Generate(["the dog"], new SamplingOptions(Seed: 1) { MaximumTokens = 4 })[0].Tokens;
+        var few = language.Generate(["the dog"], new SamplingOptions(Seed: 1) { MaxNewTokens = 4 })[0].Tokens;
         Assert.Equal((4, false), (few.Ids.Count, few.Ended));
         Assert.Equal(16, language.Generate(["the dog"], new SamplingOptions(Seed: 1))[0].Tokens.Ids.Count); // what it was trained on
     }
@@ -64,7 +64,7 @@ public sealed class LanguageModelTests
     {
         var language = Language(readsSource);
         var longest = string.Concat(Enumerable.Repeat("~", allowed - 1)); // the end, or the beginning, is one more
-        language.Generate(longest, new GreedyOptions { MaximumTokens = 1 });
+        language.Generate(longest, new GreedyOptions { MaxNewTokens = 1 });
         Assert.Equal(
             $"the prompt has {allowed + 1} tokens; this model was trained on at most {allowed}",
             Assert.Throws<ArgumentException>(() => language.Generate(longest + "~")).Message);
@@ -79,7 +79,7 @@ public sealed class LanguageModelTests
 
     private static List<string> Pieces(int[] ids)
     {
-        var decoder = new PieceDecoder(s_tokenizer);
+        var decoder = new IncrementalDetokenizer(s_tokenizer);
         return [.. ids.Select(decoder.Add), decoder.Rest()];
     }
 

@@ -20,10 +20,10 @@ public sealed class PublishedModelTests
         {
             using var json = Case(folder);
             var (settings, prompt, expected) = (json.RootElement, Ints(folder, "prompt"), Ints(folder, "sequences"));
-            var (end, most) = (settings.GetProperty("eos").GetInt32(), settings.GetProperty("max_new_tokens").GetInt32());
+            var (end, max) = (settings.GetProperty("eos").GetInt32(), settings.GetProperty("max_new_tokens").GetInt32());
             var options = new BeamOptions(
                 settings.GetProperty("beams").GetInt32(), settings.GetProperty("length_penalty").GetSingle(), settings.GetProperty("early_stopping").GetBoolean());
-            var found = new BeamSearch(Model(folder, settings), options, most, [end]).Run([prompt], default)[0];
+            var found = new BeamSearch(Model(folder, settings), options, max, [end]).Run([prompt], default)[0];
             var (lengths, scores) = (Ints(folder, "lengths"), Floats(folder, "scores"));
             Assert.Equal(lengths.Length, found.Count);
             var longest = expected.Length / found.Count;
@@ -49,7 +49,7 @@ public sealed class PublishedModelTests
             var options = new GreedyOptions
             {
                 RepetitionPenalty = settings.TryGetProperty("repetition_penalty", out var penalty) ? penalty.GetSingle() : 1,
-                NoRepeat = settings.TryGetProperty("no_repeat_ngram_size", out var size) ? size.GetInt32() : 0,
+                NoRepeatNgramSize = settings.TryGetProperty("no_repeat_ngram_size", out var size) ? size.GetInt32() : 0,
             };
             var (prompt, expected) = (Ints(folder, "prompt"), Ints(folder, "tokens"));
             var model = Model(folder, settings);

@@ -20,7 +20,7 @@ public sealed class RepetitionTests
     [InlineData(4, new[] { 1, 2, 1 }, new int[0])]
     public void No_run_is_written_twice(int length, int[] before, int[] forbidden)
     {
-        var found = Apply(new GreedyOptions { NoRepeat = length }, [5, 5, 5, 5, 5], before);
+        var found = Apply(new GreedyOptions { NoRepeatNgramSize = length }, [5, 5, 5, 5, 5], before);
         Assert.Equal([.. Enumerable.Range(0, 5).Select(token => forbidden.Contains(token) ? Never : 5)], found);
     }
 
@@ -28,9 +28,9 @@ public sealed class RepetitionTests
     public void Beams_and_samples_hold_back_too()
     {
         var model = TinyModel.Build(readsSource: false, vocabulary: 12, 3);
-        foreach (var options in new DecodingOptions[] { new BeamOptions(3) { NoRepeat = 1 }, new SamplingOptions(Temperature: 0.1f) { NoRepeat = 1 }, new GreedyOptions { NoRepeat = 1 } })
+        foreach (var options in new DecodingOptions[] { new BeamOptions(3) { NoRepeatNgramSize = 1 }, new SamplingOptions(Temperature: 0.1f) { NoRepeatNgramSize = 1 }, new GreedyOptions { NoRepeatNgramSize = 1 } })
         {
-            var ids = Generator.Generate(model, [[4, 5, 6]], options, mostTokens: 6, ends: [])[0].Ids;
+            var ids = Generator.Generate(model, [[4, 5, 6]], options, maxNewTokens: 6, ends: [])[0].Ids;
             Assert.Equal(9, ids.Concat([4, 5, 6]).Distinct().Count());
         }
     }
@@ -39,7 +39,7 @@ public sealed class RepetitionTests
     public void Options_out_of_range_are_refused()
     {
         Assert.Equal("repetition penalty is 0; allowed: greater than 0", Assert.Throws<ArgumentException>(() => new GreedyOptions { RepetitionPenalty = 0 }.Validate()).Message);
-        Assert.Equal("no repeat is -1; allowed: at least 0", Assert.Throws<ArgumentException>(() => new BeamOptions { NoRepeat = -1 }.Validate()).Message);
+        Assert.Equal("no-repeat n-gram size is -1; allowed: at least 0", Assert.Throws<ArgumentException>(() => new BeamOptions { NoRepeatNgramSize = -1 }.Validate()).Message);
     }
 
     private static float[] Apply(DecodingOptions options, float[] scores, int[] before) => new Repetition(options, scores.Length).Apply(scores, before).ToArray();

@@ -72,7 +72,7 @@ public sealed class SamplingTests
 
     private static int[] Counts(ReadOnlySpan<float> logits, SamplingOptions options, int sequence)
     {
-        var chooser = new TokenChooser(options, logits.Length);
+        var chooser = new Sampler(options, logits.Length);
         var counts = new int[logits.Length];
         for (var place = 0; place < Draws; place++) counts[chooser.Choose(logits, sequence, place).Token]++;
         return counts;

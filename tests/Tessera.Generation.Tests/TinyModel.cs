@@ -68,7 +68,7 @@ internal static class TinyModel
             Inputs = Row(read), Targets = Row(targets), Positions = positions, TargetTokens = tokens.Count, Tokens = read.Length,
             Source = model.ReadsSource ? Row(prompt) : null, SourceLengths = model.ReadsSource ? Row([prompt.Length]).Reshape([1]) : null,
         };
-        return -model.Loss(batch, new Step { Positions = positions }).Item() * (double)tokens.Count;
+        return -model.Loss(batch, new ForwardContext { Positions = positions }).Item() * (double)tokens.Count;
     }
 
     private static Tensor Row(int[] values)

@@ -10,7 +10,7 @@ internal static class TransformersBeamSearch
 {
     private const double Nothing = -1e9;
 
-    public static (IReadOnlyList<int> Ids, double Score) Best(SequenceModel model, int[] prompt, BeamOptions options, int mostTokens)
+    public static (IReadOnlyList<int> Ids, double Score) Best(SequenceModel model, int[] prompt, BeamOptions options, int maxNewTokens)
     {
         var width = options.Width;
         var running = Enumerable.Range(0, width).Select(beam => (Ids: Array.Empty<int>(), LogProbability: beam == 0 ? 0 : Nothing)).ToArray();
@@ -22,7 +22,7 @@ internal static class TransformersBeamSearch
                 .SelectMany(beam => TinyModel.LogProbabilities(model, prompt, beam.Ids)
                     .Select((log, token) => (Ids: (int[])[.. beam.Ids, token], LogProbability: beam.LogProbability + log)))
                 .OrderByDescending(candidate => candidate.LogProbability).Take(2 * width).ToArray();
-            var stops = candidates.Select(candidate => candidate.Ids[^1] == SpecialTokens.End || length == mostTokens).ToArray();
+            var stops = candidates.Select(candidate => candidate.Ids[^1] == SpecialTokens.End || length == maxNewTokens).ToArray();
 
             running = [.. candidates.Zip(stops, (candidate, isOver) => candidate with { LogProbability = candidate.LogProbability + (isOver ? Nothing : 0) })
                 .OrderByDescending(beam => beam.LogProbability).Take(width)];

@@ -62,7 +62,7 @@ internal static class SmallModels
     public static float Loss(SequenceModel model, Batch batch) => LossOf(model, batch).Item();
 
     public static Tensor LossOf(SequenceModel model, Batch batch) =>
-        model.Loss(batch, new Nn.Step { Positions = batch.Positions, Segments = batch.Segments });
+        model.Loss(batch, new Nn.ForwardContext { Positions = batch.Positions, Segments = batch.Segments });
 
     /// <summary>−log softmax(logits)[token] of one row, in double precision.</summary>
     public static double CrossEntropy(Tensor logits, int row, int token)

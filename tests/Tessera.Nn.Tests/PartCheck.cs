@@ -22,7 +22,7 @@ internal static class PartCheck
     public static Tensor Positions(int rows, int length) =>
         Ints([rows, length], [.. Enumerable.Range(0, rows * length).Select(i => i % length)]);
 
-    public static Step Step(int rows, int length) => new() { Positions = Positions(rows, length) };
+    public static ForwardContext Step(int rows, int length) => new() { Positions = Positions(rows, length) };
 
     /// <summary>Makes biases and norms, which start at 0 and 1, tell the truth about being used.</summary>
     public static T Shaken<T>(T part) where T : Module

@@ -13,7 +13,7 @@ internal static class Samples
     public static Gen<int> Rows { get; } = Gen.Elements(0, 1, 2, 3, 5);
 
     /// <summary>Few, at least one.</summary>
-    public static Gen<int> Few { get; } = Gen.Choose(1, 5);
+    public static Gen<int> MaxSide { get; } = Gen.Choose(1, 5);
 
     public static Gen<int> Seed { get; } = Gen.Choose(1, 1_000_000);
 

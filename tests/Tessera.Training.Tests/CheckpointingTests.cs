@@ -18,7 +18,7 @@ public sealed class CheckpointingTests : IDisposable
     {
         // Dropout, losses of parts, a bias that counts loads, packed texts, later tokens.
         Recipe Of(bool checkpointing) => TrainingFolder.TextRecipe(
-            $$"""model.decoder.feedForward.router={"kind":"{{router}}"}""", "model.laterTokens=2", "model.decoder.layers=2", $"phases[0].precision={precision}",
+            $$"""model.decoder.feedForward.router={"kind":"{{router}}"}""", "model.mtpDepth=2", "model.decoder.layers=2", $"phases[0].precision={precision}",
             """phases[0].losses={"mtp":0.3,"sequence-balance":0.01,"balance":0.02}""", "phases[0].accumulate=2", $"phases[0].checkpointing={(checkpointing ? "true" : "false")}");
         var (whole, checkpointed) = (_folder.Train(Of(false), "whole"), _folder.Train(Of(true), "checkpointed"));
         Assert.Equal(TrainingFolder.Losses(whole), TrainingFolder.Losses(checkpointed));
@@ -54,7 +54,7 @@ public sealed class CheckpointingTests : IDisposable
                 var ids = Tensor.Temporary([8, 256], ElementType.I32);
                 for (var i = 0; i < ids.Ints.Length; i++) ids.Ints[i] = i * i % 64;
                 var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(8, 256));
-                var step = Nn.Step.At(batch.Positions);
+                var step = Nn.ForwardContext.At(batch.Positions);
                 (step.IsTraining, step.IsCheckpointed) = (true, checkpointing);
                 tape.Backward(model.Loss(batch, step));
                 capacity = Arena.Current.Capacity;

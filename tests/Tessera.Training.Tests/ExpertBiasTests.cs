@@ -15,7 +15,7 @@ public sealed class ExpertBiasTests : IDisposable
     public void It_moves_by_its_rate_once_a_step_and_goes_on_after_a_crash()
     {
         var recipe = TrainingFolder.TextRecipe(
-            """model.decoder.feedForward.router={"kind":"sigmoid","biasRate":0.125}""", "model.laterTokens=1", "phases[0].accumulate=2",
+            """model.decoder.feedForward.router={"kind":"sigmoid","biasRate":0.125}""", "model.mtpDepth=1", "phases[0].accumulate=2",
             """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}""", "phases[0].steps=8");
         _folder.Train(recipe, "whole");
         _folder.Crash(recipe, 7);

@@ -10,8 +10,8 @@ namespace Tessera.Training.Tests;
 /// <summary>Parameters that learn at other rates or not at all, by name, in all phases or in some.</summary>
 public sealed class FreezingTests : IDisposable
 {
-    private const string Sinks = """{"kind":"multi-head","heads":2,"sinks":true,"bias":true,"queryKeyNorm":{"kind":"rms"},"position":{"kind":"buckets"}}""";
-    private const string Latent = """{"kind":"latent","heads":2,"keyValueRank":6,"contentWidth":4,"positionWidth":4,"valueWidth":4,"queryRank":5}""";
+    private const string Sinks = """{"kind":"multi-head","heads":2,"sinks":true,"bias":true,"queryKeyNorm":{"kind":"rms"},"position":{"kind":"relative-bias"}}""";
+    private const string Latent = """{"kind":"latent","heads":2,"kvLoraRank":6,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":5}""";
 
     private readonly TrainingFolder _folder = new();
 
@@ -27,7 +27,7 @@ public sealed class FreezingTests : IDisposable
             Model(TrainingFolder.Recipe("model.encoder.residual=true", "model.decoder.norm={\"kind\":\"layer\"}")),
             Model(TrainingFolder.Recipe("model.encoder={\"kind\":\"gru\",\"layers\":1,\"hidden\":8}", "model.shareEmbeddings=false")),
             Model(TrainingFolder.TextRecipe($"model.decoder.attention={Sinks}", "model.decoder.position={\"kind\":\"learned\",\"positions\":8}", "model.tieEmbeddings=false")),
-            Model(TrainingFolder.TextRecipe($"model.decoder.attention={Latent}", "model.laterTokens=1", "model.decoder.feedForward.router={\"kind\":\"sigmoid\"}")),
+            Model(TrainingFolder.TextRecipe($"model.decoder.attention={Latent}", "model.mtpDepth=1", "model.decoder.feedForward.router={\"kind\":\"sigmoid\"}")),
         ];
         foreach (var model in models)
         {
@@ -123,7 +123,7 @@ public sealed class FreezingTests : IDisposable
         var ids = Tensor.From([3, 14, 15, 9, 26, 5, 35, 8], [2, 4]);
         var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(2, 4));
         if (model.ReadsSource) (batch.Source, batch.SourceLengths) = (Tensor.From([4, 5, 6, 7, 8, 9], [2, 3]), Tensor.From([3, 2], [2]));
-        var step = Step.At(batch.Positions);
+        var step = ForwardContext.At(batch.Positions);
         step.IsTraining = true;
         var loss = model.Loss(batch, step);
         foreach (var (_, part) in step.Losses) loss = Op.Add(loss, part);

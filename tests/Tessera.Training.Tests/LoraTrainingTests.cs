@@ -55,7 +55,7 @@ public sealed class LoraTrainingTests : IDisposable
     [InlineData("model.decoder.attention.heads=1", "model.decoder.attention.heads: is 1; allowed: 2, as in the start, '")]
     [InlineData("model.decoder.attention.position.theta=500", "model.decoder.attention.position.theta: is 500; allowed: 10000, as in the start, '")]
     [InlineData("model.logitScale=2", "model.logitScale: is 2; allowed: 1, as in the start, '")]
-    [InlineData("model.laterTokens=1", "model.laterTokens: is 1; allowed: 0, as in the start, '")]
+    [InlineData("model.mtpDepth=1", "model.mtpDepth: is 1; allowed: 0, as in the start, '")]
     public void A_model_that_would_compute_something_else_with_the_weights_of_its_start_is_refused(string setting, string message) => Assert.StartsWith(
         message, Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(Start, setting))).Message, StringComparison.Ordinal);
 
@@ -154,10 +154,10 @@ public sealed class LoraTrainingTests : IDisposable
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
         var batch = session.Train.Make(0, 0, new CounterRandom(1));
-        var step = Step.At(batch.Positions);
+        var step = ForwardContext.At(batch.Positions);
         step.Segments = batch.Segments;
         var loss = session.Model.Loss(batch, step);
-        var plain = Step.At(batch.Positions);
+        var plain = ForwardContext.At(batch.Positions);
         plain.Segments = batch.Segments;
         Assert.Equal(ModelFolder.Load(_folder.In("base")).Model.Loss(batch, plain).Item(), loss.Item());
         tape.Backward(loss);

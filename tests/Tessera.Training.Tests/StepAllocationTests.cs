@@ -33,11 +33,11 @@ public sealed class StepAllocationTests : IDisposable
 
     [Fact]
     public void Fifty_steps_with_balanced_experts_and_later_tokens_allocate_nothing() => AllocatesNothing(TrainingFolder.TextRecipe(
-        """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.laterTokens=2", """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""));
+        """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.mtpDepth=2", """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""));
 
     [Fact]
     public void Fifty_checkpointed_steps_allocate_nothing() => AllocatesNothing(TrainingFolder.TextRecipe(
-        """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.laterTokens=1", "model.decoder.layers=2", "phases[0].checkpointing=true",
+        """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.mtpDepth=1", "model.decoder.layers=2", "phases[0].checkpointing=true",
         """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""));
 
     private void AllocatesNothing(Recipe recipe)

@@ -190,7 +190,7 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void Losses_that_no_phase_weighs_are_offered_and_not_computed()
     {
-        var model = TrainingFolder.TextRecipe("model.laterTokens=1", """model.decoder.feedForward.router={"kind":"sigmoid"}""").Model.Build(20, seed: 1);
+        var model = TrainingFolder.TextRecipe("model.mtpDepth=1", """model.decoder.feedForward.router={"kind":"sigmoid"}""").Model.Build(20, seed: 1);
         using var scope = Arena.Current.Scope();
         var ids = Tensor.From([3, 4, 5, 6, 7, 8], [2, 3]);
         var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(2, 3));
@@ -203,7 +203,7 @@ public sealed class TrainerTests : IDisposable
 
         string[] Reported(WantedLosses? wanted)
         {
-            var step = Step.At(batch.Positions);
+            var step = ForwardContext.At(batch.Positions);
             (step.IsTraining, step.WantedLosses) = (true, wanted);
             model.Loss(batch, step);
             return [.. step.Losses.Select(loss => loss.Name)];

@@ -13,7 +13,7 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
     public const int HangCode = 77;
 
     /// <summary>What a case may allocate: the largest seed has half a megabyte.</summary>
-    private const long MostBytes = 64 << 20;
+    private const long MaxBytes = 64 << 20;
 
     private readonly Process _process = Process.GetCurrentProcess();
     private long _started;
@@ -68,12 +68,12 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
 
         Volatile.Write(ref _started, 0);
         var bytes = GC.GetAllocatedBytesForCurrentThread() - before;
-        var greedy = bytes > MostBytes ? Fail(number, $"took {bytes} bytes: {outcome}") : 0;
+        var greedy = bytes > MaxBytes ? Fail(number, $"took {bytes} bytes: {outcome}") : 0;
         _process.Refresh();
         return new FuzzCounts
         {
             Cases = 1, Read = read, Refused = refused, Crashes = crashes, Vague = vague, Greedy = greedy,
-            MostBytes = bytes, PeakBytes = _process.PeakWorkingSet64,
+            MaxBytes = bytes, PeakBytes = _process.PeakWorkingSet64,
         };
     }
 

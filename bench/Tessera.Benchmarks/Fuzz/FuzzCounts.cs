@@ -24,7 +24,7 @@ internal sealed record FuzzCounts
     public int Greedy { get; init; }
 
     /// <summary>The most managed memory that a case allocated.</summary>
-    public long MostBytes { get; init; }
+    public long MaxBytes { get; init; }
 
     /// <summary>The most memory that the process held.</summary>
     public long PeakBytes { get; init; }
@@ -35,9 +35,9 @@ internal sealed record FuzzCounts
     {
         Cases = Cases + other.Cases, Read = Read + other.Read, Refused = Refused + other.Refused, Crashes = Crashes + other.Crashes,
         Hangs = Hangs + other.Hangs, Vague = Vague + other.Vague, Greedy = Greedy + other.Greedy,
-        MostBytes = Math.Max(MostBytes, other.MostBytes), PeakBytes = Math.Max(PeakBytes, other.PeakBytes),
+        MaxBytes = Math.Max(MaxBytes, other.MaxBytes), PeakBytes = Math.Max(PeakBytes, other.PeakBytes),
     };
 
     public string Row(string name) =>
-        $"| {name} | {Cases} | {Read} | {Refused} | {Crashes} | {Hangs} | {Vague} | {Greedy} | {MostBytes / 1048576.0:F1} | {PeakBytes / 1048576} |";
+        $"| {name} | {Cases} | {Read} | {Refused} | {Crashes} | {Hangs} | {Vague} | {Greedy} | {MaxBytes / 1048576.0:F1} | {PeakBytes / 1048576} |";
 }

@@ -134,6 +134,6 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
         var inputs = Tensor.Temporary([1, length], ElementType.I32);
         for (var i = 0; i < length; i++) inputs.Ints[i] = i % model.Vocabulary;
         var positions = Batch.PositionsFromStart(1, length);
-        model.Logits(Batch.Of(inputs, inputs, positions), Tessera.Nn.Step.At(positions));
+        model.Logits(Batch.Of(inputs, inputs, positions), Tessera.Nn.ForwardContext.At(positions));
     }
 }

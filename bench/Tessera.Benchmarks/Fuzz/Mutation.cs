@@ -6,7 +6,7 @@ namespace Tessera.Benchmarks.Fuzz;
 /// <summary>Damages files as tears, mistakes and attackers do.</summary>
 internal static class Mutation
 {
-    private const int MostChanges = 5, LongestPiece = 64;
+    private const int MaxChanges = 5, LongestPiece = 64;
 
     private static readonly byte[][] s_texts =
     [
@@ -24,7 +24,7 @@ internal static class Mutation
     public static byte[] Of(byte[] seed, Random random)
     {
         var bytes = seed;
-        for (var change = random.Next(2) == 0 ? 1 : random.Next(1, MostChanges + 1); change > 0 && bytes.Length > 0; change--)
+        for (var change = random.Next(2) == 0 ? 1 : random.Next(1, MaxChanges + 1); change > 0 && bytes.Length > 0; change--)
         {
             var at = random.Next(random.Next(2) == 0 ? bytes.Length : Math.Min(bytes.Length, 4096));
             bytes = Change(bytes, at, random);

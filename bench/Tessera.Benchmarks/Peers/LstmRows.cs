@@ -29,13 +29,13 @@ internal static class LstmRows
         private readonly Tensor _x = Drawn.Normal([16, 256, 64], 1).WithGradient();
         private readonly Tensor _upstream = Tensor.Allocate([16, 256, 256]);
         private readonly Encoder _lstm;
-        private readonly Step _step;
+        private readonly ForwardContext _step;
         private readonly IReadOnlyList<(string Name, Parameter Parameter)> _parameters;
 
         public Lstm()
         {
             _upstream.Floats.Fill(1);
-            _step = new Step { Positions = Tensor.Allocate([16, 256], ElementType.I32) };
+            _step = new ForwardContext { Positions = Tensor.Allocate([16, 256], ElementType.I32) };
             _lstm = new LstmOptions { Layers = 2, Hidden = 128, Bidirectional = true }.Build(new PartBuilder(64, "lstm", new CounterRandom(1)));
             _parameters = _lstm.Parameters();
         }

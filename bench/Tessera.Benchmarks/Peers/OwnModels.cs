@@ -51,9 +51,9 @@ internal static class OwnModels
             },
         });
         yield return ("own-latent", Decoder(
-            new LatentOptions(Heads, 32, 16, 16, 16) { QueryRank = 48 },
+            new LatentOptions(Heads, 32, 16, 16, 16) { QLoraRank = 48 },
             new ExpertsOptions(8, 2, new SwiGluOptions(32), Shared: 1) { Router = new SigmoidRouterOptions { Scale = 2 } },
-            new LayerVariant { Last = 0, FeedForward = hidden }) with { LaterTokens = 1 });
+            new LayerVariant { Last = 0, FeedForward = hidden }) with { MtpDepth = 1 });
     }
 
     private static DecoderOptions Decoder(AttentionOptions attention, FeedForwardOptions feedForward, params LayerVariant[] variants) => new()

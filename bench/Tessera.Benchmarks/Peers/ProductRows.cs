@@ -6,7 +6,7 @@ namespace Tessera.Benchmarks.Peers;
 internal static class ProductRows
 {
     private const int Rounds = 2;
-    private const int FewestRows = 256;
+    private const int MinRows = 256;
 
     public static void F32(Report report, PeerScripts peers)
     {
@@ -21,7 +21,7 @@ internal static class ProductRows
     {
         var sides = Measure(peers, "bfloat16", shape => new Product(shape, Precision.BF16));
         Sum(report, "BF16 product, m >= 256", sides, Targets.ProductBf16);
-        foreach (var side in sides.Where(side => side.Shape.M < FewestRows))
+        foreach (var side in sides.Where(side => side.Shape.M < MinRows))
             report.Compare($"BF16 product, {side.Shape}", Rate(side.Ours), Rate(side.Peer), side.Ratio, Targets.ThinProductBf16);
         Details(report, "BF16 product", sides);
     }
@@ -51,7 +51,7 @@ internal static class ProductRows
     /// <summary>Two lines for all shapes with many rows: their geometric mean and the worst.</summary>
     private static void Sum(Report report, string work, IEnumerable<Sides> all, Targets targets)
     {
-        var sides = all.Where(side => side.Shape.M >= FewestRows).ToList();
+        var sides = all.Where(side => side.Shape.M >= MinRows).ToList();
         report.Compare(
             $"{work}: geometric mean of {sides.Count} shapes", Mean(side => side.Ours), Mean(side => side.Peer),
             Math.Exp(sides.Average(side => Math.Log(side.Ratio))), targets);
@@ -99,7 +99,7 @@ internal static class ProductRows
         private static Tensor Weight(ProductShape shape, Precision precision)
         {
             var drawn = Drawn.Normal([shape.N, shape.K], 2);
-            if (precision == Precision.F32 || shape.M >= FewestRows) return drawn.WithGradient();
+            if (precision == Precision.F32 || shape.M >= MinRows) return drawn.WithGradient();
             var stored = Tensor.Allocate(drawn.Shape, ElementType.BF16);
             Op.Convert(drawn, stored);
             return stored;

@@ -51,7 +51,7 @@ internal sealed class DecodingArguments
             : new GreedyOptions();
         options = options with
         {
-            MaximumTokens = parsed.GetValue(_most), RepetitionPenalty = parsed.GetValue(_repetitionPenalty), NoRepeat = parsed.GetValue(_noRepeat),
+            MaxNewTokens = parsed.GetValue(_most), RepetitionPenalty = parsed.GetValue(_repetitionPenalty), NoRepeatNgramSize = parsed.GetValue(_noRepeat),
         };
         options.Validate();
         return options;

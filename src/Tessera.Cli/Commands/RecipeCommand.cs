@@ -14,7 +14,7 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera recipe show|check|schema</c>.</summary>
 internal static partial class RecipeCommand
 {
-    private const int MostLength = 1 << 20;
+    private const int MaxLength = 1 << 20;
 
     public static Command Create() => new("recipe", CommonOptions.WithExamples(
         "Looks at recipes.",
@@ -30,7 +30,7 @@ internal static partial class RecipeCommand
         var command = new Command("show", "Prints a model's parts, shapes, parameters, memory and operations a token.") { recipe, set, length, json };
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(length) is < 1 or > MostLength) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: 1 to {MostLength}");
+            if (parsed.GetValue(length) is < 1 or > MaxLength) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: 1 to {MaxLength}");
             var model = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
             Print(model, ModelSummary.Of(model.Model, parsed.GetValue(length)), new Screen(parsed.GetValue(json)));
             return CommandRunner.Success;

@@ -26,8 +26,8 @@ internal static class VerifyCommand
             "tessera verify models/Qwen3-0.6B --tolerance 1e-3 --json")) { folders, tolerance, gradients, json };
         command.SetAction((parsed, cancellation) =>
         {
-            var (most, mostOfGradients) = (Positive(parsed.GetValue(tolerance), "--tolerance"), Positive(parsed.GetValue(gradients), "--gradient-tolerance"));
-            return Task.FromResult(Run(parsed.GetRequiredValue(folders), most, mostOfGradients, new Screen(parsed.GetValue(json)), cancellation));
+            var (max, maxOfGradients) = (Positive(parsed.GetValue(tolerance), "--tolerance"), Positive(parsed.GetValue(gradients), "--gradient-tolerance"));
+            return Task.FromResult(Run(parsed.GetRequiredValue(folders), max, maxOfGradients, new Screen(parsed.GetValue(json)), cancellation));
         });
         return command;
     }
@@ -79,7 +79,7 @@ internal static class VerifyCommand
     private static IReadOnlyList<string> Row(VerificationResult found, bool passes) =>
     [
         Name(found.Folder), found.Family, Shown(found.Logits), Shown(found.LongLogits), Shown(found.PaddedLogits), Shown(found.Hidden), Shown(found.Loss),
-        Shown(found.Gradients), Shown(Greater(found.LaterLogits, found.LaterLosses)), Shown(found.Cached),
+        Shown(found.Gradients), Shown(Greater(found.MtpLogits, found.LaterLosses)), Shown(found.Cached),
         found.GreedyTokens is { } tokens ? $"{found.GreedyEqual}/{tokens}" : "", passes ? "equal" : "differs",
     ];
 

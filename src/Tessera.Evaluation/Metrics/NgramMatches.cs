@@ -39,14 +39,14 @@ internal sealed class NgramMatches(int maximumOrder)
             }
         }
 
-        var most = new int[counts.Count];
+        var max = new int[counts.Count];
         foreach (var reference in references)
         {
             var here = Count(reference, names);
-            for (var name = 0; name < most.Length; name++) most[name] = Math.Max(most[name], here[name]);
+            for (var name = 0; name < max.Length; name++) max[name] = Math.Max(max[name], here[name]);
         }
 
-        for (var name = 0; name < most.Length; name++) Matches[orders[name]] += Math.Min(counts[name], most[name]);
+        for (var name = 0; name < max.Length; name++) Matches[orders[name]] += Math.Min(counts[name], max[name]);
     }
 
     /// <summary>How often a reference has each n-gram that the hypothesis has.</summary>

@@ -12,10 +12,10 @@ namespace Tessera.Evaluation.Reports;
 internal static class ExpertLoadSvg
 {
     // With more experts than this a cell is too narrow for its number.
-    private const int MostNumbered = 12;
+    private const int MaxNumbered = 12;
 
     // With more layers than this rows are half as high, too low for numbers.
-    private const int MostTall = 24;
+    private const int MaxTall = 24;
 
     /// <summary>The map as HTML: a figure with caption, legend and cells.</summary>
     public static string Draw(ExpertLoad load)
@@ -24,8 +24,8 @@ internal static class ExpertLoadSvg
         var experts = load.Layers.Select(layer => layer.Count).DefaultIfEmpty().Max();
         if (experts == 0) return html.Append("<p class=\"empty\">No values.</p>\n</figure>\n").ToString();
 
-        var height = load.Layers.Count <= MostTall ? 28 : 14;
-        var numbered = experts <= MostNumbered && load.Layers.Count <= MostTall;
+        var height = load.Layers.Count <= MaxTall ? 28 : 14;
+        var numbered = experts <= MaxNumbered && load.Layers.Count <= MaxTall;
         Legend(html, numbered);
         html.Append("<p class=\"axis\" aria-hidden=\"true\"><span>layer</span><span>Jain’s index</span></p>\n");
         html.Append($"<svg class=\"map\" height=\"{load.Layers.Count * height}\" role=\"img\" ");
@@ -87,7 +87,7 @@ internal static class ExpertLoadSvg
         (0.06 + 0.94 * Math.Min(ofEven / 2, 1)).ToString("0.##", CultureInfo.InvariantCulture);
 
     /// <summary>The experts whose number is written: all, or round steps that leave about ten.</summary>
-    private static IEnumerable<int> Labelled(int experts) => experts <= MostNumbered
+    private static IEnumerable<int> Labelled(int experts) => experts <= MaxNumbered
         ? Enumerable.Range(0, experts)
         : NiceScale.Within(1, experts, 8).Ticks.Select(tick => (int)tick - 1);
 

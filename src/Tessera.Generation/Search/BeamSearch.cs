@@ -10,9 +10,9 @@ namespace Tessera.Generation.Search;
 /// </summary>
 /// <param name="model">The model.</param>
 /// <param name="options">How many beams, and how they are scored.</param>
-/// <param name="mostTokens">The greatest number of tokens.</param>
+/// <param name="maxNewTokens">The greatest number of tokens.</param>
 /// <param name="ends">The tokens that end a sequence.</param>
-internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int mostTokens, int[] ends)
+internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int maxNewTokens, int[] ends)
 {
     private readonly int _width = options.Width;
     private readonly Sampling.Repetition? _repetition = Sampling.Repetition.IsIn(options) ? new(options, model.Vocabulary) : null;
@@ -23,10 +23,10 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     /// <returns>For each prompt up to <c>width</c> sequences, the best first.</returns>
     public IReadOnlyList<IReadOnlyList<Generated>> Run(IReadOnlyList<int[]> prompts, CancellationToken cancellation)
     {
-        var state = model.Start(prompts, _width, mostTokens);
+        var state = model.Start(prompts, _width, maxNewTokens);
         var searches = state.First.Select(first => new Search(this, first)).ToList();
         var (live, next) = (Enumerable.Range(0, prompts.Count).ToList(), state.First);
-        for (var length = 1; length <= mostTokens && live.Count > 0; length++)
+        for (var length = 1; length <= maxNewTokens && live.Count > 0; length++)
         {
             cancellation.ThrowIfCancellationRequested();
             using (Arena.Current.Scope())
@@ -70,7 +70,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             for (var i = 0; i < rows; i++)
             {
                 var scores = logits.Floats.Slice((firstRow + i) * logits.Shape[1], logits.Shape[1]);
-                var total = Sampling.TokenChooser.LogSumExp(scores);
+                var total = Sampling.Sampler.LogSumExp(scores);
                 if (owner._repetition is not null)
                 {
                     scores = HeldBack(scores, total, _beams[i].Ids);

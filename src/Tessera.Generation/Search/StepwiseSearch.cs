@@ -8,9 +8,9 @@ namespace Tessera.Generation.Search;
 /// <summary>Greedy decoding or sampling of several prompts at once; rows leave the batch as they end.</summary>
 /// <param name="model">The model.</param>
 /// <param name="options">How tokens are chosen.</param>
-/// <param name="mostTokens">The greatest number of tokens.</param>
+/// <param name="maxNewTokens">The greatest number of tokens.</param>
 /// <param name="ends">The tokens that end a sequence.</param>
-internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int mostTokens, int[] ends)
+internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int maxNewTokens, int[] ends)
 {
     /// <summary>What the decoder has read of each prompt, where that matters.</summary>
     private List<int>[] _read = [];
@@ -23,17 +23,17 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
     public IEnumerable<(int Prompt, int Token)> Run(
         IReadOnlyList<int[]> prompts, int[] numbers, Generated[] results, CancellationToken cancellation)
     {
-        var state = model.Start(prompts, 1, mostTokens);
-        var chooser = new TokenChooser(options, model.Vocabulary);
+        var state = model.Start(prompts, 1, maxNewTokens);
+        var chooser = new Sampler(options, model.Vocabulary);
         var texts = new List<int>[prompts.Count];
-        for (var prompt = 0; prompt < texts.Length; prompt++) texts[prompt] = new List<int>(mostTokens);
+        for (var prompt = 0; prompt < texts.Length; prompt++) texts[prompt] = new List<int>(maxNewTokens);
         if (Repetition.IsIn(options)) _read = [.. state.First.Select(first => new List<int>(first))];
         var scores = new double[prompts.Count];
         // Row by row: which prompt it is, what was chosen for it, and at last the rows that go on.
         var live = Enumerable.Range(0, prompts.Count).ToArray();
         var chosen = new int[prompts.Count];
         var going = new int[prompts.Count];
-        for (var place = 0; place < mostTokens && state.Rows > 0; place++)
+        for (var place = 0; place < maxNewTokens && state.Rows > 0; place++)
         {
             cancellation.ThrowIfCancellationRequested();
             Choose(state, chooser, live, numbers, place, chosen, scores);
@@ -62,7 +62,7 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
     }
 
     /// <summary>Reads the last choices, or at first the prompts, and chooses the next token of each row.</summary>
-    private void Choose(DecodingState state, TokenChooser chooser, int[] live, int[] numbers, int place, int[] chosen, double[] scores)
+    private void Choose(DecodingState state, Sampler chooser, int[] live, int[] numbers, int place, int[] chosen, double[] scores)
     {
         using var scope = Arena.Current.Scope();
         var logits = place == 0 ? model.Next(state, state.First) : model.Next(state, chosen.AsSpan(0, state.Rows));

@@ -11,7 +11,7 @@ namespace Tessera.Models.Conversion;
 internal static class HuggingFaceTarget
 {
     private const string TokenizerConfigFile = "tokenizer_config.json";
-    private const int MostChecked = 1 << 22;
+    private const int MaxChecked = 1 << 22;
 
     private static readonly string[] s_ids = ["bos_token_id", "eos_token_id", "pad_token_id"];
 
@@ -53,8 +53,8 @@ internal static class HuggingFaceTarget
     /// <summary>The type of most of the numbers; F32 where they are quantized.</summary>
     private static ElementType MainType(IReadOnlyList<OutgoingTensor> tensors)
     {
-        var most = tensors.GroupBy(tensor => tensor.Type, (type, alike) => (Type: type, Count: alike.Sum(tensor => tensor.Count))).MaxBy(each => each.Count).Type;
-        return most is ElementType.BF16 or ElementType.F16 ? most : ElementType.F32;
+        var max = tensors.GroupBy(tensor => tensor.Type, (type, alike) => (Type: type, Count: alike.Sum(tensor => tensor.Count))).MaxBy(each => each.Count).Type;
+        return max is ElementType.BF16 or ElementType.F16 ? max : ElementType.F32;
     }
 
     /// <summary>The type of one tensor: the model's, unless it is stored more finely and numbers would be lost that nobody asked to lose.</summary>
@@ -63,7 +63,7 @@ internal static class HuggingFaceTarget
         if (tensor.Type == main || main == ElementType.F32) return main;
         if (tensor.Name.EndsWith("e_score_correction_bias", StringComparison.Ordinal)) isAsked = false; // small differences decide there
         if (isAsked) return main;
-        return tensor.Count <= MostChecked && IsExact(tensor.Read(), main) ? main : ElementType.F32;
+        return tensor.Count <= MaxChecked && IsExact(tensor.Read(), main) ? main : ElementType.F32;
     }
 
     private static bool IsExact(Tensor values, ElementType type)

@@ -12,9 +12,9 @@ public sealed record DecoderOptions : ModelOptions
     /// <summary>The layers.</summary>
     public required TransformerOptions Decoder { get; init; }
 
-    /// <summary>How many tokens after the next one each place learns to predict too (<see cref="LaterToken"/>); 0 to 16. Training
+    /// <summary>How many tokens after the next one each place learns to predict too (<see cref="MtpModule"/>); 0 to 16. Training
     /// reports their loss as <c>mtp</c>; decoding does not use them.</summary>
-    public int LaterTokens { get; init; }
+    public int MtpDepth { get; init; }
 
     /// <inheritdoc/>
     protected override SequenceModel Build(PartBuilder part, int vocabulary) => new DecoderModel(this, part, vocabulary);
@@ -29,7 +29,7 @@ public sealed class DecoderModel : SequenceModel
     private readonly Embedding _embedding;
     private readonly Transformer _decoder;
     private readonly Parameter _head;
-    private readonly List<LaterToken> _later = [];
+    private readonly List<MtpModule> _mtp = [];
     private readonly PositionEncoding[] _changing;
 
     internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
@@ -38,9 +38,9 @@ public sealed class DecoderModel : SequenceModel
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal));
         _head = Own("lm_head.weight", options.TieEmbeddings ? _embedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
         _changing = [.. _decoder.Modules().Select(module => module.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
-        part.Require(options.LaterTokens is >= 0 and <= 16, "laterTokens", options.LaterTokens, "0 to 16");
-        for (var depth = 0; depth < options.LaterTokens; depth++)
-            _later.Add(Own($"mtp.{depth}", new LaterToken(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));
+        part.Require(options.MtpDepth is >= 0 and <= 16, "mtpDepth", options.MtpDepth, "0 to 16");
+        for (var depth = 0; depth < options.MtpDepth; depth++)
+            _mtp.Add(Own($"mtp.{depth}", new MtpModule(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));
     }
 
     /// <inheritdoc/>
@@ -57,22 +57,22 @@ public sealed class DecoderModel : SequenceModel
     }
 
     /// <inheritdoc/>
-    protected override Tensor Hidden(Batch batch, Step step) => Decode(batch.Inputs, step);
+    protected override Tensor Hidden(Batch batch, ForwardContext context) => Decode(batch.Inputs, context);
 
     /// <inheritdoc/>
-    protected override Tensor Decode(Tensor inputs, Step step) => _decoder.Forward(_embedding.Forward(inputs), step);
+    protected override Tensor Decode(Tensor inputs, ForwardContext context) => _decoder.Forward(_embedding.Forward(inputs), context);
 
     /// <summary>The logits of the tokens after the next one: entry k holds at place i those of token i + k + 2. The last k + 1
     /// places of each sequence have no such token, and mean nothing.</summary>
     /// <param name="batch">Its inputs are read.</param>
-    /// <param name="step">Its positions are the batch's.</param>
+    /// <param name="context">Its positions are the batch's.</param>
     /// <returns>[batch, length, vocabulary] for each of the model's further tokens.</returns>
-    public IReadOnlyList<Tensor> LaterLogits(Batch batch, Step step)
+    public IReadOnlyList<Tensor> MtpLogits(Batch batch, ForwardContext context)
     {
-        var (hidden, logits) = (Hidden(batch, step), new List<Tensor>());
-        for (var depth = 0; depth < _later.Count; depth++)
+        var (hidden, logits) = (Hidden(batch, context), new List<Tensor>());
+        for (var depth = 0; depth < _mtp.Count; depth++)
         {
-            hidden = Later(depth, hidden, batch, step);
+            hidden = Later(depth, hidden, batch, context);
             logits.Add(LogitsOf(hidden));
         }
 
@@ -80,22 +80,22 @@ public sealed class DecoderModel : SequenceModel
     }
 
     /// <inheritdoc/>
-    protected override void AddLosses(Tensor hidden, Batch batch, Step step, CrossEntropySettings settings)
+    protected override void AddLosses(Tensor hidden, Batch batch, ForwardContext context, CrossEntropySettings settings)
     {
-        if (_later.Count == 0 || !step.Wants("mtp")) return;
+        if (_mtp.Count == 0 || !context.Wants("mtp")) return;
         Tensor? sum = null;
-        for (var depth = 0; depth < _later.Count; depth++)
+        for (var depth = 0; depth < _mtp.Count; depth++)
         {
-            hidden = Later(depth, hidden, batch, step);
+            hidden = Later(depth, hidden, batch, context);
             var loss = LossOf(hidden, Ahead(batch.Targets, depth + 1, -1, batch.Segments), settings);
             sum = sum is null ? loss : Op.Add(sum, loss);
         }
 
-        step.AddLoss("mtp", Op.Scale(sum!, 1f / _later.Count));
+        context.AddLoss("mtp", Op.Scale(sum!, 1f / _mtp.Count));
     }
 
-    private Tensor Later(int depth, Tensor hidden, Batch batch, Step step) =>
-        _later[depth].Forward(hidden, _embedding.Forward(Ahead(batch.Inputs, depth + 1, 0, segments: null)), step);
+    private Tensor Later(int depth, Tensor hidden, Batch batch, ForwardContext context) =>
+        _mtp[depth].Forward(hidden, _embedding.Forward(Ahead(batch.Inputs, depth + 1, 0, segments: null)), context);
 
     /// <summary>What stands so many places further on in each row, or nothing where that is beyond the row or the segment.</summary>
     private static Tensor Ahead(Tensor ids, int distance, int nothing, Tensor? segments)

@@ -34,7 +34,7 @@ internal static class DeepSeekConfig
         return new LatentOptions(
             heads, config.Whole("kv_lora_rank", 512), config.Whole("qk_nope_head_dim", 128), config.Whole("qk_rope_head_dim", 64), config.Whole("v_head_dim", 128))
         {
-            QueryRank = config.WholeOrNull("q_lora_rank", 1536),
+            QLoraRank = config.WholeOrNull("q_lora_rank", 1536),
             Bias = config.Truth("attention_bias", false),
             Position = position,
             Norm = s_latentNorm,
@@ -47,13 +47,13 @@ internal static class DeepSeekConfig
         var expert = ActivationConfig.Gated(config, config.Whole("moe_intermediate_size", sizes.Expert));
         return new ExpertsOptions(
             config.Whole("n_routed_experts", sizes.Routed), config.Whole("num_experts_per_tok", sizes.Active), expert,
-            config.WholeOrNull("n_shared_experts", sizes.Shared, least: 0) ?? 0) { Router = router };
+            config.WholeOrNull("n_shared_experts", sizes.Shared, min: 0) ?? 0) { Router = router };
     }
 
     /// <summary>The layers without experts: the first ones, and those between every <c>moe_layer_freq</c>-th.</summary>
     public static IReadOnlyList<LayerVariant>? ReadDense(HuggingFaceConfig config, int layers, int firstExperts, DenseOptions dense)
     {
-        var (first, every) = (config.WholeOrNull("first_k_dense_replace", firstExperts, least: 0) ?? 0, config.Whole("moe_layer_freq", 1));
+        var (first, every) = (config.WholeOrNull("first_k_dense_replace", firstExperts, min: 0) ?? 0, config.Whole("moe_layer_freq", 1));
         return LlamaConfig.Runs(layers, layer => layer < first || layer % every != 0, new LayerVariant { FeedForward = dense });
     }
 
@@ -72,11 +72,11 @@ internal static class DeepSeekConfig
         config["num_hidden_layers"] = decoder.Layers;
         config["rms_norm_eps"] = norm.Epsilon;
         foreach (var key in new[] { "num_attention_heads", "num_key_value_heads" }) config[key] = attention.Heads;
-        config["q_lora_rank"] = attention.QueryRank;
-        config["kv_lora_rank"] = attention.KeyValueRank;
-        config["qk_nope_head_dim"] = attention.ContentWidth;
-        foreach (var key in new[] { "qk_rope_head_dim", "head_dim" }) config[key] = attention.PositionWidth;
-        config["v_head_dim"] = attention.ValueWidth;
+        config["q_lora_rank"] = attention.QLoraRank;
+        config["kv_lora_rank"] = attention.KvLoraRank;
+        config["qk_nope_head_dim"] = attention.NopeHeadDim;
+        foreach (var key in new[] { "qk_rope_head_dim", "head_dim" }) config[key] = attention.RopeHeadDim;
+        config["v_head_dim"] = attention.VHeadDim;
         config["attention_bias"] = attention.Bias;
         RotaryConfig.Write(attention.Position, config);
         config["first_k_dense_replace"] = Enumerable.Range(0, decoder.Layers).TakeWhile(layer => !hasExperts(layer)).Count();
@@ -84,7 +84,7 @@ internal static class DeepSeekConfig
         config["moe_intermediate_size"] = experts.Expert.Hidden;
         config["n_routed_experts"] = experts.Routed;
         config["num_experts_per_tok"] = experts.Active;
-        config["n_shared_experts"] = PlainForm.SharedWidth(experts) / experts.Expert.Hidden;
+        config["n_shared_experts"] = CanonicalOptions.SharedWidth(experts) / experts.Expert.Hidden;
         ActivationConfig.Write(experts.Expert, config);
         return experts;
     }

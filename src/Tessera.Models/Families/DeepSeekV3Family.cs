@@ -25,7 +25,7 @@ internal sealed class DeepSeekV3Family : Family
     /// <summary>transformers writes 1 later token whatever the checkpoint has.</summary>
     public override DecoderOptions Present(DecoderOptions options, TensorSource checkpoint) => options with
     {
-        LaterTokens = Enumerable.Range(0, options.LaterTokens)
+        MtpDepth = Enumerable.Range(0, options.MtpDepth)
             .TakeWhile(depth => checkpoint.Tensors.ContainsKey($"{LlamaNames.Prefix}layers.{options.Decoder.Layers + depth}.eh_proj.weight")).Count(),
     };
 
@@ -34,13 +34,13 @@ internal sealed class DeepSeekV3Family : Family
         var layout = config.Truth("rope_interleave", true) ? RotaryLayout.Interleaved : RotaryLayout.Halves;
         var attention = DeepSeekConfig.ReadAttention(config, DeepSeekSizes.V3, layout);
         var layers = config.Layers("num_hidden_layers", 61);
-        var later = config.Whole(config.Names("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers", 1, least: 0, most: 16);
+        var later = config.Whole(config.Names("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers", 1, min: 0, max: 16);
         return new DecoderOptions
         {
             Width = config.Whole("hidden_size", 7168),
             EmbeddingScale = 1,
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
-            LaterTokens = later,
+            MtpDepth = later,
             Decoder = new TransformerOptions
             {
                 Layers = layers,
@@ -57,7 +57,7 @@ internal sealed class DeepSeekV3Family : Family
         var experts = DeepSeekConfig.Write(options, config, this);
         var router = Part<SigmoidRouterOptions>(experts.Router, "feedForward.router");
         config["rope_interleave"] = Part<LatentOptions>(options.Decoder.Attention, "attention").Position.Layout == RotaryLayout.Interleaved;
-        config["num_nextn_predict_layers"] = options.LaterTokens;
+        config["num_nextn_predict_layers"] = options.MtpDepth;
         config["topk_method"] = "noaux_tc";
         config["n_group"] = router.Groups;
         config["topk_group"] = router.ActiveGroups;
@@ -69,7 +69,7 @@ internal sealed class DeepSeekV3Family : Family
     public override TensorNames Names(DecoderOptions options)
     {
         var names = LlamaNames.Of(options);
-        for (var depth = 0; depth < options.LaterTokens; depth++)
+        for (var depth = 0; depth < options.MtpDepth; depth++)
         {
             var (layer, ours) = (options.Decoder.Layers + depth, $"mtp.{depth}.");
             var theirs = $"{LlamaNames.Prefix}layers.{layer}.";

@@ -75,7 +75,7 @@ public sealed class EncoderDecoderModel : SequenceModel
             lengths.Ints[row] = prompts[row].Length;
         }
 
-        var encoded = Encode(source, lengths.First(prompts.Count), step: null);
+        var encoded = Encode(source, lengths.First(prompts.Count), context: null);
         var memory = Tensor.Allocate([rows, length, encoded.Shape[2]]);
         encoded.Floats.CopyTo(memory.Floats);
         int[][] first = [.. prompts.Select(_ => new[] { SpecialTokens.Begin })];
@@ -83,29 +83,29 @@ public sealed class EncoderDecoderModel : SequenceModel
     }
 
     /// <inheritdoc/>
-    protected override Tensor Hidden(Batch batch, Step step)
+    protected override Tensor Hidden(Batch batch, ForwardContext context)
     {
         var source = batch.Source ?? throw new ArgumentException("an encoder-decoder needs a batch with sources", nameof(batch));
-        step.Memory = Encode(source, batch.SourceLengths, step);
-        step.MemoryLengths = batch.SourceLengths;
-        return Decode(batch.Inputs, step);
+        context.Memory = Encode(source, batch.SourceLengths, context);
+        context.MemoryLengths = batch.SourceLengths;
+        return Decode(batch.Inputs, context);
     }
 
     /// <inheritdoc/>
-    protected override Tensor Decode(Tensor inputs, Step step) => _decoder.Forward(_targetEmbedding.Forward(inputs), step);
+    protected override Tensor Decode(Tensor inputs, ForwardContext context) => _decoder.Forward(_targetEmbedding.Forward(inputs), context);
 
-    private Tensor Encode(Tensor source, Tensor? lengths, Step? step)
+    private Tensor Encode(Tensor source, Tensor? lengths, ForwardContext? context)
     {
-        var encoding = Step.At(Batch.PositionsFromStart(source.Shape[0], source.Shape[1]));
+        var encoding = ForwardContext.At(Batch.PositionsFromStart(source.Shape[0], source.Shape[1]));
         encoding.Lengths = lengths;
-        if (step is not null)
+        if (context is not null)
         {
-            (encoding.IsTraining, encoding.IsCheckpointed, encoding.Random) = (step.IsTraining, step.IsCheckpointed, step.Random.Derive("encoder"));
-            (encoding.ExpertUse, encoding.WantedLosses) = (step.ExpertUse, step.WantedLosses);
+            (encoding.IsTraining, encoding.IsCheckpointed, encoding.Random) = (context.IsTraining, context.IsCheckpointed, context.Random.Derive("encoder"));
+            (encoding.ExpertUse, encoding.WantedLosses) = (context.ExpertUse, context.WantedLosses);
         }
 
         var memory = _encoder.Forward(_sourceEmbedding.Forward(source), encoding);
-        for (var index = 0; index < encoding.Losses.Count; index++) step?.AddLoss(encoding.Losses[index].Name, encoding.Losses[index].Loss);
+        for (var index = 0; index < encoding.Losses.Count; index++) context?.AddLoss(encoding.Losses[index].Name, encoding.Losses[index].Loss);
         return memory;
     }
 }

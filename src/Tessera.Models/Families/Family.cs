@@ -75,9 +75,9 @@ public abstract class Family
         config["tie_word_embeddings"] = options.TieEmbeddings;
         Write(options, config);
         var back = Read(HuggingFaceConfig.Parse(config.ToJsonString(), HuggingFaceConfig.File));
-        var (wanted, said) = (PlainForm.Of(options), PlainForm.Of(back));
+        var (wanted, said) = (CanonicalOptions.Of(options), CanonicalOptions.Of(back));
         if (RecipeJson.FirstDifference(wanted, said) is not { } path) return;
-        throw new RecipeException($"model.{path}", $"is {PlainForm.At(wanted, path)}, of which a {HuggingFaceConfig.File} of {Name} can only say {PlainForm.At(said, path)}");
+        throw new RecipeException($"model.{path}", $"is {CanonicalOptions.At(wanted, path)}, of which a {HuggingFaceConfig.File} of {Name} can only say {CanonicalOptions.At(said, path)}");
     }
 
     /// <summary>The table between our names and those of a checkpoint.</summary>

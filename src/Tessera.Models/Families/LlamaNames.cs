@@ -66,8 +66,8 @@ internal static class LlamaNames
                 foreach (var norm in new[] { "q_norm", "k_norm" }) Linear(names, ours + norm, theirs + norm, bias: false);
                 break;
             case LatentOptions latent:
-                foreach (var map in latent.QueryRank is null ? new[] { "q_proj" } : ["q_a_layernorm", "q_b_proj"]) Linear(names, ours + map, theirs + map, bias: false);
-                if (latent.QueryRank is not null) Linear(names, $"{ours}q_a_proj", $"{theirs}q_a_proj", latent.Bias);
+                foreach (var map in latent.QLoraRank is null ? new[] { "q_proj" } : ["q_a_layernorm", "q_b_proj"]) Linear(names, ours + map, theirs + map, bias: false);
+                if (latent.QLoraRank is not null) Linear(names, $"{ours}q_a_proj", $"{theirs}q_a_proj", latent.Bias);
                 foreach (var map in new[] { "kv_a_proj_with_mqa", "o_proj" }) Linear(names, ours + map, theirs + map, latent.Bias);
                 foreach (var map in new[] { "kv_a_layernorm", "kv_b_proj" }) Linear(names, ours + map, theirs + map, bias: false);
                 break;

@@ -17,7 +17,7 @@ internal static class QwenWindows
     public static TransformerOptions Read(HuggingFaceConfig config, MultiHeadOptions full, TransformerOptions stack)
     {
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
-        var first = config.Whole("max_window_layers", 28, least: 0);
+        var first = config.Whole("max_window_layers", 28, min: 0);
         var types = config.Texts("layer_types") ?? [.. Enumerable.Range(0, stack.Layers).Select(layer => window is not null && layer >= first ? Sliding : Full)];
         config.Require(types.Count == stack.Layers, "layer_types", $"a list of {types.Count}", $"one for each of the {stack.Layers} layers");
         for (var layer = 0; layer < types.Count; layer++)

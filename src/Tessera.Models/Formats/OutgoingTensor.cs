@@ -95,7 +95,7 @@ public sealed class OutgoingTensor
 /// <summary>The last few parameters that were peeked at, since several tensors of a file may come from one of ours.</summary>
 internal sealed class RecentParameters
 {
-    private const int Most = 4; // the stacks of a layer's experts are written in turn: gate, up and down of the first, of the second …
+    private const int Max = 4; // the stacks of a layer's experts are written in turn: gate, up and down of the first, of the second …
 
     private readonly LinkedList<(Parameter Parameter, Tensor Value)> _recent = [];
 
@@ -109,7 +109,7 @@ internal sealed class RecentParameters
             return node.Value.Value;
         }
 
-        if (_recent.Count == Most) _recent.RemoveLast();
+        if (_recent.Count == Max) _recent.RemoveLast();
         return _recent.AddFirst((parameter, parameter.Peek())).Value.Value;
     }
 }

@@ -21,9 +21,9 @@ public sealed class SafetensorsFile : TensorSource
         Span<byte> count = stackalloc byte[LengthBytes];
         file.Read(count, 0);
         var headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(count);
-        var most = Math.Min(SafetensorsHeader.MaximumBytes, file.Length - LengthBytes);
-        if (headerBytes > (ulong)most)
-            throw new InvalidDataException($"{Path}: the header claims {headerBytes} bytes; allowed in a file of {file.Length} bytes: {most}");
+        var max = Math.Min(SafetensorsHeader.MaximumBytes, file.Length - LengthBytes);
+        if (headerBytes > (ulong)max)
+            throw new InvalidDataException($"{Path}: the header claims {headerBytes} bytes; allowed in a file of {file.Length} bytes: {max}");
         var header = new byte[headerBytes];
         file.Read(header, LengthBytes);
         DataStart = LengthBytes + header.Length;

@@ -65,13 +65,13 @@ public static partial class SafetensorsFolder
     private static ElementType AsItIs(ElementType type) => type is ElementType.F16 or ElementType.BF16 ? type : ElementType.F32;
 
     /// <summary>Fills one file after the other.</summary>
-    private static List<List<Typed>> Cut(List<Typed> tensors, long most)
+    private static List<List<Typed>> Cut(List<Typed> tensors, long max)
     {
         List<List<Typed>> shards = [[]];
         var bytes = 0L;
         foreach (var tensor in tensors)
         {
-            if (bytes + tensor.Bytes > most && shards[^1].Count > 0)
+            if (bytes + tensor.Bytes > max && shards[^1].Count > 0)
             {
                 shards.Add([]);
                 bytes = 0;

@@ -12,7 +12,7 @@ public sealed class SafetensorsShards : TensorSource
     /// <summary>What the name of an index ends with.</summary>
     public const string IndexEnding = ".safetensors.index.json";
 
-    private const int MostIndexBytes = 100_000_000;
+    private const int MaxIndexBytes = 100_000_000;
 
     private readonly Dictionary<string, SafetensorsFile> _files = new(StringComparer.Ordinal);
     private readonly Dictionary<string, string> _fileOf = new(StringComparer.Ordinal);
@@ -51,7 +51,7 @@ public sealed class SafetensorsShards : TensorSource
     private void ReadIndex()
     {
         var size = new FileInfo(Path).Length;
-        if (size > MostIndexBytes) throw Bad($"has {size} bytes; allowed for an index: {MostIndexBytes}");
+        if (size > MaxIndexBytes) throw Bad($"has {size} bytes; allowed for an index: {MaxIndexBytes}");
         var reader = new Utf8JsonReader(File.ReadAllBytes(Path));
         try
         {

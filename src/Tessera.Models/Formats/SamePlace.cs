@@ -4,13 +4,13 @@ namespace Tessera.Models.Formats;
 /// through symbolic links. Neither has to be there.</summary>
 internal static class SamePlace
 {
-    private const int MostLinks = 40; // as Linux has it
+    private const int MaxLinks = 40; // as Linux has it
 
     private static readonly StringComparison s_names =
         OperatingSystem.IsWindows() || OperatingSystem.IsMacOS() ? StringComparison.OrdinalIgnoreCase : StringComparison.Ordinal;
 
     /// <exception cref="IOException">Links lead in a circle.</exception>
-    public static bool Is(string one, string other) => string.Equals(Resolved(one, MostLinks), Resolved(other, MostLinks), s_names);
+    public static bool Is(string one, string other) => string.Equals(Resolved(one, MaxLinks), Resolved(other, MaxLinks), s_names);
 
     private static string Resolved(string path, int links)
     {

@@ -6,10 +6,10 @@ namespace Tessera.Models.Formats;
 /// <summary>Matches the parameters of a model with the tensors of a source; only where all agree is any parameter changed.</summary>
 internal sealed class WeightsLoader(Module model, TensorSource source, TensorNames names)
 {
-    private const int MostShown = 3;
+    private const int MaxShown = 3;
 
     /// <summary>With so many tensors missing no more are looked for: how many a model has may be a stranger's claim.</summary>
-    private const int MostMissing = 1000;
+    private const int MaxMissing = 1000;
 
     private readonly List<Match> _matches = [];
     private readonly List<string> _missing = [];
@@ -34,7 +34,7 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
             {
                 if (names.Find(source, wanted) is { } found) theirs.Add(found);
                 else _missing.Add(wanted);
-                if (_missing.Count == MostMissing)
+                if (_missing.Count == MaxMissing)
                     throw new InvalidDataException($"{source.Path}: does not have the model's tensors; missing: {NameList.Of(_missing)}, and maybe more");
             }
 
@@ -70,8 +70,8 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
         }
 
         if (problems.Count == 0) return;
-        var more = problems.Count > MostShown ? $"; and {problems.Count - MostShown} more" : "";
-        throw new InvalidDataException($"{source.Path}: {string.Join("; ", problems.Take(MostShown))}{more}");
+        var more = problems.Count > MaxShown ? $"; and {problems.Count - MaxShown} more" : "";
+        throw new InvalidDataException($"{source.Path}: {string.Join("; ", problems.Take(MaxShown))}{more}");
     }
 
     private void Bind(Match match, bool asStored, bool maps)

@@ -77,7 +77,7 @@ public sealed class ModelVerification
         var batch = BatchOf(rows);
         if (_recorded.Has("batch.logits")) result = result with { Logits = Logits("batch.logits", rows) };
         if (_recorded.Has("batch.hidden.0")) result = result with { Hidden = Hidden(batch) };
-        if (_recorded.Has("mtp.0.logits")) result = result with { LaterLogits = LaterLogits(batch) };
+        if (_recorded.Has("mtp.0.logits")) result = result with { MtpLogits = MtpLogits(batch) };
         return _recorded.Has("batch.loss") ? Gradients(result, batch) : result;
     }
 
@@ -85,23 +85,23 @@ public sealed class ModelVerification
     {
         using var scope = Arena.Current.Scope();
         var batch = BatchOf(rows);
-        return Largest(name, Model.Logits(batch, Step.At(batch.Positions)).Floats);
+        return Largest(name, Model.Logits(batch, ForwardContext.At(batch.Positions)).Floats);
     }
 
     private double Hidden(Batch batch)
     {
         using var scope = Arena.Current.Scope();
-        var (streams, step) = (new List<Tensor>(), Step.At(batch.Positions));
-        step.Streams = streams;
+        var (streams, step) = (new List<Tensor>(), ForwardContext.At(batch.Positions));
+        step.HiddenStates = streams;
         Model.Logits(batch, step);
         return streams.Select((stream, layer) => Largest($"batch.hidden.{layer}", stream.Floats)).Max();
     }
 
     /// <summary>Ours have as many places as there are tokens; the last ones mean nothing.</summary>
-    private double LaterLogits(Batch batch)
+    private double MtpLogits(Batch batch)
     {
         using var scope = Arena.Current.Scope();
-        var later = RequireLater().LaterLogits(batch, Step.At(batch.Positions));
+        var later = RequireLater().MtpLogits(batch, ForwardContext.At(batch.Positions));
         var (largest, length) = (0.0, batch.Inputs.Shape[1]);
         for (var depth = 0; _recorded.Has($"mtp.{depth}.logits"); depth++)
         {
@@ -120,7 +120,7 @@ public sealed class ModelVerification
     private VerificationResult Gradients(VerificationResult result, Batch batch)
     {
         using var tape = Tape.Record();
-        var step = Step.At(batch.Positions);
+        var step = ForwardContext.At(batch.Positions);
         step.IsTraining = _recorded.Has("main.loss"); // with the losses of later tokens
         var total = Model.Loss(batch, step);
         if (step.IsTraining)
@@ -150,7 +150,7 @@ public sealed class ModelVerification
         if (masks.Length != rows.Length || masks[0].Length != length || masks.Any(mask => mask.Any(one => one is not (0 or 1)) || mask[^1] == 0 || !mask.Order().SequenceEqual(mask)))
             throw new InvalidDataException("'padded.mask' must hold 0 or 1 for each of 'padded.input_ids': in each row 1 for one token or more, all at its end");
         var batch = BatchOf([.. rows.Zip(masks, (row, mask) => row.Zip(mask).OrderBy(token => token.Second == 0).Select(token => token.First).ToArray())]);
-        var step = Step.At(batch.Positions);
+        var step = ForwardContext.At(batch.Positions);
         step.Lengths = Tensor.From([.. masks.Select(mask => mask.Sum())], [rows.Length]);
         var found = Model.Logits(batch, step).ToArray();
         var expected = _recorded.Floats("padded.logits", found.Length);
@@ -219,7 +219,7 @@ public sealed class ModelVerification
         {
             using var scope = Arena.Current.Scope();
             var batch = BatchOf([.. rows.Select(row => row[..tokens])]);
-            return Model.Logits(batch, Step.At(batch.Positions)).ToArray();
+            return Model.Logits(batch, ForwardContext.At(batch.Positions)).ToArray();
         }
     }
 

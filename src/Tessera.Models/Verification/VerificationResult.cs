@@ -27,7 +27,7 @@ public sealed record VerificationResult(string Folder, string Family)
     public string? WorstGradient { get; init; }
 
     /// <summary>Of the logits of tokens after the next one.</summary>
-    public double? LaterLogits { get; init; }
+    public double? MtpLogits { get; init; }
 
     /// <summary>Of the losses of tokens after the next one.</summary>
     public double? LaterLosses { get; init; }
@@ -43,14 +43,14 @@ public sealed record VerificationResult(string Folder, string Family)
     public int? GreedyEqual { get; init; }
 
     /// <summary>Whether something was compared with what was recorded, more than the model with itself.</summary>
-    public bool Compares => new[] { Logits, LongLogits, PaddedLogits, Hidden, Loss, Gradients, LaterLogits, LaterLosses }.Any(difference => difference is not null) || GreedyTokens > 0;
+    public bool Compares => new[] { Logits, LongLogits, PaddedLogits, Hidden, Loss, Gradients, MtpLogits, LaterLosses }.Any(difference => difference is not null) || GreedyTokens > 0;
 
     /// <summary>Whether something was compared and nothing differs by more than is allowed.</summary>
     /// <param name="tolerance">Of logits, hidden states and losses.</param>
     /// <param name="gradientTolerance">Of gradients.</param>
     public bool Passes(double tolerance, double gradientTolerance)
     {
-        double?[] differences = [Logits, LongLogits, PaddedLogits, Hidden, Loss, LaterLogits, LaterLosses, Cached];
+        double?[] differences = [Logits, LongLogits, PaddedLogits, Hidden, Loss, MtpLogits, LaterLosses, Cached];
         return Compares && differences.All(difference => difference is null || difference <= tolerance)
             && (Gradients is null || Gradients <= gradientTolerance) && GreedyEqual == GreedyTokens;
     }

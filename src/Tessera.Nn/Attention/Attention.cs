@@ -12,7 +12,7 @@ public enum AttentionRole
     /// <summary>A token sees itself and what came before: a decoder. Such attention can be cached.</summary>
     Causal,
 
-    /// <summary>A token sees all of another sequence, <see cref="Step.Memory"/>.</summary>
+    /// <summary>A token sees all of another sequence, <see cref="ForwardContext.Memory"/>.</summary>
     Cross,
 }
 
@@ -26,7 +26,7 @@ public abstract record AttentionOptions
     /// <summary>Builds the part.</summary>
     /// <param name="part">Width of the stream, place in the recipe, random numbers.</param>
     /// <param name="role">What the attention is for.</param>
-    /// <param name="memoryWidth">The width of <see cref="Step.Memory"/> for <see cref="AttentionRole.Cross"/>.</param>
+    /// <param name="memoryWidth">The width of <see cref="ForwardContext.Memory"/> for <see cref="AttentionRole.Cross"/>.</param>
     public abstract Attention Build(PartBuilder part, AttentionRole role, int memoryWidth = 0);
 }
 
@@ -34,5 +34,5 @@ public abstract record AttentionOptions
 public abstract class Attention : Module
 {
     /// <summary>[batch, length, width] to the same shape.</summary>
-    public abstract Tensor Forward(Tensor x, Step step);
+    public abstract Tensor Forward(Tensor x, ForwardContext context);
 }

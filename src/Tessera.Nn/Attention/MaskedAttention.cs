@@ -97,16 +97,16 @@ public abstract class MaskedAttention : Attention, ICached
     protected AttentionRole Role { get; }
 
     /// <inheritdoc/>
-    public sealed override Tensor Forward(Tensor x, Step step)
+    public sealed override Tensor Forward(Tensor x, ForwardContext context)
     {
-        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x, step), _heads)), step);
-        var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], step) : FromSelf(x, step);
+        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x, context), _heads)), context);
+        var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(x, context);
         var attended = Op.Attention(queries, keys, values, mask, _settings with
         {
-            Bias = _position?.ActsOnScores == true ? _position.Score(Distances(mask, step), Role == AttentionRole.Bidirectional) : null,
+            Bias = _position?.ActsOnScores == true ? _position.Score(Distances(mask, context), Role == AttentionRole.Bidirectional) : null,
             Sinks = _sinks?.Value,
         });
-        return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]), step);
+        return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]), context);
     }
 
     /// <inheritdoc/>
@@ -135,50 +135,50 @@ public abstract class MaskedAttention : Attention, ICached
 
     private static Tensor Normed(Norm? norm, Tensor x) => norm?.Forward(x) ?? x;
 
-    private Tensor Mark(Tensor x, Step step) => _position?.Mark(x, step) ?? x;
+    private Tensor Mark(Tensor x, ForwardContext context) => _position?.Mark(x, context) ?? x;
 
     /// <summary>I32 [queries, keys], or [batch, queries, keys] while decoding: how far the key stands behind the query, negative
     /// before it. In a whole sequence both count its places, so that packed sequences have their own distances.</summary>
-    private Tensor Distances(BlockMask mask, Step step)
+    private Tensor Distances(BlockMask mask, ForwardContext context)
     {
         var (queries, keys) = (mask.Queries, mask.Keys);
-        var isCached = step.Caches is not null && Role == AttentionRole.Causal;
-        var rows = isCached ? step.Positions.Shape[0] : 1;
+        var isCached = context.Caches is not null && Role == AttentionRole.Causal;
+        var rows = isCached ? context.Positions.Shape[0] : 1;
         var distances = Tensor.Temporary(isCached ? [rows, queries, keys] : [queries, keys], ElementType.I32);
         var all = distances.Ints;
         for (var query = 0; query < rows * queries; query++)
         {
-            var position = isCached ? step.Positions.Ints[query] : query;
+            var position = isCached ? context.Positions.Ints[query] : query;
             for (var key = 0; key < keys; key++) all[(query * keys) + key] = key - position;
         }
 
         return distances;
     }
 
-    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, Step step)
+    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, ForwardContext context)
     {
-        var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x, step), _keyValueHeads)), step);
-        var values = Split(_values.Forward(x, step), _keyValueHeads);
-        if (step.Caches is not null && Role == AttentionRole.Causal)
+        var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x, context), _keyValueHeads)), context);
+        var values = Split(_values.Forward(x, context), _keyValueHeads);
+        if (context.Caches is not null && Role == AttentionRole.Causal)
         {
-            var cache = (KeyValueCache)step.Caches.Of(this);
-            cache.Write(keys, values, step.Positions);
-            return (cache.Keys.First(x.Shape[0]), cache.Values.First(x.Shape[0]), Narrow(CachedMask.Causal(step, cache.Count)));
+            var cache = (KeyValueCache)context.Caches.Of(this);
+            cache.Write(keys, values, context.Positions);
+            return (cache.Keys.First(x.Shape[0]), cache.Values.First(x.Shape[0]), Narrow(CachedMask.Causal(context, cache.Count)));
         }
 
         var length = x.Shape[1];
         var mask = Role == AttentionRole.Causal ? BlockMask.Causal(length, length) : BlockMask.Full(length, length);
-        if (step.Lengths is not null) mask = mask.Lengths(step.Lengths);
-        if (step.Segments is not null) mask = mask.Segments(step.Segments, step.Segments);
+        if (context.Lengths is not null) mask = mask.Lengths(context.Lengths);
+        if (context.Segments is not null) mask = mask.Segments(context.Segments, context.Segments);
         return (keys, values, Narrow(mask));
     }
 
-    private (Tensor Keys, Tensor Values, BlockMask Mask) FromMemory(int queries, Step step)
+    private (Tensor Keys, Tensor Values, BlockMask Mask) FromMemory(int queries, ForwardContext context)
     {
-        var memory = step.Memory ?? throw new InvalidOperationException("cross-attention needs Step.Memory");
+        var memory = context.Memory ?? throw new InvalidOperationException("cross-attention needs ForwardContext.Memory");
         var (batch, length) = (memory.Shape[0], memory.Shape[1]);
         Tensor keys, values;
-        if (step.Caches?.Of(this) is KeyValueCache cache)
+        if (context.Caches?.Of(this) is KeyValueCache cache)
         {
             if (cache.Count == 0) cache.Write(Keys(), Values(), FirstPositions(batch, length));
             (keys, values) = (cache.Keys.First(batch), cache.Values.First(batch));
@@ -189,11 +189,11 @@ public abstract class MaskedAttention : Attention, ICached
         }
 
         var mask = BlockMask.Full(queries, length);
-        return (keys, values, Narrow(step.MemoryLengths is null ? mask : mask.Lengths(step.MemoryLengths)));
+        return (keys, values, Narrow(context.MemoryLengths is null ? mask : mask.Lengths(context.MemoryLengths)));
 
-        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(memory, step), _keyValueHeads));
+        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(memory, context), _keyValueHeads));
 
-        Tensor Values() => Split(_values.Forward(memory, step), _keyValueHeads);
+        Tensor Values() => Split(_values.Forward(memory, context), _keyValueHeads);
     }
 
     private static Tensor FirstPositions(int rows, int length)

@@ -22,6 +22,6 @@ public abstract class Encoder : Module
     public abstract int OutputWidth { get; }
 
     /// <summary>[batch, length, width] to [batch, length, <see cref="OutputWidth"/>]. What comes out beyond a row's
-    /// <see cref="Step.Lengths"/> means nothing.</summary>
-    public abstract Tensor Forward(Tensor x, Step step);
+    /// <see cref="ForwardContext.Lengths"/> means nothing.</summary>
+    public abstract Tensor Forward(Tensor x, ForwardContext context);
 }

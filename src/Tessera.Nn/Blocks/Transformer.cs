@@ -25,7 +25,7 @@ public sealed record TransformerOptions : EncoderOptions
     public IReadOnlyList<LayerVariant>? Variants { get; init; }
 
     /// <summary>Where layers have their norms, and whether their parts follow one another.</summary>
-    public BlockForm Form { get; init; }
+    public NormPlacement NormPlacement { get; init; }
 
     /// <summary>What layers multiply by before they add it to the stream; greater than 0.</summary>
     public float ResidualScale { get; init; } = 1;
@@ -96,24 +96,24 @@ public sealed class Transformer : Encoder
         var deep = part with { Depth = options.Layers * (memoryWidth > 0 ? 3 : 2) };
         for (var layer = 0; layer < options.Layers; layer++)
             _layers.Add(Own($"layers.{layer}", new TransformerLayer(options, deep.Number(layer), layer, role, memoryWidth)));
-        if (options.Form != BlockForm.PostNorm) _norm = Own("norm", options.Norm.Build(part.At("norm")));
+        if (options.NormPlacement != NormPlacement.PostNorm) _norm = Own("norm", options.Norm.Build(part.At("norm")));
     }
 
     /// <inheritdoc/>
     public override int OutputWidth { get; }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Tensor x, Step step)
+    public override Tensor Forward(Tensor x, ForwardContext context)
     {
-        x = step.Dropout(_position?.Embed(x, step) ?? x, _dropout);
+        x = context.Dropout(_position?.Embed(x, context) ?? x, _dropout);
         foreach (var layer in _layers)
         {
-            step.Streams?.Add(x);
-            x = layer.Forward(x, step);
+            context.HiddenStates?.Add(x);
+            x = layer.Forward(x, context);
         }
 
         x = _norm?.Forward(x) ?? x;
-        step.Streams?.Add(x);
+        context.HiddenStates?.Add(x);
         return x;
     }
 }

@@ -6,21 +6,21 @@ namespace Tessera.Nn.Blocks;
 
 /// <summary>
 /// One layer: attention to its own sequence, to another one where there is one, and a feed-forward, each added to the
-/// stream; <see cref="BlockForm"/> says where the norms are.
+/// stream; <see cref="NormPlacement"/> says where the norms are.
 /// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>.</para>
 /// </summary>
 public sealed class TransformerLayer : Module
 {
     private readonly float _dropout;
     private readonly float _scale;
-    private readonly BlockForm _form;
+    private readonly NormPlacement _normPlacement;
     private readonly Norms _attentionNorms;
     private readonly Attention.Attention _attention;
     private readonly Norms _crossNorms;
     private readonly Attention.Attention? _cross;
     private readonly Norms _feedForwardNorms;
     private readonly FeedForward.FeedForward _feedForward;
-    private readonly Func<Tensor, Step, Tensor> _compute;
+    private readonly Func<Tensor, ForwardContext, Tensor> _compute;
 
     /// <summary>Builds a layer.</summary>
     /// <param name="options">What it is made of.</param>
@@ -30,9 +30,9 @@ public sealed class TransformerLayer : Module
     /// <param name="memoryWidth">The width of what cross-attention reads; 0: there is no cross-attention.</param>
     internal TransformerLayer(TransformerOptions options, PartBuilder part, int layer, AttentionRole role, int memoryWidth)
     {
-        var isParallel = options.Form is BlockForm.Parallel or BlockForm.ParallelOneNorm;
-        part.Require(!isParallel || memoryWidth == 0, "form", options.Form, "a form whose parts follow one another, where there is cross-attention");
-        (_dropout, _scale, _form) = (options.Dropout, options.ResidualScale, options.Form);
+        var isParallel = options.NormPlacement is NormPlacement.Parallel or NormPlacement.ParallelOneNorm;
+        part.Require(!isParallel || memoryWidth == 0, "normPlacement", options.NormPlacement, "a form whose parts follow one another, where there is cross-attention");
+        (_dropout, _scale, _normPlacement) = (options.Dropout, options.ResidualScale, options.NormPlacement);
         var (attention, attentionPath) = options.AttentionOf(layer);
         var (feedForward, feedForwardPath) = options.FeedForwardOf(layer);
 
@@ -45,42 +45,42 @@ public sealed class TransformerLayer : Module
             _cross = Own("cross_attention", cross.Build(part.At(crossPath).Number(1), AttentionRole.Cross, memoryWidth));
         }
 
-        if (_form != BlockForm.ParallelOneNorm) _feedForwardNorms = OwnNorms("feed_forward_norm", "feed_forward_output_norm");
+        if (_normPlacement != NormPlacement.ParallelOneNorm) _feedForwardNorms = OwnNorms("feed_forward_norm", "feed_forward_output_norm");
         _feedForward = Own("feed_forward", feedForward.Build(part.At(feedForwardPath)));
         _compute = Compute;
 
         Norms OwnNorms(string before, string after) => new(
-            _form == BlockForm.PostNorm ? null : Own(before, options.Norm.Build(part.At("norm"))),
-            _form is BlockForm.PostNorm or BlockForm.Sandwich ? Own(after, options.Norm.Build(part.At("norm"))) : null);
+            _normPlacement == NormPlacement.PostNorm ? null : Own(before, options.Norm.Build(part.At("norm"))),
+            _normPlacement is NormPlacement.PostNorm or NormPlacement.Sandwich ? Own(after, options.Norm.Build(part.At("norm"))) : null);
     }
 
     /// <summary>[batch, length, width] to the same shape.</summary>
-    public Tensor Forward(Tensor x, Step step) => step is { IsCheckpointed: true, IsTraining: true } ? step.Checkpoint(x, _compute) : Compute(x, step);
+    public Tensor Forward(Tensor x, ForwardContext context) => context is { IsCheckpointed: true, IsTraining: true } ? context.Checkpoint(x, _compute) : Compute(x, context);
 
-    private Tensor Compute(Tensor x, Step step)
+    private Tensor Compute(Tensor x, ForwardContext context)
     {
         var input = Before(_attentionNorms, x);
-        var attended = _attention.Forward(input, step);
-        if (_form is BlockForm.Parallel or BlockForm.ParallelOneNorm)
+        var attended = _attention.Forward(input, context);
+        if (_normPlacement is NormPlacement.Parallel or NormPlacement.ParallelOneNorm)
         {
-            var computed = _feedForward.Forward(_form == BlockForm.ParallelOneNorm ? input : Before(_feedForwardNorms, x), step);
-            return Add(Add(x, attended, step), computed, step);
+            var computed = _feedForward.Forward(_normPlacement == NormPlacement.ParallelOneNorm ? input : Before(_feedForwardNorms, x), context);
+            return Add(Add(x, attended, context), computed, context);
         }
 
-        x = After(_attentionNorms, x, attended, step);
-        if (_cross is not null) x = After(_crossNorms, x, _cross.Forward(Before(_crossNorms, x), step), step);
-        return After(_feedForwardNorms, x, _feedForward.Forward(Before(_feedForwardNorms, x), step), step);
+        x = After(_attentionNorms, x, attended, context);
+        if (_cross is not null) x = After(_crossNorms, x, _cross.Forward(Before(_crossNorms, x), context), context);
+        return After(_feedForwardNorms, x, _feedForward.Forward(Before(_feedForwardNorms, x), context), context);
     }
 
     private static Tensor Before(Norms norms, Tensor x) => norms.Before?.Forward(x) ?? x;
 
-    private Tensor After(Norms norms, Tensor x, Tensor y, Step step) => norms.After is not { } after
-        ? Add(x, y, step)
-        : _form == BlockForm.PostNorm ? after.Forward(Add(x, y, step)) : Add(x, after.Forward(y), step);
+    private Tensor After(Norms norms, Tensor x, Tensor y, ForwardContext context) => norms.After is not { } after
+        ? Add(x, y, context)
+        : _normPlacement == NormPlacement.PostNorm ? after.Forward(Add(x, y, context)) : Add(x, after.Forward(y), context);
 
-    private Tensor Add(Tensor x, Tensor y, Step step)
+    private Tensor Add(Tensor x, Tensor y, ForwardContext context)
     {
-        y = step.Dropout(y, _dropout);
+        y = context.Dropout(y, _dropout);
         return Op.Add(x, _scale == 1 ? y : Op.Scale(y, _scale));
     }
 

@@ -46,10 +46,10 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         part.Require(options.Shared is >= 0 and <= 1024, "shared", options.Shared, "0 to 1024");
         part.Require(options.Expert is not null, "expert", null, "an expert such as { \"kind\": \"swiglu\", \"hidden\": 368 }");
         part.At("expert").Require(
-            options.Expert!.Hidden is >= 1 and <= DenseFeedForward.MostHidden, "hidden", options.Expert.Hidden, $"1 to {DenseFeedForward.MostHidden}");
+            options.Expert!.Hidden is >= 1 and <= DenseFeedForward.MaxHidden, "hidden", options.Expert.Hidden, $"1 to {DenseFeedForward.MaxHidden}");
         part.At("expert").Require(!options.Expert.Bias, "bias", "true", "false: experts have no biases");
         part.Require(
-            options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MostHidden), "sharedHidden", options.SharedHidden, $"1 to {DenseFeedForward.MostHidden}");
+            options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MaxHidden), "sharedHidden", options.SharedHidden, $"1 to {DenseFeedForward.MaxHidden}");
 
         _options = options;
         _router = Own("router", options.Router.Build(part.At("router"), options.Shared, options.Routed, options.Active));
@@ -65,15 +65,15 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     public int Routed => _options.Routed;
 
     /// <inheritdoc/>
-    public override Tensor Forward(Tensor x, Step step)
+    public override Tensor Forward(Tensor x, ForwardContext context)
     {
         var tokens = x.Reshape([x.Shape.Rows, x.Shape.Width]);
-        var routing = _router.Route(tokens, step);
-        if (!step.IsRepeated) step.ExpertUse?.Add(this, routing.Plan);
-        AddLosses(routing, x.Shape[0], step);
+        var routing = _router.Route(tokens, context);
+        if (!context.IsRepeated) context.ExpertUse?.Add(this, routing.Plan);
+        AddLosses(routing, x.Shape[0], context);
 
         var y = Op.Combine(Run(Op.Dispatch(tokens, routing.Plan), routing.Plan), routing.Gates, routing.Plan);
-        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates, step));
+        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates, context));
         return y.Reshape(x.Shape);
     }
 
@@ -85,13 +85,13 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         _router.FlopsPerToken(length) + (_shared?.FlopsPerToken(length) ?? 0) + (2.0 * RoutedCount() * _options.Active / _options.Routed);
 
     /// <summary>The loss of a sequence looks at what its tokens would choose by their scores alone, without groups and biases.</summary>
-    private void AddLosses(in Routing routing, int sequences, Step step)
+    private void AddLosses(in Routing routing, int sequences, ForwardContext context)
     {
-        var (overall, ofSequences) = (step.Wants("balance"), step.Wants("sequence-balance"));
+        var (overall, ofSequences) = (context.Wants("balance"), context.Wants("sequence-balance"));
         if (!overall && !ofSequences) return;
         var probabilities = _router.Probabilities(routing.Scores);
-        if (overall) step.AddLoss("balance", Op.BalanceLoss(probabilities, routing.Plan));
-        if (ofSequences) step.AddLoss("sequence-balance", Op.BalanceLoss(probabilities, Op.TopIndices(probabilities, _options.Active), sequences));
+        if (overall) context.AddLoss("balance", Op.BalanceLoss(probabilities, routing.Plan));
+        if (ofSequences) context.AddLoss("sequence-balance", Op.BalanceLoss(probabilities, Op.TopIndices(probabilities, _options.Active), sequences));
     }
 
     private long RoutedCount() => (_gate?.Shape.Count ?? 0) + _up.Shape.Count + _down.Shape.Count;

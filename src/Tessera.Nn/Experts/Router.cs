@@ -29,7 +29,7 @@ public readonly record struct Routing(Tensor? SharedGates, Tensor Gates, Tensor 
 public abstract class Router : Module
 {
     /// <summary>Routes [tokens, width].</summary>
-    public abstract Routing Route(Tensor x, Step step);
+    public abstract Routing Route(Tensor x, ForwardContext context);
 
     /// <summary>Scores as a balance loss looks at them: rows that add up to 1, as they are unless said.</summary>
     /// <param name="scores">[tokens, routed], <see cref="Routing.Scores"/>.</param>

@@ -27,11 +27,11 @@ internal sealed class SharedExperts : Module
     /// <summary>[tokens, width] to the same shape.</summary>
     /// <param name="x">[tokens, width].</param>
     /// <param name="gates">[tokens, experts], or null where each counts fully.</param>
-    /// <param name="step">Whether it trains.</param>
-    public Tensor Forward(Tensor x, Tensor? gates, Step step)
+    /// <param name="context">Whether it trains.</param>
+    public Tensor Forward(Tensor x, Tensor? gates, ForwardContext context)
     {
-        var up = _up.Forward(x, step);
-        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, step), up, _activation);
-        return _down.Forward(gates is null ? hidden : Op.ScaleGroups(hidden, gates, _count), step);
+        var up = _up.Forward(x, context);
+        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, context), up, _activation);
+        return _down.Forward(gates is null ? hidden : Op.ScaleGroups(hidden, gates, _count), context);
     }
 }

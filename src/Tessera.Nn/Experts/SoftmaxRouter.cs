@@ -41,9 +41,9 @@ public sealed class SoftmaxRouter : Router
     }
 
     /// <inheritdoc/>
-    public override Routing Route(Tensor x, Step step)
+    public override Routing Route(Tensor x, ForwardContext context)
     {
-        var probabilities = Op.Softmax(_gate.Forward(x, step));
+        var probabilities = Op.Softmax(_gate.Forward(x, context));
         var choices = Op.TopIndices(_groups.Limit(probabilities), _active);
         return new Routing(
             null, Op.Select(probabilities, choices, _options.Normalise, _options.Scale), probabilities, DispatchPlan.From(choices, _routed));

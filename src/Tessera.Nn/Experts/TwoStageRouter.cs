@@ -34,11 +34,11 @@ public sealed class TwoStageRouter : Router
     }
 
     /// <inheritdoc/>
-    public override Routing Route(Tensor x, Step step)
+    public override Routing Route(Tensor x, ForwardContext context)
     {
-        var halves = Op.Softmax(_stage.Forward(x, step));
-        var shared = Op.Softmax(_sharedGate.Forward(x, step));
-        var probabilities = Op.Softmax(_routedGate.Forward(x, step));
+        var halves = Op.Softmax(_stage.Forward(x, context));
+        var shared = Op.Softmax(_sharedGate.Forward(x, context));
+        var probabilities = Op.Softmax(_routedGate.Forward(x, context));
         var choices = Op.TopIndices(probabilities, _active);
         var gates = Op.Select(probabilities, choices, normalise: true, scale: _active);
         return new Routing(

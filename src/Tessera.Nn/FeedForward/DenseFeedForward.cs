@@ -147,7 +147,7 @@ public sealed record SigmoidOptions(int Hidden) : DenseOptions(Hidden)
 /// </summary>
 public sealed class DenseFeedForward : FeedForward
 {
-    internal const int MostHidden = 1 << 20;
+    internal const int MaxHidden = 1 << 20;
     private readonly Activation _activation;
     private readonly Linear? _gate;
     private readonly Linear _up;
@@ -155,7 +155,7 @@ public sealed class DenseFeedForward : FeedForward
 
     internal DenseFeedForward(DenseOptions options, PartBuilder part)
     {
-        part.Require(options.Hidden is >= 1 and <= MostHidden, "hidden", options.Hidden, $"1 to {MostHidden}");
+        part.Require(options.Hidden is >= 1 and <= MaxHidden, "hidden", options.Hidden, $"1 to {MaxHidden}");
         _activation = options.Activation;
         if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, options.Hidden, options.Bias));
         _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, options.Hidden, options.Bias));
@@ -163,9 +163,9 @@ public sealed class DenseFeedForward : FeedForward
     }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Tensor x, Step step)
+    public override Tensor Forward(Tensor x, ForwardContext context)
     {
-        var up = _up.Forward(x, step);
-        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, step), up, _activation), step);
+        var up = _up.Forward(x, context);
+        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, context), up, _activation), context);
     }
 }

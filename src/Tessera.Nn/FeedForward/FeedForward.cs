@@ -29,5 +29,5 @@ public abstract record FeedForwardOptions
 public abstract class FeedForward : Module
 {
     /// <summary>[batch, length, width] to the same shape.</summary>
-    public abstract Tensor Forward(Tensor x, Step step);
+    public abstract Tensor Forward(Tensor x, ForwardContext context);
 }

@@ -42,8 +42,8 @@ public sealed class LoraAdapter : Module
     public Parameter Up => _up;
 
     /// <summary>Maps [..., inputs] to what is to be added to [..., outputs].</summary>
-    public Tensor Forward(Tensor x, Step step) =>
-        Op.Linear(Op.Scale(Op.Linear(step.Dropout(x, Dropout), _down.Value), (float)Scale), _up.Value);
+    public Tensor Forward(Tensor x, ForwardContext context) =>
+        Op.Linear(Op.Scale(Op.Linear(context.Dropout(x, Dropout), _down.Value), (float)Scale), _up.Value);
 
     /// <summary>Adds s · B A to a weight.</summary>
     /// <param name="weight">F32 [outputs, inputs], owned.</param>

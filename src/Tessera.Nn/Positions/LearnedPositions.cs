@@ -16,13 +16,13 @@ public sealed record LearnedOptions(int Positions = 1024) : PositionOptions
 /// </summary>
 public sealed class LearnedPositions : PositionEncoding
 {
-    private const int MostPositions = 1 << 20;
+    private const int MaxPositions = 1 << 20;
     private const double Deviation = 0.02;
     private readonly Parameter _table;
 
     internal LearnedPositions(LearnedOptions options, PartBuilder part)
     {
-        part.Require(options.Positions is > 0 and <= MostPositions, "positions", options.Positions, $"1 to {MostPositions}");
+        part.Require(options.Positions is > 0 and <= MaxPositions, "positions", options.Positions, $"1 to {MaxPositions}");
         _table = Own("weight", part.Matrix("weight", options.Positions, part.Width, Deviation));
     }
 
@@ -33,7 +33,7 @@ public sealed class LearnedPositions : PositionEncoding
     public override int Positions => _table.Shape[0];
 
     /// <inheritdoc/>
-    public override Tensor Embed(Tensor x, Step step) => Op.Add(x, Op.Embedding(step.Positions, _table.Value));
+    public override Tensor Embed(Tensor x, ForwardContext context) => Op.Add(x, Op.Embedding(context.Positions, _table.Value));
 
     /// <inheritdoc/>
     protected override long ActiveWeights(Parameter parameter) => parameter.Shape.Width;

@@ -9,7 +9,7 @@ namespace Tessera.Nn.Positions;
 [JsonDerivedType(typeof(SinusoidalOptions), "sinusoidal")]
 [JsonDerivedType(typeof(LearnedOptions), "learned")]
 [JsonDerivedType(typeof(AlibiOptions), "alibi")]
-[JsonDerivedType(typeof(BucketsOptions), "buckets")]
+[JsonDerivedType(typeof(RelativePositionBiasOptions), "relative-bias")]
 public abstract record PositionOptions
 {
     /// <summary>Builds the part for vectors of the builder's width: of the stream for encodings that are added to
@@ -46,10 +46,10 @@ public abstract class PositionEncoding : Module
     }
 
     /// <summary>Adds positions to embeddings [batch, length, width].</summary>
-    public virtual Tensor Embed(Tensor x, Step step) => x;
+    public virtual Tensor Embed(Tensor x, ForwardContext context) => x;
 
     /// <summary>Marks queries or keys [batch, length, heads, width] with their positions.</summary>
-    public virtual Tensor Mark(Tensor x, Step step) => x;
+    public virtual Tensor Mark(Tensor x, ForwardContext context) => x;
 
     /// <summary>What distances add to the scores of each head; null where the encoding does not act on scores.</summary>
     /// <param name="distances">I32 [queries, keys] or [batch, queries, keys]: position of the key less that of the query.</param>

@@ -26,7 +26,7 @@ public sealed record RotaryOptions(float Theta = 10000, RotaryLayout Layout = Ro
 /// </summary>
 public sealed class RotaryPositions : PositionEncoding
 {
-    private const int MostPositions = 1 << 24;
+    private const int MaxPositions = 1 << 24;
     private readonly RotaryLayout _layout;
     private readonly RotaryScaling? _scaling;
     private readonly RotaryTables _tables;
@@ -34,7 +34,7 @@ public sealed class RotaryPositions : PositionEncoding
     internal RotaryPositions(RotaryOptions options, PartBuilder part)
     {
         part.Require(options.Theta > 1, "theta", options.Theta, "greater than 1");
-        part.Require(options.Positions is > 0 and <= MostPositions, "positions", options.Positions, $"1 to {MostPositions}");
+        part.Require(options.Positions is > 0 and <= MaxPositions, "positions", options.Positions, $"1 to {MaxPositions}");
         var width = options.Width ?? part.Width;
         part.Require(width is >= 2 && width <= part.Width && width % 2 == 0, "width", width, $"an even number up to the width of a head, {part.Width}");
         options.Scaling?.Check(part, width / 2);
@@ -57,12 +57,12 @@ public sealed class RotaryPositions : PositionEncoding
     public override void Prepare(int length) => _tables.Prepare(Math.Min(length, Positions));
 
     /// <inheritdoc/>
-    public override Tensor Mark(Tensor x, Step step)
+    public override Tensor Mark(Tensor x, ForwardContext context)
     {
-        var (rows, cosines, sines) = _tables.For(Length(step.Positions), step.Positions);
+        var (rows, cosines, sines) = _tables.For(Length(context.Positions), context.Positions);
         return Op.Rotate(x, rows, cosines, sines, _layout);
     }
 
-    /// <summary>The length of the longest sequence of a step.</summary>
+    /// <summary>The length of the longest sequence of a context.</summary>
     private static int Length(Tensor positions) => positions.Shape.Count == 0 ? 1 : TensorPrimitives.Max<int>(positions.Ints) + 1;
 }

@@ -7,9 +7,9 @@ namespace Tessera.Nn.Positions;
 /// the same options object share one.</summary>
 internal sealed class RotaryTables(RotaryOptions options, int pairs)
 {
-    private const int FewestPositions = 256;
+    private const int MinPositions = 256;
 
-    /// <summary>Where a table would be for one step alone, it is made if the step has more positions than one in this many of
+    /// <summary>Where a table would be for one context alone, it is made if the context has more positions than one in this many of
     /// its rows: about as many as there are layers that share it.</summary>
     private const int RowsEach = 64;
 
@@ -44,7 +44,7 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
         var (shortest, longest) = SameFor(length);
         if (shortest == longest && positions.Shape.Count * RowsEach <= length) return Own(length, positions);
 
-        // Views, which hold on to the memory until the step ends, whatever table replaces this one meanwhile.
+        // Views, which hold on to the memory until the context ends, whatever table replaces this one meanwhile.
         var table = For(length);
         return (positions, table.Cosines.First(table.Cosines.Shape[0]), table.Sines.First(table.Sines.Shape[0]));
     }
@@ -65,7 +65,7 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
     private Table Compute(int length)
     {
         var (shortest, longest) = SameFor(length);
-        var positions = (int)Math.Max(length, Math.Min(Math.Max(FewestPositions, 2L * length), Math.Min(options.Positions, longest)));
+        var positions = (int)Math.Max(length, Math.Min(Math.Max(MinPositions, 2L * length), Math.Min(options.Positions, longest)));
         var (cosines, sines) = (Tensor.Allocate([positions, pairs]), Tensor.Allocate([positions, pairs]));
         Span<double> angles = new double[pairs];
         var magnitude = Frequencies(length, angles);

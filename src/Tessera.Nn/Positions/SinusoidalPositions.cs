@@ -17,11 +17,11 @@ public sealed record SinusoidalOptions(int Positions = 4096) : PositionOptions
 /// </summary>
 public sealed class SinusoidalPositions : PositionEncoding
 {
-    private const int MostPositions = 1 << 20;
+    private const int MaxPositions = 1 << 20;
 
     internal SinusoidalPositions(SinusoidalOptions options, PartBuilder part)
     {
-        part.Require(options.Positions is > 0 and <= MostPositions, "positions", options.Positions, $"1 to {MostPositions}");
+        part.Require(options.Positions is > 0 and <= MaxPositions, "positions", options.Positions, $"1 to {MaxPositions}");
         Table = Tensor.Allocate([options.Positions, part.Width]);
         for (var position = 0; position < options.Positions; position++)
         {
@@ -43,5 +43,5 @@ public sealed class SinusoidalPositions : PositionEncoding
     internal Tensor Table { get; }
 
     /// <inheritdoc/>
-    public override Tensor Embed(Tensor x, Step step) => Op.Add(x, Op.Embedding(step.Positions, Table));
+    public override Tensor Embed(Tensor x, ForwardContext context) => Op.Add(x, Op.Embedding(context.Positions, Table));
 }

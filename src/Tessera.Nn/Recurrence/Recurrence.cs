@@ -89,13 +89,13 @@ public sealed class Recurrence : Encoder
     public override int OutputWidth { get; }
 
     /// <inheritdoc/>
-    public override Tensor Forward(Tensor x, Step step)
+    public override Tensor Forward(Tensor x, ForwardContext context)
     {
         for (var layer = 0; layer < _layers.Count; layer++)
         {
             var (forward, backward, residual) = _layers[layer];
-            var y = _options.Run(x, forward, backward, step.Lengths);
-            x = _options.Residual ? Op.Add(y, residual?.Forward(x, step) ?? x) : y;
+            var y = _options.Run(x, forward, backward, context.Lengths);
+            x = _options.Residual ? Op.Add(y, residual?.Forward(x, context) ?? x) : y;
         }
 
         return x;

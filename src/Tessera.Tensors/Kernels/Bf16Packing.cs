@@ -13,7 +13,7 @@ internal static unsafe class Bf16Packing
     private const int StepsAtOnce = 2 * Bf16Rounding.AtOnce;
 
     /// <summary>The most columns of a strip, and rows of a panel.</summary>
-    private const int MostLanes = 32;
+    private const int MaxLanes = 32;
 
     /// <summary>Rows of a, from the product's operands, with zeros to a multiple of 32 steps.</summary>
     /// <param name="to">Room for <paramref name="rows"/> rows of so many.</param>
@@ -35,8 +35,8 @@ internal static unsafe class Bf16Packing
             return;
         }
 
-        var pairs = stackalloc uint[StepsAtOnce / 2 * MostLanes];
-        var width = rows <= MostLanes / 2 ? MostLanes / 2 : MostLanes;
+        var pairs = stackalloc uint[StepsAtOnce / 2 * MaxLanes];
+        var width = rows <= MaxLanes / 2 ? MaxLanes / 2 : MaxLanes;
         for (var start = 0; start < steps; start += StepsAtOnce)
         {
             var count = Math.Min(StepsAtOnce, steps - start);
@@ -66,7 +66,7 @@ internal static unsafe class Bf16Packing
     private static void Transpose(in MatrixProductOperands product, long first, int columns, int width, int steps, uint* to)
     {
         const int Stride = StepsAtOnce + 32;
-        var rounded = stackalloc ushort[Stride * MostLanes];
+        var rounded = stackalloc ushort[Stride * MaxLanes];
         for (var start = 0; start < steps; start += StepsAtOnce)
         {
             var count = Math.Min(StepsAtOnce, steps - start);

@@ -76,9 +76,9 @@ internal static unsafe class CrossEntropyKernels
             sum += x;
         }
 
-        var (most, total) = (greatest.Greatest(), sum.Sum());
-        for (; j < count; j++) (most, total) = (MathF.Max(most, logits[j]), total + logits[j]);
-        return (most, total);
+        var (max, total) = (greatest.Greatest(), sum.Sum());
+        for (; j < count; j++) (max, total) = (MathF.Max(max, logits[j]), total + logits[j]);
+        return (max, total);
     }
 
     /// <summary>Replaces x by <c>e^(x − greatest)</c>; their sum. The greatest is 1, so that an error relative to it is what counts.</summary>

@@ -46,7 +46,7 @@ internal readonly unsafe struct HalfElements : IElements
 internal static unsafe class DotTile
 {
     /// <summary>The most rows of either side.</summary>
-    public const int Most = 4;
+    public const int Max = 4;
 
     /// <summary>Sums the whole vectors of each pair of rows.</summary>
     /// <param name="rows">Rows of x: 1, 2 or 4.</param>
@@ -56,7 +56,7 @@ internal static unsafe class DotTile
     /// <param name="w">The first row of w.</param>
     /// <param name="rowW">Bytes from one row of w to the next.</param>
     /// <param name="whole">How many whole vectors a row has.</param>
-    /// <param name="sums">[<see cref="Most"/>, <see cref="Most"/>] vectors, whose lanes are still to be added up.</param>
+    /// <param name="sums">[<see cref="Max"/>, <see cref="Max"/>] vectors, whose lanes are still to be added up.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Sum<V, E>(int rows, int others, float* x, long rowX, byte* w, long rowW, int whole, float* sums)
         where V : struct, ILanes<V>
@@ -64,9 +64,9 @@ internal static unsafe class DotTile
     {
         switch (rows, others)
         {
-            case (4, Most): Sum<V, E, Four, Four>(x, rowX, w, rowW, whole, sums); break;
-            case (2, Most): Sum<V, E, Two, Four>(x, rowX, w, rowW, whole, sums); break;
-            case (1, Most): Sum<V, E, One, Four>(x, rowX, w, rowW, whole, sums); break;
+            case (4, Max): Sum<V, E, Four, Four>(x, rowX, w, rowW, whole, sums); break;
+            case (2, Max): Sum<V, E, Two, Four>(x, rowX, w, rowW, whole, sums); break;
+            case (1, Max): Sum<V, E, One, Four>(x, rowX, w, rowW, whole, sums); break;
             case (4, 1): Sum<V, E, Four, One>(x, rowX, w, rowW, whole, sums); break;
             case (2, 1): Sum<V, E, Two, One>(x, rowX, w, rowW, whole, sums); break;
             default: SumOne<V, E>(x, w, whole, sums); break;
@@ -104,9 +104,9 @@ internal static unsafe class DotTile
         }
 
         Store<V, TOthers>(s00, s01, s02, s03, sums);
-        if (TRows.Count > 1) Store<V, TOthers>(s10, s11, s12, s13, sums + (Most * V.Count));
-        if (TRows.Count > 2) Store<V, TOthers>(s20, s21, s22, s23, sums + (2 * Most * V.Count));
-        if (TRows.Count > 3) Store<V, TOthers>(s30, s31, s32, s33, sums + (3 * Most * V.Count));
+        if (TRows.Count > 1) Store<V, TOthers>(s10, s11, s12, s13, sums + (Max * V.Count));
+        if (TRows.Count > 2) Store<V, TOthers>(s20, s21, s22, s23, sums + (2 * Max * V.Count));
+        if (TRows.Count > 3) Store<V, TOthers>(s30, s31, s32, s33, sums + (3 * Max * V.Count));
     }
 
     /// <summary>One row with one: four sums, so that additions need not wait for each other.</summary>

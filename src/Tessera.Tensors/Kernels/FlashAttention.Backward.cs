@@ -25,7 +25,7 @@ internal static unsafe partial class FlashAttention
             // Batch rows add to the same bias: they are done in order.
             Run(ref work, Pass.BiasHeads, problem.KeyHeads, operations);
         }
-        else if (keyHeads % Simd.Threads == 0 || keyHeads >= 4 * Simd.Threads || operations < LeastWorkOfPart)
+        else if (keyHeads % Simd.Threads == 0 || keyHeads >= 4 * Simd.Threads || operations < MinWorkOfPart)
         {
             Run(ref work, Pass.KeyHeads, keyHeads, operations);
         }

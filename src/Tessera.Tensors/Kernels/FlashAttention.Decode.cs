@@ -34,9 +34,9 @@ internal static unsafe partial class FlashAttention
     /// <summary>How many ranges the keys of a batch row are cut into.</summary>
     private static int Ranges(in FlashAttentionProblem problem)
     {
-        const int FewestTiles = 4;
+        const int MinTiles = 4;
         var wanted = Simd.Threads == 1 ? 1 : RoundUp(2 * Simd.Threads, Math.Max(problem.Batch, 1)) / Math.Max(problem.Batch, 1);
-        return Math.Clamp(wanted, 1, Math.Max(Tiles(problem.KeyCount) / FewestTiles, 1));
+        return Math.Clamp(wanted, 1, Math.Max(Tiles(problem.KeyCount) / MinTiles, 1));
     }
 
     /// <summary>An item is a range of keys of a batch row.</summary>
@@ -223,11 +223,11 @@ internal static unsafe partial class FlashAttention
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
         private readonly float Soften(int row)
         {
-            var most = V.Load(_scores);
-            for (var key = V.Count; key < Size; key += V.Count) most = V.Larger(most, V.Load(_scores + key));
+            var max = V.Load(_scores);
+            for (var key = V.Count; key < Size; key += V.Count) max = V.Larger(max, V.Load(_scores + key));
             ref var state = ref State(row);
             var (old, spread) = (state.Greatest, 0f);
-            var greatest = MathF.Max(old, most.Greatest());
+            var greatest = MathF.Max(old, max.Greatest());
             var decay = MathF.Pow(2, old - greatest);
             if (_problem.Entropy != null)
             {

@@ -26,10 +26,10 @@ internal static unsafe partial class FlashAttention
     /// <summary>A tile; where queries choose their keys, so many that those which choose the same fill tiles.</summary>
     private static int QueriesOfItem(in FlashAttentionProblem problem)
     {
-        const int Least = 8 * FlashAttentionTile.Size, Most = 256 * FlashAttentionTile.Size;
+        const int Least = 8 * FlashAttentionTile.Size, Max = 256 * FlashAttentionTile.Size;
         if (problem.Mask.ChosenBlock == 0) return FlashAttentionTile.Size;
         var share = (long)problem.Batch * problem.Heads * problem.QueryCount / (2 * Simd.Threads);
-        return RoundUp((int)Math.Clamp(share, Least, Most), FlashAttentionTile.Size);
+        return RoundUp((int)Math.Clamp(share, Least, Max), FlashAttentionTile.Size);
     }
 
     /// <summary>An item is some queries of one head, which go over all keys.</summary>

@@ -8,7 +8,7 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe partial class FlashAttention
 {
     /// <summary>Floating-point operations below which a part is not worth handing to another thread.</summary>
-    private const double LeastWorkOfPart = 200_000;
+    private const double MinWorkOfPart = 200_000;
 
     public static int RoundUp(int count, int multiple) => (count + multiple - 1) / multiple * multiple;
 
@@ -18,5 +18,5 @@ internal static unsafe partial class FlashAttention
     private static int Tiles(int length) => (length + FlashAttentionTile.Size - 1) / FlashAttentionTile.Size;
 
     /// <summary>How many parts to cut items into, when all of them together cost this many operations.</summary>
-    private static int Parts(int items, double operations) => (int)Math.Clamp(operations / LeastWorkOfPart, 1, Math.Max(items, 1));
+    private static int Parts(int items, double operations) => (int)Math.Clamp(operations / MinWorkOfPart, 1, Math.Max(items, 1));
 }

@@ -9,7 +9,7 @@ namespace Tessera.Tensors.Kernels;
 /// </summary>
 internal unsafe struct FlashAttentionTile
 {
-    /// <summary>Most queries and most keys of a tile: a word of a mask is a row of it.</summary>
+    /// <summary>Max queries and most keys of a tile: a word of a mask is a row of it.</summary>
     public const int Size = BlockMask.KeysPerWord;
 
     public int Batch, Head, FirstQuery, Queries;
@@ -126,12 +126,12 @@ internal unsafe struct FlashAttentionTile
     /// <summary><c>cap · tanh(score / cap)</c> with <c>tanh z = 1 − 2 / (e²ᶻ + 1)</c>; its slope is 1 − tanh².</summary>
     public static void Cap<V>(float* scores, int count, float cap, float* slope) where V : struct, ILanes<V>
     {
-        V toExponent = V.All(2 * FlashAttentionProblem.Log2E / cap), most = V.All(-40), one = V.All(1);
+        V toExponent = V.All(2 * FlashAttentionProblem.Log2E / cap), max = V.All(-40), one = V.All(1);
         for (var i = 0; i < count; i += V.Count)
         {
             // Between −40 and 40 the power is finite, and beyond the tangent is 1 to the last bit.
-            var z = V.Larger(most, V.Zero - (V.Load(scores + i) * toExponent));
-            var power = V.Exp2(V.Larger(most, V.Zero - z));
+            var z = V.Larger(max, V.Zero - (V.Load(scores + i) * toExponent));
+            var power = V.Exp2(V.Larger(max, V.Zero - z));
             var tangent = one - (V.All(2) / (power + one));
             (tangent * V.All(cap)).Store(scores + i);
             if (slope != null) (one - (tangent * tangent)).Store(slope + i);

@@ -12,7 +12,7 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe class MatrixProductBlocks
 {
     /// <summary>With no more rows than this, each element of b is used so few times that packing it does not pay.</summary>
-    private const int FewRows = 24;
+    private const int MaxRowsInPlace = 24;
 
     /// <summary>Computes rows <paramref name="top"/> to <paramref name="bottom"/> of columns <paramref name="left"/> to
     /// <paramref name="right"/> of c, on the calling thread; left is a multiple of the tile's columns where b is packed.</summary>
@@ -45,12 +45,12 @@ internal static unsafe class MatrixProductBlocks
     public static int WholeColumns<TTile>(int columns) where TTile : struct, IMatrixProductTile =>
         (columns + (TTile.Columns / 2) - 1) / (TTile.Columns / 2) * (TTile.Columns / 2);
 
-    /// <summary>The size of equal pieces of <paramref name="total"/>, none above <paramref name="most"/>, multiples of
+    /// <summary>The size of equal pieces of <paramref name="total"/>, none above <paramref name="max"/>, multiples of
     /// <paramref name="unit"/>.</summary>
-    private static int Even(int total, int most, int unit)
+    private static int Even(int total, int max, int unit)
     {
-        most = most / unit * unit;
-        var pieces = Math.Max(1, (total + most - 1) / most);
+        max = max / unit * unit;
+        var pieces = Math.Max(1, (total + max - 1) / max);
         return ((total + pieces - 1) / pieces + unit - 1) / unit * unit;
     }
 
@@ -95,7 +95,7 @@ internal static unsafe class MatrixProductBlocks
         /// <summary>All rows of c from <paramref name="top"/> to <paramref name="bottom"/>, a panel at a time.</summary>
         public void Run(int top, int bottom)
         {
-            var leave = TTile.ReadsUnpacked && bottom - top <= FewRows && _product.ColumnB == 1 && _product.PackedB == null;
+            var leave = TTile.ReadsUnpacked && bottom - top <= MaxRowsInPlace && _product.ColumnB == 1 && _product.PackedB == null;
             var ragged = _columns / TTile.Columns * TTile.Columns;
             if (_product.PackedB == null)
             {

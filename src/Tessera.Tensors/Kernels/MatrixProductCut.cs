@@ -16,12 +16,12 @@ internal readonly unsafe record struct MatrixProductCut(int Rows, int Columns)
     {
         var (m, n, k) = (product.M, product.N, product.K);
         var dots = MatrixProductDots.Suits(product);
-        var most = (int)Math.Min((long)m * n * k / (dots ? SmallestPartOfDots : SmallestPart), 4L * Simd.Threads);
-        if (most <= 1 || Simd.Threads == 1) return new MatrixProductCut(1, 1);
-        if (dots) return n >= m ? new MatrixProductCut(1, most) : new MatrixProductCut(most, 1);
+        var max = (int)Math.Min((long)m * n * k / (dots ? SmallestPartOfDots : SmallestPart), 4L * Simd.Threads);
+        if (max <= 1 || Simd.Threads == 1) return new MatrixProductCut(1, 1);
+        if (dots) return n >= m ? new MatrixProductCut(1, max) : new MatrixProductCut(max, 1);
 
         // More parts than threads even out what else the machine does, as long as the copies of what they share are cheap.
-        for (var parts = most; ; parts = Math.Max(parts / 2, Simd.Threads))
+        for (var parts = max; ; parts = Math.Max(parts / 2, Simd.Threads))
         {
             var cut = Best(parts, product);
             if (parts <= Simd.Threads || cut.Overhead(product) * 20 < (long)m * n) return cut;

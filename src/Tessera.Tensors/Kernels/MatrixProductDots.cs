@@ -9,12 +9,12 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe class MatrixProductDots
 {
     /// <summary>With more rows and columns than this, packing pays.</summary>
-    private const int Few = 16;
+    private const int MaxSide = 16;
 
     /// <summary>Whether the product is better done this way.</summary>
     public static bool Suits(in MatrixProductOperands product) =>
         product.Kind == MatrixProductKind.F32 && product.ColumnA == 1 && product.RowB == 1
-        && Math.Min(product.M, product.N) <= Few && product.K >= Lanes512.Count;
+        && Math.Min(product.M, product.N) <= MaxSide && product.K >= Lanes512.Count;
 
     /// <summary>Computes rows <paramref name="top"/> to <paramref name="bottom"/> of columns <paramref name="left"/> to
     /// <paramref name="right"/> of c, on the calling thread.</summary>
@@ -50,13 +50,13 @@ internal static unsafe class MatrixProductDots
     private static void Tile<V>(in MatrixProductOperands product, int row, int rows, int column, int columns)
         where V : struct, ILanes<V>
     {
-        var sums = stackalloc float[DotTile.Most * DotTile.Most * V.Count];
+        var sums = stackalloc float[DotTile.Max * DotTile.Max * V.Count];
         var a = product.A + ((long)row * product.RowA);
         var b = product.B + ((long)column * product.ColumnB);
         DotTile.Sum<V, SingleElements>(
             rows, columns, a, product.RowA, (byte*)b, (long)product.ColumnB * sizeof(float), product.K / V.Count, sums);
         for (var i = 0; i < rows; i++)
-            for (var j = 0; j < columns; j++) Put(product, row + i, column + j, V.Load(sums + (((i * DotTile.Most) + j) * V.Count)));
+            for (var j = 0; j < columns; j++) Put(product, row + i, column + j, V.Load(sums + (((i * DotTile.Max) + j) * V.Count)));
     }
 
     /// <summary>What is left after the whole vectors, and the element of c.</summary>

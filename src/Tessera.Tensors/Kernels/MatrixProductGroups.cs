@@ -16,10 +16,10 @@ internal static unsafe class MatrixProductGroups
     {
         for (var i = 0; i < offsets.Length; i++)
         {
-            var least = i == 0 ? 0 : offsets[i - 1];
-            var most = i == 0 ? 0 : rows;
-            if (offsets[i] < least || offsets[i] > most)
-                throw new ShapeException($"grouped linear: offset {i} is {offsets[i]}, expected {least} to {most}");
+            var min = i == 0 ? 0 : offsets[i - 1];
+            var max = i == 0 ? 0 : rows;
+            if (offsets[i] < min || offsets[i] > max)
+                throw new ShapeException($"grouped linear: offset {i} is {offsets[i]}, expected {min} to {max}");
         }
     }
 

@@ -28,10 +28,10 @@ internal interface IMatrixProductWork
 internal static class MatrixProductKinds
 {
     /// <summary>With fewer columns or steps than this, conversion costs more than faster products save.</summary>
-    private const int FewColumns = 16;
+    private const int MinColumns = 16;
 
     /// <summary>With fewer rows than this, packing a matrix costs more than multiplying with it.</summary>
-    private const int FewRows = 32;
+    private const int MaxRowsInPlace = 32;
 
     /// <summary>Whether BF16 products are computed in BF16 rather than in F32.</summary>
     public static bool HasBf16 => Simd.Level >= KernelLevel.Avx512Bf16;
@@ -45,7 +45,7 @@ internal static class MatrixProductKinds
     public static MatrixProductKind Choose(int m, int n, int k, bool packed) => Autocast.Current switch
     {
         Precision.F16 => MatrixProductKind.F16,
-        Precision.BF16 when HasBf16 && Math.Min(n, k) >= FewColumns && (packed || m >= FewRows) => MatrixProductKind.Bf16,
+        Precision.BF16 when HasBf16 && Math.Min(n, k) >= MinColumns && (packed || m >= MaxRowsInPlace) => MatrixProductKind.Bf16,
         _ => MatrixProductKind.F32,
     };
 

@@ -21,9 +21,9 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
 
     private const int UnitSteps = AmxShape.WholeStep / sizeof(ushort);
 
-    public static int Rows => AmxShape.MostRows;
+    public static int Rows => AmxShape.MaxRows;
 
-    public static int Columns => AmxShape.MostColumns;
+    public static int Columns => AmxShape.MaxColumns;
 
     public static int ElementBytes => sizeof(ushort);
 

@@ -14,7 +14,7 @@ internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
 
     private const int Longest = 320;
 
-    public static int Rows => Bf16Tile.MostRows;
+    public static int Rows => Bf16Tile.MaxRows;
 
     public static int Columns => 2 * Bf16Tile.VectorColumns;
 

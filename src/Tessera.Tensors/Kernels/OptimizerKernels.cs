@@ -9,7 +9,7 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe class OptimizerKernels
 {
     private const int Block = 16;
-    private const int MostNormParts = 64;
+    private const int MaxNormParts = 64;
     private const int FloatsInNormPart = 16384;
 
     /// <summary>One tensor of a range of tensors.</summary>
@@ -52,8 +52,8 @@ internal static unsafe class OptimizerKernels
     /// <summary>The sum of squares, added up in double precision in an order that depends on the count alone.</summary>
     public static double Squares(ReadOnlySpan<float> values)
     {
-        var sums = stackalloc double[MostNormParts];
-        var parts = Math.Clamp(values.Length / FloatsInNormPart, 1, MostNormParts);
+        var sums = stackalloc double[MaxNormParts];
+        var parts = Math.Clamp(values.Length / FloatsInNormPart, 1, MaxNormParts);
         fixed (float* pointer = values)
         {
             var work = new SquaresWork { Values = pointer, Count = values.Length, Parts = parts, Sums = sums };

@@ -103,5 +103,5 @@ internal static unsafe class QuantizedFormat
 
     /// <summary>The nearest whole number, the even one of two, kept between bounds.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static int Nearest(float value, int least, int most) => (int)Math.Clamp(MathF.Round(value), least, most);
+    public static int Nearest(float value, int min, int max) => (int)Math.Clamp(MathF.Round(value), min, max);
 }

@@ -12,7 +12,7 @@ internal static unsafe class Q4KFormat
 {
     public const int Elements = 256, Bytes = 144, Scales = 4, Numbers = 16, Group = 32, Groups = 8;
 
-    private const int MostScale = 63, MostNumber = 15;
+    private const int MaxScale = 63, MaxNumber = 15;
 
     public static void Store(float* from, byte* to, int blocks)
     {
@@ -66,20 +66,20 @@ internal static unsafe class Q4KFormat
         for (var group = 0; group < Groups; group++)
         {
             scales[group] = QuantizedSearch.ScaleAndMinimum(
-                from + (group * Group), Group, MostNumber, numbers + (group * Group), out minima[group]);
+                from + (group * Group), Group, MaxNumber, numbers + (group * Group), out minima[group]);
             greatestScale = MathF.Max(greatestScale, scales[group]);
             greatestMinimum = MathF.Max(greatestMinimum, minima[group]);
         }
 
         StoreScales(scales, greatestScale, minima, greatestMinimum, to + Scales);
-        var scale = QuantizedFormat.StoreScale(to, greatestScale / MostScale);
-        var minimum = QuantizedFormat.StoreScale(to + 2, greatestMinimum / MostScale);
+        var scale = QuantizedFormat.StoreScale(to, greatestScale / MaxScale);
+        var minimum = QuantizedFormat.StoreScale(to + 2, greatestMinimum / MaxScale);
         for (var group = 0; group < Groups; group++)
         {
             var (s, m) = ScaleAndMinimum(to + Scales, group);
             if (scale * s == 0) continue;
             for (var i = group * Group; i < (group + 1) * Group; i++)
-                numbers[i] = (byte)QuantizedFormat.Nearest((from[i] + (minimum * m)) / (scale * s), 0, MostNumber);
+                numbers[i] = (byte)QuantizedFormat.Nearest((from[i] + (minimum * m)) / (scale * s), 0, MaxNumber);
         }
 
         for (var pair = 0; pair < Elements; pair += 2 * Group)
@@ -89,12 +89,12 @@ internal static unsafe class Q4KFormat
 
     private static void StoreScales(float* scales, float greatestScale, float* minima, float greatestMinimum, byte* to)
     {
-        var inverseScale = greatestScale > 0 ? MostScale / greatestScale : 0;
-        var inverseMinimum = greatestMinimum > 0 ? MostScale / greatestMinimum : 0;
+        var inverseScale = greatestScale > 0 ? MaxScale / greatestScale : 0;
+        var inverseMinimum = greatestMinimum > 0 ? MaxScale / greatestMinimum : 0;
         for (var group = 0; group < Groups; group++)
         {
-            var s = QuantizedFormat.Nearest(inverseScale * scales[group], 0, MostScale);
-            var m = QuantizedFormat.Nearest(inverseMinimum * minima[group], 0, MostScale);
+            var s = QuantizedFormat.Nearest(inverseScale * scales[group], 0, MaxScale);
+            var m = QuantizedFormat.Nearest(inverseMinimum * minima[group], 0, MaxScale);
             if (group < 4)
             {
                 (to[group], to[group + 4]) = ((byte)s, (byte)m);

@@ -9,38 +9,38 @@ internal static unsafe class QuantizedSearch
 {
     private const float Negligible = 1e-15f;
 
-    /// <summary>The scale s and minimum m for <c>x ≈ s q − m</c>, q from 0 to <paramref name="most"/>, m not negative; errors
+    /// <summary>The scale s and minimum m for <c>x ≈ s q − m</c>, q from 0 to <paramref name="max"/>, m not negative; errors
     /// weigh <c>√mean(x²) + |x|</c>.</summary>
-    public static float ScaleAndMinimum(float* x, int count, int most, byte* numbers, out float minimum)
+    public static float ScaleAndMinimum(float* x, int count, int max, byte* numbers, out float minimum)
     {
         const int Trials = 21;
         var weights = stackalloc float[count];
         var trial = stackalloc byte[count];
         Weigh(x, count, weights, out var sumW, out var sumX);
-        float least = x[0], greatest = x[0];
-        for (var i = 1; i < count; i++) (least, greatest) = (MathF.Min(least, x[i]), MathF.Max(greatest, x[i]));
-        least = MathF.Min(least, 0);
-        if (greatest == least)
+        float min = x[0], greatest = x[0];
+        for (var i = 1; i < count; i++) (min, greatest) = (MathF.Min(min, x[i]), MathF.Max(greatest, x[i]));
+        min = MathF.Min(min, 0);
+        if (greatest == min)
         {
             new Span<byte>(numbers, count).Clear();
-            minimum = -least;
+            minimum = -min;
             return 0;
         }
 
-        var scale = 1 / (most / (greatest - least));
-        Round(x, count, most / (greatest - least), least, most, numbers);
-        var best = Error(x, weights, count, numbers, scale, least);
+        var scale = 1 / (max / (greatest - min));
+        Round(x, count, max / (greatest - min), min, max, numbers);
+        var best = Error(x, weights, count, numbers, scale, min);
         for (var i = 0; i < Trials; i++)
         {
-            Round(x, count, (-1 + (0.1f * i) + most) / (greatest - least), least, most, trial);
+            Round(x, count, (-1 + (0.1f * i) + max) / (greatest - min), min, max, trial);
             if (!Fit(x, weights, count, trial, sumW, sumX, out var trialScale, out var trialMinimum)) continue;
             var error = Error(x, weights, count, trial, trialScale, trialMinimum);
             if (!(error < best)) continue;
-            (best, scale, least) = (error, trialScale, trialMinimum);
+            (best, scale, min) = (error, trialScale, trialMinimum);
             new ReadOnlySpan<byte>(trial, count).CopyTo(new Span<byte>(numbers, count));
         }
 
-        minimum = -least;
+        minimum = -min;
         return scale;
     }
 
@@ -88,9 +88,9 @@ internal static unsafe class QuantizedSearch
         }
     }
 
-    private static void Round(float* x, int count, float inverse, float least, int most, byte* numbers)
+    private static void Round(float* x, int count, float inverse, float min, int max, byte* numbers)
     {
-        for (var i = 0; i < count; i++) numbers[i] = (byte)QuantizedFormat.Nearest(inverse * (x[i] - least), 0, most);
+        for (var i = 0; i < count; i++) numbers[i] = (byte)QuantizedFormat.Nearest(inverse * (x[i] - min), 0, max);
     }
 
     private static void Round(float* x, int count, float inverse, int zero, byte* numbers, out float sumXL, out float sumLL)
@@ -106,12 +106,12 @@ internal static unsafe class QuantizedSearch
         }
     }
 
-    private static float Error(float* x, float* weights, int count, byte* numbers, float scale, float least)
+    private static float Error(float* x, float* weights, int count, byte* numbers, float scale, float min)
     {
         var sum = 0f;
         for (var i = 0; i < count; i++)
         {
-            var difference = (scale * numbers[i]) + least - x[i];
+            var difference = (scale * numbers[i]) + min - x[i];
             sum += weights[i] * (difference * difference);
         }
 
@@ -120,7 +120,7 @@ internal static unsafe class QuantizedSearch
 
     /// <summary>The weighted least-squares line through (number, x); through the origin where it would cross above it.</summary>
     private static bool Fit(
-        float* x, float* weights, int count, byte* numbers, float sumW, float sumX, out float scale, out float least)
+        float* x, float* weights, int count, byte* numbers, float sumW, float sumX, out float scale, out float min)
     {
         float sumL = 0, sumLL = 0, sumXL = 0;
         for (var i = 0; i < count; i++)
@@ -133,8 +133,8 @@ internal static unsafe class QuantizedSearch
 
         var determinant = (sumW * sumLL) - (sumL * sumL);
         scale = ((sumW * sumXL) - (sumX * sumL)) / determinant;
-        least = ((sumLL * sumX) - (sumL * sumXL)) / determinant;
-        if (least > 0) (scale, least) = (sumXL / sumLL, 0);
+        min = ((sumLL * sumX) - (sumL * sumXL)) / determinant;
+        if (min > 0) (scale, min) = (sumXL / sumLL, 0);
         return determinant > 0;
     }
 }

@@ -55,7 +55,7 @@ public static unsafe class Simd
     /// <param name="items">Rows or elements that can be done independently.</param>
     /// <param name="costEach">What one item costs, in floats touched.</param>
     internal static int Parts(long items, long costEach) =>
-        (int)Math.Clamp(items * costEach / 16384, 1, Math.Min(items, 4L * Threads) is var most && most < 1 ? 1 : most);
+        (int)Math.Clamp(items * costEach / 16384, 1, Math.Min(items, 4L * Threads) is var max && max < 1 ? 1 : max);
 
     /// <summary>The items of one part when <paramref name="items"/> are cut into <paramref name="parts"/>.</summary>
     internal static (int Start, int End) Share(int items, int parts, int part) =>

@@ -40,13 +40,13 @@ internal readonly ref struct StoredMatrix
 internal static unsafe class StoredProduct
 {
     /// <summary>Up to this many rows, F16 and BF16 weights are used where they lie.</summary>
-    private const int FewRowsWide = 31;
+    private const int MaxRowsWide = 31;
 
     /// <summary>Up to this many rows, quantized weights are used where they lie.</summary>
-    private const int FewRows = 12;
+    private const int MaxRowsInPlace = 12;
 
     /// <summary>The same where tiles of bytes make many rows cheap.</summary>
-    private const int FewRowsForTiles = 2;
+    private const int MaxRowsForTiles = 2;
 
     /// <summary>Rows of y = rows of x × wᵀ + bias.</summary>
     /// <param name="x">m × k, dense rows.</param>
@@ -113,7 +113,7 @@ internal static unsafe class StoredProduct
         if (w.Rows == 0 && !accumulate) dx.Clear();
         if (dy.Rows == 0 || w.Columns == 0) return;
         var panel = new StoredProductPanel(w);
-        for (var start = 0; start < w.Rows; start += panel.Most)
+        for (var start = 0; start < w.Rows; start += panel.Max)
         {
             var rows = panel.Load(w, start);
             var part = new Matrix(dy.Data[start..], dy.Rows, rows, dy.RowStride);
@@ -141,7 +141,7 @@ internal static unsafe class StoredProduct
 
     private static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
     {
-        if (x.Rows <= (StoredProductTiles.IsSupported ? FewRowsForTiles : FewRows) || x.Columns == 0)
+        if (x.Rows <= (StoredProductTiles.IsSupported ? MaxRowsForTiles : MaxRowsInPlace) || x.Columns == 0)
         {
             StoredProductDots.Multiply(x, w, y, bias);
             return;
@@ -162,8 +162,8 @@ internal static unsafe class StoredProduct
     private static void MultiplyWide(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         var isBf16 = kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16;
-        if (x.Rows <= FewRowsWide && isBf16) StoredProductBf16.Multiply(x, w, y, bias);
-        else if (x.Rows <= FewRowsWide) StoredProductWide.Multiply(x, w, y, bias);
+        if (x.Rows <= MaxRowsWide && isBf16) StoredProductBf16.Multiply(x, w, y, bias);
+        else if (x.Rows <= MaxRowsWide) StoredProductWide.Multiply(x, w, y, bias);
         else if (isBf16)
             MatrixProduct.MultiplyBf16(x, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
         else MultiplyPanels(x, w, y, w.Rows, bias, kind);
@@ -172,7 +172,7 @@ internal static unsafe class StoredProduct
     private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, int rowStride, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         var panel = new StoredProductPanel(w);
-        for (var start = 0; start < w.Rows; start += panel.Most)
+        for (var start = 0; start < w.Rows; start += panel.Max)
         {
             var rows = panel.Load(w, start);
             MatrixProduct.Multiply(

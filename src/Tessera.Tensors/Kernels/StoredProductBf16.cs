@@ -39,16 +39,16 @@ internal static unsafe class StoredProductBf16
 
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
-            const int Most = Bf16Dots.Most;
+            const int Max = Bf16Dots.Max;
             var (start, end) = Simd.Share(Outputs, Parts, part);
-            var sums = stackalloc float[Most * Most * Vector512<float>.Count];
+            var sums = stackalloc float[Max * Max * Vector512<float>.Count];
             var rowBytes = (nint)Columns * sizeof(ushort);
-            for (var output = start; output < end; output += Most)
+            for (var output = start; output < end; output += Max)
             {
-                var outputs = Math.Min(Most, end - output);
-                for (var row = 0; row < Rows; row += Most)
+                var outputs = Math.Min(Max, end - output);
+                for (var row = 0; row < Rows; row += Max)
                 {
-                    var rows = Math.Min(Most, Rows - row);
+                    var rows = Math.Min(Max, Rows - row);
                     Bf16Dots.Run(rows, outputs, new Bf16DotOperands
                     {
                         A = X + (row * StrideX), StrideA = StrideX, B = Weights + (output * rowBytes), StrideB = rowBytes, Sums = sums,
@@ -58,7 +58,7 @@ internal static unsafe class StoredProductBf16
                     {
                         for (var j = 0; j < outputs; j++)
                         {
-                            var sum = Vector512.Sum(Vector512.Load(sums + (((i * Most) + j) * Vector512<float>.Count)));
+                            var sum = Vector512.Sum(Vector512.Load(sums + (((i * Max) + j) * Vector512<float>.Count)));
                             Y[((long)(row + i) * Outputs) + output + j] = sum + (Bias == null ? 0 : Bias[output + j]);
                         }
                     }

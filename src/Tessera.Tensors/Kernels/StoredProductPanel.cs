@@ -13,22 +13,22 @@ internal readonly unsafe ref struct StoredProductPanel
     public StoredProductPanel(StoredMatrix w)
     {
         _columns = w.Columns;
-        Most = Math.Clamp(Elements / Math.Max(1, w.Columns), 1, Math.Max(1, w.Rows));
-        if (Most > 64) Most = Most / 64 * 64;
+        Max = Math.Clamp(Elements / Math.Max(1, w.Columns), 1, Math.Max(1, w.Rows));
+        if (Max > 64) Max = Max / 64 * 64;
         _memory = Arena.Current.Take(Bytes);
     }
 
     /// <summary>Rows of a full panel.</summary>
-    public int Most { get; }
+    public int Max { get; }
 
-    public ReadOnlySpan<float> Values => new((void*)_memory, Most * _columns);
+    public ReadOnlySpan<float> Values => new((void*)_memory, Max * _columns);
 
-    private long Bytes => (long)Most * _columns * sizeof(float);
+    private long Bytes => (long)Max * _columns * sizeof(float);
 
-    /// <summary>Expands the rows from <paramref name="start"/> on, as many as there are up to <see cref="Most"/>.</summary>
+    /// <summary>Expands the rows from <paramref name="start"/> on, as many as there are up to <see cref="Max"/>.</summary>
     public int Load(StoredMatrix w, int start)
     {
-        var rows = Math.Min(Most, w.Rows - start);
+        var rows = Math.Min(Max, w.Rows - start);
         var part = w.Part(start, rows);
         var values = new Span<byte>((void*)_memory, checked(rows * _columns * sizeof(float)));
         QuantizedConversion.Convert(w.Type, part.Data, ElementType.F32, values, rows, _columns);

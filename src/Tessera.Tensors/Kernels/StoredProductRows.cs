@@ -28,10 +28,10 @@ internal unsafe struct StoredProductRows
     /// <param name="quads">Columns of a block, over four.</param>
     public static StoredProductRows Of(in QuantizedActivations x, int quads)
     {
-        var most = Jit.StoredProductTile.MostRows;
+        var max = Jit.StoredProductTile.MaxRows;
         var result = new StoredProductRows
         {
-            Rows = x.Rows, Tiles = (x.Rows + most - 1) / most, Quads = quads, Blocks = x.Columns / (4 * quads), _x = x,
+            Rows = x.Rows, Tiles = (x.Rows + max - 1) / max, Quads = quads, Blocks = x.Columns / (4 * quads), _x = x,
         };
         result._memory = Arena.Current.Take(result.Bytes);
         result.Data = (byte*)result._memory;

@@ -37,18 +37,18 @@ internal static unsafe class StoredProductWide
             where E : struct, IElements
         {
             // With four outputs, as many sums as there are registers for.
-            var most = V.Count == 16 ? 4 : 2;
+            var max = V.Count == 16 ? 4 : 2;
             var rowW = (long)Columns * E.Bytes;
-            var sums = stackalloc float[DotTile.Most * DotTile.Most * V.Count];
+            var sums = stackalloc float[DotTile.Max * DotTile.Max * V.Count];
             for (int first = start, count; first < end; first += count)
             {
-                count = Rows > 1 && end - first >= DotTile.Most ? DotTile.Most : 1; // one row is done when memory is: it comes fastest in order
+                count = Rows > 1 && end - first >= DotTile.Max ? DotTile.Max : 1; // one row is done when memory is: it comes fastest in order
                 for (int row = 0, rows; row < Rows; row += rows)
                 {
-                    rows = Rows - row >= most ? most : Rows - row >= 2 ? 2 : 1;
+                    rows = Rows - row >= max ? max : Rows - row >= 2 ? 2 : 1;
                     DotTile.Sum<V, E>(rows, count, X + ((long)row * RowX), RowX, Weights + (first * rowW), rowW, Columns / V.Count, sums);
                     for (var i = 0; i < rows; i++)
-                        for (var j = 0; j < count; j++) Put<V, E>(row + i, first + j, V.Load(sums + (((i * DotTile.Most) + j) * V.Count)));
+                        for (var j = 0; j < count; j++) Put<V, E>(row + i, first + j, V.Load(sums + (((i * DotTile.Max) + j) * V.Count)));
                 }
             }
         }

@@ -4,7 +4,7 @@ namespace Tessera.Tensors;
 
 public static partial class Op
 {
-    private const int MostScalars = 64;
+    private const int MaxScalars = 64;
 
     /// <summary>
     /// Computes <c>y = segment(x)</c> and keeps only x: the segment's intermediate results are given back at once and
@@ -22,7 +22,7 @@ public static partial class Op
         Shape shape;
         Span<float> kept;
         bool wanted;
-        Span<float> values = stackalloc float[MostScalars];
+        Span<float> values = stackalloc float[MaxScalars];
         scalars?.Clear();
         using (Arena.Current.Scope())
         using (Tape.Record()) // and forgets it: what is recorded may be computed another way than what is not, as in fewer bits
@@ -30,7 +30,7 @@ public static partial class Op
             var y = segment(x);
             (shape, wanted) = (y.Shape, y.RequiresGradient);
             kept = y.Floats;
-            ShapeException.Require((scalars?.Count ?? 0) <= MostScalars, "checkpoint", "y", y, $"at most {MostScalars} scalars beside it");
+            ShapeException.Require((scalars?.Count ?? 0) <= MaxScalars, "checkpoint", "y", y, $"at most {MaxScalars} scalars beside it");
             for (var index = 0; index < (scalars?.Count ?? 0); index++)
             {
                 values[index] = scalars![index].Item();

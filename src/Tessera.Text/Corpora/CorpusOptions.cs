@@ -47,12 +47,12 @@ public abstract record CorpusOptions
 
     private protected abstract Corpus Read(string baseFolder, CancellationToken cancellationToken);
 
-    private protected static void RequireBetween(string key, double value, double least, double most)
+    private protected static void RequireBetween(string key, double value, double min, double max)
     {
-        if (!(value >= least && value <= most))
+        if (!(value >= min && value <= max))
         {
             throw new ArgumentException(
-                FormattableString.Invariant($"data.{key} must be between {least} and {most}, found {value}"));
+                FormattableString.Invariant($"data.{key} must be between {min} and {max}, found {value}"));
         }
     }
 

@@ -3,7 +3,7 @@ namespace Tessera.Text.Templates;
 /// <summary>Reads expressions, with Jinja's order of precedence.</summary>
 internal sealed class ExpressionParser(TemplateTokens tokens)
 {
-    private const int MostDepth = 100;
+    private const int MaxDepth = 100;
     private int _depth;
 
     /// <summary>An expression, or several with commas between, which make a tuple.</summary>
@@ -20,7 +20,7 @@ internal sealed class ExpressionParser(TemplateTokens tokens)
     /// <summary>One expression.</summary>
     public Expression Parse()
     {
-        if (++_depth > MostDepth) throw tokens.Error($"expressions are nested more than {MostDepth} deep");
+        if (++_depth > MaxDepth) throw tokens.Error($"expressions are nested more than {MaxDepth} deep");
         var line = tokens.Current.Line;
         var value = ParseOr();
         while (tokens.TakeName("if"))
@@ -59,7 +59,7 @@ internal sealed class ExpressionParser(TemplateTokens tokens)
     {
         var line = tokens.Current.Line;
         if (!tokens.TakeName("not")) return ParseCompare();
-        if (++_depth > MostDepth) throw tokens.Error($"expressions are nested more than {MostDepth} deep");
+        if (++_depth > MaxDepth) throw tokens.Error($"expressions are nested more than {MaxDepth} deep");
         var operand = ParseNot();
         _depth--;
         return new UnaryExpression("not", operand, line);
@@ -101,7 +101,7 @@ internal sealed class ExpressionParser(TemplateTokens tokens)
 
     private Expression ParseUnary(bool filtered)
     {
-        if (++_depth > MostDepth) throw tokens.Error($"expressions are nested more than {MostDepth} deep");
+        if (++_depth > MaxDepth) throw tokens.Error($"expressions are nested more than {MaxDepth} deep");
         var token = tokens.Current;
         var value = tokens.TakeSign("-") || tokens.TakeSign("+")
             ? new UnaryExpression(token.Text, ParseUnary(filtered: false), token.Line)

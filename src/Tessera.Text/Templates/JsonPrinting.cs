@@ -13,7 +13,7 @@ namespace Tessera.Text.Templates;
 /// <param name="Ascii">Whether other characters are escaped.</param>
 internal sealed record JsonPrinting(string? Indent, string Between, string AfterKey, bool SortKeys, bool Ascii)
 {
-    private const int MostDepth = 100;
+    private const int MaxDepth = 100;
 
     /// <summary>A JSON value as templates see it: whole numbers are ints, all others floats.</summary>
     public static object? Read(JsonElement json) => json.ValueKind switch
@@ -48,7 +48,7 @@ internal sealed record JsonPrinting(string? Indent, string Between, string After
 
     private void Print(object? value, StringBuilder text, int depth)
     {
-        if (depth > MostDepth || text.Length > Operators.MostItems)
+        if (depth > MaxDepth || text.Length > Operators.MaxItems)
             throw new TemplateException(TemplateErrorKind.OverflowError, "the value is too large or nested too deeply for JSON");
         switch (value)
         {

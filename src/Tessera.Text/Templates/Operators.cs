@@ -8,7 +8,7 @@ namespace Tessera.Text.Templates;
 internal static class Operators
 {
     /// <summary>The longest text, list or number of digits an operation may make.</summary>
-    public const int MostItems = 10_000_000;
+    public const int MaxItems = 10_000_000;
 
     public static bool IsTrue(object? value) => value switch
     {
@@ -22,7 +22,7 @@ internal static class Operators
         _ => true,
     };
 
-    private const int MostComparisons = 20_000_000;
+    private const int MaxComparisons = 20_000_000;
 
     [ThreadStatic] private static int s_comparisons;
 
@@ -38,8 +38,8 @@ internal static class Operators
     public static bool Equal(object? left, object? right)
     {
         RequireStack();
-        if (++s_comparisons > MostComparisons)
-            throw new TemplateException(TemplateErrorKind.OverflowError, $"the template compares more than {MostComparisons} values");
+        if (++s_comparisons > MaxComparisons)
+            throw new TemplateException(TemplateErrorKind.OverflowError, $"the template compares more than {MaxComparisons} values");
         if (AsNumber(left) is { } a && AsNumber(right) is { } b) return a.Equals(b);
         return (left, right) switch
         {
@@ -185,14 +185,14 @@ internal static class Operators
     public static BigInteger WholeOf(object? value) => value is bool truth ? (truth ? 1 : 0) : (BigInteger)value!;
 
     /// <summary>Throws where a result would be too large to be meant.</summary>
-    public static T LimitedCount<T>(long count, Func<T> make) => count <= MostItems
+    public static T LimitedCount<T>(long count, Func<T> make) => count <= MaxItems
         ? make()
-        : throw new TemplateException(TemplateErrorKind.OverflowError, $"a result of {count} items; at most {MostItems} are allowed");
+        : throw new TemplateException(TemplateErrorKind.OverflowError, $"a result of {count} items; at most {MaxItems} are allowed");
 
     private static long Bound(object? bound, long otherwise) => bound switch
     {
         null => otherwise,
-        BigInteger number => (long)BigInteger.Clamp(number, -MostItems, MostItems),
+        BigInteger number => (long)BigInteger.Clamp(number, -MaxItems, MaxItems),
         bool truth => truth ? 1 : 0,
         _ => throw new TemplateException(TemplateErrorKind.TypeError, "slice indices must be integers or None"),
     };
@@ -262,7 +262,7 @@ internal static class Operators
 
     private static object Repeat(object? value, BigInteger times)
     {
-        var count = times < 0 ? 0 : (long)BigInteger.Min(times, MostItems + 1L);
+        var count = times < 0 ? 0 : (long)BigInteger.Min(times, MaxItems + 1L);
         if (value is string text) return LimitedCount(count * text.Length, () => new StringBuilder().Insert(0, text, (int)count).ToString());
         var items = (IReadOnlyList<object?>)value!;
         var all = LimitedCount(count * items.Count, () => Enumerable.Repeat(items, (int)count).SelectMany(part => part).ToList());

@@ -7,7 +7,7 @@ namespace Tessera.Text.Templates;
 /// <summary>Values as text: Python's <c>str</c>, <c>repr</c> and <c>json.dumps</c>.</summary>
 internal static class Printing
 {
-    private const int MostDepth = 100;
+    private const int MaxDepth = 100;
 
     /// <summary>How Python calls the type of a value.</summary>
     public static string TypeName(object? value) => value switch
@@ -68,7 +68,7 @@ internal static class Printing
 
     private static void Represent(object? value, StringBuilder text, int depth)
     {
-        if (depth > MostDepth || text.Length > Operators.MostItems)
+        if (depth > MaxDepth || text.Length > Operators.MaxItems)
             throw new TemplateException(TemplateErrorKind.OverflowError, "the value is too large or nested too deeply to be printed");
         switch (value)
         {

@@ -28,9 +28,9 @@ internal sealed class Scope(Rendering rendering, Scope? parent)
 /// <summary>One run of a template: its output, and the limits that end a template which would not end itself.</summary>
 internal sealed class Rendering(DateTime now)
 {
-    private const int MostSteps = 2_000_000;
-    private const int MostDepth = 200;
-    private const int MostLetters = 20_000_000;
+    private const int MaxSteps = 2_000_000;
+    private const int MaxDepth = 200;
+    private const int MaxLetters = 20_000_000;
 
     private readonly Stack<StringBuilder> _captures = new();
     private int _steps;
@@ -48,21 +48,21 @@ internal sealed class Rendering(DateTime now)
 
     public void Write(string text)
     {
-        if (Output.Length + (long)text.Length > MostLetters)
-            throw new TemplateException(TemplateErrorKind.OverflowError, $"the template prints more than {MostLetters} characters");
+        if (Output.Length + (long)text.Length > MaxLetters)
+            throw new TemplateException(TemplateErrorKind.OverflowError, $"the template prints more than {MaxLetters} characters");
         Output.Append(text);
     }
 
     /// <summary>Counts a statement or expression.</summary>
     public void Step()
     {
-        if (++_steps > MostSteps) throw new TemplateException(TemplateErrorKind.OverflowError, $"the template takes more than {MostSteps} steps");
+        if (++_steps > MaxSteps) throw new TemplateException(TemplateErrorKind.OverflowError, $"the template takes more than {MaxSteps} steps");
     }
 
     /// <summary>Runs something that may call itself.</summary>
     public T Nest<T>(Func<T> run)
     {
-        if (++_depth > MostDepth) throw new TemplateException(TemplateErrorKind.OverflowError, $"calls are nested more than {MostDepth} deep");
+        if (++_depth > MaxDepth) throw new TemplateException(TemplateErrorKind.OverflowError, $"calls are nested more than {MaxDepth} deep");
         try
         {
             return run();

@@ -109,7 +109,7 @@ internal static class StringFormat
         {
             case 's':
                 var text = Printing.Text(value);
-                return precision is { } most && most < text.Length ? text[..most] : text;
+                return precision is { } max && max < text.Length ? text[..max] : text;
             case 'r': return Printing.Represent(value);
             case 'c' when value is string: return (string)value;
             case 'd' or 'i' or 'x' or 'X' or 'f' or 'e' or 'g' when value is BigInteger or bool or double:

@@ -108,11 +108,11 @@ internal static class StringMethods
     private static string Part(object? item) => item as string
         ?? throw new TemplateException(TemplateErrorKind.TypeError, $"sequence item: expected str instance, {Printing.TypeName(item)} found");
 
-    private static List<object?> Split(string text, object? separator, int most)
+    private static List<object?> Split(string text, object? separator, int max)
     {
         var parts = new List<object?>();
         var rest = separator is null ? text.TrimStart() : text;
-        for (; most != 0 && rest.Length > 0; most--)
+        for (; max != 0 && rest.Length > 0; max--)
         {
             var place = separator is null ? IndexOfBlank(rest) : rest.IndexOf(Separator(separator), StringComparison.Ordinal);
             if (place < 0) break;
@@ -124,12 +124,12 @@ internal static class StringMethods
         return parts;
     }
 
-    private static List<object?> SplitFromEnd(string text, object? separator, int most)
+    private static List<object?> SplitFromEnd(string text, object? separator, int max)
     {
-        if (most < 0) return Split(text, separator, most);
+        if (max < 0) return Split(text, separator, max);
         var parts = new List<object?>();
         var rest = separator is null ? text.TrimEnd() : text;
-        for (; most > 0 && rest.Length > 0; most--)
+        for (; max > 0 && rest.Length > 0; max--)
         {
             var place = separator is null ? LastIndexOfBlank(rest) : rest.LastIndexOf(Separator(separator), StringComparison.Ordinal);
             if (place < 0) break;

@@ -3,7 +3,7 @@ namespace Tessera.Text.Templates;
 /// <summary>Reads the statements of a template.</summary>
 internal sealed class TemplateParser
 {
-    private const int MostDepth = 100;
+    private const int MaxDepth = 100;
 
     private readonly TemplateTokens _tokens;
     private readonly ExpressionParser _expressions;
@@ -26,7 +26,7 @@ internal sealed class TemplateParser
     /// <summary>Statements up to a tag that ends or divides a block, or to the end of the template; the name of that tag is read.</summary>
     private Body ParseBody(out string? end, params string[] ends)
     {
-        if (++_depth > MostDepth) throw _tokens.Error($"blocks are nested more than {MostDepth} deep");
+        if (++_depth > MaxDepth) throw _tokens.Error($"blocks are nested more than {MaxDepth} deep");
         var statements = new List<Statement>();
         while (true)
         {

@@ -129,8 +129,8 @@ public sealed class BytePairTokenizer : Tokenizer
             return;
         }
 
-        var most = _byteIds is null && _fallback is null ? piece.Length : Encoding.UTF8.GetMaxByteCount(piece.Length);
-        var ids = most <= SmallPiece ? stackalloc int[SmallPiece] : new int[most];
+        var max = _byteIds is null && _fallback is null ? piece.Length : Encoding.UTF8.GetMaxByteCount(piece.Length);
+        var ids = max <= SmallPiece ? stackalloc int[SmallPiece] : new int[max];
         ids = ids[..(_byteIds is null ? EncodeCharacters(piece, ids) : EncodeBytes(piece, ids))];
         _cache.Put(piece, ids);
         into.AddRange(ids);

@@ -29,7 +29,7 @@ public static class BytePairTrainer
 
         var alphabet = preTokenizer.IsByteLevel
             ? ByteAlphabet.Characters.ToArray().Select(character => new Rune(character))
-            : MostFrequent(words, options.AlphabetLimit ?? int.MaxValue);
+            : MaxFrequent(words, options.AlphabetLimit ?? int.MaxValue);
         var ordered = alphabet.Order().Select(rune => rune.ToString()).Except(special, StringComparer.Ordinal);
         List<string> tokens = [.. special, .. ordered];
         if (tokens.Count > options.VocabularySize)
@@ -51,13 +51,13 @@ public static class BytePairTrainer
         return new BytePairTokenizer(new Vocabulary(tokens), new MergeTable(merges), parts, model);
     }
 
-    private static IEnumerable<Rune> MostFrequent(Dictionary<string, long> words, int limit)
+    private static IEnumerable<Rune> MaxFrequent(Dictionary<string, long> words, int limit)
     {
         var counts = new Dictionary<Rune, long>();
         foreach (var (word, count) in words)
             foreach (var rune in word.EnumerateRunes()) counts[rune] = counts.GetValueOrDefault(rune) + count;
-        var mostFrequent = counts.OrderByDescending(rune => rune.Value).ThenBy(rune => rune.Key).Take(limit);
-        return mostFrequent.Select(rune => rune.Key);
+        var maxFrequent = counts.OrderByDescending(rune => rune.Value).ThenBy(rune => rune.Key).Take(limit);
+        return maxFrequent.Select(rune => rune.Key);
     }
 
     private static Dictionary<Rune, int> SymbolIds(List<string> tokens)

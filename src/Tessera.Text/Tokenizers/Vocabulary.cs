@@ -6,7 +6,7 @@ internal sealed class Vocabulary
     /// <summary>
     /// How many ids a file may leave unused; more are taken for damage, as a model keeps a row for each.
     /// </summary>
-    public const int MostUnusedIds = 65_536;
+    public const int MaxUnusedIds = 65_536;
 
     private readonly string?[] _texts;
     private readonly Dictionary<string, int> _ids;
@@ -44,10 +44,10 @@ internal sealed class Vocabulary
         (string Name, int Id, JsonPart Part)[] members =
             [.. part.Members().Select(member => (member.Name, member.Value.Id(), member.Value))];
         var size = members.Length == 0 ? 0 : members.Max(member => member.Id) + 1L;
-        if (size > members.Length + MostUnusedIds)
+        if (size > members.Length + MaxUnusedIds)
         {
             var greatest = members.MaxBy(member => member.Id).Part;
-            throw greatest.Wrong($"less than {members.Length + MostUnusedIds}, as there are {members.Length} tokens");
+            throw greatest.Wrong($"less than {members.Length + MaxUnusedIds}, as there are {members.Length} tokens");
         }
 
         var texts = new string?[size];

@@ -55,7 +55,7 @@ public sealed class HeldOutEvaluationTests
     [Fact]
     public void Validation_examples_stand_in_for_a_missing_test_and_none_is_an_error()
     {
-        var request = new EvaluationRequest(Metric.Named(["perplexity"]), new GreedyOptions { MaximumTokens = 2 }, Examples: 2, Baselines: false);
+        var request = new EvaluationRequest(Metric.Named(["perplexity"]), new GreedyOptions { MaxNewTokens = 2 }, Examples: 2, Baselines: false);
         var result = HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, s_held, []), request);
         Assert.Equal(("validation", 2), (result.Split, result.Examples));
         Assert.Equal(["alpha beta", "delta zeta"], result.Samples.Select(sample => sample.Source)); // spread: 0 and 3 / 2

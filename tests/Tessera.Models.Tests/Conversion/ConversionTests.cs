@@ -156,8 +156,8 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
         var notes = ModelConversion.Convert(source, middle, new ConversionOptions()).Notes;
         ModelConversion.Convert(middle, again, new ConversionOptions());
         var (before, after) = (ModelFolder.Load(source), ModelFolder.Load(again));
-        var bare = (DecoderOptions)before.Config.Model with { LaterTokens = 0 };
-        var difference = RecipeJson.FirstDifference(PlainForm.Of(bare), PlainForm.Of((DecoderOptions)after.Config.Model));
+        var bare = (DecoderOptions)before.Config.Model with { MtpDepth = 0 };
+        var difference = RecipeJson.FirstDifference(CanonicalOptions.Of(bare), CanonicalOptions.Of((DecoderOptions)after.Config.Model));
         Assert.True(difference is null, $"{name}: {difference}");
         Assert.Equal(bare != before.Config.Model, notes.Any(note => note.Contains("MTP", StringComparison.Ordinal)));
 

@@ -29,7 +29,7 @@ public sealed class OwnModelTests : IDisposable
         ["biases"] = ("llama", Decoder(Masked() with { Bias = true }, new SwiGluOptions(48) { Bias = true })),
         ["window"] = ("llama", Decoder(SlidingWindowOptions.Of(Masked(), 5), new SwiGluOptions(48)) with { LogitScale = 0.5f }),
         ["tied experts"] = ("llama", Decoder(Masked(), new ExpertsOptions(4, 2, new SwiGluOptions(24))) with { TieEmbeddings = true }),
-        ["llama 3 scaling and a later token"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new Llama3Scaling(8, 16) } }, new SwiGluOptions(48)) with { LaterTokens = 1 }),
+        ["llama 3 scaling and a later token"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new Llama3Scaling(8, 16) } }, new SwiGluOptions(48)) with { MtpDepth = 1 }),
         ["given divisors"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new Llama3Scaling(6, 20, 1.5, 3) } }, new SwiGluOptions(48))),
         ["qwen2 with YaRN"] = ("qwen2", Decoder(Masked() with { Bias = true, OutputBias = false, Position = new RotaryOptions(Positions: 64) { Scaling = new YarnScaling(4, 16) } }, new SwiGluOptions(48))),
         ["qwen3 tied"] = ("qwen3", Decoder(Masked() with { HeadWidth = 12, QueryKeyNorm = new RmsNormOptions() }, new SwiGluOptions(48)) with { TieEmbeddings = true, EmbeddingScale = 1 }),
@@ -127,12 +127,12 @@ public sealed class OwnModelTests : IDisposable
         Width = Width, Decoder = new TransformerOptions { Layers = 2, Attention = attention, FeedForward = feedForward },
     };
 
-    private static DecoderOptions Latent(RouterOptions router, int? queryRank) => new()
+    private static DecoderOptions Latent(RouterOptions router, int? qLoraRank) => new()
     {
         Width = Width,
         Decoder = new TransformerOptions
         {
-            Layers = 2, Attention = new LatentOptions(Heads, 16, 8, 4, 12) { QueryRank = queryRank, Position = new RotaryOptions(Layout: RotaryLayout.Interleaved, Positions: 64) },
+            Layers = 2, Attention = new LatentOptions(Heads, 16, 8, 4, 12) { QLoraRank = qLoraRank, Position = new RotaryOptions(Layout: RotaryLayout.Interleaved, Positions: 64) },
             FeedForward = new ExpertsOptions(4, 2, new SwiGluOptions(24), Shared: 1) { Router = router },
             Variants = [new LayerVariant { Last = 0, FeedForward = new SwiGluOptions(48) }],
         },
@@ -143,6 +143,6 @@ public sealed class OwnModelTests : IDisposable
         using var scope = Arena.Current.Scope();
         var inputs = Tensor.From(ids, [1, ids.Length]);
         var batch = Batch.Of(inputs, inputs, Batch.PositionsFromStart(1, ids.Length));
-        return model.Logits(batch, Step.At(batch.Positions)).ToArray();
+        return model.Logits(batch, ForwardContext.At(batch.Positions)).ToArray();
     }
 }

@@ -44,7 +44,7 @@ public sealed class FamilyTests
             Layers = 3, Variants = [new LayerVariant { First = 1, Last = 1, FeedForward = new SwiGluOptions(24) }],
         }),
         ["DeepSeek-V2"] = Decoder(Stack(
-            Latent(RotaryLayout.Interleaved) with { QueryRank = null, Bias = true },
+            Latent(RotaryLayout.Interleaved) with { QLoraRank = null, Bias = true },
             new ExpertsOptions(8, 3, new SwiGluOptions(6), Shared: 2) { SharedBias = true, Router = new SoftmaxRouterOptions(false) { Scale = 16, Groups = 4, ActiveGroups = 2 } }) with
         {
             Variants = [new LayerVariant { Last = 0, FeedForward = new SwiGluOptions(24) { Bias = true } }],
@@ -54,7 +54,7 @@ public sealed class FamilyTests
             new ExpertsOptions(8, 3, new SwiGluOptions(6), Shared: 1) { Router = new SigmoidRouterOptions { Scale = 2.5f, Groups = 2, ActiveGroups = 1 } }) with
         {
             Variants = [new LayerVariant { Last = 0, FeedForward = new SwiGluOptions(24) }],
-        }) with { LaterTokens = 2 },
+        }) with { MtpDepth = 2 },
     };
 
     public static TheoryData<string> Names { get; } = [.. s_options.Keys];
@@ -161,7 +161,7 @@ public sealed class FamilyTests
         Assert.Equal(7, ((ExpertsOptions)Read("{ \"model_type\": \"qwen3_moe\", \"num_local_experts\": 7, \"num_experts_per_tok\": 2 }").Decoder.FeedForward).Routed);
         var deepSeek = Read("{ \"model_type\": \"deepseek_v3\" }");
         Assert.Equal((7168, 61, 2), (deepSeek.Width, deepSeek.Decoder.Layers, deepSeek.Decoder.Variants![0].Last!.Value));
-        Assert.Null(((LatentOptions)Read("{ \"model_type\": \"deepseek_v3\", \"q_lora_rank\": null }").Decoder.Attention).QueryRank);
+        Assert.Null(((LatentOptions)Read("{ \"model_type\": \"deepseek_v3\", \"q_lora_rank\": null }").Decoder.Attention).QLoraRank);
     }
 
     [Theory]
@@ -193,7 +193,7 @@ public sealed class FamilyTests
 
     private static LatentOptions Latent(RotaryLayout layout) => new(4, 6, 4, 4, 6)
     {
-        QueryRank = 8, Position = new RotaryOptions(10_000, layout, 256) { Scaling = new YarnScaling(4, 64) { Mscale = 1, MscaleAllDim = 1 } },
+        QLoraRank = 8, Position = new RotaryOptions(10_000, layout, 256) { Scaling = new YarnScaling(4, 64) { Mscale = 1, MscaleAllDim = 1 } },
         ScoreFactor = (float)Math.Pow((0.1 * Math.Log(4)) + 1, 2),
     };
 

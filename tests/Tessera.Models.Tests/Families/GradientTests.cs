@@ -61,7 +61,7 @@ public sealed class GradientTests
         var options = (EncoderDecoderOptions)SmallModels.All["transformer"] with { Encoder = experts, Decoder = experts };
         var model = options.Build(SmallModels.Vocabulary, 1);
         var batch = SmallModels.Batch([[4, 5, 6]], [[1, 7, 8]], [[7, 8, 2]]);
-        var step = new Step { Positions = batch.Positions, IsTraining = true, Random = new CounterRandom(4) };
+        var step = new ForwardContext { Positions = batch.Positions, IsTraining = true, Random = new CounterRandom(4) };
         var loss = model.Loss(batch, step).Item();
         Assert.Equal(4, step.Losses.Count(part => part.Name == "balance"));
         Assert.Equal(4, step.Losses.Count(part => part.Name == "sequence-balance"));
@@ -71,6 +71,6 @@ public sealed class GradientTests
         Assert.NotEqual(loss, SmallModels.Loss(model, batch));
 
         float Again(ulong seed) =>
-            model.Loss(batch, new Step { Positions = batch.Positions, IsTraining = true, Random = new CounterRandom(seed) }).Item();
+            model.Loss(batch, new ForwardContext { Positions = batch.Positions, IsTraining = true, Random = new CounterRandom(seed) }).Item();
     }
 }

@@ -13,7 +13,7 @@ namespace Tessera.Models.Tests.Formats;
 /// <summary>Checkpoints larger than memory, in files whose zeros take no disk.</summary>
 public sealed class LargeCheckpointTests(ITestOutputHelper output) : IDisposable
 {
-    private const long MostGrowth = 100 << 20;
+    private const long MaxGrowth = 100 << 20;
 
     /// <summary>The sizes of a model of 7 billion weights.</summary>
     private static readonly DecoderOptions s_options = new()
@@ -47,7 +47,7 @@ public sealed class LargeCheckpointTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(6_738_415_616, summary.Parameters);
         Assert.Equal(32L * 2 * 4096 * 4096 * sizeof(float), summary.CacheBytes); // taken and given back, never touched
         Assert.Equal((2 * 6_738_149_376) + (4 * 266_240), summary.WeightBytes); // the norms are F32
-        Assert.InRange(Memory() - before, long.MinValue, MostGrowth);
+        Assert.InRange(Memory() - before, long.MinValue, MaxGrowth);
 
         var touched = model.Parameters().Single(own => own.Name == "decoder.layers.31.feed_forward.up_proj.weight").Parameter;
         Assert.Equal((ElementType.BF16, new Shape(11008, 4096)), (touched.Value.Type, touched.Value.Shape));

@@ -20,8 +20,10 @@ public sealed class SafetensorsTests : IDisposable
     [SharedFact("fixtures/torch")]
     public void Every_reference_file_is_written_again_byte_for_byte()
     {
-        var files = Directory.GetFiles(Fixture.Shared("fixtures")!, "*.safetensors", SearchOption.AllDirectories);
-        Assert.True(files.Length > 200);
+        var reports = Path.Combine(Fixture.Shared("fixtures")!, "reports"); // written by other tools, as users had them
+        var files = Directory.GetFiles(Fixture.Shared("fixtures")!, "*.safetensors", SearchOption.AllDirectories)
+            .Where(file => !file.StartsWith(reports, StringComparison.Ordinal)).ToList();
+        Assert.True(files.Count > 200);
         foreach (var file in files) RewritesExactly(file);
     }
 

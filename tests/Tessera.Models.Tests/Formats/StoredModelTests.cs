@@ -22,8 +22,8 @@ public sealed class StoredModelTests : IDisposable
         ["dense"] = Decoder(new MultiHeadOptions(4) { KeyValueHeads = 2, Bias = true, Sinks = true, QueryKeyNorm = new Nn.Norms.RmsNormOptions(), Position = new RotaryOptions(Positions: 64) }, new SwiGluOptions(64)),
         ["tied, learned positions"] = Decoder(new MultiHeadOptions(2) { Bias = true }, new GeluOptions(96) { Bias = true }) with { TieEmbeddings = true },
         ["latent attention and experts"] = Decoder(
-            new LatentOptions(2, 32, 16, 16, 16) { QueryRank = 32 },
-            new ExpertsOptions(4, 2, new SwiGluOptions(32), Shared: 1) { Router = new SigmoidRouterOptions() }) with { LaterTokens = 1 },
+            new LatentOptions(2, 32, 16, 16, 16) { QLoraRank = 32 },
+            new ExpertsOptions(4, 2, new SwiGluOptions(32), Shared: 1) { Router = new SigmoidRouterOptions() }) with { MtpDepth = 1 },
         ["softmax experts"] = Decoder(new MultiHeadOptions(2) { Position = new AlibiOptions() }, new ExpertsOptions(4, 2, new SwiGluOptions(32)) { Router = new SoftmaxRouterOptions() }),
     };
 
@@ -57,7 +57,7 @@ public sealed class StoredModelTests : IDisposable
         var batch = SmallModels.Batch(null, [[1, 9, 4, 30, 2, 7]], [[9, 4, 30, 2, 7, 8]]);
         // Activations are rounded to 8 bits before they meet quantized weights.
         var tolerance = type >= ElementType.Q8_0 ? 0.06 : 2e-5;
-        Near(widened.Logits(batch, Step.At(batch.Positions)), stored.Logits(batch, Step.At(batch.Positions)), tolerance);
+        Near(widened.Logits(batch, ForwardContext.At(batch.Positions)), stored.Logits(batch, ForwardContext.At(batch.Positions)), tolerance);
         Assert.Equal(SmallModels.Loss(widened, batch), SmallModels.Loss(stored, batch), tolerance);
 
         var (slow, fast) = (widened.Start([[1, 9]], 1, 8), stored.Start([[1, 9]], 1, 8));
@@ -126,7 +126,7 @@ public sealed class StoredModelTests : IDisposable
 
     private static void Near(Tensor expected, Tensor found, double tolerance)
     {
-        var most = expected.ToArray().Max(Math.Abs);
-        foreach (var (wanted, got) in expected.ToArray().Zip(found.ToArray())) Assert.Equal(wanted, got, tolerance * Math.Max(1, most));
+        var max = expected.ToArray().Max(Math.Abs);
+        foreach (var (wanted, got) in expected.ToArray().Zip(found.ToArray())) Assert.Equal(wanted, got, tolerance * Math.Max(1, max));
     }
 }

@@ -22,11 +22,11 @@ public sealed class RecipeKindTests
     public void Attentions_come_back() => ComeBack<AttentionOptions>(
         new MultiHeadOptions(4), new MultiHeadOptions(4) { KeyValueHeads = 2, HeadWidth = 5, Bias = true, Position = new RotaryOptions(500.5f, RotaryLayout.Interleaved, 77) },
         new MultiHeadOptions(4) { OutputBias = true, QueryKeyNorm = new RmsNormOptions(), ScoreScale = 0.5f, SoftCap = 50, Sinks = true },
-        new SlidingWindowOptions(4, 16), new LatentOptions(4, 16, 8, 8, 8) { QueryRank = 12 });
+        new SlidingWindowOptions(4, 16), new LatentOptions(4, 16, 8, 8, 8) { QLoraRank = 12 });
 
     [Fact]
     public void Positions_come_back() => ComeBack<PositionOptions>(
-        new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9), new LearnedOptions(7), new AlibiOptions(), new BucketsOptions(8, 20));
+        new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9), new LearnedOptions(7), new AlibiOptions(), new RelativePositionBiasOptions(8, 20));
 
     [Fact]
     public void Norms_come_back() => ComeBack<NormOptions>(new RmsNormOptions(), new LayerNormOptions(), new LayerNormOptions(1e-3f, Bias: false));
@@ -53,14 +53,14 @@ public sealed class RecipeKindTests
     {
         var options = s_stack with
         {
-            Form = BlockForm.ParallelOneNorm,
+            NormPlacement = NormPlacement.ParallelOneNorm,
             Variants = [new LayerVariant { First = 1, Every = 2, Attention = new SlidingWindowOptions(2, 8) }, new LayerVariant { Last = 0, FeedForward = new ReluOptions(9) }],
         };
         var text = RecipeJson.Write(new Holder<EncoderOptions> { Part = options });
         var read = RecipeJson.Read<Holder<EncoderOptions>>(RecipeJson.Parse(text, "test"));
         Assert.Equal(options.Variants, ((TransformerOptions)read.Part).Variants!);
         Assert.Equal(text, RecipeJson.Write(read));
-        Assert.Contains("\"form\": \"parallel-one-norm\"", text, StringComparison.Ordinal);
+        Assert.Contains("\"normPlacement\": \"parallel-one-norm\"", text, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -48,7 +48,7 @@ public sealed class ModelVerificationTests
         Assert.Equal(2, Later("deepseek-v3-mtp"));
         Assert.Equal(0, Later("deepseek-v3")); // its config.json announces one
 
-        static int Later(string name) => ((DecoderOptions)ModelFolder.Load(Path.Combine(Fixture.Shared(Published)!, name)).Config.Model).LaterTokens;
+        static int Later(string name) => ((DecoderOptions)ModelFolder.Load(Path.Combine(Fixture.Shared(Published)!, name)).Config.Model).MtpDepth;
     }
 
     [Fact]

@@ -120,7 +120,7 @@ public abstract class CachedAttentionTests(AttentionOptions options)
             for (var i = 0; i < length; i++) positions.Ints[(row * length) + i] = starts[row] + i;
         }
 
-        var y = _part.Forward(inputs, new Step { Positions = positions, Caches = caches });
+        var y = _part.Forward(inputs, new ForwardContext { Positions = positions, Caches = caches });
         for (var row = 0; row < rows; row++)
             y.Floats.Slice(row * length * Width, counts[row] * Width).CopyTo(found.AsSpan(((row * Length) + starts[row]) * Width));
     }
@@ -150,16 +150,16 @@ public sealed class CachedMultiHeadAttentionTests() : CachedAttentionTests(s_opt
         var lengths = PartCheck.Ints([Rows], 7, 3, 5);
         var caches = new CacheSet(part, new CacheSize(Rows, Length, MemoryTokens: 7));
         var x = Tensor.From(X, [Rows, Length, Width]);
-        var whole = part.Forward(x, new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths }).ToArray();
+        var whole = part.Forward(x, new ForwardContext { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths }).ToArray();
 
-        var step = new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths, Caches = caches };
+        var step = new ForwardContext { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = lengths, Caches = caches };
         PartCheck.Compare("first", whole, part.Forward(x, step).ToArray(), Tolerance);
         memory.Floats.Clear();
         PartCheck.Compare("second", whole, part.Forward(x, step).ToArray(), Tolerance);
 
         // Rows 2 and 0 change places, with their lengths.
         caches.Select([2, 1, 0]);
-        var swapped = new Step { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = PartCheck.Ints([Rows], 5, 3, 7), Caches = caches };
+        var swapped = new ForwardContext { Positions = PartCheck.Positions(Rows, Length), Memory = memory, MemoryLengths = PartCheck.Ints([Rows], 5, 3, 7), Caches = caches };
         float[] exchanged = [.. Row(X, 2), .. Row(X, 1), .. Row(X, 0)];
         PartCheck.Compare(
             "selected", [.. Row(whole, 2), .. Row(whole, 1), .. Row(whole, 0)], part.Forward(Tensor.From(exchanged, [Rows, Length, Width]), swapped).ToArray(), Tolerance);
@@ -176,9 +176,9 @@ public sealed class CachedAttentionOptionsTests() : CachedAttentionTests(new Mul
 
 public sealed class CachedAlibiTests() : CachedAttentionTests(new MultiHeadOptions(4) { Sinks = true, Position = new AlibiOptions() });
 
-public sealed class CachedBucketsTests() : CachedAttentionTests(new SlidingWindowOptions(2, 6) { Position = new BucketsOptions(6, 7) });
+public sealed class CachedBucketsTests() : CachedAttentionTests(new SlidingWindowOptions(2, 6) { Position = new RelativePositionBiasOptions(6, 7) });
 
-public sealed class CachedLatentAttentionTests() : CachedAttentionTests(new LatentOptions(4, 6, 5, 4, 3) { QueryRank = 7, Bias = true })
+public sealed class CachedLatentAttentionTests() : CachedAttentionTests(new LatentOptions(4, 6, 5, 4, 3) { QLoraRank = 7, Bias = true })
 {
     [Fact]
     public void The_cache_holds_the_latent_and_the_shared_key_part_only()

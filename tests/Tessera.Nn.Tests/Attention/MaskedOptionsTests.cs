@@ -62,12 +62,12 @@ public sealed class MaskedOptionsTests
     {
         // 4 buckets up to distance 3: 0, 1, then 2 and 3 or more in the last ones.
         MultiHeadAttentionTests.Check(
-            new MultiHeadOptions(2) { Position = new BucketsOptions(4, 3) }, AttentionRole.Causal, (_, query, key) => key <= query,
+            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(4, 3) }, AttentionRole.Causal, (_, query, key) => key <= query,
             bucket: distance => distance switch { 0 => 0, -1 => 1, -2 => 2, _ => 3 });
 
         // With both sides two buckets for each: 0 and the rest.
         MultiHeadAttentionTests.Check(
-            new MultiHeadOptions(2) { Position = new BucketsOptions(4, 3) }, AttentionRole.Bidirectional, (_, _, _) => true,
+            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(4, 3) }, AttentionRole.Bidirectional, (_, _, _) => true,
             bucket: distance => distance == 0 ? 0 : distance < 0 ? 1 : 3);
     }
 
@@ -94,8 +94,8 @@ public sealed class MaskedOptionsTests
         Expect("model.scoreScale: is 0; allowed: greater than 0", new MultiHeadOptions(2) { ScoreScale = 0 });
         Expect("model.softCap: is -1; allowed: 0 (none) or above", new MultiHeadOptions(2) { SoftCap = -1 });
         Expect("model.queryKeyNorm.epsilon: is 0; allowed: greater than 0", new MultiHeadOptions(2) { QueryKeyNorm = new RmsNormOptions(0) });
-        Expect("model.position.buckets: is 3; allowed: 4 to 65536", new MultiHeadOptions(2) { Position = new BucketsOptions(3, 9) });
-        Expect("model.position.maxDistance: is 4; allowed: more than buckets / 2, 4", new MultiHeadOptions(2) { Position = new BucketsOptions(8, 4) });
+        Expect("model.position.buckets: is 3; allowed: 4 to 65536", new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(3, 9) });
+        Expect("model.position.maxDistance: is 4; allowed: more than buckets / 2, 4", new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(8, 4) });
         Expect("model.kind: is sliding-window; allowed: a kind that reads another", new SlidingWindowOptions(2, 1), AttentionRole.Cross);
 
         static void Expect(string message, AttentionOptions options, AttentionRole role = AttentionRole.Causal)

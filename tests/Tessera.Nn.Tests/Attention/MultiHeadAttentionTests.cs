@@ -67,7 +67,7 @@ public sealed class MultiHeadAttentionTests
         var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), AttentionRole.Cross, MemoryWidth));
         PartCheck.Run(
             part,
-            inputs => part.Forward(inputs["x"], new Step
+            inputs => part.Forward(inputs["x"], new ForwardContext
             {
                 Positions = PartCheck.Positions(Batch, Length), Memory = inputs["memory"], MemoryLengths = PartCheck.Ints([Batch], lengths),
             }),
@@ -115,7 +115,7 @@ public sealed class MultiHeadAttentionTests
         var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), role));
         PartCheck.Run(
             part,
-            inputs => part.Forward(inputs["x"], new Step
+            inputs => part.Forward(inputs["x"], new ForwardContext
             {
                 Positions = PartCheck.Ints([Batch, Length], positions),
                 Lengths = lengths is null ? null : PartCheck.Ints([Batch], lengths),
@@ -154,7 +154,7 @@ public sealed class MultiHeadAttentionTests
             return score + (options.Position switch
             {
                 AlibiOptions => -Math.Pow(2, -8.0 * (head + 1) / heads) * Math.Abs(key - query), // heads are a power of two
-                BucketsOptions => exact["position.weight"][(bucket!(key - query) * heads) + head],
+                RelativePositionBiasOptions => exact["position.weight"][(bucket!(key - query) * heads) + head],
                 _ => 0,
             });
         }

@@ -24,7 +24,7 @@ public sealed class TransformerTests
         if (cross) inputs.Add(("memory", [1, MemoryLength, MemoryWidth]));
         PartCheck.Run(
             part,
-            tensors => part.Forward(tensors["x"], new Step { Positions = PartCheck.Positions(1, Length), Memory = tensors.GetValueOrDefault("memory") }),
+            tensors => part.Forward(tensors["x"], new ForwardContext { Positions = PartCheck.Positions(1, Length), Memory = tensors.GetValueOrDefault("memory") }),
             Equation, 5e-6, null, [.. inputs]);
 
         double[] Equation(Dictionary<string, double[]> exact)
@@ -85,7 +85,7 @@ public sealed class TransformerTests
 
         float[] Forward(Transformer stack, bool training, ulong seed) => stack.Forward(
             Tensor.From(x, [1, Length, Width]),
-            new Step { Positions = PartCheck.Positions(1, Length), IsTraining = training, Random = new CounterRandom(seed) }).ToArray();
+            new ForwardContext { Positions = PartCheck.Positions(1, Length), IsTraining = training, Random = new CounterRandom(seed) }).ToArray();
     }
 
     [Fact]
@@ -93,7 +93,7 @@ public sealed class TransformerTests
     {
         using var scope = Arena.Current.Scope();
         const int Count = 40_000;
-        var step = new Step { Positions = PartCheck.Positions(1, 1), IsTraining = true, Random = new CounterRandom(3) };
+        var step = new ForwardContext { Positions = PartCheck.Positions(1, 1), IsTraining = true, Random = new CounterRandom(3) };
         var ones = Tensor.From([.. Enumerable.Repeat(1f, Count)], [Count]);
         var (first, second) = (step.Dropout(ones, 0.25f).ToArray(), step.Dropout(ones, 0.25f).ToArray());
         Assert.Equal(0.25, first.Count(value => value == 0) / (double)Count, 0.01);
@@ -153,7 +153,7 @@ public sealed class TransformerTests
         {
             using var scope = Arena.Current.Scope();
             using var tape = Tape.Record();
-            var step = new Step { Positions = PartCheck.Positions(1, 1), IsTraining = true, Random = new CounterRandom(3) };
+            var step = new ForwardContext { Positions = PartCheck.Positions(1, 1), IsTraining = true, Random = new CounterRandom(3) };
             var x = Tensor.From(Enumerable.Range(1, 100).Select(i => i / 100f).ToArray(), [1, 100]).WithGradient();
             Tensor Segment(Tensor input) => step.Dropout(Op.Activate(step.Dropout(input, 0.5f), Activation.Sigmoid), 0.5f);
             var y = step.Dropout(x, 0.1f);
@@ -178,7 +178,7 @@ public sealed class TransformerTests
         {
             using var scope = Arena.Current.Scope();
             using var tape = Tape.Record();
-            var step = new Step { Positions = PartCheck.Positions(1, 1), IsTraining = true };
+            var step = new ForwardContext { Positions = PartCheck.Positions(1, 1), IsTraining = true };
             var x = Tensor.From([0.5f, -1, 2], [1, 3]).WithGradient();
             var y = checkpoint ? step.Checkpoint(x, Segment) : Segment(x, step);
             Assert.Equal(["first", "second"], step.Losses.Select(loss => loss.Name));
@@ -187,7 +187,7 @@ public sealed class TransformerTests
             return x.Gradient.ToArray();
         }
 
-        static Tensor Segment(Tensor input, Step step)
+        static Tensor Segment(Tensor input, ForwardContext step)
         {
             var turned = Op.Activate(input, Activation.Tanh);
             step.AddLoss("first", Op.CrossEntropy(turned, Tensor.From([0], [1])));

@@ -45,7 +45,7 @@ public sealed class ExpertsFeedForwardTests
         var part = (ExpertsFeedForward)options.Build(PartCheck.Builder(Width));
         var x = PartCheck.Normal(Batch * Length * Width, 8);
         var use = new ExpertUse();
-        var step = new Step { Positions = PartCheck.Positions(Batch, Length), IsTraining = true, ExpertUse = use };
+        var step = new ForwardContext { Positions = PartCheck.Positions(Batch, Length), IsTraining = true, ExpertUse = use };
         part.Forward(Tensor.From(x, [Batch, Length, Width]), step);
 
         var scores = ExactMath.Linear([.. x.Select(value => (double)value)], PartCheck.Exact(part)["router.gate.weight"], null, Width);
@@ -64,7 +64,7 @@ public sealed class ExpertsFeedForwardTests
         Assert.Equal(counts, use.Of(part));
         Assert.Equal(("", Batch * Length * options.Active), use.In(part).Select(layer => (layer.Layer, (int)layer.Counts.Sum())).Single());
 
-        var judging = new Step { Positions = PartCheck.Positions(Batch, Length), ExpertUse = use };
+        var judging = new ForwardContext { Positions = PartCheck.Positions(Batch, Length), ExpertUse = use };
         part.Forward(Tensor.From(x, [Batch, Length, Width]), judging);
         Assert.Empty(judging.Losses);
         Assert.Equal(counts.Select(count => 2 * count), use.Of(part));
@@ -77,7 +77,7 @@ public sealed class ExpertsFeedForwardTests
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
         var part = Options("relu", 0, new SoftmaxRouterOptions()).Build(PartCheck.Builder(Width));
-        var step = new Step { Positions = PartCheck.Positions(Batch, Length), IsTraining = true };
+        var step = new ForwardContext { Positions = PartCheck.Positions(Batch, Length), IsTraining = true };
         part.Forward(Tensor.From(PartCheck.Normal(Batch * Length * Width, 8), [Batch, Length, Width]), step);
         tape.Backward(Op.Add(step.Losses[0].Loss, step.Losses[1].Loss));
         foreach (var (name, parameter) in part.Parameters())
@@ -91,7 +91,7 @@ public sealed class ExpertsFeedForwardTests
         var options = Options("relu", 0, new SigmoidRouterOptions { Bias = false });
         var part = options.Build(PartCheck.Builder(Width));
         var x = PartCheck.Normal(Batch * Length * Width, 8);
-        var step = new Step { Positions = PartCheck.Positions(Batch, Length), IsTraining = true };
+        var step = new ForwardContext { Positions = PartCheck.Positions(Batch, Length), IsTraining = true };
         part.Forward(Tensor.From(x, [Batch, Length, Width]), step);
 
         // DeepSeek-V3's equations 17 to 20, for each sequence.

@@ -118,7 +118,7 @@ public sealed class GroupedRouterTests
         var bias = parameters["gate.e_score_correction_bias"];
 
         // Positive inputs choose expert 0, negative ones expert 2. The last token is padding.
-        var step = new Step { Positions = PartCheck.Positions(1, 4), Segments = PartCheck.Ints([1, 4], 0, 0, 0, -1), IsTraining = true };
+        var step = new ForwardContext { Positions = PartCheck.Positions(1, 4), Segments = PartCheck.Ints([1, 4], 0, 0, 0, -1), IsTraining = true };
         router.Route(Tensor.From([1f, 2f, -1f, -1f], [4, 1]), step);
         router.AfterUpdate();
         Assert.Equal([-0.25f, 0.25f, 0f], bias.ToArray()); // loads 2, 0, 1
@@ -143,7 +143,7 @@ public sealed class GroupedRouterTests
         for (var update = 0; update < 100; update++)
         {
             using var inner = Arena.Current.Scope();
-            var step = new Step { Positions = PartCheck.Positions(8, Tokens), IsTraining = true };
+            var step = new ForwardContext { Positions = PartCheck.Positions(8, Tokens), IsTraining = true };
             router.Route(Tensor.From(x, [8 * Tokens, Width]), step);
             router.AfterUpdate();
         }

@@ -125,7 +125,7 @@ public sealed class PositionTests
         if (length > 17) Assert.NotEqual(whole[^8..], new RotaryOptions().Build(PartCheck.Builder(8)).Mark(Tensor.From(x, [1, length, 1, 8]), PartCheck.Step(1, length)).ToArray()[^8..]);
 
         float[] Last(float[] x, int position) =>
-            part.Mark(Tensor.From(x, [1, 1, 1, 8]), new Step { Positions = PartCheck.Ints([1, 1], position) }).ToArray();
+            part.Mark(Tensor.From(x, [1, 1, 1, 8]), new ForwardContext { Positions = PartCheck.Ints([1, 1], position) }).ToArray();
     }
 
     [Theory]
@@ -139,7 +139,7 @@ public sealed class PositionTests
             Scaling = scaling switch { "dynamic" => new DynamicScaling(2, 64), "long" => new LongScaling(64, [1, 1], [2, 3]), _ => null },
         }.Build(PartCheck.Builder(4));
         var (x, positions) = (Tensor.Allocate([1, 1, 1, 4]), Tensor.Allocate([1, 1], ElementType.I32));
-        var step = new Step { Positions = positions };
+        var step = new ForwardContext { Positions = positions };
         part.Prepare(3000);
         Mark(0);
         Mark(2998);
@@ -167,7 +167,7 @@ public sealed class PositionTests
         foreach (var scaling in new RotaryScaling?[] { null, new DynamicScaling(2, 16) })
         {
             var part = new RotaryOptions { Scaling = scaling }.Build(PartCheck.Builder(4));
-            var step = new Step { Positions = PartCheck.Ints([2, 1], -1, 500) };
+            var step = new ForwardContext { Positions = PartCheck.Ints([2, 1], -1, 500) };
             Assert.Contains("-1", Assert.Throws<ShapeException>(() => part.Mark(Tensor.Temporary([2, 1, 1, 4]), step)).Message, StringComparison.Ordinal);
         }
     }
@@ -186,7 +186,7 @@ public sealed class PositionTests
 
         float Product(int at, int other) => Turn(query, at).Zip(Turn(key, other), (q, k) => q * k).Sum();
         float[] Turn(float[] x, int position) =>
-            part.Mark(Tensor.From(x, [1, 1, 1, 8]), new Step { Positions = PartCheck.Ints([1, 1], position) }).ToArray();
+            part.Mark(Tensor.From(x, [1, 1, 1, 8]), new ForwardContext { Positions = PartCheck.Ints([1, 1], position) }).ToArray();
     }
 
     [Fact]

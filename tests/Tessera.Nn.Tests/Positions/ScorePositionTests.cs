@@ -25,7 +25,7 @@ public sealed class ScorePositionTests
         var distances = reference.Ints("relative_position");
         foreach (var (buckets, distance) in ((int, int)[])[(32, 128), (8, 12), (16, 64), (12, 30), (64, 512)])
         {
-            var positions = (BucketPositions)new BucketsOptions(buckets, distance).Build(PartCheck.Builder(8), heads: 2);
+            var positions = (RelativePositionBias)new RelativePositionBiasOptions(buckets, distance).Build(PartCheck.Builder(8), heads: 2);
             foreach (var both in (bool[])[true, false])
             {
                 var found = distances.Select(away => positions.Bucket(away, both));
@@ -37,7 +37,7 @@ public sealed class ScorePositionTests
     [Fact]
     public void The_furthest_distances_share_the_last_bucket()
     {
-        var positions = (BucketPositions)new BucketsOptions(8, 12).Build(PartCheck.Builder(8));
+        var positions = (RelativePositionBias)new RelativePositionBiasOptions(8, 12).Build(PartCheck.Builder(8));
         Assert.Equal(7, positions.Bucket(int.MinValue, isBidirectional: false));
         Assert.Equal(3, positions.Bucket(int.MinValue, isBidirectional: true));
         Assert.Equal(7, positions.Bucket(int.MaxValue, isBidirectional: true));

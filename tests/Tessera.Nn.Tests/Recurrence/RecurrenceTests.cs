@@ -38,7 +38,7 @@ public sealed class RecurrenceTests
         var lengths = PartCheck.Ints([Batch], s_lengths);
         var parameters = part.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value);
 
-        var (found, foundGradient) = Run(x => part.Forward(x, new Step { Positions = PartCheck.Positions(Batch, Length), Lengths = lengths }));
+        var (found, foundGradient) = Run(x => part.Forward(x, new ForwardContext { Positions = PartCheck.Positions(Batch, Length), Lengths = lengths }));
         var gradients = parameters.ToDictionary(own => own.Key, own => own.Value.Gradient.ToArray());
         foreach (var parameter in parameters.Values) parameter.ClearGradient();
         var (expected, expectedGradient) = Run(ByHand);
@@ -101,7 +101,7 @@ public sealed class RecurrenceTests
 
         float[] Forward(float[] values, int rows, int length, int[]? lengths) => part.Forward(
             Tensor.From(values, [rows, length, Width]),
-            new Step { Positions = PartCheck.Positions(rows, length), Lengths = lengths is null ? null : PartCheck.Ints([rows], lengths) }).ToArray();
+            new ForwardContext { Positions = PartCheck.Positions(rows, length), Lengths = lengths is null ? null : PartCheck.Ints([rows], lengths) }).ToArray();
     }
 
     [Theory]

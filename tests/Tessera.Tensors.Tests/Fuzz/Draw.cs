@@ -15,16 +15,16 @@ internal sealed class Draw(CounterRandom random)
 
     public bool Coin => Between(0, 1) == 1;
 
-    public int Between(int least, int most) => least + random.Below(most - least + 1, _next++);
+    public int Between(int min, int max) => min + random.Below(max - min + 1, _next++);
 
     public T Pick<T>(params ReadOnlySpan<T> choices) => choices[Between(0, choices.Length - 1)];
 
-    /// <summary>A size that kernels may trip over, <paramref name="most"/> at most; small ones as often as all others.</summary>
-    public int Size(int most, int least = 0)
+    /// <summary>A size that kernels may trip over, <paramref name="max"/> at most; small ones as often as all others.</summary>
+    public int Size(int max, int min = 0)
     {
-        if (Between(0, 2) == 0) most = Math.Max(least, Math.Min(most, 5));
-        var first = Array.FindIndex(s_sizes, size => size >= least);
-        var last = Array.FindLastIndex(s_sizes, size => size <= most);
+        if (Between(0, 2) == 0) max = Math.Max(min, Math.Min(max, 5));
+        var first = Array.FindIndex(s_sizes, size => size >= min);
+        var last = Array.FindLastIndex(s_sizes, size => size <= max);
         return s_sizes[Between(first, last)];
     }
 

@@ -105,11 +105,11 @@ internal static class FuzzedAttention
     {
         var (first, second, coin) = (draw.Between(1, 70), draw.Between(1, 9), draw.Coin);
         var lengths = draw.Below(s.Keys + 1, s.Batch);
-        int[] Marks(int least, int limit, params ReadOnlySpan<int> sizes)
+        int[] Marks(int min, int limit, params ReadOnlySpan<int> sizes)
         {
             var count = 1;
             foreach (var size in sizes) count *= size;
-            return [.. draw.Below(limit - least, count).Select(value => value + least)];
+            return [.. draw.Below(limit - min, count).Select(value => value + min)];
         }
 
         var (querySegments, keySegments) = (Marks(-1, 3, s.Batch, s.Queries), Marks(-1, 3, s.Batch, s.Capacity));

@@ -109,11 +109,11 @@ internal static class FuzzedProducts
 
     public static (int Rows, int Inputs, int Outputs) Sizes(Draw draw)
     {
-        var most = draw.Between(0, 15) == 0 ? 20 * Multiplications : Multiplications; // some that are cut into several blocks
+        var max = draw.Between(0, 15) == 0 ? 20 * Multiplications : Multiplications; // some that are cut into several blocks
         while (true)
         {
             var sizes = (draw.Size(769), draw.Size(769), draw.Size(769));
-            if ((long)sizes.Item1 * sizes.Item2 * sizes.Item3 <= most) return sizes;
+            if ((long)sizes.Item1 * sizes.Item2 * sizes.Item3 <= max) return sizes;
         }
     }
 

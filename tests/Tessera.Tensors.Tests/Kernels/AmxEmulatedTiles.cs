@@ -14,9 +14,9 @@ internal sealed class AmxFault(string message) : Exception(message);
 /// </summary>
 internal sealed unsafe class AmxEmulatedTiles(EmulatedMemory memory)
 {
-    private const int Tiles = 8, MostRows = 16, MostRowBytes = 64;
+    private const int Tiles = 8, MaxRows = 16, MaxRowBytes = 64;
 
-    private readonly byte[] _data = new byte[Tiles * MostRows * MostRowBytes];
+    private readonly byte[] _data = new byte[Tiles * MaxRows * MaxRowBytes];
     private readonly int[] _rows = new int[Tiles], _rowBytes = new int[Tiles];
 
     public bool Configured { get; private set; }
@@ -45,7 +45,7 @@ internal sealed unsafe class AmxEmulatedTiles(EmulatedMemory memory)
         for (var tile = 0; tile < Tiles; tile++)
         {
             var (rows, rowBytes) = (bytes[48 + tile], MemoryMarshal.Read<ushort>(bytes[(16 + (2 * tile))..]));
-            if (rows > MostRows || rowBytes > MostRowBytes) throw new AmxFault($"#GP: tile {tile} of {rows} rows of {rowBytes} bytes is too large");
+            if (rows > MaxRows || rowBytes > MaxRowBytes) throw new AmxFault($"#GP: tile {tile} of {rows} rows of {rowBytes} bytes is too large");
             if (rows == 0 != (rowBytes == 0)) throw new AmxFault($"#GP: tile {tile} has {rows} rows of {rowBytes} bytes");
             (_rows[tile], _rowBytes[tile]) = (rows, rowBytes);
         }
@@ -92,7 +92,7 @@ internal sealed unsafe class AmxEmulatedTiles(EmulatedMemory memory)
     {
         RequireFit(c, a, b);
         var (columns, pairs) = (_rowBytes[c] / 4, _rowBytes[a] / 4);
-        Span<float> even = stackalloc float[MostRows], odd = stackalloc float[MostRows];
+        Span<float> even = stackalloc float[MaxRows], odd = stackalloc float[MaxRows];
         for (var row = 0; row < _rows[c]; row++)
         {
             even.Clear();
@@ -151,7 +151,7 @@ internal sealed unsafe class AmxEmulatedTiles(EmulatedMemory memory)
 
     private void ZeroBeyond(int tile)
     {
-        for (var row = 0; row < MostRows; row++) Row(tile, row)[(row < _rows[tile] ? _rowBytes[tile] : 0)..].Clear();
+        for (var row = 0; row < MaxRows; row++) Row(tile, row)[(row < _rows[tile] ? _rowBytes[tile] : 0)..].Clear();
     }
 
     private void Require(int tile)
@@ -175,9 +175,9 @@ internal sealed unsafe class AmxEmulatedTiles(EmulatedMemory memory)
         if (_rowBytes[c] != _rowBytes[b]) throw new AmxFault($"#UD: rows of {_rowBytes[b]} bytes of b for {_rowBytes[c]} of c");
     }
 
-    private Span<byte> Data(int tile) => _data.AsSpan(tile * MostRows * MostRowBytes, MostRows * MostRowBytes);
+    private Span<byte> Data(int tile) => _data.AsSpan(tile * MaxRows * MaxRowBytes, MaxRows * MaxRowBytes);
 
-    private Span<byte> Row(int tile, int row) => Data(tile).Slice(row * MostRowBytes, MostRowBytes);
+    private Span<byte> Row(int tile, int row) => Data(tile).Slice(row * MaxRowBytes, MaxRowBytes);
 }
 
 /// <summary>The memory that a routine under emulation may use: the process's own, or only what is declared.</summary>

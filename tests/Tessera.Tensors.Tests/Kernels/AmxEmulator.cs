@@ -10,7 +10,7 @@ namespace Tessera.Tensors.Tests.Kernels;
 internal sealed unsafe class AmxEmulator
 {
     private const ulong CodeAddress = 0x1000_0000, ReturnAddress = 0xDEAD_BEEF_0000, StackAddress = 0x7FFF_0000_0000;
-    private const int MostInstructions = 1 << 20;
+    private const int MaxInstructions = 1 << 20;
 
     private static readonly Register[] s_kept = [Register.RBX, Register.RBP, Register.R12, Register.R13, Register.R14, Register.R15, Register.RSP];
 
@@ -40,7 +40,7 @@ internal sealed unsafe class AmxEmulator
         var next = CodeAddress;
         for (var executed = 0; next != ReturnAddress; executed++)
         {
-            if (executed == MostInstructions) throw new AmxFault("the routine does not return");
+            if (executed == MaxInstructions) throw new AmxFault("the routine does not return");
             if (!instructions.TryGetValue(next, out var instruction)) throw new AmxFault($"no instruction starts at byte {next - CodeAddress}");
             next = Execute(instruction);
         }

@@ -17,8 +17,8 @@ public unsafe class AmxTilesTests
     [InlineData(true)]
     public void Blocks_of_every_shape_agree_with_double_precision(bool add)
     {
-        for (var rows = 1; rows <= AmxShape.MostRows; rows++)
-            for (var columns = 1; columns <= AmxShape.MostColumns; columns++)
+        for (var rows = 1; rows <= AmxShape.MaxRows; rows++)
+            for (var columns = 1; columns <= AmxShape.MaxColumns; columns++)
                 foreach (var k in s_depths)
                     new Block(rows, columns, k, add, Gap: (rows * columns) % 3).VerifyEmulated();
     }
@@ -26,8 +26,8 @@ public unsafe class AmxTilesTests
     [LevelFact(KernelLevel.Amx)]
     public void Blocks_of_every_shape_agree_with_double_precision_on_this_processor()
     {
-        for (var rows = 1; rows <= AmxShape.MostRows; rows++)
-            for (var columns = 1; columns <= AmxShape.MostColumns; columns++)
+        for (var rows = 1; rows <= AmxShape.MaxRows; rows++)
+            for (var columns = 1; columns <= AmxShape.MaxColumns; columns++)
                 foreach (var k in s_depths)
                     new Block(rows, columns, k, Add: (rows + columns) % 2 == 0, Gap: (rows * columns) % 3).Verify();
     }

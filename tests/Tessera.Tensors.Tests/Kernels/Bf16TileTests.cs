@@ -9,7 +9,7 @@ public class Bf16TileTests
     public void Tiles_of_every_size_agree_with_double_precision()
     {
         var random = new Random(1);
-        for (var rows = 1; rows <= Bf16Tile.MostRows; rows++)
+        for (var rows = 1; rows <= Bf16Tile.MaxRows; rows++)
             for (var vectors = 1; vectors <= 2; vectors++)
                 foreach (var pairs in new[] { 1, 2, 3, 4, 5, 8, 31, 130 })
                     Verify(rows, vectors, pairs, add: pairs % 2 == 0, gap: 8 * random.Next(3), random);

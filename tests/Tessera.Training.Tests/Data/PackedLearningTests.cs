@@ -9,9 +9,9 @@ namespace Tessera.Training.Tests.Data;
 /// <summary>Several documents in a row teach a model what each teaches it alone.</summary>
 public sealed class PackedLearningTests
 {
-    private const string Latent = """{"kind":"latent","heads":2,"keyValueRank":6,"contentWidth":4,"positionWidth":4,"valueWidth":4,"queryRank":5}""";
+    private const string Latent = """{"kind":"latent","heads":2,"kvLoraRank":6,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":5}""";
     private const string Window = """{"kind":"sliding-window","window":3,"heads":2,"sinks":true,"position":{"kind":"rotary"}}""";
-    private const string Buckets = """{"kind":"multi-head","heads":2,"keyValueHeads":1,"position":{"kind":"buckets"}}""";
+    private const string Buckets = """{"kind":"multi-head","heads":2,"keyValueHeads":1,"position":{"kind":"relative-bias"}}""";
 
     private static readonly string[] s_documents = ["packed", "in", "one row", "of a batch"];
 
@@ -23,7 +23,7 @@ public sealed class PackedLearningTests
     {
         var model = TrainingFolder.TextRecipe(
             $"model.decoder.attention={attention}", $$"""model.decoder.feedForward.router={"kind":"{{router}}"}""", $$"""model.decoder.norm={"kind":"{{norm}}"}""",
-            "model.decoder.layers=2", "model.decoder.position={\"kind\":\"learned\",\"positions\":64}", "model.laterTokens=1", "model.decoder.dropout=0").Model.Build(ByteTokens.Tokenizer.VocabularySize, seed: 5);
+            "model.decoder.layers=2", "model.decoder.position={\"kind\":\"learned\",\"positions\":64}", "model.mtpDepth=1", "model.decoder.dropout=0").Model.Build(ByteTokens.Tokenizer.VocabularySize, seed: 5);
         // The next token counts each target alike; of later tokens there are as many fewer a document.
         foreach (var later in (bool[])[false, true])
         {
@@ -55,7 +55,7 @@ public sealed class PackedLearningTests
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
         var batch = Assert.Single(data.InOrder(9));
-        var step = Step.At(batch.Positions);
+        var step = ForwardContext.At(batch.Positions);
         (step.Segments, step.IsTraining, step.WantedLosses) = (batch.Segments, true, new WantedLosses(["mtp"]));
         foreach (var (_, parameter) in model.Parameters()) parameter.Value.ClearGradient();
         var next = model.Loss(batch, step);

@@ -14,10 +14,10 @@ namespace Tessera.Models.Formats.Gguf;
 /// </summary>
 internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
 {
-    private const string QueryRank = "attention.q_lora_rank", KeyValueRank = "attention.kv_lora_rank", LatentKeyWidth = "attention.key_length_mla";
+    private const string QLoraRank = "attention.q_lora_rank", KvLoraRank = "attention.kv_lora_rank", LatentKeyWidth = "attention.key_length_mla";
     private const string LatentValueWidth = "attention.value_length_mla", DenseLayers = "leading_dense_block_count", SharedExperts = "expert_shared_count";
     private const string Scale = "expert_weights_scale", Normalise = "expert_weights_norm", Gating = "expert_gating_func", Groups = "expert_group_count";
-    private const string ActiveGroups = "expert_group_used_count", PositionWidth = "rope.dimension_count";
+    private const string ActiveGroups = "expert_group_used_count", RopeHeadDim = "rope.dimension_count";
     private const int Softmax = 1, Sigmoid = 2;
     private const double LogUnit = 0.1;
 
@@ -29,7 +29,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
     {
         foreach (var note in base.Notes(options)) yield return note;
         var stack = options.Decoder;
-        if (((LatentOptions)stack.Attention).QueryRank is null && !s_layersWithoutQueryLatent.Contains(stack.Layers))
+        if (((LatentOptions)stack.Attention).QLoraRank is null && !s_layersWithoutQueryLatent.Contains(stack.Layers))
             yield return $"llama.cpp reads a deepseek2 file whose queries have no latent only where it has {string.Join(" or ", s_layersWithoutQueryLatent)} layers; this has {stack.Layers}";
         if (stack.FeedForward is ExpertsOptions { Router: SoftmaxRouterOptions { Groups: var groups, ActiveGroups: var active } } && active < groups)
             yield return "llama.cpp ranks groups of experts by their best two, this model by the best one: some tokens may visit other experts there";
@@ -46,7 +46,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (attention.Bias) return "its attention has biases";
         if (stack.Norm != attention.Norm) return $"the norms of its latents, {attention.Norm}, are not those of the layers, {stack.Norm}";
         if (attention.Position.Layout != RotaryLayout.Interleaved) return "its rotary positions do not pair neighbours";
-        if (attention.Position.Width is { } turned && turned != attention.PositionWidth) return "only a part of the position part is turned";
+        if (attention.Position.Width is { } turned && turned != attention.RopeHeadDim) return "only a part of the position part is turned";
         if (attention.ScoreFactor != YarnScaling.ScoreFactorOf(attention.Position.Scaling)) return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives {YarnScaling.ScoreFactorOf(attention.Position.Scaling)}";
         return GgufRotary.WhyNot(attention.Position, isLatent: true) ?? WhyNotFeedForward(stack);
     }
@@ -87,18 +87,18 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         // In files that have the map from latents in one part, the widths of a head stand under the usual keys.
         var keyWidth = keys.Has(LatentKeyWidth) ? keys.Count(LatentKeyWidth) : keys.Count(KeyWidth);
         var valueWidth = keys.Has(LatentValueWidth) ? keys.Count(LatentValueWidth) : keys.Count(ValueWidth);
-        var turned = keys.Count(PositionWidth, least: 2);
-        if (turned >= keyWidth) throw keys.Wrong(PositionWidth, turned, $"less than the width of a head's key, {keyWidth}");
+        var turned = keys.Count(RopeHeadDim, min: 2);
+        if (turned >= keyWidth) throw keys.Wrong(RopeHeadDim, turned, $"less than the width of a head's key, {keyWidth}");
         var position = GgufRotary.Read(keys, RotaryLayout.Interleaved, turned, positions, LogUnit);
-        return new LatentOptions(keys.Count(Heads), keys.Count(KeyValueRank), keyWidth - turned, turned, valueWidth)
+        return new LatentOptions(keys.Count(Heads), keys.Count(KvLoraRank), keyWidth - turned, turned, valueWidth)
         {
-            QueryRank = keys.Has(QueryRank) ? keys.Count(QueryRank) : null, Position = position, Norm = ReadNorm(keys), ScoreFactor = YarnScaling.ScoreFactorOf(position.Scaling),
+            QLoraRank = keys.Has(QLoraRank) ? keys.Count(QLoraRank) : null, Position = position, Norm = ReadNorm(keys), ScoreFactor = YarnScaling.ScoreFactorOf(position.Scaling),
         };
     }
 
     private static ExpertsOptions ReadExperts(GgufKeys keys, int experts, int firstLayer)
     {
-        var (groups, activeGroups) = (keys.CountOr(Groups, 1, least: 1), keys.CountOr(ActiveGroups, 1, least: 1));
+        var (groups, activeGroups) = (keys.CountOr(Groups, 1, min: 1), keys.CountOr(ActiveGroups, 1, min: 1));
         var (scale, normalise) = (keys.NumberOrNull(Scale) ?? 1, keys.Truth(Normalise, otherwise: false));
         return new ExpertsOptions(experts, keys.Count(ActiveExperts), new SwiGluOptions(keys.Count(ExpertHidden)), keys.CountOr(SharedExperts, 0))
         {
@@ -120,14 +120,14 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         SetContext(set, attention.Position.Positions);
         Set(Heads, attention.Heads);
         Set(KeyValueHeads, 1);
-        Set(KeyValueRank, attention.KeyValueRank);
-        if (attention.QueryRank is { } rank) Set(QueryRank, rank);
-        Set(KeyWidth, attention.KeyValueRank + attention.PositionWidth);
-        Set(ValueWidth, attention.KeyValueRank);
-        Set(LatentKeyWidth, attention.ContentWidth + attention.PositionWidth);
-        Set(LatentValueWidth, attention.ValueWidth);
+        Set(KvLoraRank, attention.KvLoraRank);
+        if (attention.QLoraRank is { } rank) Set(QLoraRank, rank);
+        Set(KeyWidth, attention.KvLoraRank + attention.RopeHeadDim);
+        Set(ValueWidth, attention.KvLoraRank);
+        Set(LatentKeyWidth, attention.NopeHeadDim + attention.RopeHeadDim);
+        Set(LatentValueWidth, attention.VHeadDim);
         set(RmsEpsilon, GgufValue.Of(stack.Norm.Epsilon));
-        GgufRotary.Write(attention.Position, attention.PositionWidth, set, LogUnit);
+        GgufRotary.Write(attention.Position, attention.RopeHeadDim, set, LogUnit);
 
         var dense = Enumerable.Range(0, stack.Layers).TakeWhile(layer => stack.FeedForwardOf(layer).Options is DenseOptions).Count();
         Set(DenseLayers, dense);
@@ -164,7 +164,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         var attention = (LatentOptions)options.Decoder.Attention;
         names.Same($"{ours}.input_norm.weight", $"{theirs}.attn_norm.weight");
         names.Same($"{ours}.feed_forward_norm.weight", $"{theirs}.ffn_norm.weight");
-        foreach (var (our, their) in attention.QueryRank is null
+        foreach (var (our, their) in attention.QLoraRank is null
             ? (ReadOnlySpan<(string, string)>)[("q_proj", "attn_q")]
             : [("q_a_proj", "attn_q_a"), ("q_a_layernorm", "attn_q_a_norm"), ("q_b_proj", "attn_q_b")])
         {
@@ -176,7 +176,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         names.Same($"{ours}.attention.o_proj.weight", $"{theirs}.attn_output.weight");
         if (has($"{theirs}.attn_kv_b.weight")) names.Same($"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_kv_b.weight");
         else names.Add(new KeysAndValuesLayout(
-            $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", attention.Heads, attention.ContentWidth, attention.ValueWidth));
+            $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", attention.Heads, attention.NopeHeadDim, attention.VHeadDim));
         GgufFeedForward.Add(names, options.Decoder.FeedForwardOf(layer).Options, ours, theirs);
     }
 }

@@ -17,7 +17,7 @@ public abstract class GgufArchitecture
     private protected const string Heads = "attention.head_count", KeyValueHeads = "attention.head_count_kv", RmsEpsilon = "attention.layer_norm_rms_epsilon";
     private const string Layers = "block_count", Context = "context_length", Width = "embedding_length";
     private const string Embedding = "token_embd.weight", Output = "output.weight";
-    private const int MostLayers = 256;
+    private const int MaxLayers = 256;
 
     private static readonly GgufArchitecture[] s_all =
     [
@@ -56,7 +56,7 @@ public abstract class GgufArchitecture
     {
         var keys = new GgufKeys(file, Name);
         var (layers, width) = (keys.Count(Layers), keys.Count(Width));
-        if (layers > MostLayers) throw keys.Wrong(Layers, layers, $"1 to {MostLayers}");
+        if (layers > MaxLayers) throw keys.Wrong(Layers, layers, $"1 to {MaxLayers}");
         var table = file[Embedding];
         if (table.Shape.Count != 2 || table.Shape[1] != width || table.Shape[0] is < 1 or > int.MaxValue)
             throw new InvalidDataException($"{file.Path}: tensor {table} is to be [vocabulary, {width}]");
@@ -85,7 +85,7 @@ public abstract class GgufArchitecture
     /// <summary>What is lost, or llama.cpp does otherwise, for people to know; often nothing.</summary>
     public virtual IEnumerable<string> Notes(DecoderOptions options)
     {
-        if (options.LaterTokens > 0) yield return $"the {options.LaterTokens} modules that predict later tokens (MTP) are left out: llama.cpp's {Name} has none";
+        if (options.MtpDepth > 0) yield return $"the {options.MtpDepth} modules that predict later tokens (MTP) are left out: llama.cpp's {Name} has none";
     }
 
     /// <summary>The table of names of a model of this architecture.</summary>
@@ -144,7 +144,7 @@ public abstract class GgufArchitecture
     {
         var stack = options.Decoder;
         return options.LogitSoftCap != 0 ? "it has a soft cap of logits"
-            : stack.Form != BlockForm.PreNorm ? $"its layers have the form {stack.Form}, not PreNorm"
+            : stack.NormPlacement != NormPlacement.PreNorm ? $"its layers have the form {stack.NormPlacement}, not PreNorm"
             : stack.ResidualScale != 1 ? "it scales what layers add to the stream"
             : WhyNotStack(options);
     }

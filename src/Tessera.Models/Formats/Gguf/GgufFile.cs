@@ -16,7 +16,7 @@ public sealed class GgufFile : TensorSource
     internal const int DefaultAlignment = 32;
     internal const string Alignments = "a power of two from 8 to 1048576";
 
-    private const int MostAxes = 4;
+    private const int MaxAxes = 4;
 
     private readonly StoredFile _file;
     private readonly Dictionary<string, GgufValue> _metadata = new(StringComparer.Ordinal);
@@ -124,8 +124,8 @@ public sealed class GgufFile : TensorSource
         if (version is not (2 or 3))
             throw reader.Bad(BitOperations.RotateLeft(version, 8) <= 0xFF ? "is big-endian; only little-endian files can be read" : $"has version {version} of GGUF; allowed: 2, 3");
         Version = (int)version;
-        var tensors = reader.Count("the number of tensors", leastBytes: 33);
-        var keys = reader.Count("the number of metadata keys", leastBytes: 14);
+        var tensors = reader.Count("the number of tensors", minBytes: 33);
+        var keys = reader.Count("the number of metadata keys", minBytes: 14);
         for (var i = 0; i < keys; i++)
         {
             var key = reader.Name($"the name of metadata key {i}");
@@ -148,7 +148,7 @@ public sealed class GgufFile : TensorSource
     {
         var name = reader.Name($"the name of tensor {index}");
         var axes = reader.U32($"the number of axes of tensor '{name}'");
-        if (axes is 0 or > MostAxes) throw reader.Bad($"tensor '{name}' has {axes} axes; allowed: 1 to {MostAxes}");
+        if (axes is 0 or > MaxAxes) throw reader.Bad($"tensor '{name}' has {axes} axes; allowed: 1 to {MaxAxes}");
         var shape = new long[axes];
         for (var axis = (int)axes - 1; axis >= 0; axis--)
         {

@@ -9,13 +9,13 @@ namespace Tessera.Models.Formats.Gguf;
 internal sealed class GgufHeaderReader(StoredFile file)
 {
     private const int LongestName = 65_535;
-    private const int MostNesting = 4;
-    private const int MostBuffered = 1 << 16;
+    private const int MaxNesting = 4;
+    private const int MaxBuffered = 1 << 16;
 
     private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
     private readonly byte[] _number = new byte[8];
-    private readonly byte[] _buffer = new byte[Math.Min(MostBuffered, file.Length)];
+    private readonly byte[] _buffer = new byte[Math.Min(MaxBuffered, file.Length)];
     private long _bufferStart;
     private int _buffered;
 
@@ -38,13 +38,13 @@ internal sealed class GgufHeaderReader(StoredFile file)
         return BinaryPrimitives.ReadUInt64LittleEndian(_number);
     }
 
-    /// <summary>A number of things of which each takes <paramref name="leastBytes"/> bytes of the file at least.</summary>
-    public int Count(string what, int leastBytes)
+    /// <summary>A number of things of which each takes <paramref name="minBytes"/> bytes of the file at least.</summary>
+    public int Count(string what, int minBytes)
     {
         var count = U64(what);
-        return count <= (ulong)Math.Min(Left / leastBytes, int.MaxValue)
+        return count <= (ulong)Math.Min(Left / minBytes, int.MaxValue)
             ? (int)count
-            : throw Bad($"{what} is {count}; the {Left} bytes that follow hold {Left / leastBytes} at most");
+            : throw Bad($"{what} is {count}; the {Left} bytes that follow hold {Left / minBytes} at most");
     }
 
     /// <summary>A name of a key or tensor.</summary>
@@ -85,7 +85,7 @@ internal sealed class GgufHeaderReader(StoredFile file)
 
     private (Array Items, GgufValueType ItemType) Items(string key, int depth)
     {
-        if (depth == MostNesting) throw Bad($"the value of '{key}' is nested more than {MostNesting} deep");
+        if (depth == MaxNesting) throw Bad($"the value of '{key}' is nested more than {MaxNesting} deep");
         var type = ValueType(key);
         var count = Count($"the number of items of '{key}'", Size(type));
         if (count > int.MaxValue / Size(type)) throw Bad($"'{key}' has {count} items; allowed: up to {int.MaxValue / Size(type)}");

@@ -5,7 +5,7 @@ namespace Tessera.Models.Formats.Gguf;
 /// <param name="architecture">What the keys begin with, such as <c>llama</c>.</param>
 internal sealed class GgufKeys(GgufFile file, string architecture)
 {
-    private const int MostOfAnything = 1 << 24;
+    private const int MaxOfAnything = 1 << 24;
 
     /// <summary>The file.</summary>
     public GgufFile File { get; } = file;
@@ -22,11 +22,11 @@ internal sealed class GgufKeys(GgufFile file, string architecture)
     /// <summary>A truth value.</summary>
     public bool Truth(string key, bool otherwise) => File.Truth(Full(key)) ?? otherwise;
 
-    /// <summary>A whole number from <paramref name="least"/> on that must be there.</summary>
-    public int Count(string key, int least = 1) => CountOrNull(key, least) ?? throw Missing(key);
+    /// <summary>A whole number from <paramref name="min"/> on that must be there.</summary>
+    public int Count(string key, int min = 1) => CountOrNull(key, min) ?? throw Missing(key);
 
     /// <summary>As <see cref="Count(string, int)"/>, or another number where there is no such key.</summary>
-    public int CountOr(string key, int otherwise, int least = 0) => CountOrNull(key, least) ?? otherwise;
+    public int CountOr(string key, int otherwise, int min = 0) => CountOrNull(key, min) ?? otherwise;
 
     /// <summary>A number above 0 that must be there.</summary>
     public float Number(string key) => NumberOrNull(key) ?? throw Missing(key);
@@ -57,11 +57,11 @@ internal sealed class GgufKeys(GgufFile file, string architecture)
 
     private InvalidDataException Missing(string key) => new($"{File.Path}: metadata '{Full(key)}' is missing");
 
-    private int? CountOrNull(string key, int least) => File.Whole(Full(key)) switch
+    private int? CountOrNull(string key, int min) => File.Whole(Full(key)) switch
     {
         null => null,
-        { } number when number >= least && number <= MostOfAnything => (int)number,
-        { } other => throw Wrong(key, other, $"{least} to {MostOfAnything}"),
+        { } number when number >= min && number <= MaxOfAnything => (int)number,
+        { } other => throw Wrong(key, other, $"{min} to {MaxOfAnything}"),
     };
 
     private string Full(string key) => $"{architecture}.{key}";

@@ -119,8 +119,8 @@ public static class GgufModel
     /// <summary>The same model without its modules for later tokens, over the same weights.</summary>
     private static SequenceModel WithoutLaterTokens(DecoderOptions options, SequenceModel model)
     {
-        if (options.LaterTokens == 0) return model;
-        var bare = (options with { LaterTokens = 0 }).Build(model.Vocabulary, seed: 0);
+        if (options.MtpDepth == 0) return model;
+        var bare = (options with { MtpDepth = 0 }).Build(model.Vocabulary, seed: 0);
         var whole = model.Parameters().ToDictionary(own => own.Name, own => own.Parameter, StringComparer.Ordinal);
         foreach (var (name, parameter) in bare.Parameters()) parameter.ReadFrom(whole[name].Peek, whole[name].Type, isFixed: true);
         return bare;

@@ -19,7 +19,7 @@ internal static class GgufRotary
     private const float DefaultBase = 10000;
 
     // Models have up to 1; the squares of much greater ones are beyond binary32.
-    private const double MostLogMultiplier = 1000;
+    private const double MaxLogMultiplier = 1000;
 
     // Converters compute divisors in binary32, wavelengths and all.
     private const double DivisorTolerance = 1e-5;
@@ -33,7 +33,7 @@ internal static class GgufRotary
     public static RotaryOptions Read(GgufKeys keys, RotaryLayout layout, int headWidth, int positions, double logUnit = 1)
     {
         var theta = keys.NumberOrNull(Base) ?? DefaultBase;
-        var width = keys.CountOr(Width, headWidth, least: 2);
+        var width = keys.CountOr(Width, headWidth, min: 2);
         if (width > headWidth || width % 2 != 0) throw keys.Wrong(Width, width, $"even numbers up to the width of a head, {headWidth}");
         return new RotaryOptions(theta, layout, positions)
         {
@@ -153,7 +153,7 @@ internal static class GgufRotary
     private static double? ReadMscale(GgufKeys keys, double logUnit)
     {
         if (keys.DecimalOrNull(LogMultiplier) is not { } multiplier) return null;
-        return multiplier <= MostLogMultiplier ? GgufKeys.Shortest((float)(multiplier / logUnit)) : throw keys.Wrong(LogMultiplier, multiplier, $"up to {MostLogMultiplier}");
+        return multiplier <= MaxLogMultiplier ? GgufKeys.Shortest((float)(multiplier / logUnit)) : throw keys.Wrong(LogMultiplier, multiplier, $"up to {MaxLogMultiplier}");
     }
 
     private static RotaryScaling? ReadScaling(GgufKeys keys, double logUnit)

@@ -78,12 +78,12 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     private MultiHeadOptions ReadAttention(GgufKeys keys, int width, int positions)
     {
         var heads = keys.Count(Heads);
-        var headWidth = keys.CountOr(KeyWidth, width / heads, least: 1);
+        var headWidth = keys.CountOr(KeyWidth, width / heads, min: 1);
         if (keys.CountOr(ValueWidth, headWidth) is var values && values != headWidth) throw keys.Wrong(ValueWidth, values, $"the width of keys, {headWidth}");
         var (bias, outputBias) = (keys.HasTensor("blk.0.attn_q.bias"), keys.HasTensor("blk.0.attn_output.bias"));
         return new MultiHeadOptions(heads)
         {
-            KeyValueHeads = keys.CountOr(KeyValueHeads, heads, least: 1), HeadWidth = headWidth, Bias = bias, OutputBias = outputBias == bias ? null : outputBias,
+            KeyValueHeads = keys.CountOr(KeyValueHeads, heads, min: 1), HeadWidth = headWidth, Bias = bias, OutputBias = outputBias == bias ? null : outputBias,
             QueryKeyNorm = HasHeadNorms ? ReadNorm(keys) : null,
             Position = GgufRotary.Read(keys, RotaryLayout.Halves, headWidth, positions),
         };

@@ -13,7 +13,7 @@ public sealed class HuggingFaceConfig
     public const string File = "config.json";
 
     private const int ShownCharacters = 60;
-    private const int MostLayers = 256;
+    private const int MaxLayers = 256;
 
     private readonly JsonElement _json;
     private readonly string _place;
@@ -64,26 +64,26 @@ public sealed class HuggingFaceConfig
     /// <summary>Whether there is such a key, be its value null.</summary>
     public bool Names(string key) => _json.TryGetProperty(key, out _);
 
-    /// <summary>A whole number from <paramref name="least"/> to <paramref name="most"/>.</summary>
+    /// <summary>A whole number from <paramref name="min"/> to <paramref name="max"/>.</summary>
     /// <param name="key">Where.</param>
     /// <param name="otherwise">Its value where the key is absent; null: it must be there.</param>
-    /// <param name="least">The least that is allowed.</param>
-    /// <param name="most">The most that is allowed.</param>
-    public int Whole(string key, int? otherwise = null, int least = 1, int most = int.MaxValue)
+    /// <param name="min">The least that is allowed.</param>
+    /// <param name="max">The most that is allowed.</param>
+    public int Whole(string key, int? otherwise = null, int min = 1, int max = int.MaxValue)
     {
         if (!Names(key)) return otherwise ?? throw Problem(key, "missing", "a whole number");
         var value = _json.GetProperty(key);
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number))
             throw Problem(key, Shown(value), "a whole number");
-        return number >= least && number <= most ? number : throw Problem(key, number, most == int.MaxValue ? $"{least} or above" : $"{least} to {most}");
+        return number >= min && number <= max ? number : throw Problem(key, number, max == int.MaxValue ? $"{min} or above" : $"{min} to {max}");
     }
 
     /// <summary>A number of layers: for each of them something is made before a part could refuse them.</summary>
-    public int Layers(string key, int otherwise) => Whole(key, otherwise, most: MostLayers);
+    public int Layers(string key, int otherwise) => Whole(key, otherwise, max: MaxLayers);
 
     /// <summary>As <see cref="Whole"/>, where null is a value: that nothing of the kind is there.</summary>
-    public int? WholeOrNull(string key, int? otherwise = null, int least = 1) =>
-        !Names(key) ? otherwise : Has(key) ? Whole(key, least: least) : null;
+    public int? WholeOrNull(string key, int? otherwise = null, int min = 1) =>
+        !Names(key) ? otherwise : Has(key) ? Whole(key, min: min) : null;
 
     /// <summary>A number.</summary>
     /// <param name="key">Where.</param>
@@ -125,7 +125,7 @@ public sealed class HuggingFaceConfig
 
     /// <summary>A list of whole numbers, or one alone; null where the key is absent or null.</summary>
     public IReadOnlyList<int>? OneOrMore(string key) =>
-        Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.Number ? [Whole(key, least: int.MinValue)] : Wholes(key);
+        Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.Number ? [Whole(key, min: int.MinValue)] : Wholes(key);
 
     /// <summary>A text, or the one that a list of objects with a <c>name</c> and a <c>template</c> has under a name; null where there is none.</summary>
     public string? NamedText(string key, string name)

@@ -30,7 +30,7 @@ internal static class HuggingFaceText
         return new TextConventions
         {
             ReadsSpecialTokens = true,
-            Begin = !addsBegin ? null : config.WholeOrNull("bos_token_id", least: 0) ?? (begin is null ? null : tokenizer?.Find(begin)) ?? tokenizer?.BeginId,
+            Begin = !addsBegin ? null : config.WholeOrNull("bos_token_id", min: 0) ?? (begin is null ? null : tokenizer?.Find(begin)) ?? tokenizer?.BeginId,
             Ends = generation?.OneOrMore("eos_token_id") ?? config.OneOrMore("eos_token_id")
                 ?? (((end is null ? null : tokenizer?.Find(end)) ?? tokenizer?.EndId) is { } id ? [id] : []),
             Chat = Template(folder, texts),

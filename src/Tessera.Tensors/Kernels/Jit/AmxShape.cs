@@ -10,10 +10,10 @@ namespace Tessera.Tensors.Kernels.Jit;
 internal readonly record struct AmxShape
 {
     /// <summary>The most rows of c and of a.</summary>
-    public const int MostRows = 2 * TileRows;
+    public const int MaxRows = 2 * TileRows;
 
     /// <summary>The most columns of c and of b.</summary>
-    public const int MostColumns = 2 * TileRows;
+    public const int MaxColumns = 2 * TileRows;
 
     /// <summary>The bytes of a row of a that a whole step takes: 32 BF16 or 64 numbers of 8 bits.</summary>
     public const int WholeStep = 64;
@@ -24,14 +24,14 @@ internal readonly record struct AmxShape
     private const int ElementBytes = 4;
 
     /// <summary>A shape.</summary>
-    /// <param name="rows">1 to <see cref="MostRows"/>.</param>
-    /// <param name="columns">1 to <see cref="MostColumns"/>.</param>
+    /// <param name="rows">1 to <see cref="MaxRows"/>.</param>
+    /// <param name="columns">1 to <see cref="MaxColumns"/>.</param>
     /// <param name="stepBytes">A multiple of 4 up to <see cref="WholeStep"/>; 32 for one block of Q8_0, say.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is out of its range.</exception>
     public AmxShape(int rows, int columns, int stepBytes = WholeStep)
     {
-        if (rows is < 1 or > MostRows) throw new ArgumentOutOfRangeException(nameof(rows), rows, $"must be 1 to {MostRows}");
-        if (columns is < 1 or > MostColumns) throw new ArgumentOutOfRangeException(nameof(columns), columns, $"must be 1 to {MostColumns}");
+        if (rows is < 1 or > MaxRows) throw new ArgumentOutOfRangeException(nameof(rows), rows, $"must be 1 to {MaxRows}");
+        if (columns is < 1 or > MaxColumns) throw new ArgumentOutOfRangeException(nameof(columns), columns, $"must be 1 to {MaxColumns}");
         if (stepBytes is < 4 or > WholeStep || stepBytes % ElementBytes != 0)
             throw new ArgumentOutOfRangeException(nameof(stepBytes), stepBytes, $"must be a multiple of {ElementBytes} up to {WholeStep}");
         (Rows, Columns, StepBytes) = (rows, columns, stepBytes);

@@ -35,7 +35,7 @@ internal unsafe struct Bf16DotOperands
 internal static unsafe class Bf16Dots
 {
     /// <summary>The most rows of either side at once.</summary>
-    public const int Most = 4;
+    public const int Max = 4;
 
     /// <summary>Numbers a step of k.</summary>
     public const int AtOnce = 32;
@@ -45,15 +45,15 @@ internal static unsafe class Bf16Dots
     /// <summary>Computes the partial sums of <paramref name="rows"/> × <paramref name="others"/> dot products, 1 to 4 each.</summary>
     public static void Run(int rows, int others, in Bf16DotOperands operands)
     {
-        fixed (Bf16DotOperands* arguments = &operands) s_routines[((rows - 1) * Most) + others - 1](arguments);
+        fixed (Bf16DotOperands* arguments = &operands) s_routines[((rows - 1) * Max) + others - 1](arguments);
     }
 
     private static delegate* unmanaged[SuppressGCTransition]<void*, void>[] AssembleAll()
     {
-        var routines = new delegate* unmanaged[SuppressGCTransition]<void*, void>[Most * Most];
+        var routines = new delegate* unmanaged[SuppressGCTransition]<void*, void>[Max * Max];
         for (var i = 0; i < routines.Length; i++)
         {
-            var (rows, others) = ((i / Most) + 1, (i % Most) + 1);
+            var (rows, others) = ((i / Max) + 1, (i % Max) + 1);
             routines[i] = AssembledCode.Assemble(code => new Writer(code, rows, others).Write());
         }
 
@@ -98,7 +98,7 @@ internal static unsafe class Bf16Dots
             code.mov(s_a, Operand(nameof(Bf16DotOperands.Sums)));
             for (var row = 0; row < rows; row++)
                 for (var other = 0; other < others; other++)
-                    code.vmovups(__zmmword_ptr[s_a + (((row * Most) + other) * Bytes)], Sum(row, other));
+                    code.vmovups(__zmmword_ptr[s_a + (((row * Max) + other) * Bytes)], Sum(row, other));
             code.vzeroupper();
             code.ret();
         }
@@ -133,7 +133,7 @@ internal static unsafe class Bf16Dots
 
         private static AssemblerRegisterZMM B(int other) => Register(24 + other);
 
-        private static AssemblerRegisterZMM Sum(int row, int other) => Register((row * Most) + other);
+        private static AssemblerRegisterZMM Sum(int row, int other) => Register((row * Max) + other);
 
         private static AssemblerRegisterZMM Register(int index) => new(Iced.Intel.Register.ZMM0 + index);
     }

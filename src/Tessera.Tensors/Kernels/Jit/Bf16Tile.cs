@@ -41,7 +41,7 @@ internal unsafe struct Bf16TileOperands
 internal static unsafe class Bf16Tile
 {
     /// <summary>The most rows: with two vectors a row, 24 of 32 registers hold sums.</summary>
-    public const int MostRows = 12;
+    public const int MaxRows = 12;
 
     /// <summary>The columns of one vector.</summary>
     public const int VectorColumns = 16;
@@ -49,17 +49,17 @@ internal static unsafe class Bf16Tile
     /// <summary>For how many rows a holds pairs where it holds them: no fewer than a tile has.</summary>
     public const int LanesOfPairs = 16;
 
-    private const int MostVectors = 2, Sizes = MostRows * MostVectors, PairsAtOnce = 4, PairBytes = 4;
+    private const int MaxVectors = 2, Sizes = MaxRows * MaxVectors, PairsAtOnce = 4, PairBytes = 4;
 
     private static readonly delegate* unmanaged[SuppressGCTransition]<void*, void>[] s_tiles = AssembleAll();
 
     /// <summary>Computes one tile. b is read and c is written for all of its <c>16 · vectors</c> columns.</summary>
-    /// <param name="rows">1 to <see cref="MostRows"/>.</param>
+    /// <param name="rows">1 to <see cref="MaxRows"/>.</param>
     /// <param name="vectors">1 or 2.</param>
     /// <param name="operands">Where the matrices are.</param>
     public static void Run(int rows, int vectors, in Bf16TileOperands operands)
     {
-        var size = ((rows - 1) * MostVectors) + vectors - 1;
+        var size = ((rows - 1) * MaxVectors) + vectors - 1;
         fixed (Bf16TileOperands* arguments = &operands) s_tiles[operands.StrideA == 0 ? Sizes + size : size](arguments);
     }
 
@@ -68,7 +68,7 @@ internal static unsafe class Bf16Tile
         var tiles = new delegate* unmanaged[SuppressGCTransition]<void*, void>[2 * Sizes];
         for (var i = 0; i < tiles.Length; i++)
         {
-            var (rows, vectors, paired) = ((i % Sizes / MostVectors) + 1, (i % MostVectors) + 1, i >= Sizes);
+            var (rows, vectors, paired) = ((i % Sizes / MaxVectors) + 1, (i % MaxVectors) + 1, i >= Sizes);
             tiles[i] = AssembledCode.Assemble(code => new Writer(code, rows, vectors, paired).Write());
         }
 

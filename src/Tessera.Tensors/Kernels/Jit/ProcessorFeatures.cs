@@ -72,8 +72,8 @@ internal readonly record struct ProcessorFeatures
         if (vectors < KernelLevel.Vector512 || !X86Base.X64.IsSupported) return new ProcessorFeatures { Vectors = vectors };
 
         // Leaf 7, as in Intel's manual, volume 2A, CPUID.
-        var most = X86Base.CpuId(0, 0).Eax;
-        if (most < 7) return new ProcessorFeatures { Vectors = vectors };
+        var max = X86Base.CpuId(0, 0).Eax;
+        if (max < 7) return new ProcessorFeatures { Vectors = vectors };
         var (subleaves, _, ecx, edx) = X86Base.CpuId(7, 0);
         var more = subleaves >= 1 ? X86Base.CpuId(7, 1).Eax : 0;
         var features = new ProcessorFeatures

@@ -5,21 +5,21 @@ using static Iced.Intel.AssemblerRegisters;
 namespace Tessera.Tensors.Kernels.Jit;
 
 /// <summary>
-/// The innermost loop of a product with a quantized weight: 16 outputs of up to <see cref="MostRows"/> rows. In each block,
+/// The innermost loop of a product with a quantized weight: 16 outputs of up to <see cref="MaxRows"/> rows. In each block,
 /// <c>vpdpbusd</c> sums the products of unsigned bytes of the weight and signed bytes of the rows as integers; then each sum is
 /// scaled and added in F32.
 /// </summary>
 internal static unsafe class StoredProductTile
 {
     /// <summary>Integer and F32 sums of as many rows, and what they are made of, are all the registers there are.</summary>
-    public const int MostRows = 12;
+    public const int MaxRows = 12;
 
     /// <summary>Outputs of a tile: lanes of a vector.</summary>
     public const int Outputs = 16;
 
     private const int Vector = 64;
 
-    private static readonly nint[] s_routines = new nint[(MostRows + 1) * 4];
+    private static readonly nint[] s_routines = new nint[(MaxRows + 1) * 4];
 
     /// <summary>What a routine is given.</summary>
     public struct Arguments
@@ -46,7 +46,7 @@ internal static unsafe class StoredProductTile
     }
 
     /// <summary>The routine for as many rows, assembled when first asked for.</summary>
-    /// <param name="rows">1 to <see cref="MostRows"/>.</param>
+    /// <param name="rows">1 to <see cref="MaxRows"/>.</param>
     /// <param name="quads">Columns of a block, over four: 8 or 4.</param>
     /// <param name="hasMinimum">Whether the weight's blocks have minima.</param>
     public static delegate* unmanaged[SuppressGCTransition]<void*, void> Routine(int rows, int quads, bool hasMinimum)
@@ -73,7 +73,7 @@ internal static unsafe class StoredProductTile
 
     private static AssemblerRegisterZMM Integers(int row) => Zmm(row);
 
-    private static AssemblerRegisterZMM Floats(int row) => Zmm(MostRows + row);
+    private static AssemblerRegisterZMM Floats(int row) => Zmm(MaxRows + row);
 
     private static void Write(Assembler a, int rows, int quads, bool hasMinimum)
     {

@@ -92,7 +92,7 @@ internal static class TokenizerFile
         var tokens = new List<AddedToken>();
         var textOf = new Dictionary<int, string>();
         var texts = new HashSet<string>(StringComparer.Ordinal);
-        var room = vocabulary.Size + part.Items().Count() + Vocabulary.MostUnusedIds;
+        var room = vocabulary.Size + part.Items().Count() + Vocabulary.MaxUnusedIds;
         foreach (var item in part.Items())
         {
             var special = item.Flag("special", otherwise: false);

@@ -3,9 +3,9 @@ namespace Tessera.Text.Tokenizers;
 /// <summary>One of Unicode's four normalization forms.</summary>
 public abstract class FormNormalizer : Normalizer
 {
-    private readonly UnicodeForm _form;
+    private readonly UnicodeForm _normPlacement;
 
-    private protected FormNormalizer(UnicodeForm form, string kind) => (_form, Kind) = (form, kind);
+    private protected FormNormalizer(UnicodeForm form, string kind) => (_normPlacement, Kind) = (form, kind);
 
     private protected sealed override string Kind { get; }
 
@@ -13,7 +13,7 @@ public abstract class FormNormalizer : Normalizer
     public sealed override string Normalize(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
-        return _form.Apply(text);
+        return _normPlacement.Apply(text);
     }
 }
 

@@ -47,12 +47,12 @@ public sealed class GgufModelTests(ITestOutputHelper output)
     {
         foreach (var folder in Directory.GetDirectories(Fixture.Shared(Models)!))
         {
-            var theirs = PlainForm.Of((DecoderOptions)ModelFolder.Load(Path.Combine(folder, "hf")).Config.Model);
+            var theirs = CanonicalOptions.Of((DecoderOptions)ModelFolder.Load(Path.Combine(folder, "hf")).Config.Model);
             foreach (var path in Directory.GetFiles(folder, "*.gguf").Where(path => !path.Contains("q5_k", StringComparison.Ordinal)))
             {
                 using var file = GgufFile.Open(path);
                 var (options, vocabulary) = GgufArchitecture.Of(file).Read(file);
-                var ours = PlainForm.Of(options);
+                var ours = CanonicalOptions.Of(options);
                 Assert.Equal(320, vocabulary);
                 var difference = RecipeJson.FirstDifference(theirs, ours);
                 Assert.True(difference is null, $"{path}: {difference}");
@@ -79,6 +79,6 @@ public sealed class GgufModelTests(ITestOutputHelper output)
         using var scope = Arena.Current.Scope();
         var inputs = Tensor.From(ids, [1, ids.Length]);
         var batch = Batch.Of(inputs, inputs, Batch.PositionsFromStart(1, ids.Length));
-        return model.Logits(batch, Step.At(batch.Positions)).ToArray();
+        return model.Logits(batch, ForwardContext.At(batch.Positions)).ToArray();
     }
 }

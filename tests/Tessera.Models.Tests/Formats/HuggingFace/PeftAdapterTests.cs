@@ -139,7 +139,7 @@ public sealed class PeftAdapterTests : IDisposable
         using var scope = Arena.Current.Scope();
         var ids = Tensor.From([.. Enumerable.Range(0, 20).Select(i => 3 + (i * i % 50))], [2, 10]);
         var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(2, 10));
-        return model.Logits(batch, Step.At(batch.Positions)).ToArray();
+        return model.Logits(batch, ForwardContext.At(batch.Positions)).ToArray();
     }
 
     private static double Largest(float[] left, float[] right) => left.Zip(right, (x, y) => Math.Abs((double)x - y)).Max();

@@ -9,12 +9,12 @@ using Tessera.Nn.Positions;
 namespace Tessera.Models;
 
 /// <summary>
-/// Options with every default said, layer by layer, and without what only training looks at: two options with the same plain form make
+/// Options with every default said, layer by layer, and without what only training looks at: two options with the same canonical form make
 /// the same model.
 /// </summary>
-public static class PlainForm
+public static class CanonicalOptions
 {
-    /// <summary>The plain form, as a recipe would write it.</summary>
+    /// <summary>The canonical form, as a recipe would write it.</summary>
     /// <param name="options">Options that a model can be built from.</param>
     public static JsonObject Of(ModelOptions options)
     {
@@ -23,7 +23,7 @@ public static class PlainForm
             DecoderOptions alone => alone with
             {
                 EmbeddingScale = alone.EmbeddingScale ?? MathF.Sqrt(alone.Width),
-                Decoder = Of(alone.Decoder, alone.Width, alone.LaterTokens) with { CrossAttention = null },
+                Decoder = Of(alone.Decoder, alone.Width, alone.MtpDepth) with { CrossAttention = null },
             },
             EncoderDecoderOptions pair => pair with
             {

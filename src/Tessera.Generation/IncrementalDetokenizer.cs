@@ -3,7 +3,7 @@ using Tessera.Text.Tokenizers;
 namespace Tessera.Generation;
 
 /// <summary>Turns tokens into text as they come; holds back a character until all its bytes are there.</summary>
-internal sealed class PieceDecoder(Tokenizer tokenizer)
+internal sealed class IncrementalDetokenizer(Tokenizer tokenizer)
 {
     private const char Replacement = '\uFFFD';
     private const int LongestCharacter = 4;

@@ -1,7 +1,7 @@
 namespace Tessera.Nn.Blocks;
 
 /// <summary>Where a layer has its norms, and whether its parts follow one another.</summary>
-public enum BlockForm
+public enum NormPlacement
 {
     /// <summary><c>x ← x + part(norm(x))</c> for one part after the other, and a norm at the end of the stack
     /// (Xiong et al. 2020, arXiv 2002.04745).</summary>

@@ -7,23 +7,23 @@ using Tessera.Tensors;
 
 namespace Tessera.Nn.Tests;
 
-public sealed class BlockFormTests
+public sealed class NormPlacementTests
 {
     private const int Length = 4;
     private const int Width = 6;
     private const float Epsilon = 0.1f; // large, so that a norm of what a part makes does not enlarge the rounding of small results
 
     [Theory]
-    [InlineData(BlockForm.PreNorm, 0.5f)]
-    [InlineData(BlockForm.PostNorm, 1)]
-    [InlineData(BlockForm.PostNorm, 0.5f)]
-    [InlineData(BlockForm.Sandwich, 1)]
-    [InlineData(BlockForm.Parallel, 1)]
-    [InlineData(BlockForm.Parallel, 0.5f)]
-    [InlineData(BlockForm.ParallelOneNorm, 1)]
-    public void Each_form_is_its_equation(BlockForm form, float scale)
+    [InlineData(NormPlacement.PreNorm, 0.5f)]
+    [InlineData(NormPlacement.PostNorm, 1)]
+    [InlineData(NormPlacement.PostNorm, 0.5f)]
+    [InlineData(NormPlacement.Sandwich, 1)]
+    [InlineData(NormPlacement.Parallel, 1)]
+    [InlineData(NormPlacement.Parallel, 0.5f)]
+    [InlineData(NormPlacement.ParallelOneNorm, 1)]
+    public void Each_form_is_its_equation(NormPlacement form, float scale)
     {
-        var options = Options() with { Form = form, ResidualScale = scale };
+        var options = Options() with { NormPlacement = form, ResidualScale = scale };
         var part = PartCheck.Shaken(new Transformer(options, PartCheck.Builder(Width), AttentionRole.Causal));
         PartCheck.Run(part, inputs => part.Forward(inputs["x"], PartCheck.Step(1, Length)), Equation, 5e-6, null, ("x", [1, Length, Width]));
 
@@ -35,10 +35,10 @@ public sealed class BlockFormTests
                 var name = $"layers.{layer}.";
                 x = form switch
                 {
-                    BlockForm.PreNorm => Pre(After(x, Attend(Norm(x, name + "input_norm")))),
-                    BlockForm.PostNorm => Post(Norm(After(x, Attend(x)), name + "attention_output_norm")),
-                    BlockForm.Sandwich => Sandwich(After(x, Norm(Attend(Norm(x, name + "input_norm")), name + "attention_output_norm"))),
-                    BlockForm.Parallel => After(After(x, Attend(Norm(x, name + "input_norm"))), FeedForward(Norm(x, name + "feed_forward_norm"))),
+                    NormPlacement.PreNorm => Pre(After(x, Attend(Norm(x, name + "input_norm")))),
+                    NormPlacement.PostNorm => Post(Norm(After(x, Attend(x)), name + "attention_output_norm")),
+                    NormPlacement.Sandwich => Sandwich(After(x, Norm(Attend(Norm(x, name + "input_norm")), name + "attention_output_norm"))),
+                    NormPlacement.Parallel => After(After(x, Attend(Norm(x, name + "input_norm"))), FeedForward(Norm(x, name + "feed_forward_norm"))),
                     _ => After(After(x, Attend(Norm(x, name + "input_norm"))), FeedForward(Norm(x, name + "input_norm"))),
                 };
 
@@ -61,7 +61,7 @@ public sealed class BlockFormTests
                     exact[name + "feed_forward.down_proj.weight"], null, 5);
             }
 
-            return form == BlockForm.PostNorm ? x : Norm(x, "norm");
+            return form == NormPlacement.PostNorm ? x : Norm(x, "norm");
 
             double[] Norm(double[] values, string norm) => ExactMath.RmsNorm(values, exact[norm + ".weight"], Epsilon);
 
@@ -103,7 +103,7 @@ public sealed class BlockFormTests
         var x = Tensor.From(PartCheck.Normal(Length * Width, 3), [1, Length, Width]);
         List<Tensor> streams = [];
         var step = PartCheck.Step(1, Length);
-        step.Streams = streams;
+        step.HiddenStates = streams;
         var y = part.Forward(x, step);
         Assert.Equal(3, streams.Count);
         Assert.Equal(x.ToArray(), streams[0].ToArray());
@@ -114,7 +114,7 @@ public sealed class BlockFormTests
     public void Forms_and_variants_that_cannot_be_are_named()
     {
         Expect("model.residualScale: is 0; allowed: greater than 0", Options() with { ResidualScale = 0 });
-        Expect("model.form: is Parallel; allowed: a form whose parts follow", Options() with { Form = BlockForm.Parallel }, memoryWidth: 4);
+        Expect("model.normPlacement: is Parallel; allowed: a form whose parts follow", Options() with { NormPlacement = NormPlacement.Parallel }, memoryWidth: 4);
         Expect("model.variants[0].every: is 0; allowed: at least 1", With(new LayerVariant { Every = 0, FeedForward = new ReluOptions(3) }));
         Expect("model.variants[0].first: is -1; allowed: 0 or above", With(new LayerVariant { First = -1, FeedForward = new ReluOptions(3) }));
         Expect("model.variants[0].last: is 1; allowed: first, 2, or above", With(new LayerVariant { First = 2, Last = 1, FeedForward = new ReluOptions(3) }));

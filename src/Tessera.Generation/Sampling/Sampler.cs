@@ -4,7 +4,7 @@ using Tessera.Tensors;
 namespace Tessera.Generation.Sampling;
 
 /// <summary>Chooses a token from logits.</summary>
-internal sealed class TokenChooser
+internal sealed class Sampler
 {
     private readonly DecodingOptions _options;
     private readonly Repetition? _repetition;
@@ -12,7 +12,7 @@ internal sealed class TokenChooser
     private readonly int[] _order;
     private readonly Comparison<int> _likeliestFirst;
 
-    public TokenChooser(DecodingOptions options, int vocabulary)
+    public Sampler(DecodingOptions options, int vocabulary)
     {
         (_options, _probabilities, _order) = (options, new float[vocabulary], new int[vocabulary]);
         _likeliestFirst = LikeliestFirst; // once: a delegate is garbage
@@ -52,13 +52,13 @@ internal sealed class TokenChooser
         for (var i = 0; i < _order.Length; i++) _order[i] = i;
         var (probabilities, order) = (_probabilities, _order);
         order.AsSpan().Sort(_likeliestFirst);
-        var most = sampling.TopK == 0 ? order.Length : Math.Min(sampling.TopK, order.Length);
+        var max = sampling.TopK == 0 ? order.Length : Math.Min(sampling.TopK, order.Length);
         var total = 0.0;
-        for (var i = 0; i < most; i++) total += probabilities[order[i]];
+        for (var i = 0; i < max; i++) total += probabilities[order[i]];
 
         // The nucleus is the shortest start of the list that holds its share of what top-k has left.
         var (kept, sum) = (0, 0.0);
-        while (kept < most && (kept == 0 || sum < sampling.TopP * total)) sum += probabilities[order[kept++]];
+        while (kept < max && (kept == 0 || sum < sampling.TopP * total)) sum += probabilities[order[kept++]];
         var target = draw * sum;
         for (var i = 0; i < kept; i++)
             if ((target -= probabilities[order[i]]) < 0) return order[i];

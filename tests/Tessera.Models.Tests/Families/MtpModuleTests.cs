@@ -9,7 +9,7 @@ using Tessera.Testing;
 namespace Tessera.Models.Tests;
 
 /// <summary>A small DeepSeek-V3 that predicts two tokens after the next one, against what transformers computes.</summary>
-public sealed class LaterTokenTests
+public sealed class MtpModuleTests
 {
     private const string Reference = "fixtures/hf/deepseek-v3-mtp";
     private const int Layers = 3;
@@ -20,11 +20,11 @@ public sealed class LaterTokenTests
 
     private static readonly DecoderOptions s_options = new()
     {
-        Width = 48, EmbeddingScale = 1, LaterTokens = Depth,
+        Width = 48, EmbeddingScale = 1, MtpDepth = Depth,
         Decoder = new TransformerOptions
         {
             Layers = Layers,
-            Attention = new LatentOptions(4, KeyValueRank: 16, ContentWidth: 12, PositionWidth: 8, ValueWidth: 12) { QueryRank = 24 },
+            Attention = new LatentOptions(4, KvLoraRank: 16, NopeHeadDim: 12, RopeHeadDim: 8, VHeadDim: 12) { QLoraRank = 24 },
             FeedForward = new ExpertsOptions(Experts, 3, new SwiGluOptions(24), Shared: 1)
             {
                 Router = new SigmoidRouterOptions { Scale = 2.5f, Groups = 4, ActiveGroups = 2 },
@@ -43,7 +43,7 @@ public sealed class LaterTokenTests
         var batch = BatchOf(expected.Ints("batch.input_ids"));
 
         Compare("logits", expected.Floats("batch.logits"), model.Logits(batch, StepOf(batch)).ToArray(), 5e-5);
-        var later = model.LaterLogits(batch, StepOf(batch));
+        var later = model.MtpLogits(batch, StepOf(batch));
         for (var depth = 0; depth < Depth; depth++)
         {
             var places = Length - 1 - depth; // ours has as many places as there are tokens
@@ -93,7 +93,7 @@ public sealed class LaterTokenTests
     [Fact]
     public void Decoding_keeps_no_cache_for_later_tokens()
     {
-        var without = (s_options with { LaterTokens = 0 }).Build(Vocabulary, 1);
+        var without = (s_options with { MtpDepth = 0 }).Build(Vocabulary, 1);
         Assert.Equal(without.Start([[1, 2]], 1, 3).CacheBytes, s_options.Build(Vocabulary, 1).Start([[1, 2]], 1, 3).CacheBytes);
     }
 
@@ -122,7 +122,7 @@ public sealed class LaterTokenTests
     [Fact]
     public void Options_that_cannot_be_are_named()
     {
-        Expect("model.laterTokens: is 17; allowed: 0 to 16", s_options with { LaterTokens = 17 });
+        Expect("model.mtpDepth: is 17; allowed: 0 to 16", s_options with { MtpDepth = 17 });
         Expect("model.embeddingScale: is 0; allowed: greater than 0", s_options with { EmbeddingScale = 0 });
         Expect("model.logitScale: is -1; allowed: greater than 0", s_options with { LogitScale = -1 });
         Expect("model.logitSoftCap: is -1; allowed: 0 (none) or above", s_options with { LogitSoftCap = -1 });
@@ -151,7 +151,7 @@ public sealed class LaterTokenTests
         TargetTokens = targets.Count(target => target >= 0), Tokens = ids.Length,
     };
 
-    private static Step StepOf(Batch batch) => new() { Positions = batch.Positions, Segments = batch.Segments };
+    private static ForwardContext StepOf(Batch batch) => new() { Positions = batch.Positions, Segments = batch.Segments };
 
     /// <summary>What a checkpoint has under its own names for one of our parameters.</summary>
     private static float[] Read(ReferenceTensors file, string name, string before = "")

@@ -2,13 +2,13 @@ using Tessera.Tensors;
 
 namespace Tessera.Nn.Positions;
 
-/// <summary>Options of <see cref="BucketPositions"/>; <c>"kind": "buckets"</c> in a recipe.</summary>
+/// <summary>Options of <see cref="RelativePositionBias"/>; <c>"kind": "relative-bias"</c> in a recipe.</summary>
 /// <param name="Buckets">How many groups of distances there are; 4 to 65,536.</param>
 /// <param name="MaxDistance">From this distance on all share the last bucket; more than a bucket for each distance, Buckets / 2.</param>
-public sealed record BucketsOptions(int Buckets = 32, int MaxDistance = 128) : PositionOptions
+public sealed record RelativePositionBiasOptions(int Buckets = 32, int MaxDistance = 128) : PositionOptions
 {
     /// <inheritdoc/>
-    public override PositionEncoding Build(PartBuilder part, int heads = 1) => new BucketPositions(this, part, heads);
+    public override PositionEncoding Build(PartBuilder part, int heads = 1) => new RelativePositionBias(this, part, heads);
 }
 
 /// <summary>
@@ -17,13 +17,13 @@ public sealed record BucketsOptions(int Buckets = 32, int MaxDistance = 128) : P
 /// while a whole sequence is attended to.
 /// <para>Raffel et al. 2019, <see href="https://arxiv.org/abs/1910.10683"/>, section 2.1.</para>
 /// </summary>
-public sealed class BucketPositions : PositionEncoding
+public sealed class RelativePositionBias : PositionEncoding
 {
     private const double Deviation = 0.02;
-    private readonly BucketsOptions _options;
+    private readonly RelativePositionBiasOptions _options;
     private readonly Parameter _table;
 
-    internal BucketPositions(BucketsOptions options, PartBuilder part, int heads)
+    internal RelativePositionBias(RelativePositionBiasOptions options, PartBuilder part, int heads)
     {
         part.Require(options.Buckets is >= 4 and <= 65536, "buckets", options.Buckets, "4 to 65536");
         part.Require(options.MaxDistance > options.Buckets / 2, "maxDistance", options.MaxDistance, $"more than buckets / 2, {options.Buckets / 2}");

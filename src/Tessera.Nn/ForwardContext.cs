@@ -5,7 +5,7 @@ namespace Tessera.Nn;
 
 /// <summary>What a forward pass needs besides its input: where the tokens stand, which are padding, what was cached,
 /// whether it trains, and where losses and measurements go.</summary>
-public sealed class Step : Recycled
+public sealed class ForwardContext : Recycled
 {
     private readonly List<(string Name, Tensor Loss)> _losses = [];
     private ulong _draws;
@@ -13,7 +13,7 @@ public sealed class Step : Recycled
     /// <summary>Whether dropout and the like are on.</summary>
     public bool IsTraining { get => Live(field); set; }
 
-    /// <summary>Where this step's random numbers come from.</summary>
+    /// <summary>Where this context's random numbers come from.</summary>
     public CounterRandom Random { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the position of each token in its sequence, from 0.</summary>
@@ -38,7 +38,7 @@ public sealed class Step : Recycled
     public ExpertUse? ExpertUse { get => Live(field); set; }
 
     /// <summary>Where a stack of layers puts its stream before each layer and what comes out of it, if anyone wants to know.</summary>
-    public IList<Tensor>? Streams { get => Live(field); set; }
+    public IList<Tensor>? HiddenStates { get => Live(field); set; }
 
     /// <summary>Whether layers keep only their input while training and compute the rest again on the way back; see <see cref="Checkpoint"/>.</summary>
     public bool IsCheckpointed { get => Live(field); set; }
@@ -46,22 +46,22 @@ public sealed class Step : Recycled
     /// <summary>Whether a segment is being computed again: what it counts and shows has been counted and shown.</summary>
     public bool IsRepeated { get => Live(field); private set; }
 
-    /// <summary>Which losses of the parts are wanted where the step trains; null: all.</summary>
+    /// <summary>Which losses of the parts are wanted where the context trains; null: all.</summary>
     public WantedLosses? WantedLosses { get => Live(field); set; }
 
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
     public IReadOnlyList<(string Name, Tensor Loss)> Losses => Live(_losses);
 
-    /// <summary>A step of the arena's current scope, with nothing set but its positions; <c>new Step</c> gives one that may be kept.</summary>
+    /// <summary>A context of the arena's current scope, with nothing set but its positions; <c>new ForwardContext</c> gives one that may be kept.</summary>
     /// <param name="positions">I32 [batch, length].</param>
-    public static Step At(Tensor positions)
+    public static ForwardContext At(Tensor positions)
     {
-        var step = Arena.Current.Lend(static () => new Step { Positions = null! });
-        step.Positions = positions;
-        return step;
+        var context = Arena.Current.Lend(static () => new ForwardContext { Positions = null! });
+        context.Positions = positions;
+        return context;
     }
 
-    /// <summary>Whether a part that can report a loss is to compute it. A part asks in every step that trains, so that whoever
+    /// <summary>Whether a part that can report a loss is to compute it. A part asks in every context that trains, so that whoever
     /// wants losses learns which ones there are.</summary>
     public bool Wants(string loss) => IsTraining && (WantedLosses is null || WantedLosses.Offer(loss));
 
@@ -73,10 +73,10 @@ public sealed class Step : Recycled
         IsTraining && rate > 0 ? Op.Dropout(x, rate, Random.Derive(_draws++)) : x;
 
     /// <summary><see cref="Op.Checkpoint"/> of a segment whose parts may drop and report losses: computed again on the way back, it
-    /// drops the same elements, and what it counts is counted once. Allocates nothing once such a step has been done before.</summary>
+    /// drops the same elements, and what it counts is counted once. Allocates nothing once such a context has been done before.</summary>
     /// <param name="x">The segment's input.</param>
     /// <param name="segment">Gives the same result when it is run again; best kept by its part, since a new delegate is garbage.</param>
-    public Tensor Checkpoint(Tensor x, Func<Tensor, Step, Tensor> segment)
+    public Tensor Checkpoint(Tensor x, Func<Tensor, ForwardContext, Tensor> segment)
     {
         if (!Tape.IsRecording) return segment(x, this);
         var repeated = Arena.Current.Lend(static () => new RepeatedSegment());
@@ -95,16 +95,16 @@ public sealed class Step : Recycled
     protected override void Forget()
     {
         (Positions, Lengths, Segments, Memory, MemoryLengths, Caches) = (null!, null, null, null, null, null);
-        (ExpertUse, Streams, WantedLosses) = (null, null, null);
+        (ExpertUse, HiddenStates, WantedLosses) = (null, null, null);
         (IsTraining, IsCheckpointed, IsRepeated, Random, _draws) = (false, false, false, default, 0);
         _losses.Clear();
     }
 
-    /// <summary>A segment of a step, run once forward and once more on the way back.</summary>
+    /// <summary>A segment of a context, run once forward and once more on the way back.</summary>
     private sealed class RepeatedSegment : Recycled
     {
-        private Step _step = null!;
-        private Func<Tensor, Step, Tensor> _segment = null!;
+        private ForwardContext _step = null!;
+        private Func<Tensor, ForwardContext, Tensor> _segment = null!;
         private ulong _firstDraw;
         private bool _hasRun;
 
@@ -116,7 +116,7 @@ public sealed class Step : Recycled
 
         public List<Tensor> Losses { get; } = [];
 
-        public void Begin(Step step, Func<Tensor, Step, Tensor> segment) => (_step, _segment, _firstDraw, _hasRun) = (step, segment, step._draws, false);
+        public void Begin(ForwardContext context, Func<Tensor, ForwardContext, Tensor> segment) => (_step, _segment, _firstDraw, _hasRun) = (context, segment, context._draws, false);
 
         protected override void Forget()
         {
@@ -125,7 +125,7 @@ public sealed class Step : Recycled
             Losses.Clear();
         }
 
-        /// <summary>Runs the segment from where the step's random numbers were, and takes its losses out of the step.</summary>
+        /// <summary>Runs the segment from where the context's random numbers were, and takes its losses out of the context.</summary>
         private Tensor Forward(Tensor x)
         {
             var (draws, repeated, own) = (_step._draws, _step.IsRepeated, _step._losses.Count);

@@ -10,7 +10,7 @@ namespace Tessera.Nn.Blocks;
 /// the model's.
 /// <para>DeepSeek-AI 2024 (DeepSeek-V3), <see href="https://arxiv.org/abs/2412.19437"/>, section 2.2.</para>
 /// </summary>
-public sealed class LaterToken : Module
+public sealed class MtpModule : Module
 {
     private readonly Norm _embeddingNorm;
     private readonly Norm _hiddenNorm;
@@ -23,7 +23,7 @@ public sealed class LaterToken : Module
     /// <param name="part">Width, the stack's place, random numbers.</param>
     /// <param name="layer">Which layer of the stack it is, were it longer.</param>
     /// <exception cref="RecipeException">An option is not allowed.</exception>
-    public LaterToken(TransformerOptions options, PartBuilder part, int layer)
+    public MtpModule(TransformerOptions options, PartBuilder part, int layer)
     {
         _embeddingNorm = Own("enorm", options.Norm.Build(part.At("norm")));
         _hiddenNorm = Own("hnorm", options.Norm.Build(part.At("norm")));
@@ -35,7 +35,7 @@ public sealed class LaterToken : Module
     /// <summary>The vectors that predict one token further on.</summary>
     /// <param name="hidden">[batch, length, width]: predict a token each.</param>
     /// <param name="embeddings">[batch, length, width]: of those tokens.</param>
-    /// <param name="step">Of the whole sequence.</param>
-    public Tensor Forward(Tensor hidden, Tensor embeddings, Step step) =>
-        _norm.Forward(_layer.Forward(_joined.Forward(Op.Join(_embeddingNorm.Forward(embeddings), _hiddenNorm.Forward(hidden)), step), step));
+    /// <param name="context">Of the whole sequence.</param>
+    public Tensor Forward(Tensor hidden, Tensor embeddings, ForwardContext context) =>
+        _norm.Forward(_layer.Forward(_joined.Forward(Op.Join(_embeddingNorm.Forward(embeddings), _hiddenNorm.Forward(hidden)), context), context));
 }
