@@ -3,11 +3,13 @@ using Tessera.Models;
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
 using Tessera.Nn.Attention;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Positions;
 using Tessera.Text.Tokenizers;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Cli;
 
@@ -136,9 +138,9 @@ internal sealed class Inspection : IDisposable
     {
         List<(string, string)> facts = [("width", Text(folder.Config.Model.Width)), ("vocabulary", Text(folder.Config.Vocabulary))];
         if (folder.Config.Model is not DecoderOptions { Decoder: var decoder } options) return facts;
-        facts.Add(("layers", Text(decoder.Layers)));
+        facts.Add(("layers", Text(decoder.Layers.Count)));
         facts.Add(("positions", folder.Model.LongestSequence == int.MaxValue ? "without limit" : Text(folder.Model.LongestSequence)));
-        facts.Add(("attention", AttentionText(decoder)));
+        facts.Add(("attention", AttentionText(decoder, options.Width)));
         facts.Add(("feed-forward", FeedForwardText(decoder)));
         if (Rotary(decoder.Attention) is { } rotary) facts.Add(("rotary", $"base {Text(rotary.Theta)}{(rotary.Scaling is { } scaling ? $", {scaling}" : "")}"));
         facts.Add(("embeddings", options.TieEmbeddings ? "tied" : "not tied"));
@@ -146,13 +148,15 @@ internal sealed class Inspection : IDisposable
         return facts;
     }
 
-    private static string AttentionText(TransformerOptions decoder)
+    private static string AttentionText(TransformerOptions decoder, int width)
     {
-        var windows = Enumerable.Range(0, decoder.Layers).Select(layer => decoder.AttentionOf(layer).Options).OfType<SlidingWindowOptions>().ToArray();
+        var windows = Enumerable.Range(0, decoder.Layers).Select(layer => decoder.MixerOf(layer).Options).OfType<MultiHeadOptions>()
+            .Select(attention => attention.Pattern).OfType<WindowPattern>().ToArray();
         return decoder.Attention switch
         {
-            LatentOptions latent => $"latent, {latent.Heads} heads, rank {latent.KvLoraRank}, widths {latent.NopeHeadDim} + {latent.RopeHeadDim}, values {latent.VHeadDim}",
-            MaskedOptions masked => $"{masked.Heads} heads, {masked.KeyValueHeads ?? masked.Heads} of keys and values"
+            LatentOptions latent when latent.SizesIn(width) is var sizes =>
+                $"latent, {sizes.Heads} heads, rank {sizes.KvLoraRank}, widths {sizes.NopeHeadDim} + {sizes.RopeHeadDim}, values {sizes.VHeadDim}",
+            MultiHeadOptions heads when heads.SizesIn(width) is var sizes => $"{sizes.Heads} heads, {sizes.KeyValueHeads} of keys and values"
                 + (windows.Length == 0 ? "" : $", a window of {windows[0].Window} in {windows.Length} layers"),
             var other => other.GetType().Name,
         };
@@ -167,10 +171,10 @@ internal sealed class Inspection : IDisposable
         var other => other.GetType().Name,
     };
 
-    private static RotaryOptions? Rotary(AttentionOptions attention) => attention switch
+    private static RotaryOptions? Rotary(MixerOptions attention) => attention switch
     {
         LatentOptions latent => latent.Position,
-        MaskedOptions { Position: RotaryOptions rotary } => rotary,
+        MultiHeadOptions { Position: RotaryOptions rotary } => rotary,
         _ => null,
     };
 

@@ -9,6 +9,7 @@ using Tessera.Models;
 using Tessera.Nn.Attention;
 using Tessera.Text.Corpora;
 using Tessera.Training;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Cli;
 
@@ -17,7 +18,7 @@ namespace Tessera.Cli;
 internal static partial class PartCatalogue
 {
     private static readonly Assembly[] s_assemblies =
-        [typeof(ModelOptions).Assembly, typeof(AttentionOptions).Assembly, typeof(CorpusOptions).Assembly, typeof(Recipe).Assembly];
+        [typeof(ModelOptions).Assembly, typeof(MixerOptions).Assembly, typeof(CorpusOptions).Assembly, typeof(Recipe).Assembly];
 
     private static readonly OptionDefaults s_defaults = new(Options);
 

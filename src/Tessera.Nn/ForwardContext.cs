@@ -1,4 +1,7 @@
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Experts;
+using Tessera.Nn.Mixers;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Nn;
@@ -8,7 +11,10 @@ namespace Tessera.Nn;
 public sealed class ForwardContext : Recycled
 {
     private readonly List<(string Name, Tensor Loss)> _losses = [];
+    private readonly List<(AttentionPattern Pattern, PatternContext Of, BlockMask Mask)> _masks = [];
+    private readonly List<(RotaryTables Of, RotaryTable Table)> _rotary = [];
     private ulong _draws;
+    private int _segments;
 
     /// <summary>Whether dropout and the like are on.</summary>
     public bool IsTraining { get => Live(field); set; }
@@ -17,13 +23,13 @@ public sealed class ForwardContext : Recycled
     public CounterRandom Random { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the position of each token in its sequence, from 0.</summary>
-    public required Tensor Positions { get => Live(field); set; }
+    public required Tensor Positions { get => Live(field); set => field = Anew(value)!; }
 
     /// <summary>I32 [batch]: how many of a row's tokens are real, where rows are padded at the end; null: all.</summary>
-    public Tensor? Lengths { get => Live(field); set; }
+    public Tensor? Lengths { get => Live(field); set => field = Anew(value); }
 
     /// <summary>I32 [batch, length]: which of several packed sequences each token belongs to, −1 for padding; null: one a row.</summary>
-    public Tensor? Segments { get => Live(field); set; }
+    public Tensor? Segments { get => Live(field); set => field = Anew(value); }
 
     /// <summary>[batch, source length, width]: what cross-attention reads; null where there is none.</summary>
     public Tensor? Memory { get => Live(field); set; }
@@ -86,24 +92,59 @@ public sealed class ForwardContext : Recycled
         return y;
     }
 
+    /// <summary>The mask of a sequence that attends to itself: what the role allows of the real tokens of its own segment, narrowed by a
+    /// pattern. Made once a pass: layers whose patterns are alike share it.</summary>
+    /// <param name="pattern">Narrows it.</param>
+    /// <param name="of">Causal or bidirectional.</param>
+    public BlockMask Mask(AttentionPattern pattern, PatternContext of)
+    {
+        for (var index = 0; index < Live(_masks).Count; index++)
+            if (_masks[index].Of == of && _masks[index].Pattern.Equals(pattern)) return _masks[index].Mask;
+        var length = Positions.Shape[1];
+        var mask = of.Role == MixerRole.Causal ? BlockMask.Causal(length, length) : BlockMask.Full(length, length);
+        if (Lengths is not null) mask = mask.Lengths(Lengths);
+        if (Segments is not null) mask = mask.Segments(Segments, Segments);
+        mask = pattern.Narrow(mask, of);
+        if (_segments == 0) _masks.Add((pattern, of, mask)); // what is made inside of a segment ends with it
+        return mask;
+    }
+
+    /// <summary>Sines and cosines of the positions of this pass, which layers with the same options share.</summary>
+    internal RotaryTable Rotary(RotaryTables tables)
+    {
+        for (var index = 0; index < Live(_rotary).Count; index++)
+            if (ReferenceEquals(_rotary[index].Of, tables)) return _rotary[index].Table;
+        var table = tables.For(Positions);
+        if (_segments == 0) _rotary.Add((tables, table));
+        return table;
+    }
+
     /// <summary>Whether a token, counted row by row, only fills up its row.</summary>
     internal bool IsPadding(int token) => Segments is not null
         ? Segments.Ints[token] < 0
         : Lengths is not null && token % Positions.Shape[1] >= Lengths.Ints[token / Positions.Shape[1]];
+
+    /// <summary>What was made for other places of tokens is forgotten.</summary>
+    private Tensor? Anew(Tensor? value)
+    {
+        _masks.Clear();
+        _rotary.Clear();
+        return value;
+    }
 
     /// <inheritdoc/>
     protected override void Forget()
     {
         (Positions, Lengths, Segments, Memory, MemoryLengths, Caches) = (null!, null, null, null, null, null);
         (ExpertUse, HiddenStates, WantedLosses) = (null, null, null);
-        (IsTraining, IsCheckpointed, IsRepeated, Random, _draws) = (false, false, false, default, 0);
+        (IsTraining, IsCheckpointed, IsRepeated, Random, _draws, _segments) = (false, false, false, default, 0, 0);
         _losses.Clear();
     }
 
     /// <summary>A segment of a context, run once forward and once more on the way back.</summary>
     private sealed class RepeatedSegment : Recycled
     {
-        private ForwardContext _step = null!;
+        private ForwardContext _context = null!;
         private Func<Tensor, ForwardContext, Tensor> _segment = null!;
         private ulong _firstDraw;
         private bool _hasRun;
@@ -116,11 +157,12 @@ public sealed class ForwardContext : Recycled
 
         public List<Tensor> Losses { get; } = [];
 
-        public void Begin(ForwardContext context, Func<Tensor, ForwardContext, Tensor> segment) => (_step, _segment, _firstDraw, _hasRun) = (context, segment, context._draws, false);
+        public void Begin(ForwardContext context, Func<Tensor, ForwardContext, Tensor> segment) =>
+            (_context, _segment, _firstDraw, _hasRun) = (context, segment, context._draws, false);
 
         protected override void Forget()
         {
-            (_step, _segment) = (null!, null!);
+            (_context, _segment) = (null!, null!);
             Names.Clear();
             Losses.Clear();
         }
@@ -128,18 +170,20 @@ public sealed class ForwardContext : Recycled
         /// <summary>Runs the segment from where the context's random numbers were, and takes its losses out of the context.</summary>
         private Tensor Forward(Tensor x)
         {
-            var (draws, repeated, own) = (_step._draws, _step.IsRepeated, _step._losses.Count);
-            (_step._draws, _step.IsRepeated) = (_firstDraw, repeated || _hasRun);
-            var y = _segment(x, _step);
-            (_step._draws, _step.IsRepeated, _hasRun) = (Math.Max(_step._draws, draws), repeated, true);
+            var (draws, repeated, own) = (_context._draws, _context.IsRepeated, _context._losses.Count);
+            (_context._draws, _context.IsRepeated) = (_firstDraw, repeated || _hasRun);
+            _context._segments++;
+            var y = _segment(x, _context);
+            _context._segments--;
+            (_context._draws, _context.IsRepeated, _hasRun) = (Math.Max(_context._draws, draws), repeated, true);
             Names.Clear();
-            for (var index = own; index < _step._losses.Count; index++)
+            for (var index = own; index < _context._losses.Count; index++)
             {
-                Names.Add(_step._losses[index].Name);
-                Losses.Add(_step._losses[index].Loss);
+                Names.Add(_context._losses[index].Name);
+                Losses.Add(_context._losses[index].Loss);
             }
 
-            _step._losses.RemoveRange(own, _step._losses.Count - own);
+            _context._losses.RemoveRange(own, _context._losses.Count - own);
             return y;
         }
     }

@@ -9,8 +9,12 @@ namespace Tessera.Nn;
 /// <param name="Random">Where initial weights come from; a part's weights do not depend on its neighbours.</param>
 /// <param name="Depth">How many parts add to the same residual stream; the last map of each starts 1/√depth smaller, so
 /// that the stream does not grow with depth (Radford et al. 2019, GPT-2).</param>
-public sealed record PartBuilder(int Width, string Path, CounterRandom Random, int Depth = 1)
+/// <param name="Length">The longest sequence the model is meant for, in tokens: what defaults of windows and blocks follow from.</param>
+public sealed record PartBuilder(int Width, string Path, CounterRandom Random, int Depth = 1, int Length = PartBuilder.UsualLength)
 {
+    /// <summary>The length of a model that does not say its own.</summary>
+    public const int UsualLength = 2048;
+
     /// <summary>Weights that are drawn are F32, and a tensor has less than 2 GiB; those of a file may take fewer bytes each.</summary>
     private const int MaxDrawn = int.MaxValue / sizeof(float);
 

@@ -2,6 +2,7 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.FeedForward;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Nn.Tests;
 
@@ -11,7 +12,7 @@ public sealed class ModuleTests
     public void Parameters_are_named_by_the_way_to_them()
     {
         var options = new TransformerOptions { Layers = 1, Attention = new MultiHeadOptions(2) { Bias = true, KeyValueHeads = 1 }, FeedForward = new SwiGluOptions(12) };
-        var part = new Transformer(options, PartCheck.Builder(8), AttentionRole.Causal);
+        var part = new Transformer(options, PartCheck.Builder(8), MixerRole.Causal);
         Assert.Equal(
             [
                 "layers.0.input_norm.weight [8]",
@@ -31,14 +32,14 @@ public sealed class ModuleTests
     public void Counts_and_operations_are_those_of_a_calculation_by_hand()
     {
         var options = new TransformerOptions { Layers = 3, Attention = new MultiHeadOptions(4) { KeyValueHeads = 2 }, FeedForward = new GeluOptions(32) };
-        var causal = new Transformer(options, PartCheck.Builder(16), AttentionRole.Causal);
+        var causal = new Transformer(options, PartCheck.Builder(16), MixerRole.Causal);
         const int Matrices = (2 * 16 * 16) + (2 * 8 * 16) + (2 * 16 * 32), Norms = 2 * 16;
         Assert.Equal((3 * (Matrices + Norms)) + 16, causal.ParameterCount());
         Assert.Equal(causal.ParameterCount(), causal.ActiveParameterCount());
 
         // A query of 9 tokens sees 5 keys on average; each costs 16 products and sums for its score and 16 for its value.
         Assert.Equal(3 * ((2 * Matrices) + (2 * 2 * 16 * 5)), causal.FlopsPerToken(9));
-        var bidirectional = new Transformer(options, PartCheck.Builder(16), AttentionRole.Bidirectional);
+        var bidirectional = new Transformer(options, PartCheck.Builder(16), MixerRole.Bidirectional);
         Assert.Equal(3 * ((2 * Matrices) + (2 * 2 * 16 * 9)), bidirectional.FlopsPerToken(9));
     }
 

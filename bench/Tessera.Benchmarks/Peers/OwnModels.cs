@@ -9,6 +9,7 @@ using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
 using Tessera.Text.Tokenizers;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Benchmarks.Peers;
 
@@ -56,7 +57,7 @@ internal static class OwnModels
             new LayerVariant { Last = 0, FeedForward = hidden }) with { MtpDepth = 1 });
     }
 
-    private static DecoderOptions Decoder(AttentionOptions attention, FeedForwardOptions feedForward, params LayerVariant[] variants) => new()
+    private static DecoderOptions Decoder(MixerOptions attention, FeedForwardOptions feedForward, params LayerVariant[] variants) => new()
     {
         Width = Width, Decoder = new TransformerOptions { Layers = 3, Attention = attention, FeedForward = feedForward, Variants = variants },
     };

@@ -5,6 +5,7 @@ using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Positions;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Models;
 
@@ -52,24 +53,14 @@ public static class CanonicalOptions
     {
         var layers = Enumerable.Range(0, stack.Layers + furtherLayers).Select(layer => new LayerVariant
         {
-            First = layer, Last = layer, Attention = Of(stack.AttentionOf(layer).Options, width), FeedForward = Of(stack.FeedForwardOf(layer).Options),
+            First = layer, Last = layer, Attention = stack.MixerOf(layer).Options.Canonical(width), FeedForward = Of(stack.FeedForwardOf(layer).Options),
         }).ToList();
+        var isPlain = stack.Layers.All.All(layer => layer.Blocks == LayerBlocks.All);
         return stack with
         {
+            Layers = isPlain ? stack.Layers.Count : stack.Layers, Mixers = isPlain ? null : stack.Mixers,
             Attention = layers[0].Attention!, FeedForward = layers[0].FeedForward!, Variants = layers, Dropout = 0,
-            CrossAttention = stack.CrossAttention is { } cross ? Of(cross, width) : null,
-        };
-    }
-
-    private static AttentionOptions Of(AttentionOptions attention, int width)
-    {
-        if (attention is not MaskedOptions masked) return attention;
-        var head = masked.HeadWidth ?? width / masked.Heads;
-        return masked with
-        {
-            KeyValueHeads = masked.KeyValueHeads ?? masked.Heads, HeadWidth = head, OutputBias = masked.OutputBias ?? masked.Bias,
-            ScoreScale = masked.ScoreScale ?? 1 / MathF.Sqrt(head),
-            Position = masked.Position is RotaryOptions rotary ? rotary with { Width = rotary.Width ?? head } : masked.Position,
+            CrossAttention = stack.CrossAttention?.Canonical(width),
         };
     }
 

@@ -3,6 +3,7 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Models;
 
@@ -35,7 +36,7 @@ public sealed class DecoderModel : SequenceModel
     internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
     {
         _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
-        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal));
+        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal));
         _head = Own("lm_head.weight", options.TieEmbeddings ? _embedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
         _changing = [.. _decoder.Modules().Select(module => module.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
         part.Require(options.MtpDepth is >= 0 and <= 16, "mtpDepth", options.MtpDepth, "0 to 16");

@@ -2,6 +2,7 @@ using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Models;
 
@@ -49,7 +50,7 @@ public sealed class EncoderDecoderModel : SequenceModel
         _targetEmbedding = options.ShareEmbeddings
             ? _sourceEmbedding
             : Own("target_embed", Embeddings.Of(part.At("target_embed"), vocabulary, part.Width, options.EmbeddingScale));
-        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), AttentionRole.Causal, _encoder.OutputWidth));
+        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal, _encoder.OutputWidth));
         _head = Own(
             "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
     }

@@ -54,16 +54,16 @@ internal sealed class Gpt2Family : Family
     protected override void Write(DecoderOptions options, JsonObject config)
     {
         var decoder = options.Decoder;
-        var attention = Part<MultiHeadOptions>(decoder.AttentionOf(0).Options, "attention");
+        var attention = Part<MultiHeadOptions>(decoder.MixerOf(0).Options, "attention");
         var feedForward = Part<DenseOptions>(decoder.FeedForward, "feedForward");
         config["n_embd"] = options.Width;
-        config["n_layer"] = decoder.Layers;
-        config["n_head"] = attention.Heads;
+        config["n_layer"] = decoder.Layers.Count;
+        config["n_head"] = attention.SizesIn(options.Width).Heads;
         config["n_positions"] = Part<LearnedOptions>(decoder.Position, "position").Positions;
         config["n_inner"] = feedForward.Hidden;
         config["layer_norm_epsilon"] = Part<LayerNormOptions>(decoder.Norm, "norm").Epsilon;
         config["scale_attn_weights"] = attention.ScoreScale is null || attention.ScoreScale != 1;
-        config["scale_attn_by_inverse_layer_idx"] = decoder.Layers > 1 && decoder.AttentionOf(1).Options is MultiHeadOptions second && second.ScoreScale != attention.ScoreScale;
+        config["scale_attn_by_inverse_layer_idx"] = decoder.Layers > 1 && decoder.MixerOf(1).Options is MultiHeadOptions second && second.ScoreScale != attention.ScoreScale;
         foreach (var key in new[] { "resid_pdrop", "embd_pdrop" }) config[key] = decoder.Dropout;
         config["attn_pdrop"] = 0;
         ActivationConfig.Write(feedForward, config, "activation_function");

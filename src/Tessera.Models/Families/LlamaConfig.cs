@@ -1,7 +1,9 @@
 using System.Text.Json.Nodes;
 using Tessera.Nn.Attention;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Models;
 
@@ -9,17 +11,23 @@ namespace Tessera.Models;
 internal static class LlamaConfig
 {
     /// <summary>Writes width, layers and heads.</summary>
-    public static void WriteSizes(DecoderOptions options, MaskedOptions attention, JsonObject config)
+    public static void WriteSizes(DecoderOptions options, MultiHeadOptions attention, JsonObject config)
     {
         config["hidden_size"] = options.Width;
-        config["num_hidden_layers"] = options.Decoder.Layers;
-        config["num_attention_heads"] = attention.Heads;
-        config["num_key_value_heads"] = attention.KeyValueHeads ?? attention.Heads;
-        config["head_dim"] = attention.HeadWidth ?? options.Width / attention.Heads;
+        config["num_hidden_layers"] = options.Decoder.Layers.Count;
+        var (heads, keyValueHeads, headWidth) = attention.SizesIn(options.Width);
+        config["num_attention_heads"] = heads;
+        config["num_key_value_heads"] = keyValueHeads;
+        config["head_dim"] = headWidth;
     }
 
     /// <summary>The same attention, limited to a window where there is one.</summary>
-    public static MaskedOptions Windowed(MultiHeadOptions full, int? window) => window is { } keys ? SlidingWindowOptions.Of(full, keys) : full;
+    public static MultiHeadOptions Windowed(MultiHeadOptions full, int? window) =>
+        window is { } keys ? full with { Pattern = new WindowPattern(keys) } : full;
+
+    /// <summary>The window of an attention that looks back no further; null where it sees everything, or is another.</summary>
+    public static int? WindowOf(MixerOptions attention) =>
+        attention is MultiHeadOptions { Pattern: WindowPattern { GlobalTokens: 0 } window } ? window.Window : null;
 
     /// <summary>One variant for each run of layers that differ from the rest; null where none does.</summary>
     /// <param name="layers">How many layers there are.</param>

@@ -2,6 +2,7 @@ using Tessera.Models.Formats;
 using Tessera.Nn.Attention;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Experts;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Models;
 
@@ -43,7 +44,7 @@ internal static class LlamaNames
         names.Same($"{ours}input_norm.weight", $"{theirs}input_layernorm.weight");
         names.Same($"{ours}feed_forward_norm.weight", $"{theirs}post_attention_layernorm.weight");
         names.Ignored($"{theirs}self_attn.rotary_emb.inv_freq");
-        Attention(names, $"{ours}attention.", $"{theirs}self_attn.", options.Decoder.AttentionOf(layer).Options);
+        Attention(names, $"{ours}attention.", $"{theirs}self_attn.", options.Decoder.MixerOf(layer).Options);
         switch (options.Decoder.FeedForwardOf(layer).Options)
         {
             case DenseOptions dense:
@@ -55,11 +56,11 @@ internal static class LlamaNames
         }
     }
 
-    private static void Attention(TensorNames names, string ours, string theirs, AttentionOptions attention)
+    private static void Attention(TensorNames names, string ours, string theirs, MixerOptions attention)
     {
         switch (attention)
         {
-            case MaskedOptions masked:
+            case MultiHeadOptions masked:
                 foreach (var map in new[] { "q_proj", "k_proj", "v_proj" }) Linear(names, ours + map, theirs + map, masked.Bias);
                 Linear(names, $"{ours}o_proj", $"{theirs}o_proj", masked.OutputBias ?? masked.Bias);
                 if (masked.QueryKeyNorm is null) break;

@@ -49,11 +49,11 @@ internal sealed class MistralFamily : Family
     protected override void Write(DecoderOptions options, JsonObject config)
     {
         var decoder = options.Decoder;
-        var attention = Part<MaskedOptions>(decoder.Attention, "attention");
+        var attention = Part<MultiHeadOptions>(decoder.Attention, "attention");
         var feedForward = Part<DenseOptions>(decoder.FeedForward, "feedForward");
         LlamaConfig.WriteSizes(options, attention, config);
         config["rms_norm_eps"] = Part<RmsNormOptions>(decoder.Norm, "norm").Epsilon;
-        config["sliding_window"] = (attention as SlidingWindowOptions)?.Window;
+        config["sliding_window"] = LlamaConfig.WindowOf(attention);
         config["intermediate_size"] = feedForward.Hidden;
         ActivationConfig.Write(feedForward, config);
         RotaryConfig.Write(Part<RotaryOptions>(attention.Position, "attention.position"), config);

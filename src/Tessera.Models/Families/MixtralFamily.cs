@@ -53,11 +53,11 @@ internal sealed class MixtralFamily : Family
     protected override void Write(DecoderOptions options, JsonObject config)
     {
         var decoder = options.Decoder;
-        var attention = Part<MaskedOptions>(decoder.Attention, "attention");
+        var attention = Part<MultiHeadOptions>(decoder.Attention, "attention");
         var experts = Part<ExpertsOptions>(decoder.FeedForward, "feedForward");
         LlamaConfig.WriteSizes(options, attention, config);
         config["rms_norm_eps"] = Part<RmsNormOptions>(decoder.Norm, "norm").Epsilon;
-        config["sliding_window"] = (attention as SlidingWindowOptions)?.Window;
+        config["sliding_window"] = LlamaConfig.WindowOf(attention);
         config["intermediate_size"] = experts.Expert.Hidden;
         config["num_local_experts"] = experts.Routed;
         config["num_experts_per_tok"] = experts.Active;

@@ -51,7 +51,7 @@ internal sealed class Qwen2Family : Family
     protected override void Write(DecoderOptions options, JsonObject config)
     {
         var decoder = options.Decoder;
-        var attention = Part<MaskedOptions>(decoder.Attention, "attention");
+        var attention = Part<MultiHeadOptions>(decoder.Attention, "attention");
         var feedForward = Part<DenseOptions>(decoder.FeedForward, "feedForward");
         LlamaConfig.WriteSizes(options, attention, config);
         QwenWindows.Write(decoder, config);

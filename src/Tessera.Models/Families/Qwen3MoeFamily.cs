@@ -61,14 +61,14 @@ internal sealed class Qwen3MoeFamily : Family
     protected override void Write(DecoderOptions options, JsonObject config)
     {
         var decoder = options.Decoder;
-        var attention = Part<MaskedOptions>(decoder.Attention, "attention");
+        var attention = Part<MultiHeadOptions>(decoder.Attention, "attention");
         var (first, hasExperts) = LlamaConfig.FeedForwards<ExpertsOptions>(options);
         var experts = Part<ExpertsOptions>(first ?? decoder.FeedForward, "feedForward");
         LlamaConfig.WriteSizes(options, attention, config);
         config["rms_norm_eps"] = Part<RmsNormOptions>(decoder.Norm, "norm").Epsilon;
         config["attention_bias"] = attention.Bias;
-        config["use_sliding_window"] = attention is SlidingWindowOptions;
-        config["sliding_window"] = (attention as SlidingWindowOptions)?.Window;
+        config["use_sliding_window"] = LlamaConfig.WindowOf(attention) is not null;
+        config["sliding_window"] = LlamaConfig.WindowOf(attention);
         config["intermediate_size"] = LlamaConfig.FeedForwards<DenseOptions>(options).First?.Hidden ?? experts.Expert.Hidden;
         config["num_experts"] = experts.Routed;
         config["num_experts_per_tok"] = experts.Active;

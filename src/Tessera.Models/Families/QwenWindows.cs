@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn.Attention;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
 
 namespace Tessera.Models;
@@ -27,7 +28,7 @@ internal static class QwenWindows
         }
 
         if (window is not { } keys) return stack;
-        var limited = SlidingWindowOptions.Of(full, keys);
+        var limited = full with { Pattern = new WindowPattern(keys) };
         return types.All(type => type == Sliding)
             ? stack with { Attention = limited }
             : stack with { Variants = LlamaConfig.Runs(types.Count, layer => types[layer] == Sliding, new LayerVariant { Attention = limited }) };
@@ -36,12 +37,12 @@ internal static class QwenWindows
     /// <summary>Writes them.</summary>
     public static void Write(TransformerOptions stack, JsonObject config)
     {
-        var windows = Enumerable.Range(0, stack.Layers).Select(layer => (stack.AttentionOf(layer).Options as SlidingWindowOptions)?.Window).ToArray();
+        var windows = Enumerable.Range(0, stack.Layers).Select(layer => LlamaConfig.WindowOf(stack.MixerOf(layer).Options)).ToArray();
         var window = windows.FirstOrDefault(keys => keys is not null);
         config["use_sliding_window"] = window is not null;
         config["sliding_window"] = window;
         // Readers before layer_types go by this; it is exact where the layers with windows are the last ones.
-        config["max_window_layers"] = window is null ? stack.Layers : Array.FindIndex(windows, keys => keys is not null);
+        config["max_window_layers"] = window is null ? stack.Layers.Count : Array.FindIndex(windows, keys => keys is not null);
         config["layer_types"] = new JsonArray([.. windows.Select(keys => JsonValue.Create(keys is null ? Full : Sliding))]);
     }
 }

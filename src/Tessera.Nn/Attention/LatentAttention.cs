@@ -1,21 +1,27 @@
+using Tessera.Nn.Attention.Patterns;
+using Tessera.Nn.Mixers;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Attention;
 
-/// <summary>Options of <see cref="LatentAttention"/>; <c>"kind": "latent"</c> in a recipe.</summary>
-/// <param name="Heads">Heads; 1 to 65,536.</param>
-/// <param name="KvLoraRank">The width of the latent that keys and values are made from, and that is cached; 1 to 65,536.</param>
-/// <param name="NopeHeadDim">The width of a head's query and key without positions; 1 to 16,384.</param>
-/// <param name="RopeHeadDim">The width of the part with rotary positions, which all heads share as a key; 2 to 16,384.</param>
-/// <param name="VHeadDim">The width of a head's value; 1 to 16,384.</param>
-public sealed record LatentOptions(int Heads, int KvLoraRank, int NopeHeadDim, int RopeHeadDim, int VHeadDim) : AttentionOptions
+/// <summary>Options of <see cref="LatentAttention"/>; <c>"kind": "latent"</c> in a recipe. Sizes are named as in DeepSeek's papers; those
+/// not said follow from the width as they do there.</summary>
+/// <param name="Heads">Heads, 1 to 65,536; as many as multi-head attention would have unless said.</param>
+/// <param name="KvLoraRank">The width of the latent that keys and values are made from, and that is cached; 1 to 65,536; four times
+/// <c>nopeHeadDim</c> unless said.</param>
+/// <param name="NopeHeadDim">The width of a head's query and key without positions; 1 to 16,384; <c>width / heads</c> unless said.</param>
+/// <param name="RopeHeadDim">The width of the part with rotary positions, which all heads share as a key; even, 2 to 16,384; half of
+/// <c>nopeHeadDim</c> unless said.</param>
+/// <param name="VHeadDim">The width of a head's value; 1 to 16,384; as <c>nopeHeadDim</c> unless said.</param>
+public sealed record LatentOptions(
+    int? Heads = null, int? KvLoraRank = null, int? NopeHeadDim = null, int? RopeHeadDim = null, int? VHeadDim = null) : MixerOptions
 {
-    /// <summary>The width of the latent that queries are made from; straight from the stream where null.</summary>
+    /// <summary>The width of the latent that queries are made from; straight from the hidden states where null.</summary>
     public int? QLoraRank { get; init; }
 
-    /// <summary>Whether the maps from the stream to the latents and back to it have biases.</summary>
+    /// <summary>Whether the maps from the hidden states to the latents and back to them have biases.</summary>
     public bool Bias { get; init; }
 
     /// <summary>Rotary positions of the position part.</summary>
@@ -24,12 +30,58 @@ public sealed record LatentOptions(int Heads, int KvLoraRank, int NopeHeadDim, i
     /// <summary>The norms of the latents.</summary>
     public RmsNormOptions Norm { get; init; } = new();
 
+    /// <summary>Which keys a query looks at.</summary>
+    public AttentionPattern Pattern { get; init; } = new FullPattern();
+
     /// <summary>Multiplies the scores beyond <c>1/√(nopeHeadDim + ropeHeadDim)</c>, as DeepSeek's YaRN does.</summary>
     public float ScoreFactor { get; init; } = 1;
 
+    internal override string PartName => "attention";
+
     /// <inheritdoc/>
-    public override Attention Build(PartBuilder part, AttentionRole role, int memoryWidth = 0) => new LatentAttention(this, part, role);
+    public override Mixer Build(PartBuilder part, MixerRole role, int memoryWidth = 0) => new LatentAttention(this, part, role);
+
+    /// <summary>The sizes in hidden states of a width.</summary>
+    public LatentSizes SizesIn(int width)
+    {
+        var heads = Heads ?? HeadSizes.HeadsOf(width);
+        var nope = NopeHeadDim ?? Math.Max(1, width / Math.Max(1, heads));
+        return new LatentSizes(heads, KvLoraRank ?? 4 * nope, nope, RopeHeadDim ?? Math.Max(2, nope / 4 * 2), VHeadDim ?? nope);
+    }
+
+    /// <inheritdoc/>
+    public override MixerOptions Canonical(int width)
+    {
+        var sizes = SizesIn(width);
+        return this with
+        {
+            Heads = sizes.Heads, KvLoraRank = sizes.KvLoraRank, NopeHeadDim = sizes.NopeHeadDim, RopeHeadDim = sizes.RopeHeadDim,
+            VHeadDim = sizes.VHeadDim,
+        };
+    }
+
+    internal void Check(PartBuilder part, MixerRole role)
+    {
+        var (heads, rank, nope, rope, value) = SizesIn(part.Width);
+        part.Require(role != MixerRole.Cross, "kind", "latent", "a kind that reads another sequence, such as multi-head, for cross-attention");
+        part.Require(heads is >= 1 and <= 65536, "heads", heads, "1 to 65536");
+        part.Require(rank is >= 1 and <= 65536, "kvLoraRank", rank, "1 to 65536");
+        part.Require(QLoraRank is null or (>= 1 and <= 65536), "qLoraRank", QLoraRank, "1 to 65536");
+        part.Require(nope is >= 1 and <= 16384, "nopeHeadDim", nope, "1 to 16384");
+        part.Require(rope is >= 2 and <= 16384 && rope % 2 == 0, "ropeHeadDim", rope, "even, 2 to 16384");
+        part.Require(value is >= 1 and <= 16384, "vHeadDim", value, "1 to 16384");
+        part.Require(ScoreFactor is > 0 and < float.PositiveInfinity, "scoreFactor", ScoreFactor, "greater than 0");
+        Pattern.Check(part.At("pattern"), role);
+    }
 }
+
+/// <summary>The sizes of latent attention.</summary>
+/// <param name="Heads">Heads.</param>
+/// <param name="KvLoraRank">The latent that is cached.</param>
+/// <param name="NopeHeadDim">A head's query and key without positions.</param>
+/// <param name="RopeHeadDim">The part with positions.</param>
+/// <param name="VHeadDim">A head's value.</param>
+public readonly record struct LatentSizes(int Heads, int KvLoraRank, int NopeHeadDim, int RopeHeadDim, int VHeadDim);
 
 /// <summary>
 /// Multi-head latent attention: keys and values of all heads are linear maps of one narrow latent, <c>c = norm(W_a x)</c>;
@@ -38,10 +90,12 @@ public sealed record LatentOptions(int Heads, int KvLoraRank, int NopeHeadDim, i
 /// latents themselves as one key head, and <c>W_v</c> is applied to what comes out.
 /// <para>DeepSeek-AI 2024 (DeepSeek-V2), <see href="https://arxiv.org/abs/2405.04434"/>, section 2.1.</para>
 /// </summary>
-public sealed class LatentAttention : Attention, ICached
+public sealed class LatentAttention : Mixer, ICached
 {
-    private readonly LatentOptions _options;
-    private readonly AttentionRole _role;
+    private readonly LatentSizes _sizes;
+    private readonly MixerRole _role;
+    private readonly AttentionPattern _pattern;
+    private readonly PatternContext _patternContext;
     private readonly AttentionSettings _settings;
     private readonly Linear _queries;
     private readonly Linear? _queryLatent;
@@ -52,20 +106,12 @@ public sealed class LatentAttention : Attention, ICached
     private readonly Linear _output;
     private readonly PositionEncoding _position;
 
-    internal LatentAttention(LatentOptions options, PartBuilder part, AttentionRole role)
+    internal LatentAttention(LatentOptions options, PartBuilder part, MixerRole role)
     {
-        part.Require(role != AttentionRole.Cross, "kind", "latent", "a kind that reads another sequence, such as multi-head, for cross-attention");
-        part.Require(options.Heads is >= 1 and <= 65536, "heads", options.Heads, "1 to 65536");
-        part.Require(options.KvLoraRank is >= 1 and <= 65536, "kvLoraRank", options.KvLoraRank, "1 to 65536");
-        part.Require(options.QLoraRank is null or (>= 1 and <= 65536), "qLoraRank", options.QLoraRank, "1 to 65536");
-        part.Require(options.NopeHeadDim is >= 1 and <= 16384, "nopeHeadDim", options.NopeHeadDim, "1 to 16384");
-        part.Require(options.RopeHeadDim is >= 2 and <= 16384 && options.RopeHeadDim % 2 == 0, "ropeHeadDim", options.RopeHeadDim, "even, 2 to 16384");
-        part.Require(options.VHeadDim is >= 1 and <= 16384, "vHeadDim", options.VHeadDim, "1 to 16384");
-        part.Require(options.ScoreFactor is > 0 and < float.PositiveInfinity, "scoreFactor", options.ScoreFactor, "greater than 0");
-
-        (_options, _role) = (options, role);
-        var (heads, rank) = (options.Heads, options.KvLoraRank);
-        var queryWidth = options.NopeHeadDim + options.RopeHeadDim;
+        options.Check(part, role);
+        (_sizes, _role, _pattern, _patternContext) = (options.SizesIn(part.Width), role, options.Pattern, new PatternContext(role, part.Length));
+        var (heads, rank, nope, rope, value) = _sizes;
+        var queryWidth = nope + rope;
         _settings = new AttentionSettings { Scale = options.ScoreFactor / MathF.Sqrt(queryWidth) };
         if (options.QLoraRank is { } qLoraRank)
         {
@@ -78,12 +124,19 @@ public sealed class LatentAttention : Attention, ICached
             _queries = Own("q_proj", new Linear(part.At("q_proj"), part.Width, heads * queryWidth));
         }
 
-        _latent = Own("kv_a_proj_with_mqa", new Linear(part.At("kv_a_proj_with_mqa"), part.Width, rank + options.RopeHeadDim, options.Bias));
+        _latent = Own("kv_a_proj_with_mqa", new Linear(part.At("kv_a_proj_with_mqa"), part.Width, rank + rope, options.Bias));
         _latentNorm = Own("kv_a_layernorm", options.Norm.Build(part.At("norm") with { Width = rank }));
-        _keysAndValues = Own("kv_b_proj.weight", part.Matrix("kv_b_proj", heads * (options.NopeHeadDim + options.VHeadDim), rank, mayBeStored: true));
+        _keysAndValues = Own("kv_b_proj.weight", part.Matrix("kv_b_proj", heads * (nope + value), rank, mayBeStored: true));
         _output = Own("o_proj", new Linear(
-            part.At("o_proj"), heads * options.VHeadDim, part.Width, options.Bias, part.OutputDeviation(heads * options.VHeadDim)));
-        _position = Own("position", options.Position.Build(part.At("position") with { Width = options.RopeHeadDim }));
+            part.At("o_proj"), heads * value, part.Width, options.Bias, part.OutputDeviation(heads * value)));
+        _position = Own("position", options.Position.Build(part.At("position") with { Width = rope }));
+    }
+
+    /// <inheritdoc/>
+    public override void Prepare(ForwardContext context)
+    {
+        _position.Prepare(context);
+        if (context.Caches is null || _role != MixerRole.Causal) context.Mask(_pattern, _patternContext);
     }
 
     /// <inheritdoc/>
@@ -91,46 +144,46 @@ public sealed class LatentAttention : Attention, ICached
     {
         var (batch, length) = (x.Shape[0], x.Shape[1]);
         var queries = _queries.Forward(_queryLatent is null ? x : _queryNorm!.Forward(_queryLatent.Forward(x, context)), context)
-            .Reshape([batch, length, _options.Heads, _options.NopeHeadDim + _options.RopeHeadDim]);
-        var content = Op.Columns(queries, 0, _options.NopeHeadDim);
-        var placed = _position.Mark(Op.Columns(queries, _options.NopeHeadDim, _options.RopeHeadDim), context);
+            .Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.RopeHeadDim]);
+        var content = Op.Columns(queries, 0, _sizes.NopeHeadDim);
+        var placed = _position.Mark(Op.Columns(queries, _sizes.NopeHeadDim, _sizes.RopeHeadDim), context);
 
         var narrow = _latent.Forward(x, context);
-        var latent = _latentNorm.Forward(Op.Columns(narrow, 0, _options.KvLoraRank));
+        var latent = _latentNorm.Forward(Op.Columns(narrow, 0, _sizes.KvLoraRank));
         var shared = _position.Mark(
-            Op.Columns(narrow, _options.KvLoraRank, _options.RopeHeadDim).Reshape([batch, length, 1, _options.RopeHeadDim]), context);
+            Op.Columns(narrow, _sizes.KvLoraRank, _sizes.RopeHeadDim).Reshape([batch, length, 1, _sizes.RopeHeadDim]), context);
 
         var attended = Decodes(context, latent, shared) is { } cache
             ? Absorbed(content, placed, cache, context)
             : Expanded(content, placed, latent, shared, context);
-        return _output.Forward(attended.Reshape([batch, length, _options.Heads * _options.VHeadDim]), context);
+        return _output.Forward(attended.Reshape([batch, length, _sizes.Heads * _sizes.VHeadDim]), context);
     }
 
     /// <inheritdoc/>
-    public Cache? CreateCache(CacheSize size) => _role == AttentionRole.Causal
-        ? new KeyValueCache(size.Rows, size.Tokens, heads: 1, _options.KvLoraRank + _options.RopeHeadDim, valueWidth: 0)
+    public Cache? CreateCache(CacheSize size) => _role == MixerRole.Causal
+        ? new KeyValueCache(size.Rows, size.Tokens, heads: 1, _sizes.KvLoraRank + _sizes.RopeHeadDim, valueWidth: 0)
         : null;
 
     /// <summary>How many bytes less its cache takes than one of a key (without the position part) and a value for each head.</summary>
     public long BytesSaved(CacheSize size) => CreateCache(size) is { } cache
-        ? ((long)size.Rows * size.Tokens * _options.Heads * (_options.NopeHeadDim + _options.VHeadDim) * sizeof(float)) - cache.Bytes
+        ? ((long)size.Rows * size.Tokens * _sizes.Heads * (_sizes.NopeHeadDim + _sizes.VHeadDim) * sizeof(float)) - cache.Bytes
         : 0;
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length)
     {
-        var visible = _role == AttentionRole.Causal ? (length + 1) / 2.0 : length;
-        return base.FlopsPerToken(length) + (2.0 * _options.Heads * (_options.NopeHeadDim + _options.RopeHeadDim + _options.VHeadDim) * visible);
+        var visible = _pattern.MeanVisibleKeys(length, _patternContext);
+        return base.FlopsPerToken(length) + (2.0 * _sizes.Heads * (_sizes.NopeHeadDim + _sizes.RopeHeadDim + _sizes.VHeadDim) * visible);
     }
 
     /// <summary>Remembers new tokens while decoding; the cache where earlier ones are in it, so that they must be read from there.</summary>
     private KeyValueCache? Decodes(ForwardContext context, Tensor latent, Tensor shared)
     {
-        if (context.Caches is null || _role != AttentionRole.Causal) return null;
+        if (context.Caches is null || _role != MixerRole.Causal) return null;
         var cache = (KeyValueCache)context.Caches.Of(this);
         var (batch, length) = (latent.Shape[0], latent.Shape[1]);
         var isFirst = cache.Count == 0;
-        var keys = Op.Join(latent.Reshape([batch, length, 1, _options.KvLoraRank]), shared);
+        var keys = Op.Join(latent.Reshape([batch, length, 1, _sizes.KvLoraRank]), shared);
         cache.Write(keys, Tensor.Temporary([batch, length, 1, 0]), context.Positions);
         return isFirst && length > 1 ? null : cache;
     }
@@ -139,22 +192,19 @@ public sealed class LatentAttention : Attention, ICached
     private Tensor Expanded(Tensor content, Tensor placed, Tensor latent, Tensor shared, ForwardContext context)
     {
         var (batch, length) = (latent.Shape[0], latent.Shape[1]);
-        var expanded = Op.Linear(latent, _keysAndValues.Value).Reshape([batch, length, _options.Heads, _options.NopeHeadDim + _options.VHeadDim]);
-        var keys = Op.Join(Op.Columns(expanded, 0, _options.NopeHeadDim), shared);
-        var values = Op.Columns(expanded, _options.NopeHeadDim, _options.VHeadDim);
-        var mask = _role == AttentionRole.Causal ? BlockMask.Causal(length, length) : BlockMask.Full(length, length);
-        if (context.Lengths is not null) mask = mask.Lengths(context.Lengths);
-        if (context.Segments is not null) mask = mask.Segments(context.Segments, context.Segments);
-        return Op.Attention(Op.Join(content, placed), keys, values, mask, _settings);
+        var expanded = Op.Linear(latent, _keysAndValues.Value).Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.VHeadDim]);
+        var keys = Op.Join(Op.Columns(expanded, 0, _sizes.NopeHeadDim), shared);
+        var values = Op.Columns(expanded, _sizes.NopeHeadDim, _sizes.VHeadDim);
+        return Op.Attention(Op.Join(content, placed), keys, values, context.Mask(_pattern, _patternContext), _settings);
     }
 
     /// <summary>On the cached latents, which are one head of keys, and of values but for the position part.</summary>
     private Tensor Absorbed(Tensor content, Tensor placed, KeyValueCache cache, ForwardContext context)
     {
-        var queries = Op.Join(Op.HeadLinear(content, _keysAndValues.Value, 0, _options.NopeHeadDim, transposed: false), placed);
+        var queries = Op.Join(Op.HeadLinear(content, _keysAndValues.Value, 0, _sizes.NopeHeadDim, transposed: false), placed);
         var latents = cache.Keys.First(content.Shape[0]);
         var attended = Op.Attention(
-            queries, latents, latents, CachedMask.Causal(context, cache.Count), _settings with { ValueWidth = _options.KvLoraRank });
-        return Op.HeadLinear(attended, _keysAndValues.Value, _options.NopeHeadDim, _options.VHeadDim, transposed: true);
+            queries, latents, latents, _pattern.Narrow(CachedMask.Causal(context, cache.Count), _patternContext), _settings with { ValueWidth = _sizes.KvLoraRank });
+        return Op.HeadLinear(attended, _keysAndValues.Value, _sizes.NopeHeadDim, _sizes.VHeadDim, transposed: true);
     }
 }

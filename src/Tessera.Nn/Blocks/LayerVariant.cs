@@ -1,5 +1,5 @@
-using Tessera.Nn.Attention;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Nn.Blocks;
 
@@ -19,8 +19,8 @@ public sealed record LayerVariant
     /// <summary>Of the layers from the first to the last every so-manieth, the first included; at least 1.</summary>
     public int Every { get; init; } = 1;
 
-    /// <summary>Their attention; the stack's where null.</summary>
-    public AttentionOptions? Attention { get; init; }
+    /// <summary>Their mixer; as the pattern of layers says where null.</summary>
+    public MixerOptions? Attention { get; init; }
 
     /// <summary>Their feed-forward; the stack's where null.</summary>
     public FeedForwardOptions? FeedForward { get; init; }

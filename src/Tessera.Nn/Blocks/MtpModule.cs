@@ -1,6 +1,7 @@
 using Tessera.Nn.Attention;
 using Tessera.Nn.Norms;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Nn.Blocks;
 
@@ -28,7 +29,7 @@ public sealed class MtpModule : Module
         _embeddingNorm = Own("enorm", options.Norm.Build(part.At("norm")));
         _hiddenNorm = Own("hnorm", options.Norm.Build(part.At("norm")));
         _joined = Own("eh_proj", new Linear(part.At("eh_proj"), 2 * part.Width, part.Width));
-        _layer = Own("layer", new TransformerLayer(options, part with { Depth = 2 * options.Layers }, layer, AttentionRole.Causal, memoryWidth: 0));
+        _layer = Own("layer", new TransformerLayer(options, part with { Depth = 2 * options.Layers }, layer, MixerRole.Causal, memoryWidth: 0));
         _norm = Own("shared_head.norm", options.Norm.Build(part.At("norm")));
     }
 

@@ -1,82 +1,95 @@
-using Tessera.Nn.Attention;
+using Tessera.Nn.Mixers;
 using Tessera.Nn.Norms;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Blocks;
 
 /// <summary>
-/// One layer: attention to its own sequence, to another one where there is one, and a feed-forward, each added to the
-/// stream; <see cref="NormPlacement"/> says where the norms are.
+/// One layer: a list of sub-blocks, each added to the hidden states. Usually a mixer of its own sequence, a look at another one where
+/// there is one, and a feed-forward; <see cref="NormPlacement"/> says where the norms are.
 /// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>.</para>
 /// </summary>
 public sealed class TransformerLayer : Module
 {
     private readonly float _dropout;
     private readonly float _scale;
-    private readonly NormPlacement _normPlacement;
-    private readonly Norms _attentionNorms;
-    private readonly Attention.Attention _attention;
-    private readonly Norms _crossNorms;
-    private readonly Attention.Attention? _cross;
-    private readonly Norms _feedForwardNorms;
-    private readonly FeedForward.FeedForward _feedForward;
+    private readonly NormPlacement _placement;
+    private readonly List<Residual> _residuals = [];
     private readonly Func<Tensor, ForwardContext, Tensor> _compute;
 
     /// <summary>Builds a layer.</summary>
     /// <param name="options">What it is made of.</param>
     /// <param name="part">Width, place and random numbers.</param>
-    /// <param name="layer">Which layer it is, from 0: its attention and feed-forward may differ from others'.</param>
+    /// <param name="layer">Which layer it is, from 0: its mixer and feed-forward may differ from others'.</param>
     /// <param name="role">Bidirectional for an encoder, causal for a decoder.</param>
     /// <param name="memoryWidth">The width of what cross-attention reads; 0: there is no cross-attention.</param>
-    internal TransformerLayer(TransformerOptions options, PartBuilder part, int layer, AttentionRole role, int memoryWidth)
+    internal TransformerLayer(TransformerOptions options, PartBuilder part, int layer, MixerRole role, int memoryWidth)
     {
-        var isParallel = options.NormPlacement is NormPlacement.Parallel or NormPlacement.ParallelOneNorm;
-        part.Require(!isParallel || memoryWidth == 0, "normPlacement", options.NormPlacement, "a form whose parts follow one another, where there is cross-attention");
-        (_dropout, _scale, _normPlacement) = (options.Dropout, options.ResidualScale, options.NormPlacement);
-        var (attention, attentionPath) = options.AttentionOf(layer);
-        var (feedForward, feedForwardPath) = options.FeedForwardOf(layer);
-
-        _attentionNorms = OwnNorms("input_norm", "attention_output_norm");
-        _attention = Own("attention", attention.Build(part.At(attentionPath), role));
-        if (memoryWidth > 0)
+        (_dropout, _scale, _placement, _compute) = (options.Dropout, options.ResidualScale, options.NormPlacement, Compute);
+        part.Require(
+            !IsParallel || memoryWidth == 0, "normPlacement", options.NormPlacement,
+            "a form whose parts follow one another, where there is cross-attention");
+        var blocks = options.BlocksOf(layer);
+        var (mixer, mixerPath) = options.MixerOf(layer);
+        if (blocks != LayerBlocks.FeedForward)
+            Add("input_norm", $"{mixer.PartName}_output_norm", mixer.PartName, () => mixer.Build(part.At(mixerPath), role));
+        if (memoryWidth > 0 && blocks == LayerBlocks.All)
         {
-            _crossNorms = OwnNorms("cross_norm", "cross_output_norm");
-            var (cross, crossPath) = options.CrossAttention is { } own ? (own, "crossAttention") : (attention, attentionPath);
-            _cross = Own("cross_attention", cross.Build(part.At(crossPath).Number(1), AttentionRole.Cross, memoryWidth));
+            var (cross, path) = options.CrossAttention is { } own ? (own, "crossAttention") : (options.Attention, "attention");
+            Add("cross_norm", "cross_output_norm", "cross_attention", () => cross.Build(part.At(path).Number(1), MixerRole.Cross, memoryWidth));
         }
 
-        if (_normPlacement != NormPlacement.ParallelOneNorm) _feedForwardNorms = OwnNorms("feed_forward_norm", "feed_forward_output_norm");
-        _feedForward = Own("feed_forward", feedForward.Build(part.At(feedForwardPath)));
-        _compute = Compute;
+        if (blocks == LayerBlocks.Mixer) return;
+        var (feedForward, feedForwardPath) = options.FeedForwardOf(layer);
+        Add("feed_forward_norm", "feed_forward_output_norm", "feed_forward", () => feedForward.Build(part.At(feedForwardPath)));
 
-        Norms OwnNorms(string before, string after) => new(
-            _normPlacement == NormPlacement.PostNorm ? null : Own(before, options.Norm.Build(part.At("norm"))),
-            _normPlacement is NormPlacement.PostNorm or NormPlacement.Sandwich ? Own(after, options.Norm.Build(part.At("norm"))) : null);
+        void Add(string before, string after, string name, Func<SubBlock> build)
+        {
+            var sharesNorm = _placement == NormPlacement.ParallelOneNorm && _residuals.Count > 0;
+            var first = _placement == NormPlacement.PostNorm || sharesNorm ? null : Own(before, options.Norm.Build(part.At("norm")));
+            var last = _placement is NormPlacement.PostNorm or NormPlacement.Sandwich ? Own(after, options.Norm.Build(part.At("norm"))) : null;
+            _residuals.Add(new Residual(first, Own(name, build()), last));
+        }
+    }
+
+    private bool IsParallel => _placement is NormPlacement.Parallel or NormPlacement.ParallelOneNorm;
+
+    /// <summary>Makes, once for all layers of a pass, what layers with the same options share.</summary>
+    public void Prepare(ForwardContext context)
+    {
+        foreach (var residual in _residuals) residual.Block.Prepare(context);
     }
 
     /// <summary>[batch, length, width] to the same shape.</summary>
-    public Tensor Forward(Tensor x, ForwardContext context) => context is { IsCheckpointed: true, IsTraining: true } ? context.Checkpoint(x, _compute) : Compute(x, context);
+    public Tensor Forward(Tensor x, ForwardContext context) =>
+        context is { IsCheckpointed: true, IsTraining: true } ? context.Checkpoint(x, _compute) : Compute(x, context);
 
     private Tensor Compute(Tensor x, ForwardContext context)
     {
-        var input = Before(_attentionNorms, x);
-        var attended = _attention.Forward(input, context);
-        if (_normPlacement is NormPlacement.Parallel or NormPlacement.ParallelOneNorm)
+        if (IsParallel) return ComputeParallel(x, context);
+        foreach (var (before, block, after) in _residuals)
         {
-            var computed = _feedForward.Forward(_normPlacement == NormPlacement.ParallelOneNorm ? input : Before(_feedForwardNorms, x), context);
-            return Add(Add(x, attended, context), computed, context);
+            var y = block.Forward(before?.Forward(x) ?? x, context);
+            x = after is null ? Add(x, y, context)
+                : _placement == NormPlacement.PostNorm ? after.Forward(Add(x, y, context))
+                : Add(x, after.Forward(y), context);
         }
 
-        x = After(_attentionNorms, x, attended, context);
-        if (_cross is not null) x = After(_crossNorms, x, _cross.Forward(Before(_crossNorms, x), context), context);
-        return After(_feedForwardNorms, x, _feedForward.Forward(Before(_feedForwardNorms, x), context), context);
+        return x;
     }
 
-    private static Tensor Before(Norms norms, Tensor x) => norms.Before?.Forward(x) ?? x;
+    /// <summary>All sub-blocks read what comes in; one without a norm of its own reads what the one before it read.</summary>
+    private Tensor ComputeParallel(Tensor x, ForwardContext context)
+    {
+        var (sum, input) = (x, x);
+        foreach (var (before, block, _) in _residuals)
+        {
+            input = before?.Forward(x) ?? input;
+            sum = Add(sum, block.Forward(input, context), context);
+        }
 
-    private Tensor After(Norms norms, Tensor x, Tensor y, ForwardContext context) => norms.After is not { } after
-        ? Add(x, y, context)
-        : _normPlacement == NormPlacement.PostNorm ? after.Forward(Add(x, y, context)) : Add(x, after.Forward(y), context);
+        return sum;
+    }
 
     private Tensor Add(Tensor x, Tensor y, ForwardContext context)
     {
@@ -84,6 +97,6 @@ public sealed class TransformerLayer : Module
         return Op.Add(x, _scale == 1 ? y : Op.Scale(y, _scale));
     }
 
-    /// <summary>The norms around one part.</summary>
-    private readonly record struct Norms(Norm? Before, Norm? After);
+    /// <summary>A sub-block with the norms around it.</summary>
+    private readonly record struct Residual(Norm? Before, SubBlock Block, Norm? After);
 }

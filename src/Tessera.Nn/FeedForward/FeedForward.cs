@@ -1,6 +1,6 @@
 using System.Text.Json.Serialization;
+using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
-using Tessera.Tensors;
 
 namespace Tessera.Nn.FeedForward;
 
@@ -26,8 +26,4 @@ public abstract record FeedForwardOptions
 }
 
 /// <summary>What a layer computes for each token on its own.</summary>
-public abstract class FeedForward : Module
-{
-    /// <summary>[batch, length, width] to the same shape.</summary>
-    public abstract Tensor Forward(Tensor x, ForwardContext context);
-}
+public abstract class FeedForward : SubBlock;

@@ -45,6 +45,11 @@ public abstract class PositionEncoding : Module
     {
     }
 
+    /// <summary>Makes, once for all layers of a pass, what they share.</summary>
+    public virtual void Prepare(ForwardContext context)
+    {
+    }
+
     /// <summary>Adds positions to embeddings [batch, length, width].</summary>
     public virtual Tensor Embed(Tensor x, ForwardContext context) => x;
 

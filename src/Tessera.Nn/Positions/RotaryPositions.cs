@@ -1,5 +1,4 @@
 using Tessera.Tensors;
-using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Tessera.Nn.Positions;
 
@@ -59,10 +58,10 @@ public sealed class RotaryPositions : PositionEncoding
     /// <inheritdoc/>
     public override Tensor Mark(Tensor x, ForwardContext context)
     {
-        var (rows, cosines, sines) = _tables.For(Length(context.Positions), context.Positions);
-        return Op.Rotate(x, rows, cosines, sines, _layout);
+        var table = context.Rotary(_tables);
+        return Op.Rotate(x, table.Rows, table.Cosines, table.Sines, _layout);
     }
 
-    /// <summary>The length of the longest sequence of a context.</summary>
-    private static int Length(Tensor positions) => positions.Shape.Count == 0 ? 1 : TensorPrimitives.Max<int>(positions.Ints) + 1;
+    /// <inheritdoc/>
+    public override void Prepare(ForwardContext context) => context.Rotary(_tables);
 }

@@ -1,7 +1,14 @@
 using System.Runtime.CompilerServices;
 using Tessera.Tensors;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Tessera.Nn.Positions;
+
+/// <summary>Sines and cosines of some positions.</summary>
+/// <param name="Rows">I32, shaped as the positions: the row of each.</param>
+/// <param name="Cosines">[rows, pairs].</param>
+/// <param name="Sines">[rows, pairs].</param>
+internal readonly record struct RotaryTable(Tensor Rows, Tensor Cosines, Tensor Sines);
 
 /// <summary>Sines and cosines of rotary positions, computed for as many positions as have been asked for. All layers with
 /// the same options object share one.</summary>
@@ -38,15 +45,16 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
         if (SameFor(length) is var (shortest, longest) && shortest < longest) For(length);
     }
 
-    /// <summary>[rows, pairs] each for a sequence of this length, and the row of each position, shaped as the positions.</summary>
-    public (Tensor Rows, Tensor Cosines, Tensor Sines) For(int length, Tensor positions)
+    /// <summary>The table of some positions, for the longest sequence among them.</summary>
+    public RotaryTable For(Tensor positions)
     {
+        var length = positions.Shape.Count == 0 ? 1 : TensorPrimitives.Max<int>(positions.Ints) + 1;
         var (shortest, longest) = SameFor(length);
         if (shortest == longest && positions.Shape.Count * RowsEach <= length) return Own(length, positions);
 
         // Views, which hold on to the memory until the context ends, whatever table replaces this one meanwhile.
         var table = For(length);
-        return (positions, table.Cosines.First(table.Cosines.Shape[0]), table.Sines.First(table.Sines.Shape[0]));
+        return new RotaryTable(positions, table.Cosines.First(table.Cosines.Shape[0]), table.Sines.First(table.Sines.Shape[0]));
     }
 
     private (int Shortest, int Longest) SameFor(int length) => options.Scaling?.SameFor(length) ?? (0, int.MaxValue);
@@ -74,7 +82,7 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
     }
 
     /// <summary>A row for each position, for a length that the next token does not share.</summary>
-    private (Tensor Rows, Tensor Cosines, Tensor Sines) Own(int length, Tensor positions)
+    private RotaryTable Own(int length, Tensor positions)
     {
         var count = (int)positions.Shape.Count;
         var rows = Tensor.Temporary(positions.Shape, ElementType.I32);
@@ -89,7 +97,7 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
             Fill(cosines, sines, row, position, angles, magnitude);
         }
 
-        return (rows, cosines, sines);
+        return new RotaryTable(rows, cosines, sines);
     }
 
     private double Frequencies(int length, Span<double> angles)

@@ -21,40 +21,22 @@ public abstract record RecurrenceOptions : EncoderOptions
     /// <inheritdoc/>
     public override Encoder Build(PartBuilder part) => new Recurrence(this, part);
 
-    /// <summary>How many gates' weights stand on top of each other.</summary>
-    internal abstract int Gates { get; }
-
-    /// <summary>Runs one layer; the second set of weights is that of the other direction.</summary>
-    internal abstract Tensor Run(Tensor x, RecurrentWeightSet forward, RecurrentWeightSet? backward, Tensor? lengths);
+    /// <summary>The cell.</summary>
+    internal abstract RecurrentCell Cell { get; }
 }
 
 /// <summary>Long short-term memory; <c>"kind": "lstm"</c> in a recipe
 /// (Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735).</summary>
 public sealed record LstmOptions : RecurrenceOptions
 {
-    internal override int Gates => 4;
-
-    internal override Tensor Run(Tensor x, RecurrentWeightSet forward, RecurrentWeightSet? backward, Tensor? lengths) => backward is null
-        ? Op.Lstm(x, Weights(forward), lengths: lengths).Outputs
-        : Op.BidirectionalLstm(x, Weights(forward), Weights(backward), lengths: lengths).Outputs;
-
-    private static LstmWeights Weights(RecurrentWeightSet set) => new(set.Input.Value, set.Recurrent.Value, set.InputBias.Value, set.RecurrentBias.Value);
+    internal override RecurrentCell Cell => RecurrentCell.Lstm;
 }
 
 /// <summary>Gated recurrent units; <c>"kind": "gru"</c> in a recipe (Cho et al. 2014, arXiv 1406.1078).</summary>
 public sealed record GruOptions : RecurrenceOptions
 {
-    internal override int Gates => 3;
-
-    internal override Tensor Run(Tensor x, RecurrentWeightSet forward, RecurrentWeightSet? backward, Tensor? lengths) => backward is null
-        ? Op.Gru(x, Weights(forward), lengths: lengths).Outputs
-        : Op.BidirectionalGru(x, Weights(forward), Weights(backward), lengths: lengths).Outputs;
-
-    private static GruWeights Weights(RecurrentWeightSet set) => new(set.Input.Value, set.Recurrent.Value, set.InputBias.Value, set.RecurrentBias.Value);
+    internal override RecurrentCell Cell => RecurrentCell.Gru;
 }
-
-/// <summary>The weights of one layer and direction.</summary>
-internal sealed record RecurrentWeightSet(Parameter Input, Parameter Recurrent, Parameter InputBias, Parameter RecurrentBias);
 
 /// <summary>
 /// Recurrent layers over a sequence, O(length) and sequential in it. Parameters are named as PyTorch names them
@@ -94,21 +76,13 @@ public sealed class Recurrence : Encoder
         for (var layer = 0; layer < _layers.Count; layer++)
         {
             var (forward, backward, residual) = _layers[layer];
-            var y = _options.Run(x, forward, backward, context.Lengths);
+            var y = _options.Cell.Run(x, forward, backward, context.Lengths).Outputs;
             x = _options.Residual ? Op.Add(y, residual?.Forward(x, context) ?? x) : y;
         }
 
         return x;
     }
 
-    private RecurrentWeightSet Weights(PartBuilder part, int inputs, string suffix)
-    {
-        var (rows, hidden) = (_options.Gates * _options.Hidden, _options.Hidden);
-        var deviation = 1 / Math.Sqrt(3.0 * hidden); // the deviation of PyTorch's uniform distribution
-        return new RecurrentWeightSet(
-            Own($"weight_ih_{suffix}", part.Matrix($"weight_ih_{suffix}", rows, inputs, deviation)),
-            Own($"weight_hh_{suffix}", part.Matrix($"weight_hh_{suffix}", rows, hidden, deviation)),
-            Own($"bias_ih_{suffix}", PartBuilder.Constant(rows, 0)),
-            Own($"bias_hh_{suffix}", PartBuilder.Constant(rows, 0)));
-    }
+    private RecurrentWeightSet Weights(PartBuilder part, int inputs, string suffix) =>
+        RecurrentWeightSet.Of(part, _options.Cell, inputs, _options.Hidden, suffix, Own);
 }

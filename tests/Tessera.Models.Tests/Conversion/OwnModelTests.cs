@@ -11,6 +11,8 @@ using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
 using Tessera.Text.Tokenizers;
+using Tessera.Nn.Mixers;
+using Tessera.Nn.Attention.Patterns;
 
 namespace Tessera.Models.Tests.Conversion;
 
@@ -27,7 +29,7 @@ public sealed class OwnModelTests : IDisposable
         ["llama"] = ("llama", Decoder(Masked(), new SwiGluOptions(48))),
         ["neighbours"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Layout: RotaryLayout.Interleaved, Positions: 64) }, new SwiGluOptions(48))),
         ["biases"] = ("llama", Decoder(Masked() with { Bias = true }, new SwiGluOptions(48) { Bias = true })),
-        ["window"] = ("llama", Decoder(SlidingWindowOptions.Of(Masked(), 5), new SwiGluOptions(48)) with { LogitScale = 0.5f }),
+        ["window"] = ("llama", Decoder(Masked() with { Pattern = new WindowPattern(5) }, new SwiGluOptions(48)) with { LogitScale = 0.5f }),
         ["tied experts"] = ("llama", Decoder(Masked(), new ExpertsOptions(4, 2, new SwiGluOptions(24))) with { TieEmbeddings = true }),
         ["llama 3 scaling and a later token"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new Llama3Scaling(8, 16) } }, new SwiGluOptions(48)) with { MtpDepth = 1 }),
         ["given divisors"] = ("llama", Decoder(Masked() with { Position = new RotaryOptions(Positions: 64) { Scaling = new Llama3Scaling(6, 20, 1.5, 3) } }, new SwiGluOptions(48))),
@@ -122,7 +124,7 @@ public sealed class OwnModelTests : IDisposable
 
     private static MultiHeadOptions Masked() => new(Heads) { KeyValueHeads = 2, Position = new RotaryOptions(Positions: 64) };
 
-    private static DecoderOptions Decoder(AttentionOptions attention, FeedForwardOptions feedForward) => new()
+    private static DecoderOptions Decoder(MixerOptions attention, FeedForwardOptions feedForward) => new()
     {
         Width = Width, Decoder = new TransformerOptions { Layers = 2, Attention = attention, FeedForward = feedForward },
     };

@@ -9,6 +9,8 @@ using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
+using Tessera.Nn.Attention.Patterns;
 
 namespace Tessera.Models.Tests.Families;
 
@@ -31,11 +33,11 @@ public sealed class FamilyTests
                 ],
             }) with { TieEmbeddings = true },
         ["Llama"] = Decoder(Stack(Heads() with { Bias = true }, new GeGluOptions(24) { Bias = true }) with { Norm = new RmsNormOptions(1e-5f) }),
-        ["Mistral"] = Decoder(Stack(SlidingWindowOptions.Of(Heads(), 9), new SwiGluOptions(24))),
+        ["Mistral"] = Decoder(Stack(Heads() with { Pattern = new WindowPattern(9) }, new SwiGluOptions(24))),
         ["Qwen2"] = Decoder(Stack(Heads() with { Bias = true, OutputBias = false }, new SwiGluOptions(24)) with
         {
             Layers = 5,
-            Variants = [new LayerVariant { First = 1, Last = 2, Attention = SlidingWindowOptions.Of(Heads() with { Bias = true, OutputBias = false }, 7) }],
+            Variants = [new LayerVariant { First = 1, Last = 2, Attention = Heads() with { Bias = true, OutputBias = false, Pattern = new WindowPattern(7) } }],
         }),
         ["Qwen3"] = Decoder(Stack(Heads() with { QueryKeyNorm = new RmsNormOptions() }, new SwiGluOptions(24))) with { TieEmbeddings = true },
         ["Mixtral"] = Decoder(Stack(Heads(), new ExpertsOptions(4, 2, new SwiGluOptions(24)))),
@@ -150,7 +152,7 @@ public sealed class FamilyTests
     {
         var llama = Read("{ \"model_type\": \"llama\" }");
         Assert.Equal((4096, 32, 32), (llama.Width, llama.Decoder.Layers, ((MultiHeadOptions)llama.Decoder.Attention).Heads));
-        Assert.Equal(4096, ((SlidingWindowOptions)Read("{ \"model_type\": \"mistral\" }").Decoder.Attention).Window);
+        Assert.Equal(4096, LlamaConfig.WindowOf(Read("{ \"model_type\": \"mistral\" }").Decoder.Attention));
         Assert.IsType<MultiHeadOptions>(Read("{ \"model_type\": \"mistral\", \"sliding_window\": null }").Decoder.Attention);
         Assert.Equal(128, ((MultiHeadOptions)Read("{ \"model_type\": \"qwen3\" }").Decoder.Attention).HeadWidth);
         Assert.Null(((MultiHeadOptions)Read("{ \"model_type\": \"qwen2\", \"use_sliding_window\": false, \"sliding_window\": 5 }").Decoder.Attention).HeadWidth);
@@ -160,7 +162,7 @@ public sealed class FamilyTests
         Assert.Equal(128, ((ExpertsOptions)Read("{ \"model_type\": \"qwen3_moe\" }").Decoder.FeedForward).Routed);
         Assert.Equal(7, ((ExpertsOptions)Read("{ \"model_type\": \"qwen3_moe\", \"num_local_experts\": 7, \"num_experts_per_tok\": 2 }").Decoder.FeedForward).Routed);
         var deepSeek = Read("{ \"model_type\": \"deepseek_v3\" }");
-        Assert.Equal((7168, 61, 2), (deepSeek.Width, deepSeek.Decoder.Layers, deepSeek.Decoder.Variants![0].Last!.Value));
+        Assert.Equal((7168, 61, 2), (deepSeek.Width, deepSeek.Decoder.Layers.Count, deepSeek.Decoder.Variants![0].Last!.Value));
         Assert.Null(((LatentOptions)Read("{ \"model_type\": \"deepseek_v3\", \"q_lora_rank\": null }").Decoder.Attention).QLoraRank);
     }
 
@@ -197,7 +199,7 @@ public sealed class FamilyTests
         ScoreFactor = (float)Math.Pow((0.1 * Math.Log(4)) + 1, 2),
     };
 
-    private static TransformerOptions Stack(AttentionOptions attention, FeedForwardOptions feedForward) => new() { Layers = 2, Attention = attention, FeedForward = feedForward };
+    private static TransformerOptions Stack(MixerOptions attention, FeedForwardOptions feedForward) => new() { Layers = 2, Attention = attention, FeedForward = feedForward };
 
     private static DecoderOptions Decoder(TransformerOptions stack) => new() { Width = 16, EmbeddingScale = 1, Decoder = stack };
 

@@ -7,6 +7,7 @@ using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Models.Tests.Formats;
 
@@ -97,7 +98,7 @@ public sealed class StoredModelTests : IDisposable
         }
     }
 
-    private static DecoderOptions Decoder(AttentionOptions attention, FeedForwardOptions feedForward) => new()
+    private static DecoderOptions Decoder(MixerOptions attention, FeedForwardOptions feedForward) => new()
     {
         Width = 64,
         Decoder = new TransformerOptions { Layers = 2, Attention = attention, FeedForward = feedForward, Position = attention is MultiHeadOptions { Position: null } ? new LearnedOptions(64) : null },

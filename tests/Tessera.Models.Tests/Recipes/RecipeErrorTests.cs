@@ -32,10 +32,10 @@ public sealed class RecipeErrorTests
     }
 
     [Theory]
-    [InlineData("\"heads\": 4", "\"heads\": 4, \"head\": 3", "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, bias, outputBias, queryKeyNorm, position, scoreScale, softCap, sinks")]
-    [InlineData("\"layers\": 2", "\"layers\": 2, \"kind\": \"transformer\"", "model.decoder.kind: is not a key here; allowed: layers, attention, crossAttention, feedForward, variants, normPlacement, residualScale, norm, position, dropout")]
-    [InlineData("\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head, sliding-window, latent")]
-    [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head, sliding-window, latent")]
+    [InlineData("\"heads\": 4", "\"heads\": 4, \"head\": 3", "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, bias, outputBias, queryKeyNorm, scoreScale, softCap, sinks")]
+    [InlineData("\"layers\": 2", "\"layers\": 2, \"kind\": \"transformer\"", "model.decoder.kind: is not a key here; allowed: layers, attention, mixers, crossAttention, feedForward, variants, normPlacement, residualScale, norm, position, dropout")]
+    [InlineData("\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head, latent, lstm, gru")]
+    [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head, latent, lstm, gru")]
     [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder")]
     [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
     [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]

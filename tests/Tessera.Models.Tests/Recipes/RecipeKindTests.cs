@@ -10,6 +10,8 @@ using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Nn.Recurrence;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
+using Tessera.Nn.Attention.Patterns;
 
 namespace Tessera.Models.Tests;
 
@@ -19,10 +21,11 @@ public sealed class RecipeKindTests
     private static readonly TransformerOptions s_stack = new() { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new ReluOptions(4) };
 
     [Fact]
-    public void Attentions_come_back() => ComeBack<AttentionOptions>(
+    public void Attentions_come_back() => ComeBack<MixerOptions>(
         new MultiHeadOptions(4), new MultiHeadOptions(4) { KeyValueHeads = 2, HeadWidth = 5, Bias = true, Position = new RotaryOptions(500.5f, RotaryLayout.Interleaved, 77) },
         new MultiHeadOptions(4) { OutputBias = true, QueryKeyNorm = new RmsNormOptions(), ScoreScale = 0.5f, SoftCap = 50, Sinks = true },
-        new SlidingWindowOptions(4, 16), new LatentOptions(4, 16, 8, 8, 8) { QLoraRank = 12 });
+        new MultiHeadOptions(4) { Pattern = new WindowPattern(16) }, new LatentOptions(4, 16, 8, 8, 8) { QLoraRank = 12 },
+        new LstmMixerOptions(5), new GruMixerOptions());
 
     [Fact]
     public void Positions_come_back() => ComeBack<PositionOptions>(
@@ -54,7 +57,7 @@ public sealed class RecipeKindTests
         var options = s_stack with
         {
             NormPlacement = NormPlacement.ParallelOneNorm,
-            Variants = [new LayerVariant { First = 1, Every = 2, Attention = new SlidingWindowOptions(2, 8) }, new LayerVariant { Last = 0, FeedForward = new ReluOptions(9) }],
+            Variants = [new LayerVariant { First = 1, Every = 2, Attention = new MultiHeadOptions(2) { Pattern = new WindowPattern(8) } }, new LayerVariant { Last = 0, FeedForward = new ReluOptions(9) }],
         };
         var text = RecipeJson.Write(new Holder<EncoderOptions> { Part = options });
         var read = RecipeJson.Read<Holder<EncoderOptions>>(RecipeJson.Parse(text, "test"));
@@ -83,7 +86,7 @@ public sealed class RecipeKindTests
     {
         var text = RecipeJson.Schema<ModelConfig>().ToJsonString();
         Assert.IsType<JsonObject>(JsonNode.Parse(text));
-        var kinds = typeof(AttentionOptions).Assembly.GetTypes().Concat(typeof(ModelOptions).Assembly.GetTypes())
+        var kinds = typeof(MixerOptions).Assembly.GetTypes().Concat(typeof(ModelOptions).Assembly.GetTypes())
             .SelectMany(type => type.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false))
             .Select(derived => (string)derived.TypeDiscriminator!).Distinct().ToList();
         Assert.True(kinds.Count >= 17, $"only {kinds.Count} kinds found");

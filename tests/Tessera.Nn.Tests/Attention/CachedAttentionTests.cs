@@ -2,17 +2,19 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
+using Tessera.Nn.Attention.Patterns;
 
 namespace Tessera.Nn.Tests;
 
 /// <summary>What holds for every attention that can be cached.</summary>
-public abstract class CachedAttentionTests(AttentionOptions options)
+public abstract class CachedAttentionTests(MixerOptions options)
 {
     private protected const int Rows = 3;
     private protected const int Length = 9;
     private protected const int Width = 16;
     private protected const double Tolerance = 1e-5;
-    private readonly Attention.Attention _part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), AttentionRole.Causal));
+    private readonly Mixer _part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), MixerRole.Causal));
     private readonly float[] _x = PartCheck.Normal(Rows * Length * Width, 3);
 
     private protected float[] X => _x;
@@ -145,7 +147,7 @@ public sealed class CachedMultiHeadAttentionTests() : CachedAttentionTests(s_opt
     public void Cached_cross_attention_equals_uncached_and_reads_the_memory_once()
     {
         using var scope = Arena.Current.Scope();
-        var part = PartCheck.Shaken(s_options.Build(PartCheck.Builder(Width), AttentionRole.Cross, memoryWidth: 6));
+        var part = PartCheck.Shaken(s_options.Build(PartCheck.Builder(Width), MixerRole.Cross, memoryWidth: 6));
         var memory = Tensor.From(PartCheck.Normal(Rows * 7 * 6, 9), [Rows, 7, 6]);
         var lengths = PartCheck.Ints([Rows], 7, 3, 5);
         var caches = new CacheSet(part, new CacheSize(Rows, Length, MemoryTokens: 7));
@@ -167,7 +169,7 @@ public sealed class CachedMultiHeadAttentionTests() : CachedAttentionTests(s_opt
 }
 
 public sealed class CachedSlidingWindowTests() : CachedAttentionTests(
-    new SlidingWindowOptions(4, 3) { KeyValueHeads = 2, Bias = true, Position = new RotaryOptions(Positions: 16) });
+    new MultiHeadOptions(4) { Pattern = new WindowPattern(3), KeyValueHeads = 2, Bias = true, Position = new RotaryOptions(Positions: 16) });
 
 public sealed class CachedAttentionOptionsTests() : CachedAttentionTests(new MultiHeadOptions(4)
 {
@@ -176,14 +178,14 @@ public sealed class CachedAttentionOptionsTests() : CachedAttentionTests(new Mul
 
 public sealed class CachedAlibiTests() : CachedAttentionTests(new MultiHeadOptions(4) { Sinks = true, Position = new AlibiOptions() });
 
-public sealed class CachedBucketsTests() : CachedAttentionTests(new SlidingWindowOptions(2, 6) { Position = new RelativePositionBiasOptions(6, 7) });
+public sealed class CachedBucketsTests() : CachedAttentionTests(new MultiHeadOptions(2) { Pattern = new WindowPattern(6), Position = new RelativePositionBiasOptions(6, 7) });
 
 public sealed class CachedLatentAttentionTests() : CachedAttentionTests(new LatentOptions(4, 6, 5, 4, 3) { QLoraRank = 7, Bias = true })
 {
     [Fact]
     public void The_cache_holds_the_latent_and_the_shared_key_part_only()
     {
-        var part = new LatentOptions(4, 6, 5, 4, 3).Build(PartCheck.Builder(Width), AttentionRole.Causal);
+        var part = new LatentOptions(4, 6, 5, 4, 3).Build(PartCheck.Builder(Width), MixerRole.Causal);
         Assert.Equal(Rows * Length * (6 + 4) * sizeof(float), ((ICached)part).CreateCache(new CacheSize(Rows, Length))!.Bytes);
     }
 }

@@ -2,6 +2,8 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
+using Tessera.Nn.Attention.Patterns;
 
 namespace Tessera.Nn.Tests;
 
@@ -12,7 +14,7 @@ public sealed class MaskedOptionsTests
 
     public static TheoryData<string> Names => [.. s_options.Keys];
 
-    private static readonly Dictionary<string, MaskedOptions> s_options = new()
+    private static readonly Dictionary<string, MultiHeadOptions> s_options = new()
     {
         ["biases but for the output"] = new MultiHeadOptions(2) { Bias = true, OutputBias = false },
         ["a bias of the output alone"] = new MultiHeadOptions(2) { OutputBias = true },
@@ -30,25 +32,25 @@ public sealed class MaskedOptionsTests
     [Theory]
     [MemberData(nameof(Names))]
     public void Each_option_is_its_equation(string name) =>
-        MultiHeadAttentionTests.Check(s_options[name], AttentionRole.Causal, (_, query, key) => key <= query);
+        MultiHeadAttentionTests.Check(s_options[name], MixerRole.Causal, (_, query, key) => key <= query);
 
     [Theory]
     [InlineData(1)]
     [InlineData(2)]
     [InlineData(9)]
     public void A_window_sees_so_many_keys_its_own_included(int window) => MultiHeadAttentionTests.Check(
-        new SlidingWindowOptions(2, window) { Position = new RotaryOptions(Positions: 8) }, AttentionRole.Causal,
+        new MultiHeadOptions(2) { Pattern = new WindowPattern(window), Position = new RotaryOptions(Positions: 8) }, MixerRole.Causal,
         (_, query, key) => key <= query && key > query - window);
 
     [Fact]
     public void A_window_of_an_encoder_sees_to_both_sides() => MultiHeadAttentionTests.Check(
-        new SlidingWindowOptions(2, 2), AttentionRole.Bidirectional, (_, query, key) => Math.Abs(key - query) < 2);
+        new MultiHeadOptions(2) { Pattern = new WindowPattern(2) }, MixerRole.Bidirectional, (_, query, key) => Math.Abs(key - query) < 2);
 
     [Fact]
     public void A_window_of_one_attends_only_to_itself()
     {
         using var scope = Arena.Current.Scope();
-        var part = new SlidingWindowOptions(2, 1).Build(PartCheck.Builder(Width), AttentionRole.Causal);
+        var part = new MultiHeadOptions(2) { Pattern = new WindowPattern(1) }.Build(PartCheck.Builder(Width), MixerRole.Causal);
         var x = PartCheck.Normal(3 * Width, 1);
         var exact = PartCheck.Exact(part);
         var values = ExactMath.Linear([.. x.Select(value => (double)value)], exact["v_proj.weight"], null, Width);
@@ -62,12 +64,12 @@ public sealed class MaskedOptionsTests
     {
         // 4 buckets up to distance 3: 0, 1, then 2 and 3 or more in the last ones.
         MultiHeadAttentionTests.Check(
-            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(4, 3) }, AttentionRole.Causal, (_, query, key) => key <= query,
+            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(4, 3) }, MixerRole.Causal, (_, query, key) => key <= query,
             bucket: distance => distance switch { 0 => 0, -1 => 1, -2 => 2, _ => 3 });
 
         // With both sides two buckets for each: 0 and the rest.
         MultiHeadAttentionTests.Check(
-            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(4, 3) }, AttentionRole.Bidirectional, (_, _, _) => true,
+            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(4, 3) }, MixerRole.Bidirectional, (_, _, _) => true,
             bucket: distance => distance == 0 ? 0 : distance < 0 ? 1 : 3);
     }
 
@@ -77,11 +79,11 @@ public sealed class MaskedOptionsTests
         const int Length = 10;
         foreach (var window in (int[])[1, 3, 10, 40])
         {
-            foreach (var role in (AttentionRole[])[AttentionRole.Causal, AttentionRole.Bidirectional])
+            foreach (var role in (MixerRole[])[MixerRole.Causal, MixerRole.Bidirectional])
             {
                 var seen = Enumerable.Range(0, Length * Length).Count(pair =>
-                    pair / Length - (pair % Length) is var distance && Math.Abs(distance) < window && (distance >= 0 || role != AttentionRole.Causal));
-                var part = new SlidingWindowOptions(2, window).Build(PartCheck.Builder(Width), role);
+                    pair / Length - (pair % Length) is var distance && Math.Abs(distance) < window && (distance >= 0 || role != MixerRole.Causal));
+                var part = new MultiHeadOptions(2) { Pattern = new WindowPattern(window) }.Build(PartCheck.Builder(Width), role);
                 Assert.Equal((2.0 * 4 * Width * Width) + (4.0 * Width * seen / Length), part.FlopsPerToken(Length), 6);
             }
         }
@@ -90,15 +92,15 @@ public sealed class MaskedOptionsTests
     [Fact]
     public void Options_that_cannot_be_are_named()
     {
-        Expect("model.window: is 0; allowed: at least 1", new SlidingWindowOptions(2, 0));
+        Expect("model.pattern.window: is 0; allowed: at least 1", new MultiHeadOptions(2) { Pattern = new WindowPattern(0) });
         Expect("model.scoreScale: is 0; allowed: greater than 0", new MultiHeadOptions(2) { ScoreScale = 0 });
         Expect("model.softCap: is -1; allowed: 0 (none) or above", new MultiHeadOptions(2) { SoftCap = -1 });
         Expect("model.queryKeyNorm.epsilon: is 0; allowed: greater than 0", new MultiHeadOptions(2) { QueryKeyNorm = new RmsNormOptions(0) });
         Expect("model.position.buckets: is 3; allowed: 4 to 65536", new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(3, 9) });
         Expect("model.position.maxDistance: is 4; allowed: more than buckets / 2, 4", new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(8, 4) });
-        Expect("model.kind: is sliding-window; allowed: a kind that reads another", new SlidingWindowOptions(2, 1), AttentionRole.Cross);
+        Expect("model.pattern.kind: is window; allowed: full, for cross-attention", new MultiHeadOptions(2) { Pattern = new WindowPattern(1) }, MixerRole.Cross);
 
-        static void Expect(string message, AttentionOptions options, AttentionRole role = AttentionRole.Causal)
+        static void Expect(string message, MixerOptions options, MixerRole role = MixerRole.Causal)
         {
             var error = Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(Width), role, Width));
             Assert.StartsWith(message, error.Message, StringComparison.Ordinal);

@@ -1,6 +1,7 @@
 using Tessera.Nn.Attention;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Nn.Tests;
 
@@ -13,19 +14,19 @@ public sealed class MultiHeadAttentionTests
 
     [Fact]
     public void Causal_attention_is_its_equation() =>
-        Check(new MultiHeadOptions(2), AttentionRole.Causal, (_, query, key) => key <= query);
+        Check(new MultiHeadOptions(2), MixerRole.Causal, (_, query, key) => key <= query);
 
     [Fact]
     public void Attention_with_biases_is_its_equation() =>
-        Check(new MultiHeadOptions(2) { Bias = true }, AttentionRole.Causal, (_, query, key) => key <= query);
+        Check(new MultiHeadOptions(2) { Bias = true }, MixerRole.Causal, (_, query, key) => key <= query);
 
     [Fact]
     public void Grouped_key_heads_are_shared_by_neighbouring_query_heads() =>
-        Check(new MultiHeadOptions(4) { KeyValueHeads = 2 }, AttentionRole.Causal, (_, query, key) => key <= query);
+        Check(new MultiHeadOptions(4) { KeyValueHeads = 2 }, MixerRole.Causal, (_, query, key) => key <= query);
 
     [Fact]
     public void One_key_head_and_a_head_width_of_its_own() =>
-        Check(new MultiHeadOptions(3) { KeyValueHeads = 1, HeadWidth = 6, Bias = true }, AttentionRole.Causal, (_, query, key) => key <= query);
+        Check(new MultiHeadOptions(3) { KeyValueHeads = 1, HeadWidth = 6, Bias = true }, MixerRole.Causal, (_, query, key) => key <= query);
 
     [Theory]
     [InlineData(RotaryLayout.Halves, 10000)]
@@ -33,18 +34,18 @@ public sealed class MultiHeadAttentionTests
     public void Rotary_positions_turn_queries_and_keys(RotaryLayout layout, float theta) =>
         Check(
             new MultiHeadOptions(2) { KeyValueHeads = 1, Position = new RotaryOptions(theta, layout, Positions: 16) },
-            AttentionRole.Causal, (_, query, key) => key <= query, positions: [0, 1, 2, 3, 4, 3, 4, 5, 6, 7]);
+            MixerRole.Causal, (_, query, key) => key <= query, positions: [0, 1, 2, 3, 4, 3, 4, 5, 6, 7]);
 
     [Fact]
     public void Without_padding_a_bidirectional_token_sees_all() =>
-        Check(new MultiHeadOptions(2), AttentionRole.Bidirectional, (_, _, _) => true);
+        Check(new MultiHeadOptions(2), MixerRole.Bidirectional, (_, _, _) => true);
 
     [Fact]
     public void Padding_is_never_seen()
     {
         int[] lengths = [3, 5];
         Check(
-            new MultiHeadOptions(2) { Position = new RotaryOptions(Positions: 8) }, AttentionRole.Bidirectional, (row, _, key) => key < lengths[row],
+            new MultiHeadOptions(2) { Position = new RotaryOptions(Positions: 8) }, MixerRole.Bidirectional, (row, _, key) => key < lengths[row],
             lengths: lengths, isReal: i => i / Width % Length < lengths[i / (Width * Length)]);
     }
 
@@ -53,7 +54,7 @@ public sealed class MultiHeadAttentionTests
     {
         int[] segments = [0, 0, 1, 1, 1, 0, 0, 0, 0, 1];
         Check(
-            new MultiHeadOptions(2) { Position = new RotaryOptions(Positions: 8) }, AttentionRole.Causal,
+            new MultiHeadOptions(2) { Position = new RotaryOptions(Positions: 8) }, MixerRole.Causal,
             (row, query, key) => key <= query && segments[(row * Length) + query] == segments[(row * Length) + key],
             positions: [0, 1, 0, 1, 2, 0, 1, 2, 3, 0], segments: segments);
     }
@@ -64,7 +65,7 @@ public sealed class MultiHeadAttentionTests
         const int MemoryLength = 4, MemoryWidth = 6;
         int[] lengths = [4, 2];
         var options = new MultiHeadOptions(4) { KeyValueHeads = 2, Bias = true, Position = new RotaryOptions() };
-        var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), AttentionRole.Cross, MemoryWidth));
+        var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), MixerRole.Cross, MemoryWidth));
         PartCheck.Run(
             part,
             inputs => part.Forward(inputs["x"], new ForwardContext
@@ -79,7 +80,7 @@ public sealed class MultiHeadAttentionTests
     public void Cross_attention_without_a_memory_says_so()
     {
         using var scope = Arena.Current.Scope();
-        var part = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), AttentionRole.Cross, 8);
+        var part = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), MixerRole.Cross, 8);
         var error = Assert.Throws<InvalidOperationException>(() => part.Forward(Tensor.Temporary([1, 2, Width]), PartCheck.Step(1, 2)));
         Assert.Contains("Memory", error.Message, StringComparison.Ordinal);
     }
@@ -87,8 +88,8 @@ public sealed class MultiHeadAttentionTests
     [Fact]
     public void An_encoders_attention_keeps_no_cache()
     {
-        var encoder = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), AttentionRole.Bidirectional);
-        var decoder = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), AttentionRole.Causal);
+        var encoder = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), MixerRole.Bidirectional);
+        var decoder = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), MixerRole.Causal);
         Assert.Equal(0, new CacheSet(encoder, new CacheSize(3, 7)).Bytes);
         Assert.Equal(2 * 3 * 7 * Width * sizeof(float), new CacheSet(decoder, new CacheSize(3, 7)).Bytes);
     }
@@ -103,12 +104,12 @@ public sealed class MultiHeadAttentionTests
     public void Sizes_that_cannot_be_are_named(int heads, int? keyHeads, int? headWidth, string message)
     {
         var options = new MultiHeadOptions(heads) { KeyValueHeads = keyHeads, HeadWidth = headWidth };
-        var error = Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(Width), AttentionRole.Causal));
+        var error = Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(Width), MixerRole.Causal));
         Assert.Equal(message, error.Message);
     }
 
     internal static void Check(
-        MaskedOptions options, AttentionRole role, Func<int, int, int, bool> sees,
+        MultiHeadOptions options, MixerRole role, Func<int, int, int, bool> sees,
         int[]? positions = null, int[]? lengths = null, int[]? segments = null, Func<int, bool>? isReal = null, Func<int, int>? bucket = null)
     {
         positions ??= [.. Enumerable.Range(0, Batch * Length).Select(i => i % Length)];
@@ -125,10 +126,10 @@ public sealed class MultiHeadAttentionTests
     }
 
     private static double[] Equation(
-        Dictionary<string, double[]> exact, MaskedOptions options, string source, int sourceWidth, int[]? positions, Func<int, int, int, bool> sees,
+        Dictionary<string, double[]> exact, MultiHeadOptions options, string source, int sourceWidth, int[]? positions, Func<int, int, int, bool> sees,
         Func<int, int>? bucket = null)
     {
-        var (heads, keyHeads, width) = (options.Heads, options.KeyValueHeads ?? options.Heads, options.HeadWidth ?? Width / options.Heads);
+        var (heads, keyHeads, width) = options.SizesIn(Width);
         var queries = Project("q_proj", exact["x"], Width);
         var keys = Project("k_proj", exact[source], sourceWidth);
         var values = Project("v_proj", exact[source], sourceWidth);

@@ -4,6 +4,7 @@ using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Nn.Tests;
 
@@ -19,7 +20,7 @@ public sealed class TransformerTests
     {
         const int MemoryLength = 3, MemoryWidth = 4;
         var options = Options() with { Position = new SinusoidalOptions(8), Norm = cross ? new LayerNormOptions() : new RmsNormOptions() };
-        var part = PartCheck.Shaken(new Transformer(options, PartCheck.Builder(Width), AttentionRole.Causal, cross ? MemoryWidth : 0));
+        var part = PartCheck.Shaken(new Transformer(options, PartCheck.Builder(Width), MixerRole.Causal, cross ? MemoryWidth : 0));
         List<(string, Shape)> inputs = [("x", [1, Length, Width])];
         if (cross) inputs.Add(("memory", [1, MemoryLength, MemoryWidth]));
         PartCheck.Run(
@@ -73,8 +74,8 @@ public sealed class TransformerTests
     public void Dropout_is_on_in_training_only_and_is_the_same_for_the_same_random_numbers()
     {
         using var scope = Arena.Current.Scope();
-        var part = new Transformer(Options() with { Dropout = 0.4f }, PartCheck.Builder(Width), AttentionRole.Causal);
-        var still = new Transformer(Options(), PartCheck.Builder(Width), AttentionRole.Causal);
+        var part = new Transformer(Options() with { Dropout = 0.4f }, PartCheck.Builder(Width), MixerRole.Causal);
+        var still = new Transformer(Options(), PartCheck.Builder(Width), MixerRole.Causal);
         var x = PartCheck.Normal(Length * Width, 4);
 
         Assert.Equal(Forward(still, true, 1), Forward(part, false, 1));
@@ -105,7 +106,7 @@ public sealed class TransformerTests
     [Fact]
     public void Layers_start_from_weights_of_their_own()
     {
-        var part = new Transformer(Options(), PartCheck.Builder(Width), AttentionRole.Causal, Width);
+        var part = new Transformer(Options(), PartCheck.Builder(Width), MixerRole.Causal, Width);
         var matrices = part.Parameters().Where(own => own.Parameter.Value.Shape.Rank == 2).Select(own => own.Parameter.Value.Floats[0]).ToArray();
         Assert.Equal(2 * (4 + 4 + 3), matrices.Length);
         Assert.Equal(matrices.Length, matrices.Distinct().Count());
@@ -114,7 +115,7 @@ public sealed class TransformerTests
     [Fact]
     public void Depth_makes_the_last_maps_start_smaller()
     {
-        var part = new Transformer(Options() with { Layers = 8, Attention = new MultiHeadOptions(2) { HeadWidth = 64 } }, PartCheck.Builder(128), AttentionRole.Causal);
+        var part = new Transformer(Options() with { Layers = 8, Attention = new MultiHeadOptions(2) { HeadWidth = 64 } }, PartCheck.Builder(128), MixerRole.Causal);
         var parameters = part.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value.ToArray());
         Assert.Equal(1 / Math.Sqrt(128), Deviation("layers.0.attention.q_proj.weight"), 0.003);
         Assert.Equal(1 / Math.Sqrt(128 * 16), Deviation("layers.0.attention.o_proj.weight"), 0.001);
@@ -130,14 +131,13 @@ public sealed class TransformerTests
         Expect(
             "model.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys",
             Options() with { Attention = new MultiHeadOptions(2) { Position = new SinusoidalOptions() } });
-        Expect("model.layers: is 0; allowed: 1 to 256", Options() with { Layers = 0 });
         Expect("model.dropout: is 1; allowed: at least 0, below 1", Options() with { Dropout = 1 });
         Expect("model.norm.epsilon: is 0; allowed: greater than 0", Options() with { Norm = new RmsNormOptions(0) });
         Expect("model.feedForward.hidden: is 0; allowed: 1 to 1048576", Options() with { FeedForward = new SwiGluOptions(0) });
 
         static void Expect(string message, TransformerOptions options)
         {
-            var error = Assert.Throws<RecipeException>(() => new Transformer(options, PartCheck.Builder(Width), AttentionRole.Causal));
+            var error = Assert.Throws<RecipeException>(() => new Transformer(options, PartCheck.Builder(Width), MixerRole.Causal));
             Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
         }
     }

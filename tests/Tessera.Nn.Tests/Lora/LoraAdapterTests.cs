@@ -3,6 +3,7 @@ using Tessera.Nn.Blocks;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Lora;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Nn.Tests.Lora;
 
@@ -78,7 +79,7 @@ public sealed class LoraAdapterTests
     public void A_stack_kept_in_fewer_bits_learns_through_its_adapters(ElementType type)
     {
         const int Width = 32;
-        var stack = new Transformer(new TransformerOptions { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new SwiGluOptions(64) }, PartCheck.Builder(Width), AttentionRole.Causal);
+        var stack = new Transformer(new TransformerOptions { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new SwiGluOptions(64) }, PartCheck.Builder(Width), MixerRole.Causal);
         var stored = new Dictionary<string, byte[]>();
         foreach (var (name, parameter) in stack.Parameters().Where(own => own.Parameter.MayBeStored))
         {

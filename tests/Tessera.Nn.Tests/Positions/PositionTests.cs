@@ -156,6 +156,7 @@ public sealed class PositionTests
         {
             using var scope = Arena.Current.Scope();
             positions.Ints[0] = position;
+            step.Positions = positions;
             part.Mark(x, step);
         }
     }

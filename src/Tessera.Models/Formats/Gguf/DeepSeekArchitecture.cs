@@ -1,4 +1,5 @@
 using Tessera.Nn.Attention;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
@@ -44,9 +45,10 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (stack.Position is not null) return "it adds positions to embeddings";
         if (stack.Variants?.Any(variant => variant.Attention is not null) == true) return "its layers do not all have the same attention";
         if (attention.Bias) return "its attention has biases";
+        if (attention.Pattern is not FullPattern) return "its attention does not look at all keys";
         if (stack.Norm != attention.Norm) return $"the norms of its latents, {attention.Norm}, are not those of the layers, {stack.Norm}";
         if (attention.Position.Layout != RotaryLayout.Interleaved) return "its rotary positions do not pair neighbours";
-        if (attention.Position.Width is { } turned && turned != attention.RopeHeadDim) return "only a part of the position part is turned";
+        if (attention.Position.Width is { } turned && turned != attention.SizesIn(options.Width).RopeHeadDim) return "only a part of the position part is turned";
         if (attention.ScoreFactor != YarnScaling.ScoreFactorOf(attention.Position.Scaling)) return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives {YarnScaling.ScoreFactorOf(attention.Position.Scaling)}";
         return GgufRotary.WhyNot(attention.Position, isLatent: true) ?? WhyNotFeedForward(stack);
     }
@@ -117,17 +119,18 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
     private protected override void WriteStack(DecoderOptions options, Action<string, GgufValue> set)
     {
         var (stack, attention) = (options.Decoder, (LatentOptions)options.Decoder.Attention);
+        var sizes = attention.SizesIn(options.Width);
         SetContext(set, attention.Position.Positions);
-        Set(Heads, attention.Heads);
+        Set(Heads, sizes.Heads);
         Set(KeyValueHeads, 1);
-        Set(KvLoraRank, attention.KvLoraRank);
+        Set(KvLoraRank, sizes.KvLoraRank);
         if (attention.QLoraRank is { } rank) Set(QLoraRank, rank);
-        Set(KeyWidth, attention.KvLoraRank + attention.RopeHeadDim);
-        Set(ValueWidth, attention.KvLoraRank);
-        Set(LatentKeyWidth, attention.NopeHeadDim + attention.RopeHeadDim);
-        Set(LatentValueWidth, attention.VHeadDim);
+        Set(KeyWidth, sizes.KvLoraRank + sizes.RopeHeadDim);
+        Set(ValueWidth, sizes.KvLoraRank);
+        Set(LatentKeyWidth, sizes.NopeHeadDim + sizes.RopeHeadDim);
+        Set(LatentValueWidth, sizes.VHeadDim);
         set(RmsEpsilon, GgufValue.Of(stack.Norm.Epsilon));
-        GgufRotary.Write(attention.Position, attention.RopeHeadDim, set, LogUnit);
+        GgufRotary.Write(attention.Position, sizes.RopeHeadDim, set, LogUnit);
 
         var dense = Enumerable.Range(0, stack.Layers).TakeWhile(layer => stack.FeedForwardOf(layer).Options is DenseOptions).Count();
         Set(DenseLayers, dense);
@@ -162,6 +165,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
     {
         var (ours, theirs) = ($"decoder.layers.{layer}", $"blk.{layer}");
         var attention = (LatentOptions)options.Decoder.Attention;
+        var sizes = attention.SizesIn(options.Width);
         names.Same($"{ours}.input_norm.weight", $"{theirs}.attn_norm.weight");
         names.Same($"{ours}.feed_forward_norm.weight", $"{theirs}.ffn_norm.weight");
         foreach (var (our, their) in attention.QLoraRank is null
@@ -176,7 +180,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         names.Same($"{ours}.attention.o_proj.weight", $"{theirs}.attn_output.weight");
         if (has($"{theirs}.attn_kv_b.weight")) names.Same($"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_kv_b.weight");
         else names.Add(new KeysAndValuesLayout(
-            $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", attention.Heads, attention.NopeHeadDim, attention.VHeadDim));
+            $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", sizes.Heads, sizes.NopeHeadDim, sizes.VHeadDim));
         GgufFeedForward.Add(names, options.Decoder.FeedForwardOf(layer).Options, ours, theirs);
     }
 }

@@ -111,8 +111,8 @@ public static class GgufModel
 
     private static void AddDivisors(DecoderOptions options, GgufWriter writer)
     {
-        if (options.Decoder.Attention is not MaskedOptions { Position: RotaryOptions rotary } attention) return;
-        if (GgufRotary.DivisorsOf(rotary, attention.HeadWidth ?? options.Width / attention.Heads) is not { } divisors) return;
+        if (options.Decoder.Attention is not MultiHeadOptions { Position: RotaryOptions rotary } attention) return;
+        if (GgufRotary.DivisorsOf(rotary, attention.SizesIn(options.Width).HeadWidth) is not { } divisors) return;
         writer.Add(GgufRotary.Divisors, GgufType.F32, [divisors.Length], stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(divisors.AsSpan())));
     }
 

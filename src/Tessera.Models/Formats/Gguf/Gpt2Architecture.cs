@@ -1,4 +1,5 @@
 using Tessera.Nn.Attention;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
@@ -19,9 +20,12 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
         if (stack.Norm is not LayerNormOptions { Bias: true }) return "its norms are neither RMS norms, as other architectures have, nor layer norms with biases";
         if (stack.Position is not LearnedOptions) return "its positions are not learned";
         if (stack.Variants is { Count: > 0 }) return "its layers are not all alike";
-        return stack.Attention is not MultiHeadOptions { Bias: true, OutputBias: null or true, QueryKeyNorm: null, Position: null, SoftCap: 0, Sinks: false } attention
-            || (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(options.Width / attention.Heads))
-            || (attention.KeyValueHeads ?? attention.Heads) != attention.Heads || (attention.HeadWidth ?? options.Width / attention.Heads) * attention.Heads != options.Width
+        return stack.Attention is not MultiHeadOptions
+            {
+                Pattern: FullPattern, Bias: true, OutputBias: null or true, QueryKeyNorm: null, Position: null, SoftCap: 0, Sinks: false,
+            } attention
+            || attention.SizesIn(options.Width) is var sizes && (sizes.KeyValueHeads != sizes.Heads || sizes.HeadWidth * sizes.Heads != options.Width)
+            || (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(sizes.HeadWidth))
                 ? "its attention is not plain multi-head attention with biases"
                 : stack.FeedForward is GeluTanhOptions { Bias: true } ? null : "its feed-forward is not GELU in its tanh form with biases";
     }
@@ -41,7 +45,7 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
     {
         SetContext(set, ((LearnedOptions)options.Decoder.Position!).Positions);
         set(Hidden, GgufValue.Of((uint)((DenseOptions)options.Decoder.FeedForward).Hidden));
-        set(Heads, GgufValue.Of((uint)((MaskedOptions)options.Decoder.Attention).Heads));
+        set(Heads, GgufValue.Of((uint)((MultiHeadOptions)options.Decoder.Attention).SizesIn(options.Width).Heads));
         set(Epsilon, GgufValue.Of(options.Decoder.Norm.Epsilon));
     }
 

@@ -1,10 +1,12 @@
 using Tessera.Nn.Attention;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
+using Tessera.Nn.Mixers;
 
 namespace Tessera.Models.Formats.Gguf;
 
@@ -25,13 +27,13 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     public override IEnumerable<string> Notes(DecoderOptions options)
     {
         foreach (var note in base.Notes(options)) yield return note;
-        if (Layers(options).Select(layer => options.Decoder.AttentionOf(layer).Options).OfType<SlidingWindowOptions>().FirstOrDefault() is { } window)
-            yield return $"llama.cpp's {Name} does not limit attention to the window of {window.Window} tokens: longer texts give other results there";
+        if (Layers(options).Select(layer => WindowOf(options, layer)).FirstOrDefault(window => window is not null) is { } keys)
+            yield return $"llama.cpp's {Name} does not limit attention to the window of {keys} tokens: longer texts give other results there";
     }
 
     private protected override bool IsNear(DecoderOptions options)
     {
-        if (options.Decoder.Attention is not MaskedOptions attention || options.Decoder.Norm is not RmsNormOptions) return false;
+        if (options.Decoder.Attention is not MultiHeadOptions attention || options.Decoder.Norm is not RmsNormOptions) return false;
         return attention.QueryKeyNorm is not null
             ? Name == (options.Decoder.FeedForward is ExpertsOptions ? "qwen3moe" : "qwen3")
             : attention is { Bias: true, OutputBias: false } && options.Decoder.FeedForward is DenseOptions { Bias: false } ? Name == "qwen2" : Name == "llama";
@@ -42,12 +44,13 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         var stack = options.Decoder;
         if (stack.Position is not null) return "it adds positions to embeddings";
         if (Layers(options).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().Count() > 1) return "its layers do not all have the same feed-forward";
-        if (Layers(options).Select(layer => AsFull(stack.AttentionOf(layer).Options)).Distinct().Count() > 1) return "its layers do not all have the same attention, but for windows";
-        return WhyNot((MaskedOptions)stack.Attention, (RmsNormOptions)stack.Norm, options.Width) ?? WhyNot(stack.FeedForward);
+        if (Layers(options).Select(layer => AsFull(stack.MixerOf(layer).Options)).Distinct().Count() > 1) return "its layers do not all have the same attention, but for windows";
+        return WhyNot((MultiHeadOptions)stack.Attention, (RmsNormOptions)stack.Norm, options.Width) ?? WhyNot(stack.FeedForward);
     }
 
-    private string? WhyNot(MaskedOptions attention, RmsNormOptions norm, int width)
+    private string? WhyNot(MultiHeadOptions attention, RmsNormOptions norm, int width)
     {
+        if (AsFull(attention) is MultiHeadOptions { Pattern: not FullPattern }) return "its attention looks at keys by another pattern than a window";
         if (attention is { SoftCap: not 0 }) return "its attention has a soft cap";
         if (attention.Sinks) return "its attention has sinks";
         if (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(HeadWidth(attention, width))) return "its attention has a scale of its own";
@@ -98,11 +101,11 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     }
 
     /// <summary>Windows of all layers become the attention's, windows of some are variants.</summary>
-    private static (AttentionOptions Attention, IReadOnlyList<LayerVariant>? Variants) ReadWindows(GgufKeys keys, MultiHeadOptions full, int layers)
+    private static (MixerOptions Attention, IReadOnlyList<LayerVariant>? Variants) ReadWindows(GgufKeys keys, MultiHeadOptions full, int layers)
     {
         var window = keys.CountOr(Window, 0);
         if (window == 0) return (full, null);
-        var windowed = SlidingWindowOptions.Of(full, window);
+        var windowed = full with { Pattern = new WindowPattern(window) };
         if (keys.BooleansOrNull(WindowLayers) is not { } pattern || pattern.All(has => has)) return (windowed, null);
         if (pattern.Count != layers) throw keys.Wrong(WindowLayers, $"{pattern.Count} long", $"as long as there are layers, {layers}");
         var variants = new List<LayerVariant>();
@@ -119,12 +122,12 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
 
     private protected override void WriteStack(DecoderOptions options, Action<string, GgufValue> set)
     {
-        var attention = (MaskedOptions)AsFull(options.Decoder.Attention);
+        var attention = (MultiHeadOptions)AsFull(options.Decoder.Attention);
         var rotary = (RotaryOptions)attention.Position!;
         var headWidth = HeadWidth(attention, options.Width);
         SetContext(set, rotary.Positions);
-        Set(Heads, attention.Heads);
-        Set(KeyValueHeads, attention.KeyValueHeads ?? attention.Heads);
+        Set(Heads, attention.SizesIn(options.Width).Heads);
+        Set(KeyValueHeads, attention.SizesIn(options.Width).KeyValueHeads);
         Set(KeyWidth, headWidth);
         Set(ValueWidth, headWidth);
         set(RmsEpsilon, GgufValue.Of(options.Decoder.Norm.Epsilon));
@@ -148,23 +151,24 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
 
     private static void WriteWindows(DecoderOptions options, Action<string, GgufValue> set)
     {
-        bool[] pattern = [.. Layers(options).Select(layer => options.Decoder.AttentionOf(layer).Options is SlidingWindowOptions)];
+        bool[] pattern = [.. Layers(options).Select(layer => WindowOf(options, layer) is not null)];
         var first = Array.IndexOf(pattern, true);
         if (first < 0) return;
-        set(Window, GgufValue.Of((uint)((SlidingWindowOptions)options.Decoder.AttentionOf(first).Options).Window));
+        set(Window, GgufValue.Of((uint)WindowOf(options, first)!.Value));
         if (pattern.Contains(false)) set(WindowLayers, GgufValue.Of(pattern));
     }
 
     private protected override void AddLayer(TensorNames names, DecoderOptions options, int layer, Func<string, bool> has)
     {
         var (ours, theirs) = ($"decoder.layers.{layer}", $"blk.{layer}");
-        var attention = (MaskedOptions)options.Decoder.AttentionOf(layer).Options;
+        var attention = (MultiHeadOptions)options.Decoder.MixerOf(layer).Options;
+        var (heads, keyValueHeads, _) = attention.SizesIn(options.Width);
         names.Same($"{ours}.input_norm.weight", $"{theirs}.attn_norm.weight");
         names.Same($"{ours}.feed_forward_norm.weight", $"{theirs}.ffn_norm.weight");
         foreach (var end in (string[])[".weight", .. attention.Bias ? (string[])[".bias"] : []])
         {
-            AddTurned("q_proj" + end, "attn_q" + end, attention.Heads);
-            AddTurned("k_proj" + end, "attn_k" + end, attention.KeyValueHeads ?? attention.Heads);
+            AddTurned("q_proj" + end, "attn_q" + end, heads);
+            AddTurned("k_proj" + end, "attn_k" + end, keyValueHeads);
             names.Same($"{ours}.attention.v_proj{end}", $"{theirs}.attn_v{end}");
         }
 
@@ -178,21 +182,20 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
 
         GgufFeedForward.Add(names, options.Decoder.FeedForwardOf(layer).Options, ours, theirs);
 
-        void AddTurned(string our, string their, int heads)
+        void AddTurned(string our, string their, int count)
         {
-            if (PairsNeighbours && ((RotaryOptions)attention.Position!).Layout == RotaryLayout.Halves) names.PairedRows($"{ours}.attention.{our}", $"{theirs}.{their}", heads);
+            if (PairsNeighbours && ((RotaryOptions)attention.Position!).Layout == RotaryLayout.Halves) names.PairedRows($"{ours}.attention.{our}", $"{theirs}.{their}", count);
             else names.Same($"{ours}.attention.{our}", $"{theirs}.{their}");
         }
     }
 
     private static IEnumerable<int> Layers(DecoderOptions options) => Enumerable.Range(0, options.Decoder.Layers);
 
-    private static int HeadWidth(MaskedOptions attention, int width) => attention.HeadWidth ?? width / attention.Heads;
+    private static int HeadWidth(MultiHeadOptions attention, int width) => attention.SizesIn(width).HeadWidth;
+
+    private static int? WindowOf(DecoderOptions options, int layer) => LlamaConfig.WindowOf(options.Decoder.MixerOf(layer).Options);
 
     /// <summary>The same attention without a window.</summary>
-    private static AttentionOptions AsFull(AttentionOptions attention) => attention is not SlidingWindowOptions window ? attention : new MultiHeadOptions(window.Heads)
-    {
-        KeyValueHeads = window.KeyValueHeads, HeadWidth = window.HeadWidth, Bias = window.Bias, OutputBias = window.OutputBias, QueryKeyNorm = window.QueryKeyNorm,
-        Position = window.Position, ScoreScale = window.ScoreScale, SoftCap = window.SoftCap, Sinks = window.Sinks,
-    };
+    private static MixerOptions AsFull(MixerOptions attention) =>
+        LlamaConfig.WindowOf(attention) is null ? attention : (MultiHeadOptions)attention with { Pattern = new FullPattern() };
 }
