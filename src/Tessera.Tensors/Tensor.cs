@@ -168,6 +168,24 @@ public sealed unsafe class Tensor
         return View(new Shape(sizes), 0);
     }
 
+    /// <summary>Consecutive entries of the outermost axis, without a gradient; free.</summary>
+    /// <param name="start">The first of them.</param>
+    /// <param name="count">How many.</param>
+    /// <exception cref="ShapeException">There are not so many, or they do not begin and end with whole blocks of the type.</exception>
+    public Tensor Slice(int start, int count)
+    {
+        ShapeException.Require(
+            Shape.Rank > 0 && start >= 0 && count >= 0 && start <= Shape[0] - count,
+            "slice", "tensor", this, $"{count} entries from {start} on");
+        Span<int> sizes = stackalloc int[Shape.Rank];
+        Shape.AsSpan().CopyTo(sizes);
+        sizes[0] = start;
+        var offset = new Shape(sizes);
+        Type.Require(offset);
+        sizes[0] = count;
+        return View(new Shape(sizes), offset.Count);
+    }
+
     /// <summary>An owned copy, without a gradient.</summary>
     public Tensor Keep()
     {

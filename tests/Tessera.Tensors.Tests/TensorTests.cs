@@ -48,6 +48,32 @@ public class TensorTests
     }
 
     [Fact]
+    public void A_slice_is_a_view_of_consecutive_entries()
+    {
+        using var scope = Arena.Current.Scope();
+        var tensor = Tensor.From([.. Enumerable.Range(0, 12).Select(i => (float)i)], [4, 3]).WithGradient();
+        var slice = tensor.Slice(1, 2);
+        Assert.Equal("F32 [2, 3]", slice.ToString());
+        Assert.Equal([3, 4, 5, 6, 7, 8], slice.ToArray());
+        Assert.False(slice.RequiresGradient);
+        slice.Floats[0] = 9;
+        Assert.Equal(9, tensor.Floats[3]);
+        Assert.Equal(0, tensor.Slice(4, 0).Shape.Count);
+        Assert.Equal([11], tensor.Reshape([12]).Slice(11, 1).ToArray());
+
+        var stored = Op.Convert(Tensor.From(OperationCheck.Random([3, 64], 1).Values, [3, 64]), ElementType.Q8_0);
+        Assert.Equal(stored.Bytes[68..].ToArray(), stored.Slice(1, 2).Bytes.ToArray());
+        Assert.Throws<ShapeException>(() => stored.Reshape([192]).Slice(16, 32));
+        foreach (var (start, count) in new[] { (3, 2), (-1, 2), (1, -1), (5, 0), (int.MaxValue, int.MaxValue) })
+        {
+            var error = Assert.Throws<ShapeException>(() => tensor.Slice(start, count));
+            Assert.Equal($"slice: tensor is F32 [4, 3], expected {count} entries from {start} on", error.Message);
+        }
+
+        Assert.Throws<ShapeException>(() => Tensor.From([1f], []).Slice(0, 1));
+    }
+
+    [Fact]
     public void Keep_copies_out_of_the_scope_without_the_gradient()
     {
         Tensor kept, ids;

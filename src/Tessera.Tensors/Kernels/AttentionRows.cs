@@ -5,13 +5,20 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
 
-/// <summary>Rows of numbers, one for each batch row, head and position; from a tensor they are [batch, length, heads, width].</summary>
+/// <summary>Rows of numbers, one for each batch row, head and position; from a tensor they are [batch, length, heads, width], from
+/// <see cref="TokenBlocks"/> [heads, tokens, width] in the block that holds the position.</summary>
 internal readonly unsafe struct AttentionRows
 {
-    private const int CacheLine = 64;
+    private const int CacheLine = 64, BlockSize = FlashAttentionTile.Size;
 
+    /// <summary>Elements; where there is a table, the address of each block.</summary>
     private readonly float* _data;
+
+    /// <summary>From one batch row to the next, in elements or in entries of the table; from one head to the next.</summary>
     private readonly nint _batch, _head;
+
+    /// <summary>[batch, tiles]: the block of each tile of positions, negative where none is kept; null without blocks.</summary>
+    private readonly int* _table;
     private readonly ElementType _type;
 
     public AttentionRows(ReadOnlySpan<float> elements, Shape shape)
@@ -29,11 +36,25 @@ internal readonly unsafe struct AttentionRows
     }
 
     /// <summary>Rows side by side: [batch, heads, length, width].</summary>
-    public AttentionRows(float* data, int heads, int length, int width)
+    /// <param name="data">Where the first row is.</param>
+    /// <param name="heads">Heads of a batch row.</param>
+    /// <param name="length">Rows of a head.</param>
+    /// <param name="width">Elements of a row.</param>
+    /// <param name="first">The position of the first row.</param>
+    public AttentionRows(float* data, int heads, int length, int width, int first = 0)
     {
-        _data = data;
+        _data = data - ((nint)first * width);
         (Stride, _head) = (width, (nint)length * width);
         _batch = _head * heads;
+    }
+
+    /// <summary>The rows of cached tokens.</summary>
+    public AttentionRows(TokenBlocks blocks, BlockTable table)
+    {
+        _data = (float*)blocks.Addresses;
+        _table = (int*)table.Address;
+        _type = blocks.Type;
+        (_batch, _head, Stride) = (table.BlocksPerRow, BlockSize * (nint)blocks.Width, blocks.Width);
     }
 
     /// <summary>Elements from one position to the next.</summary>
@@ -44,19 +65,35 @@ internal readonly unsafe struct AttentionRows
     /// <summary>Whether elements are F32, which can be read where they are.</summary>
     public bool AreFloats => _type == ElementType.F32;
 
+    /// <summary>Whether the rows of a head follow each other within a tile.</summary>
+    public bool AreBlocks => _table != null;
+
+    /// <summary>Whether these are the rows that others are, in the same places.</summary>
+    public bool Are(in AttentionRows others) =>
+        _data == others._data && _table == others._table && _batch == others._batch && _head == others._head && Stride == others.Stride;
+
+    /// <summary>Whether the tile of a position is there.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool Keeps(int batch, int position) => _table == null || _table[(batch * _batch) + (position / BlockSize)] >= 0;
+
     /// <summary>Where a row of F32 begins.</summary>
-    public float* At(int batch, int head, int position) => _data + (batch * _batch) + (head * _head) + (position * Stride);
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public float* At(int batch, int head, int position) =>
+        _table == null ? _data + (batch * _batch) + (head * _head) + (position * Stride) : (float*)InBlock(batch, head, position);
 
     /// <summary>Consecutive rows in F32: where they are or, of another type, in <paramref name="room"/>.</summary>
     public (nint Address, nint Stride) Read(int batch, int head, int first, int rows, int width, float* room)
     {
         if (AreFloats) return ((nint)At(batch, head, first), Stride);
-        var from = (ushort*)_data + (batch * _batch) + (head * _head) + (first * Stride);
-        for (var row = 0; row < rows; row++, from += Stride)
+        var from = _table == null
+            ? (byte*)((ushort*)_data + (batch * _batch) + (head * _head) + (first * Stride))
+            : InBlock(batch, head, first);
+        var rowBytes = (nint)_type.Bytes(Stride);
+        for (var row = 0; row < rows; row++, from += rowBytes)
         {
             var to = room + (row * (nint)width);
-            if (_type == ElementType.BF16) Widen(from, to, width);
-            else QuantizedFormat.Load(_type, (byte*)from, to, width);
+            if (_type == ElementType.BF16) Widen((ushort*)from, to, width);
+            else Load(from, to, width);
         }
 
         return ((nint)room, width);
@@ -66,11 +103,29 @@ internal readonly unsafe struct AttentionRows
     /// processor to foresee.</summary>
     public void Prefetch(int batch, int head, int first, int rows, int width)
     {
-        if (!Sse.IsSupported || (rows > 1 && Stride == _head)) return;
+        if (!Sse.IsSupported || _table != null || (rows > 1 && Stride == _head)) return;
         var size = AreFloats ? sizeof(float) : sizeof(ushort);
         var row = (byte*)_data + (((batch * _batch) + (head * _head) + (first * Stride)) * size);
         for (var i = 0; i < rows; i++, row += Stride * size)
             for (var at = 0; at < width * size; at += CacheLine) Sse.Prefetch1(row + at);
+    }
+
+    private byte* InBlock(int batch, int head, int position)
+    {
+        var block = ((byte**)_data)[_table[(batch * _batch) + (position / BlockSize)]];
+        return block + _type.Bytes((head * _head) + (position % BlockSize * Stride));
+    }
+
+    /// <summary>The first elements of a row, of which the last may end within a block of their type.</summary>
+    private void Load(byte* from, float* to, int width)
+    {
+        const int MaxBlock = 32;
+        var whole = width / _type.BlockElements() * _type.BlockElements();
+        QuantizedFormat.Load(_type, from, to, whole);
+        if (whole == width) return;
+        var last = stackalloc float[MaxBlock];
+        QuantizedFormat.Load(_type, from + _type.Bytes(whole), last, _type.BlockElements());
+        new ReadOnlySpan<float>(last, width - whole).CopyTo(new Span<float>(to + whole, width - whole));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -133,8 +133,11 @@ internal static unsafe partial class FlashAttention
                 new Span<float>(Output(row), width).Clear();
             }
 
-            for (var key = firstKey; key < lastKey; key += Size)
+            for (var key = Math.Max(firstKey, _problem.FirstKey); key < lastKey; key += Size)
+            {
+                if (!_problem.Keys.Keeps(_batch, key)) continue;
                 for (var row = 0; row < rows; row++) Visit(row, key, Math.Min(Size, lastKey - key));
+            }
         }
 
         private readonly int Head(int row) => row / _problem.QueryCount;
@@ -173,7 +176,9 @@ internal static unsafe partial class FlashAttention
             if (_tile == (keyHead, firstKey)) return;
             _tile = (keyHead, firstKey);
             _keys = _problem.Keys.Read(_batch, keyHead, firstKey, keys, _problem.Width, _keyRoom);
-            _values = _problem.Values.Read(_batch, keyHead, firstKey, keys, _problem.ValueWidth, _valueRoom);
+            _values = _problem.Values.Are(_problem.Keys)
+                ? _keys
+                : _problem.Values.Read(_batch, keyHead, firstKey, keys, _problem.ValueWidth, _valueRoom);
             var next = Math.Min(Size, _problem.KeyCount - firstKey - keys);
             _problem.Keys.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.Width);
             _problem.Values.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.ValueWidth);

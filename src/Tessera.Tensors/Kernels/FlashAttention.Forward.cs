@@ -97,7 +97,7 @@ internal static unsafe partial class FlashAttention
         public void Run(int batch, int head, int firstQuery)
         {
             _tile.Select<V, F>(_problem, batch, head, firstQuery);
-            Visit(0, _problem.KeyCount, sinks: true);
+            Visit(_problem.FirstKey, _problem.KeyCount, sinks: true);
             for (var query = 0; query < _tile.Queries; query++)
                 _decay[query] = Normalize(_problem, _problem.RowOffset(batch, head, firstQuery + query), State(query));
             ScaleOutput();
@@ -116,7 +116,8 @@ internal static unsafe partial class FlashAttention
             }
 
             var indices = stackalloc int[FlashAttentionTile.Size];
-            for (var key = 0; key < _problem.KeyCount; key += _problem.Mask.ChosenBlock)
+            var first = _problem.FirstKey / _problem.Mask.ChosenBlock * _problem.Mask.ChosenBlock;
+            for (var key = first; key < _problem.KeyCount; key += _problem.Mask.ChosenBlock)
             {
                 var lastKey = Math.Min(_problem.KeyCount, key + _problem.Mask.ChosenBlock);
                 var group = new FlashAttentionGroup(indices, firstQuery, lastQuery);

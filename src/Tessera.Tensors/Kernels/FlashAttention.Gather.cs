@@ -6,16 +6,17 @@ internal static unsafe partial class FlashAttention
     /// Puts the keys and values of each head side by side where several tiles of queries go over them: spread over rows of all
     /// heads they would fall into a few sets of the caches only, and a page would hold one or two of them. BF16 always needs it:
     /// there they become words, along the width and, for sums over keys, along the keys of each tile. Keys and values of other
-    /// types than F32 are read here once.
+    /// types than F32 are read here once. Blocks of cached tokens are side by side as they are.
     /// </summary>
     /// <returns>The memory taken for it, to be given back; none where all stays as it is.</returns>
     private static (nint Address, long Bytes) Gather(ref FlashAttentionProblem problem, bool backward)
     {
         var bf16 = problem.Bf16;
         var mustConvert = bf16 || !problem.Keys.AreFloats || !problem.Values.AreFloats;
-        if (!mustConvert && (problem.KeyHeads == 1 || problem.QueryCount <= 2 * FlashAttentionTile.Size)) return default;
+        var near = problem.KeyHeads == 1 || problem.QueryCount <= 2 * FlashAttentionTile.Size;
+        if (!mustConvert && (near || problem.Keys.AreBlocks)) return default;
 
-        int keys = problem.KeyCount, pairedKeys = bf16 ? Tiles(keys) * FlashAttentionTile.Size / 2 : 0;
+        int first = problem.FirstKey, keys = problem.KeyCount - first, pairedKeys = bf16 ? Tiles(keys) * FlashAttentionTile.Size / 2 : 0;
         var perWord = bf16 ? AttentionBf16.PerWord : 1;
         int width = Words(problem.Width, perWord), valueWidth = bf16 && !backward ? 0 : Words(problem.ValueWidth, perWord);
         var summed = backward ? problem.Width : problem.ValueWidth;
@@ -25,9 +26,9 @@ internal static unsafe partial class FlashAttention
 
         var work = new GatherWork { Problem = problem, Backward = backward };
         var next = (float*)address;
-        work.Keys = new AttentionRows(next, problem.KeyHeads, keys, width);
-        work.Values = new AttentionRows(next += heads * keys * width, problem.KeyHeads, keys, valueWidth);
-        work.Pairs = new AttentionRows(next + (heads * keys * valueWidth), problem.KeyHeads, pairedKeys, summed);
+        work.Keys = new AttentionRows(next, problem.KeyHeads, keys, width, first);
+        work.Values = new AttentionRows(next += heads * keys * width, problem.KeyHeads, keys, valueWidth, first);
+        work.Pairs = new AttentionRows(next + (heads * keys * valueWidth), problem.KeyHeads, pairedKeys, summed, first / 2);
         work.Items = problem.Batch * problem.KeyHeads * Tiles(keys);
         Simd.Run(ref work, work.Parts = Simd.Parts(work.Items, FlashAttentionTile.Size * (problem.Width + problem.ValueWidth)));
 
@@ -63,14 +64,17 @@ internal static unsafe partial class FlashAttention
 
         private readonly void Gather<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
         {
-            var tiles = Tiles(Problem.KeyCount);
+            var tiles = Tiles(Problem.KeyCount - Problem.FirstKey);
             var (batch, head, tile) = (item / tiles / Problem.KeyHeads, item / tiles % Problem.KeyHeads, item % tiles);
-            var first = tile * FlashAttentionTile.Size;
+            var first = Problem.FirstKey + (tile * FlashAttentionTile.Size);
+            if (!Problem.Keys.Keeps(batch, first)) return;
             var keys = Math.Min(FlashAttentionTile.Size, Problem.KeyCount - first);
             int width = Problem.Width, valueWidth = Problem.ValueWidth;
             var room = FlashAttentionScratch.Floats(FlashAttentionTile.Size * ((long)width + valueWidth));
             var keyRows = Problem.Keys.Read(batch, head, first, keys, width, room);
-            var valueRows = Problem.Values.Read(batch, head, first, keys, valueWidth, room + (FlashAttentionTile.Size * (nint)width));
+            var valueRows = keyRows;
+            if (!Problem.Values.Are(Problem.Keys))
+                valueRows = Problem.Values.Read(batch, head, first, keys, valueWidth, room + (FlashAttentionTile.Size * (nint)width));
             for (var key = 0; key < keys; key++)
             {
                 F.PackAlong((float*)keyRows.Address + (key * keyRows.Stride), width, Keys.At(batch, head, first + key));

@@ -8,6 +8,9 @@ internal unsafe struct FlashAttentionProblem
 
     public int Batch, QueryCount, KeyCount, Heads, KeyHeads, Width, ValueWidth;
 
+    /// <summary>The first key of a tile that any batch row keeps: a cache may have given back what lies before.</summary>
+    public int FirstKey;
+
     /// <summary>Factor of the products of queries and keys, and the cap of the scores (0: none).</summary>
     public float Scale, SoftCap;
 
@@ -40,13 +43,22 @@ internal unsafe struct FlashAttentionProblem
     public FlashAttentionProblem(
         Tensor queries, Tensor keys, Tensor values, Tensor output, Tensor logSum, BlockMask mask, in AttentionSettings settings,
         Precision precision)
+        : this(
+            queries, new AttentionRows(keys), new AttentionRows(values), keys.Shape[2], settings.ValueWidth ?? values.Shape[3],
+            output, logSum, mask, settings, precision)
+    {
+    }
+
+    /// <summary>As above, with keys and values that may lie in blocks.</summary>
+    public FlashAttentionProblem(
+        Tensor queries, AttentionRows keys, AttentionRows values, int keyHeads, int valueWidth,
+        Tensor output, Tensor logSum, BlockMask mask, in AttentionSettings settings, Precision precision)
     {
         (Batch, QueryCount, Heads, Width) = (queries.Shape[0], queries.Shape[1], queries.Shape[2], queries.Shape[3]);
-        (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keys.Shape[2], settings.ValueWidth ?? values.Shape[3]);
+        (KeyCount, KeyHeads, ValueWidth) = (mask.Keys, keyHeads, valueWidth);
         (Scale, SoftCap, Mask) = (settings.Scale ?? 1 / MathF.Sqrt(Width), settings.SoftCap, mask);
         Queries = new AttentionRows(queries);
-        Keys = new AttentionRows(keys);
-        Values = new AttentionRows(values);
+        (Keys, Values) = (keys, values);
         (KeyWords, ValueWords, KeySums, ValueSums) = (Keys, Values, Keys, Values);
         Output = new AttentionRows(output);
         LogSum = AttentionRows.Address(logSum.Floats);

@@ -85,6 +85,7 @@ internal unsafe struct FlashAttentionTile
     public Coverage Visit(in FlashAttentionProblem problem, int firstKey)
     {
         (FirstKey, Keys) = (firstKey, Math.Min(Size, problem.KeyCount - firstKey));
+        if (!problem.Keys.Keeps(Batch, firstKey)) return Coverage.None;
         var coverage = _indices == null ? problem.Mask.Tile(Batch, Head, FirstQuery, Queries, FirstKey, Keys)
             : _seesAll ? Coverage.All : Coverage.Some;
         if (coverage != Coverage.Some) return coverage;

@@ -16,7 +16,7 @@ public enum Coverage
 }
 
 /// <summary>
-/// Which keys each query may attend to. <see cref="Op.Attention"/> asks it tile by tile and does only the tiles that hold
+/// Which keys each query may attend to. <c>Op.Attention</c> asks it tile by tile and does only the tiles that hold
 /// something, so that a sparse attention is a mask and its cost is the number of tiles it touches.
 /// <para>Queries stand at the end of the keys: query <c>i</c> has position <c>i + keys − queries</c>, so that the same mask
 /// serves a whole sequence and the last tokens of a cached one. Masks are made by narrowing:
@@ -73,6 +73,10 @@ public abstract partial class BlockMask : Recycled
     /// <param name="firstKey">The first key, a multiple of 64.</param>
     /// <param name="keys">How many keys, 1 to 64.</param>
     public virtual Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys) => Coverage.Some;
+
+    /// <summary>The first key, from <paramref name="key"/> on, that a query of a batch row may see; no query sees those before it, and
+    /// <see cref="Keys"/> or more says that none are left. So who looks for the next tile need not ask about each.</summary>
+    internal virtual int NextKey(int batch, int key) => key;
 
     /// <summary>How many keys go together in the blocks that queries choose one by one, a multiple of 64; 0 where neighbouring
     /// queries see about the same keys.</summary>

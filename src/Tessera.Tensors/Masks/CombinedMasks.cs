@@ -37,6 +37,12 @@ internal sealed class CombinedMask : BlockMask
         return right == decides || left == right ? right : Coverage.Some;
     }
 
+    internal override int NextKey(int batch, int key)
+    {
+        var (left, right) = (_left.NextKey(batch, key), _right.NextKey(batch, key));
+        return _both ? Math.Max(left, right) : Math.Min(left, right);
+    }
+
     internal override int ChosenBlock => Math.Max(_left.ChosenBlock, _right.ChosenBlock);
 
     internal override (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys)

@@ -62,6 +62,15 @@ internal sealed class GlobalMask : BlockMask
         return rows == queries ? Coverage.All : rows == 0 && columns == 0 ? Coverage.None : Coverage.Some;
     }
 
+    internal override int NextKey(int batch, int key)
+    {
+        for (var query = 0; query < Queries; query++)
+            if (IsGlobal(Position(batch, query))) return key;
+        for (; key < Keys; key = (key / KeysPerWord + 1) * KeysPerWord)
+            if (_words[key / KeysPerWord] != 0) return key;
+        return Keys;
+    }
+
     private static GlobalMask Empty(BlockMask like)
     {
         var mask = like.Alike<GlobalMask>();

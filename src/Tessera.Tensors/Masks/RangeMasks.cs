@@ -19,6 +19,9 @@ internal abstract class RangeMask : BlockMask
         if (last.To <= firstKey || first.From >= firstKey + keys) return Coverage.None;
         return last.From <= firstKey && first.To >= firstKey + keys ? Coverage.All : Coverage.Some;
     }
+
+    internal sealed override int NextKey(int batch, int key) =>
+        Queries == 0 || Range(batch, Position(batch, Queries - 1)).To <= key ? Keys : Math.Max(key, Range(batch, Position(batch, 0)).From);
 }
 
 /// <summary>From <c>back</c> keys before the query's position to <c>ahead</c> keys after it: causal masks and windows.</summary>

@@ -2,7 +2,7 @@ using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors;
 
-/// <summary>What <see cref="Op.Attention"/> does beyond <c>softmax(q kᵀ / √d) v</c>; the default does nothing more.</summary>
+/// <summary>What <c>Op.Attention</c> does beyond <c>softmax(q kᵀ / √d) v</c>; the default does nothing more.</summary>
 public readonly record struct AttentionSettings
 {
     /// <summary>Factor of the products of queries and keys; 1/√width unless said.</summary>

@@ -22,6 +22,8 @@ internal static class Fuzzed
         ["columns"] = FuzzedRows.Columns,
         ["join"] = FuzzedRows.Join,
         ["attention"] = FuzzedAttention.Attention,
+        ["block-attention"] = FuzzedBlocks.Attention,
+        ["block-attention-bf16"] = draw => FuzzedBlocks.Attention(draw).In(Precision.BF16, 0),
         ["lstm"] = FuzzedRecurrence.Lstm,
         ["gru"] = FuzzedRecurrence.Gru,
         ["rms-norm"] = FuzzedRows.RmsNorm,

@@ -10,6 +10,7 @@ internal static class FuzzedMistakes
         ("grouped linear", draw => Op.GroupedLinear(Any(draw), Any(draw), Any(draw))),
         ("attention", draw => Op.Attention(Any(draw), Any(draw), Any(draw), AnyMask(draw), new AttentionSettings
             { Sinks = Perhaps(draw), Bias = Perhaps(draw), Entropy = Perhaps(draw), SoftCap = draw.Pick(0, 1, -1, float.NaN) })),
+        ("block attention", draw => BlockAttention(draw)),
         ("lstm", draw => Op.Lstm(Any(draw), new LstmWeights(Any(draw), Any(draw), Perhaps(draw), Perhaps(draw)), Perhaps(draw), Perhaps(draw), Perhaps(draw)).Outputs),
         ("bidirectional gru", draw => Op.BidirectionalGru(
             Any(draw), new GruWeights(Any(draw), Any(draw), Perhaps(draw)), new GruWeights(Any(draw), Any(draw)), Perhaps(draw), Perhaps(draw)).Outputs),
@@ -76,6 +77,25 @@ internal static class FuzzedMistakes
     }
 
     private static Tensor? Perhaps(Draw draw) => draw.Coin ? Any(draw) : null;
+
+    /// <summary>Attention to blocks of any sizes, of which some are released, by a table of any numbers.</summary>
+    private static Tensor BlockAttention(Draw draw)
+    {
+        TokenBlocks Pool()
+        {
+            var blocks = new TokenBlocks(draw.Between(1, 2), draw.Pick(1, 2, 4));
+            for (var i = draw.Between(0, 3); i > 0; i--) blocks.Take();
+            if (blocks.Count > 0 && draw.Coin) blocks.Release(draw.Between(0, blocks.Count - 1));
+            return blocks;
+        }
+
+        var keys = Pool();
+        var table = BlockTable.Of(draw.Between(0, 3), draw.Between(0, 2));
+        for (var row = 0; row < table.Rows; row++)
+            for (var i = 0; i < table.BlocksPerRow; i++) table[row, i] = draw.Pick(0, 0, 1, 2, BlockTable.None, 1000, int.MaxValue);
+        using var paused = Tape.Pause();
+        return Op.Attention(Any(draw), keys, draw.Coin ? keys : Pool(), table, AnyMask(draw), new AttentionSettings { ValueWidth = draw.Pick(null, (int?)1) });
+    }
 
     private static BlockMask AnyMask(Draw draw)
     {

@@ -17,6 +17,30 @@ public class BlockMaskTests
         }));
     }
 
+    [Fact]
+    public void Nothing_is_seen_of_the_keys_that_the_next_one_leaves_out()
+    {
+        var sizes = Gen.Choose(1, 150).Two();
+        Check.One(Config.QuickThrowOnFailure.WithMaxTest(25), Prop.ForAll(sizes.ToArbitrary(), size =>
+        {
+            using var scope = Arena.Current.Scope();
+            foreach (var (name, mask) in Kinds(size.Item1, size.Item2))
+                for (var i = 0; i < 2 * mask.Keys; i++)
+                {
+                    var (batch, from) = (i % 2, i / 2);
+                    var next = mask.NextKey(batch, from);
+                    Assert.True(next >= from, $"{name}: {next} follows {from}");
+                    for (var key = from; key < Math.Min(next, mask.Keys); key++)
+                        for (var query = 0; query < mask.Queries; query++)
+                            Assert.False(mask.Allows(batch, 0, query, key) || mask.Allows(batch, 1, query, key), $"{name}: {key} from {from} on");
+                }
+        }));
+        Assert.Equal(900, BlockMask.Causal(1, 1000).Within(100).NextKey(0, 64));
+        Assert.Equal(1000, BlockMask.Causal(1, 1000, [70]).NextKey(0, 128));
+        var sinks = BlockMask.Causal(1, 1000).Within(100).Or(BlockMask.Causal(1, 1000).Global(4));
+        Assert.Equal((0, 900), (sinks.NextKey(0, 0), sinks.NextKey(0, 64)));
+    }
+
     [Theory]
     [InlineData(0, 10)]
     [InlineData(65, 7)]
