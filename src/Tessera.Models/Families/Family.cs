@@ -73,7 +73,7 @@ public abstract class Family
         config["architectures"] = new JsonArray(Architecture);
         config["model_type"] = ModelTypes[0];
         config["tie_word_embeddings"] = options.TieEmbeddings;
-        Write(options, config);
+        Write(CanonicalOptions.Sized(options), config);
         var back = Read(HuggingFaceConfig.Parse(config.ToJsonString(), HuggingFaceConfig.File));
         var (wanted, said) = (CanonicalOptions.Of(options), CanonicalOptions.Of(back));
         if (RecipeJson.FirstDifference(wanted, said) is not { } path) return;
