@@ -52,14 +52,13 @@ public static partial class Parts
     }
 
     /// <summary>Registers all records of an assembly that have a <see cref="PartAttribute"/>.</summary>
-    /// <returns>The kinds it has.</returns>
-    /// <exception cref="ArgumentException">One cannot be registered, or there is none; those before it are registered.</exception>
+    /// <returns>The kinds it has; it may have none.</returns>
+    /// <exception cref="ArgumentException">One cannot be registered; those before it are.</exception>
     public static IReadOnlyList<PartKind> RegisterAll(Assembly assembly)
     {
         var found = assembly.GetTypes()
             .Select(type => (Type: type, Part: type.GetCustomAttribute<PartAttribute>(inherit: false)))
             .Where(own => own.Part is not null).Select(own => new PartKind(own.Part!.Kind, own.Type)).ToList();
-        if (found.Count == 0) throw new ArgumentException($"{assembly.GetName().Name} has no parts: no record in it is marked [Part(\"kind\")]");
         foreach (var kind in found) Register(kind.Part, kind.Name);
         return found;
     }

@@ -4,7 +4,7 @@ using Tessera.Tensors;
 namespace Tessera.Nn.FeedForward;
 
 /// <summary>Options of <see cref="DenseFeedForward"/> and of one expert of a mixture.</summary>
-/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; as the kind has it at its width where null.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; where null 4 times the width, or ⅔ of that, rounded up to a multiple of 8, with a gate.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
