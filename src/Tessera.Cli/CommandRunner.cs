@@ -1,5 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
+using Tessera.Cli.Commands;
+using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Tensors;
 using Tessera.Tensors.Kernels;
@@ -36,6 +38,7 @@ internal static class CommandRunner
         try
         {
             if (SettingsProblem() is { } problem) return Complain(problem);
+            foreach (var file in parsed.GetValue(CommonOptions.Parts) ?? []) PartAssembly.Load(file, "--parts");
             return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
         }
         catch (Exception error)

@@ -137,7 +137,8 @@ internal sealed class Inspection : IDisposable
     private static List<(string Key, string Value)> ConfigOf(ModelFolder folder)
     {
         List<(string, string)> facts = [("width", Text(folder.Config.Model.Width)), ("vocabulary", Text(folder.Config.Vocabulary))];
-        if (folder.Config.Model is not DecoderOptions { Decoder: var decoder } options) return facts;
+        if (folder.Config.Model is not DecoderOptions options) return facts;
+        var decoder = CanonicalOptions.Sized(options).Decoder;
         facts.Add(("layers", Text(decoder.Layers.Count)));
         facts.Add(("positions", folder.Model.LongestSequence == int.MaxValue ? "without limit" : Text(folder.Model.LongestSequence)));
         facts.Add(("attention", AttentionText(decoder, options.Width)));
@@ -165,7 +166,7 @@ internal sealed class Inspection : IDisposable
     private static string FeedForwardText(TransformerOptions decoder) => decoder.FeedForward switch
     {
         ExpertsOptions experts => $"{experts.Routed} experts of width {experts.Expert.Hidden}, {experts.Active} for each token"
-            + (experts.Shared == 0 ? "" : $", {experts.Shared} shared")
+            + (experts.SharedCount == 0 ? "" : $", {experts.SharedCount} shared")
             + (Enumerable.Range(0, decoder.Layers).Count(layer => decoder.FeedForwardOf(layer).Options is DenseOptions) is var dense and > 0 ? $"; {dense} dense layers" : ""),
         DenseOptions dense => $"{dense.GetType().Name.Replace("Options", "", StringComparison.Ordinal)}, width {dense.Hidden}",
         var other => other.GetType().Name,

@@ -3,6 +3,8 @@ using System.Runtime.CompilerServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
 
 namespace Tessera.Cli;
 
@@ -22,8 +24,8 @@ internal sealed class OptionDefaults(Func<Type, IReadOnlyList<PropertyInfo>> opt
     {
         var parameter = Constructor(record)?.GetParameters().FirstOrDefault(own => own.Name == option.Name);
         if (parameter is { HasDefaultValue: false } || option.IsDefined(typeof(RequiredMemberAttribute))) return null;
-        if (parameter is not null) return Written(parameter.DefaultValue, option.PropertyType);
-        var value = option.GetValue(Plain(record));
+        if (parameter?.DefaultValue is { } said) return Written(said, option.PropertyType);
+        var value = option.GetValue(RecipeJson.Unsaid(record));
         var mayBeNull = new NullabilityInfoContext().Create(option).WriteState == NullabilityState.Nullable;
         return value is null && !mayBeNull ? null : Written(value, option.PropertyType);
     }
@@ -32,9 +34,9 @@ internal sealed class OptionDefaults(Func<Type, IReadOnlyList<PropertyInfo>> opt
     {
         if (value is null) return "null";
         var type = value.GetType();
-        if (type.IsEnum || type.Namespace?.StartsWith(nameof(Tessera), StringComparison.Ordinal) != true)
+        if (type.IsEnum || type.Assembly == typeof(string).Assembly || typeof(System.Collections.IEnumerable).IsAssignableFrom(type))
             return JsonSerializer.Serialize(value, type, s_written).Replace("E-0", "e-", StringComparison.Ordinal);
-        var kind = declared.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false).FirstOrDefault(part => part.DerivedType == type)?.TypeDiscriminator;
+        var kind = Parts.IsGroup(declared) ? Parts.KindOf(type) : null;
         var said = options(type)
             .Select(option => (Name: JsonNamingPolicy.CamelCase.ConvertName(option.Name), Own: Of(type, option), Value: Written(option.GetValue(value), option.PropertyType)))
             .Where(option => option.Own != option.Value)
@@ -44,14 +46,4 @@ internal sealed class OptionDefaults(Func<Type, IReadOnlyList<PropertyInfo>> opt
     }
 
     private static ConstructorInfo? Constructor(Type record) => record.GetConstructors().MaxBy(constructor => constructor.GetParameters().Length);
-
-    /// <summary>The record with nothing said: what is required is empty.</summary>
-    private static object Plain(Type record)
-    {
-        var arguments = Constructor(record)!.GetParameters().Select(parameter =>
-            parameter.HasDefaultValue ? parameter.DefaultValue
-            : parameter.ParameterType.IsValueType ? RuntimeHelpers.GetUninitializedObject(parameter.ParameterType)
-            : null);
-        return Constructor(record)!.Invoke([.. arguments]);
-    }
 }

@@ -6,6 +6,7 @@ using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Tessera.Models;
+using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Text.Corpora;
 using Tessera.Training;
@@ -28,6 +29,14 @@ internal static partial class PartCatalogue
         The keys of a recipe, section by section, then the parts that it can name, group by group; printed by `tessera recipe parts` from the doc comments.
         Beside each key is what it is where a recipe does not say it: a default, or *required*. Of a default that is an object only those keys are
         written that differ from the object's own defaults; `{}` has all of them.
+
+        Where a recipe expects a part, the word of its kind stands for an object of that kind with its defaults: `"norm": "layer"` is
+        `"norm": { "kind": "layer" }`. `--set model.decoder.norm.kind=layer` swaps a part, `--set model.decoder.norm=layer` too: options that both kinds have
+        stay, those that the new kind does not take are dropped and named in a note.
+
+        Parts of your own: mark a record of options in an assembly of yours with `[Part("kind")]`, derive it from a group's base such as
+        `MixerOptions`, and name the assembly in the recipe, `"parts": ["bin/OwnMixer.dll"]`, or on the command line, `--parts bin/OwnMixer.dll`, which
+        models made with them need as well. `tessera recipe parts --parts bin/OwnMixer.dll` lists them with the others.
 
         """;
 
@@ -60,7 +69,8 @@ internal static partial class PartCatalogue
     public static string Markdown()
     {
         var text = new StringBuilder(Opening);
-        var comments = s_assemblies.Select(Comments).SelectMany(members => members).ToDictionary(member => member.Key, member => member.Value);
+        var comments = s_assemblies.Select(Comments).Concat(Others().Select(OthersComments)).SelectMany(members => members)
+            .ToDictionary(member => member.Key, member => member.Value);
         foreach (var section in Sections())
         {
             text.Append(CultureInfo.InvariantCulture, $"\n## {Title(section)}\n\n{Summary(comments, section)}\n");
@@ -71,13 +81,13 @@ internal static partial class PartCatalogue
         var groups =
             from assembly in s_assemblies
             from type in assembly.GetExportedTypes()
-            where IsGroup(type)
+            where Parts.IsGroup(type)
             orderby Array.IndexOf(s_assemblies, assembly), type.FullName
             select type;
         foreach (var group in groups)
         {
             text.Append(CultureInfo.InvariantCulture, $"\n## {Title(group)}\n\n{Summary(comments, group)}\n");
-            foreach (var part in group.GetCustomAttributes<JsonDerivedTypeAttribute>()) Append(text, part, comments);
+            foreach (var kind in Parts.Kinds(group)) Append(text, kind, comments);
         }
 
         return text.ToString();
@@ -92,18 +102,19 @@ internal static partial class PartCatalogue
             found = [.. found.Concat(Options(found[index]).SelectMany(option => Values(option.PropertyType))).Distinct()];
         }
 
-        return found.Where(type => !Ancestry(type).Any(IsGroup));
+        return found.Where(type => !Ancestry(type).Any(Parts.IsGroup));
     }
 
     /// <summary>The records that a value of the type may hold, those of each kind where it is a group of parts.</summary>
     private static IEnumerable<Type> Values(Type type)
     {
         if (type.IsGenericType) return type.GetGenericArguments().SelectMany(Values);
-        if (!s_assemblies.Contains(type.Assembly) || !type.IsClass) return [];
-        return IsGroup(type) ? type.GetCustomAttributes<JsonDerivedTypeAttribute>().Select(part => part.DerivedType) : [type];
+        if (!s_assemblies.Concat(Others()).Contains(type.Assembly) || !type.IsClass) return [];
+        return Parts.IsGroup(type) ? Parts.Kinds(type).Select(kind => kind.Part) : [type];
     }
 
-    private static bool IsGroup(Type type) => type.GetCustomAttribute<JsonPolymorphicAttribute>(inherit: false) is not null;
+    /// <summary>The assemblies that are not this program's and have parts.</summary>
+    private static IEnumerable<Assembly> Others() => Parts.Registered.Select(kind => kind.Part.Assembly).Distinct();
 
     private static IEnumerable<Type> Ancestry(Type? type)
     {
@@ -137,14 +148,14 @@ internal static partial class PartCatalogue
         return values.IsEnum ? $" One of {string.Join(", ", Enum.GetNames(values).Select(name => $"`{JsonNamingPolicy.KebabCaseLower.ConvertName(name)}`"))}." : "";
     }
 
-    private static void Append(StringBuilder text, JsonDerivedTypeAttribute part, Dictionary<string, XElement> comments)
+    private static void Append(StringBuilder text, PartKind kind, Dictionary<string, XElement> comments)
     {
-        text.Append(CultureInfo.InvariantCulture, $"\n### `{part.TypeDiscriminator}`\n\n{Summary(comments, part.DerivedType)}\n");
+        text.Append(CultureInfo.InvariantCulture, $"\n### `{kind.Name}`\n\n{Summary(comments, kind.Part)}\n");
         // The module's own comment gives the equation, the cost and the source.
-        var module = part.DerivedType.Assembly.GetType(part.DerivedType.FullName!.Replace("Options", "", StringComparison.Ordinal));
-        if (module is not null && module != part.DerivedType && Summary(comments, module) is { Length: > 0 } computes) text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");
+        var module = kind.Part.Assembly.GetType(kind.Part.FullName!.Replace("Options", "", StringComparison.Ordinal));
+        if (module is not null && module != kind.Part && Summary(comments, module) is { Length: > 0 } computes) text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");
 
-        AppendOptions(text, part.DerivedType, comments);
+        AppendOptions(text, kind.Part, comments);
     }
 
     private static string Describe(Dictionary<string, XElement> comments, Type part, PropertyInfo option)
@@ -163,10 +174,20 @@ internal static partial class PartCatalogue
     {
         var path = Path.ChangeExtension(assembly.Location, ".xml");
         if (!File.Exists(path)) throw new FileNotFoundException($"the documentation {path} is missing; it is built beside the assembly", path);
-        return XDocument.Load(path).Descendants("member")
-            .Where(member => member.Attribute("name")!.Value.Contains(":Tessera.", StringComparison.Ordinal)) // the compiler generates others
-            .ToDictionary(member => member.Attribute("name")!.Value);
+        return Members(path);
     }
+
+    /// <summary>The comments of an assembly of others, which may have none.</summary>
+    private static Dictionary<string, XElement> OthersComments(Assembly assembly)
+    {
+        var path = Path.ChangeExtension(assembly.Location, ".xml");
+        return File.Exists(path) ? Members(path) : [];
+    }
+
+    /// <summary>The comments of types and their properties; the compiler generates some in a namespace of its own.</summary>
+    private static Dictionary<string, XElement> Members(string path) => XDocument.Load(path).Descendants("member")
+        .Where(member => member.Attribute("name")!.Value is ['T' or 'P', ':', ..] name && !name.StartsWith("T:System.", StringComparison.Ordinal))
+        .ToDictionary(member => member.Attribute("name")!.Value);
 
     private static string Title(Type group) => Capitals().Replace(group.Name.Replace("Options", "", StringComparison.Ordinal), " $1").Trim();
 

@@ -6,6 +6,6 @@ var root = new RootCommand("Trains, evaluates and runs sequence models built fro
 {
     QuickstartCommand.Create(), TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), DataCommand.Create(),
     RecipeCommand.Create(), TokenizeCommand.Create(), VerifyCommand.Create(), ConvertCommand.Create(), InspectCommand.Create(),
-    MergeCommand.Create(), InfoCommand.Create(),
+    MergeCommand.Create(), InfoCommand.Create(), CommonOptions.Parts,
 };
 return await CommandRunner.RunAsync(root, args);

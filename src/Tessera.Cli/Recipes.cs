@@ -1,4 +1,5 @@
 using System.Reflection;
+using Tessera.Cli.Commands;
 using Tessera.Models.Recipes;
 using Tessera.Training;
 
@@ -13,6 +14,6 @@ internal static class Recipes
     {
         using var stream = Assembly.GetExecutingAssembly().GetManifestResourceStream("quickstart.json")!;
         using var reader = new StreamReader(stream);
-        return Recipe.Read(RecipeJson.Parse(reader.ReadToEnd(), "quickstart.json"), settings);
+        return Recipe.Read(RecipeJson.Parse(reader.ReadToEnd(), "quickstart.json"), settings, note: CommonOptions.Note);
     }
 }

@@ -13,6 +13,8 @@ namespace Tessera.Training;
 /// <summary>An experiment as data: what to learn from, what model to build of which parts, and how to train it.</summary>
 public sealed record Recipe
 {
+    private const string PartsKey = "parts";
+
     /// <summary>What the run is called; also its folder under <c>runs/</c> unless another is given.</summary>
     public required string Name { get; init; }
 
@@ -25,6 +27,10 @@ public sealed record Recipe
 
     /// <summary>Adapters of low rank that learn instead of the model; none where null. Needs <see cref="Start"/>.</summary>
     public LoraOptions? Lora { get; init; }
+
+    /// <summary>Assemblies with parts of their own, as paths from the recipe's folder: their records that are marked <c>[Part("kind")]</c> can be named like any
+    /// other part. Their code runs: name only what you trust.</summary>
+    public IReadOnlyList<string> Parts { get; init; } = [];
 
     /// <summary>The tokenizer to train, or to load.</summary>
     public TokenizerOptions Tokenizer { get; init; } = new();
@@ -56,24 +62,30 @@ public sealed record Recipe
     /// <summary>Reads a recipe.</summary>
     /// <param name="path">A JSON file.</param>
     /// <param name="settings">Changes such as <c>model.decoder.layers=2</c>; see <see cref="RecipeSettings"/>.</param>
+    /// <param name="note">Takes what people should know of the changes, a line each: which options a swapped part does not take.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="RecipeException">The recipe is not valid; the message says where and what is allowed.</exception>
-    public static Recipe Load(string path, IReadOnlyList<string>? settings = null)
+    public static Recipe Load(string path, IReadOnlyList<string>? settings = null, Action<string>? note = null)
     {
         if (!File.Exists(path)) throw new FileNotFoundException($"there is no recipe '{path}'", path);
-        return Read(RecipeJson.Parse(File.ReadAllText(path), path), settings, Path.GetDirectoryName(Path.GetFullPath(path))!);
+        return Read(RecipeJson.Parse(File.ReadAllText(path), path), settings, Path.GetDirectoryName(Path.GetFullPath(path))!, note);
     }
 
     /// <summary>As <see cref="Load"/>, from a JSON tree.</summary>
     /// <param name="json">The recipe.</param>
     /// <param name="settings">Changes to it.</param>
-    /// <param name="folder">Where <see cref="Start"/> begins.</param>
+    /// <param name="folder">Where <see cref="Start"/> and <see cref="Parts"/> begin.</param>
+    /// <param name="note">As for <see cref="Load"/>.</param>
     /// <exception cref="RecipeException">The recipe is not valid; the message says where and what is allowed.</exception>
-    public static Recipe Read(JsonObject json, IReadOnlyList<string>? settings = null, string folder = ".")
+    public static Recipe Read(JsonObject json, IReadOnlyList<string>? settings = null, string folder = ".", Action<string>? note = null)
     {
-        foreach (var setting in settings ?? []) RecipeSettings.Apply(json, setting);
         json.Remove("$schema");
+        var ofParts = (settings ?? []).ToLookup(setting => setting.StartsWith(PartsKey, StringComparison.Ordinal));
+        RecipeSettings.Apply<Recipe>(json, [.. ofParts[true]]);
+        LoadParts(json, folder);
+        foreach (var line in RecipeSettings.Apply<Recipe>(json, [.. ofParts[false]])) note?.Invoke(line);
         var recipe = RecipeJson.Read<Recipe>(json);
+        recipe = recipe with { Parts = [.. recipe.Parts.Select(part => Path.GetFullPath(part, Path.GetFullPath(folder)))] };
         if (recipe.Start is { } start)
         {
             start = Path.GetFullPath(start, Path.GetFullPath(folder));
@@ -82,6 +94,14 @@ public sealed record Recipe
 
         recipe.Validate();
         return recipe;
+    }
+
+    /// <summary>Loads the assemblies that a recipe names, before it is read: it may name their parts. What else stands there is for the reader to refuse.</summary>
+    private static void LoadParts(JsonObject json, string folder)
+    {
+        if (json[PartsKey] is not JsonArray files) return;
+        for (var index = 0; index < files.Count; index++)
+            if (files[index] is JsonValue file && file.TryGetValue(out string? path)) PartAssembly.Load(Path.GetFullPath(path, Path.GetFullPath(folder)), $"{PartsKey}[{index}]");
     }
 
     /// <summary>The recipe as JSON, with every default written out.</summary>

@@ -8,12 +8,24 @@ internal static class CommonOptions
 {
     public static Option<bool> Json() => new("--json") { Description = "Print JSON lines instead of text." };
 
+    /// <summary>Of every command: assemblies with parts of their own.</summary>
+    public static Option<string[]> Parts { get; } = new("--parts")
+    {
+        Description = "An assembly whose own parts recipes and models may name: --parts bin/OwnMixer.dll. Its code runs. May be repeated.",
+        AllowMultipleArgumentsPerToken = false,
+        Recursive = true,
+        DefaultValueFactory = _ => [],
+    };
+
     public static Option<string[]> Set() => new("--set")
     {
-        Description = "Change a value of the recipe: --set model.decoder.layers=2. May be repeated.",
+        Description = "Change a value of the recipe, or swap a part by its kind: --set model.decoder.attention.kind=latent. May be repeated.",
         AllowMultipleArgumentsPerToken = false,
         DefaultValueFactory = _ => [],
     };
+
+    /// <summary>Tells people something that is no error, where output for other programs is not disturbed.</summary>
+    public static void Note(string text) => Console.Error.WriteLine($"tessera: note: {text}");
 
     /// <summary>A command's help with examples under it.</summary>
     public static string WithExamples(string description, params ReadOnlySpan<string> examples) =>

@@ -41,7 +41,7 @@ internal static class DataCommand
 
     private static (CorpusOptions Options, string From) Corpus(string? recipe, string[] settings) => recipe is null
         ? (new ApiPairsOptions(), Directory.GetCurrentDirectory())
-        : (Recipe.Load(recipe, settings).Data, Path.GetDirectoryName(Path.GetFullPath(recipe))!);
+        : (Recipe.Load(recipe, settings, CommonOptions.Note).Data, Path.GetDirectoryName(Path.GetFullPath(recipe))!);
 
     private static void Show(Corpus corpus, int samples, Screen screen)
     {

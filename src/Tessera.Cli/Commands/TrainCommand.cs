@@ -26,7 +26,7 @@ internal static class TrainCommand
             var path = parsed.GetRequiredValue(recipe);
             var settings = parsed.GetValue(set) ?? [];
             var isResumed = parsed.GetValue(resume);
-            var loaded = Recipe.Load(path, settings);
+            var loaded = Recipe.Load(path, settings, CommonOptions.Note);
             Metric.Named(loaded.Evaluate);
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", loaded.Name);
             var begun = new RunFolder(folder);

@@ -40,6 +40,20 @@ public static class CanonicalOptions
         return form;
     }
 
+    /// <summary>The options of a decoder with the sizes of its feed-forwards said that follow from its width, for formats that have no defaults like ours.</summary>
+    public static DecoderOptions Sized(DecoderOptions options)
+    {
+        var (stack, width) = (options.Decoder, options.Width);
+        return options with
+        {
+            Decoder = stack with
+            {
+                FeedForward = stack.FeedForward.At(width),
+                Variants = stack.Variants?.Select(variant => variant with { FeedForward = variant.FeedForward?.At(width) }).ToList(),
+            },
+        };
+    }
+
     /// <summary>What a form has at a path, such as <c>decoder.variants[0].attention.heads</c>.</summary>
     public static string At(JsonObject form, string path)
     {
@@ -53,7 +67,8 @@ public static class CanonicalOptions
     {
         var layers = Enumerable.Range(0, stack.Layers + furtherLayers).Select(layer => new LayerVariant
         {
-            First = layer, Last = layer, Attention = stack.MixerOf(layer).Options.Canonical(width), FeedForward = Of(stack.FeedForwardOf(layer).Options),
+            First = layer, Last = layer, Attention = stack.MixerOf(layer).Options.Canonical(width),
+            FeedForward = Of(stack.FeedForwardOf(layer).Options.At(width)),
         }).ToList();
         var isPlain = stack.Layers.All.All(layer => layer.Blocks == LayerBlocks.All);
         return stack with
@@ -70,13 +85,13 @@ public static class CanonicalOptions
         {
             Router = Of(experts.Router),
             // Shared experts that count fully are one wide expert.
-            Shared = experts.Router is TwoStageRouterOptions ? experts.Shared : Math.Min(experts.Shared, 1),
+            Shared = experts.Router is TwoStageRouterOptions ? experts.SharedCount : Math.Min(experts.SharedCount, 1),
             SharedHidden = experts.Router is TwoStageRouterOptions ? experts.SharedHidden : SharedWidth(experts),
-            SharedBias = experts.SharedBias && experts.Shared > 0,
+            SharedBias = experts.SharedBias && experts.SharedCount > 0,
         };
 
-    /// <summary>The width of all shared experts together.</summary>
-    public static int SharedWidth(ExpertsOptions experts) => experts.Shared * (experts.SharedHidden ?? experts.Expert.Hidden);
+    /// <summary>The width of all shared experts together; of sized options (<see cref="Sized"/>).</summary>
+    public static int SharedWidth(ExpertsOptions experts) => experts.SharedCount * (experts.SharedHidden ?? experts.Expert.Hidden ?? 0);
 
     private static RouterOptions Of(RouterOptions router) => router switch
     {

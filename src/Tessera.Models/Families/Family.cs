@@ -12,14 +12,34 @@ namespace Tessera.Models;
 /// </summary>
 public abstract class Family
 {
-    private static readonly Family[] s_all =
+    private static readonly Lock s_registering = new();
+
+    private static volatile IReadOnlyList<Family> s_all =
     [
         new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(), new Qwen3MoeFamily(),
         new DeepSeekV2Family(), new DeepSeekV3Family(),
     ];
 
-    /// <summary>All families, the simpler before the richer.</summary>
+    /// <summary>All families, the simpler before the richer; then those registered.</summary>
     public static IReadOnlyList<Family> All => s_all;
+
+    /// <summary>Makes a family of another assembly known. To do so again changes nothing.</summary>
+    /// <exception cref="ArgumentException">Another family has its name or one of its model types.</exception>
+    public static void Register(Family family)
+    {
+        lock (s_registering)
+        {
+            foreach (var known in s_all)
+            {
+                if (known.GetType() == family.GetType()) return;
+                if (known.Name == family.Name) throw new ArgumentException($"{family.GetType()} cannot be registered: the name {family.Name} is {known.GetType()}'s");
+                if (known.ModelTypes.Intersect(family.ModelTypes).FirstOrDefault() is { } taken)
+                    throw new ArgumentException($"{family.GetType()} cannot be registered: the model type {taken} is {known.Name}'s");
+            }
+
+            s_all = [.. s_all, family];
+        }
+    }
 
     /// <summary>What people call it, such as <c>Llama</c>.</summary>
     public abstract string Name { get; }
@@ -73,7 +93,7 @@ public abstract class Family
         config["architectures"] = new JsonArray(Architecture);
         config["model_type"] = ModelTypes[0];
         config["tie_word_embeddings"] = options.TieEmbeddings;
-        Write(options, config);
+        Write(CanonicalOptions.Sized(options), config);
         var back = Read(HuggingFaceConfig.Parse(config.ToJsonString(), HuggingFaceConfig.File));
         var (wanted, said) = (CanonicalOptions.Of(options), CanonicalOptions.Of(back));
         if (RecipeJson.FirstDifference(wanted, said) is not { } path) return;

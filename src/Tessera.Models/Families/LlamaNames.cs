@@ -83,7 +83,7 @@ internal static class LlamaNames
             names.Same($"{ours}router.gate.e_score_correction_bias", $"{part}gate.e_score_correction_bias");
         foreach (var (map, name) in new[] { ("gate_proj", called.Gate), ("up_proj", called.Up), ("down_proj", called.Down) })
             names.Stacked($"{ours}experts.{map}", $"{part}experts.{{0}}.{name}.weight", experts.Routed);
-        if (experts.Shared > 0) Dense(names, $"{ours}shared_experts.", $"{part}shared_experts.", experts.SharedBias);
+        if (experts.SharedCount > 0) Dense(names, $"{ours}shared_experts.", $"{part}shared_experts.", experts.SharedBias);
         else names.Ignored($"{part}shared_experts.*"); // of no width
     }
 

@@ -1,11 +1,12 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Tessera.Nn;
 
 namespace Tessera.Models.Recipes;
 
 /// <summary>Walks a recipe beside the records it is to become and finds what does not fit, with its path.</summary>
-internal sealed class RecipeChecker(JsonSerializerOptions options)
+internal sealed class RecipeChecker(RecipeTypes types)
 {
     /// <summary>Throws for the first key that an object has twice, of which a tree could keep only one.</summary>
     public static void RequireUniqueKeys(JsonElement json, string path)
@@ -20,8 +21,8 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
             var found = new HashSet<string>();
             foreach (var member in json.EnumerateObject())
             {
-                if (!found.Add(member.Name)) throw new RecipeException(Join(path, member.Name), "appears twice");
-                RequireUniqueKeys(member.Value, Join(path, member.Name));
+                if (!found.Add(member.Name)) throw new RecipeException(FullForm.Join(path, member.Name), "appears twice");
+                RequireUniqueKeys(member.Value, FullForm.Join(path, member.Name));
             }
         }
     }
@@ -31,10 +32,11 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         if (json.ValueKind == JsonValueKind.Null) return; // whether null is allowed is the property's matter
-        var info = options.GetTypeInfo(type);
+        var info = types.Info(type);
         switch (info.Kind)
         {
             case JsonTypeInfoKind.Object:
+                if (json.ValueKind == JsonValueKind.String && Parts.IsGroup(type)) throw NoKind(json, type, path, ", or an object { … }");
                 Require(json, JsonValueKind.Object, path, "an object { … }");
                 CheckObject(json, info, path);
                 break;
@@ -45,13 +47,32 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
                 break;
             case JsonTypeInfoKind.Dictionary:
                 Require(json, JsonValueKind.Object, path, "an object { … }");
-                foreach (var item in json.EnumerateObject()) CheckItem(item.Value, info.ElementType!, Join(path, item.Name));
+                foreach (var item in json.EnumerateObject()) CheckItem(item.Value, info.ElementType!, FullForm.Join(path, item.Name));
                 break;
             default:
                 CheckValue(json, type, path);
                 break;
         }
     }
+
+    /// <summary>Whether a value is one that an option may have.</summary>
+    public bool Accepts(JsonNode? value, JsonPropertyInfo property)
+    {
+        if (value is null) return MayBeNull(property);
+        try
+        {
+            Check(JsonSerializer.SerializeToElement(value), property.PropertyType, "");
+            return true;
+        }
+        catch (RecipeException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>Complains of a kind that a group does not have.</summary>
+    public static RecipeException NoKind(JsonElement found, Type group, string path, string otherwise = "") =>
+        new(path, $"is {Shorten(found.GetRawText())}; allowed: {string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name))}{otherwise}");
 
     private void CheckItem(JsonElement json, Type type, string path)
     {
@@ -61,20 +82,17 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
 
     private void CheckObject(JsonElement json, JsonTypeInfo info, string path)
     {
-        var isPart = info.PolymorphismOptions is not null;
-        if (isPart) info = options.GetTypeInfo(PartOf(json, info, path));
-
-        var keys = info.Properties.Where(property => property.Set is not null || property.AssociatedParameter is not null)
-            .ToDictionary(property => property.Name);
+        var isPart = Parts.IsGroup(info.Type);
+        var keys = types.Properties(isPart ? PartOf(json, info.Type, path) : info.Type).ToDictionary(property => property.Name);
         var found = new HashSet<string>();
         foreach (var member in json.EnumerateObject())
         {
-            var place = Join(path, member.Name);
+            var place = FullForm.Join(path, member.Name);
             found.Add(member.Name);
             if (isPart && member.Name == "kind") continue;
             if (!keys.TryGetValue(member.Name, out var property))
                 throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", (isPart ? ["kind"] : Enumerable.Empty<string>()).Concat(keys.Keys))}");
-            if (member.Value.ValueKind == JsonValueKind.Null && !property.IsSetNullable && property.AssociatedParameter?.IsNullable != true)
+            if (member.Value.ValueKind == JsonValueKind.Null && !MayBeNull(property))
                 throw new RecipeException(place, $"is null; expected {Describe(property.PropertyType)}");
             Check(member.Value, property.PropertyType, place);
         }
@@ -83,25 +101,25 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
         {
             var required = property.IsRequired || property.AssociatedParameter is { HasDefaultValue: false };
             if (required && !found.Contains(name))
-                throw new RecipeException(Join(path, name), $"is missing; expected {Describe(property.PropertyType)}");
+                throw new RecipeException(FullForm.Join(path, name), $"is missing; expected {Describe(property.PropertyType)}");
         }
     }
 
-    private static Type PartOf(JsonElement json, JsonTypeInfo info, string path)
+    private static bool MayBeNull(JsonPropertyInfo property) => property.IsSetNullable || property.AssociatedParameter?.IsNullable == true;
+
+    private static Type PartOf(JsonElement json, Type group, string path)
     {
-        var kinds = info.PolymorphismOptions!.DerivedTypes;
-        var allowed = string.Join(", ", kinds.Select(kind => kind.TypeDiscriminator));
-        if (!json.TryGetProperty("kind", out var kind)) throw new RecipeException(Join(path, "kind"), $"is missing; allowed: {allowed}");
-        foreach (var known in kinds)
-            if (kind.ValueKind == JsonValueKind.String && kind.GetString() == (string?)known.TypeDiscriminator) return known.DerivedType;
-        throw new RecipeException(Join(path, "kind"), $"is {kind.GetRawText()}; allowed: {allowed}");
+        path = FullForm.Join(path, "kind");
+        if (!json.TryGetProperty("kind", out var kind))
+            throw new RecipeException(path, $"is missing; allowed: {string.Join(", ", Parts.Kinds(group).Select(known => known.Name))}");
+        return (kind.ValueKind == JsonValueKind.String ? RecipeTypes.Part(group, kind.GetString()) : null) ?? throw NoKind(kind, group, path);
     }
 
     private void CheckValue(JsonElement json, Type type, string path)
     {
         try
         {
-            json.Deserialize(type, options);
+            json.Deserialize(type, types.Options);
         }
         catch (JsonException)
         {
@@ -122,10 +140,8 @@ internal sealed class RecipeChecker(JsonSerializerOptions options)
         if (type == typeof(int) || type == typeof(long) || type == typeof(ulong)) return "a whole number";
         if (type == typeof(float) || type == typeof(double)) return "a number";
         if (type.IsEnum) return "one of " + string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName));
-        return options.GetTypeInfo(type).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }";
+        return types.Info(type).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }";
     }
 
-    private static string Shorten(string text) => text.Length <= 60 ? text : text[..60] + "…";
-
-    private static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
+    public static string Shorten(string text) => text.Length <= 60 ? text : text[..60] + "…";
 }

@@ -1,23 +1,18 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.Json.Schema;
-using System.Text.Json.Serialization;
-using System.Text.Json.Serialization.Metadata;
 using Tessera.Models.Formats;
 using Tessera.Nn;
 
 namespace Tessera.Models.Recipes;
 
 /// <summary>
-/// Reads and writes option records as JSON: one object a part, <c>kind</c> naming it, options beside it in camel case.
+/// Reads and writes option records as JSON: one object a part, <c>kind</c> naming it, options beside it in camel case. A word stands for a part of
+/// that kind with its defaults, <c>"norm": "layer"</c>; names of earlier versions are understood.
 /// What a record does not have is an error, and every error names its place (<c>model.decoder.attention.heads</c>), what
 /// was found there and what is allowed.
 /// </summary>
 public static class RecipeJson
 {
-    private static readonly JsonSerializerOptions s_options = Create();
-
     /// <summary>Reads a record from a file.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="RecipeException">It is not JSON, or not such a record.</exception>
@@ -74,11 +69,13 @@ public static class RecipeJson
     /// <exception cref="RecipeException">The tree is not such a record.</exception>
     public static T Read<T>(JsonObject json)
     {
-        using var document = JsonDocument.Parse(json.ToJsonString());
-        new RecipeChecker(s_options).Check(document.RootElement, typeof(T), "");
+        var types = RecipeTypes.Current;
+        var full = new FullForm(types, FormerNames.OfRecipes).Of(json.DeepClone(), typeof(T), "")!;
+        using var document = JsonDocument.Parse(full.ToJsonString());
+        new RecipeChecker(types).Check(document.RootElement, typeof(T), "");
         try
         {
-            return document.RootElement.Deserialize<T>(s_options)!;
+            return document.RootElement.Deserialize<T>(types.Options)!;
         }
         catch (JsonException error)
         {
@@ -92,33 +89,15 @@ public static class RecipeJson
     }
 
     /// <summary>Writes a record, readable by <see cref="Read"/>.</summary>
-    public static string Write<T>(T record) => JsonSerializer.Serialize(record, s_options);
+    public static string Write<T>(T record) => JsonSerializer.Serialize(record, RecipeTypes.Current.Options);
 
     /// <summary>A record as a tree.</summary>
-    public static JsonObject Tree<T>(T record) => JsonSerializer.SerializeToNode(record, s_options)!.AsObject();
+    public static JsonObject Tree<T>(T record) => JsonSerializer.SerializeToNode(record, RecipeTypes.Current.Options)!.AsObject();
 
     /// <summary>A JSON schema of such a record, so that editors complete and check it.</summary>
-    public static JsonNode Schema<T>() => s_options.GetJsonSchemaAsNode(
-        typeof(T), new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true });
+    public static JsonNode Schema<T>() => RecipeSchema.Of(typeof(T));
 
-    private static JsonSerializerOptions Create()
-    {
-        var options = new JsonSerializerOptions
-        {
-            PropertyNamingPolicy = JsonNamingPolicy.CamelCase,
-            UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
-            DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-            ReadCommentHandling = JsonCommentHandling.Skip,
-            AllowTrailingCommas = true,
-            AllowOutOfOrderMetadataProperties = true,
-            RespectNullableAnnotations = true,
-            RespectRequiredConstructorParameters = true,
-            WriteIndented = true,
-            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-            TypeInfoResolver = new DefaultJsonTypeInfoResolver(),
-            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
-        };
-        options.MakeReadOnly();
-        return options;
-    }
+    /// <summary>A record of which nothing is said: options have their defaults, and what is required is empty.</summary>
+    /// <param name="record">A record of options.</param>
+    public static object Unsaid(Type record) => RecipeTypes.Unsaid(record);
 }

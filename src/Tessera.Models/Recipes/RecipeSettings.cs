@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tessera.Nn;
 
@@ -7,56 +6,34 @@ namespace Tessera.Models.Recipes;
 /// <summary>Changes to a recipe given as text: <c>model.decoder.attention.heads=8</c>, <c>phases[0].minutes=2</c>.</summary>
 public static class RecipeSettings
 {
-    /// <summary>Sets one value. What reads as JSON is taken as JSON, anything else as a text. Setting a <c>kind</c> drops the
-    /// part's other options, which belonged to the old kind, unless they are set again.</summary>
-    /// <exception cref="RecipeException">The setting has no <c>=</c>, or its path leads nowhere.</exception>
-    public static void Apply(JsonObject recipe, string setting)
-    {
-        var equals = setting.IndexOf('=');
-        if (equals <= 0) throw new RecipeException($"--set {setting}", "is not of the form path=value");
-        var (path, value) = (setting[..equals].Trim(), ValueOf(setting[(equals + 1)..].Trim()));
-        var keys = path.Replace("[", ".", StringComparison.Ordinal).Replace("]", "", StringComparison.Ordinal).Split('.');
-        if (keys.Contains("")) throw new RecipeException(path, "leads nowhere: there is no ''");
-        JsonNode node = recipe;
-        foreach (var key in keys[..^1]) node = Descend(node, key, path);
-        Set(node, keys[^1], value, path);
-    }
+    /// <summary>
+    /// Makes changes, all of them or, where one cannot be made, none.
+    /// <para>To set a part's <c>kind</c> swaps the part: options that both kinds have stay if the new kind takes their values, the others are
+    /// dropped and named in a note. A word in a part's place does the same. The options of a new kind may be set before it or after it.</para>
+    /// </summary>
+    /// <typeparam name="T">The record that the recipe is to become.</typeparam>
+    /// <param name="recipe">The recipe; its words become objects, its former names the present ones.</param>
+    /// <param name="settings">The changes; what reads as JSON is taken as JSON, anything else as a text.</param>
+    /// <returns>Notes, one line each, on what was dropped.</returns>
+    /// <exception cref="RecipeException">A setting has no <c>=</c>, its path leads nowhere, or it names a kind that its group does not have.</exception>
+    public static IReadOnlyList<string> Apply<T>(JsonObject recipe, params IReadOnlyList<string> settings) =>
+        Apply(recipe, typeof(T), settings, FormerNames.OfRecipes);
 
-    private static JsonNode? ValueOf(string text)
+    internal static IReadOnlyList<string> Apply(JsonObject recipe, Type type, IReadOnlyList<string> settings, FormerNames former)
     {
-        try
+        if (settings.Count == 0) return [];
+        var types = RecipeTypes.Current;
+        var changed = recipe.DeepClone().AsObject();
+        new FullForm(types, former).Of(changed, type, "");
+        var change = new RecipeChange(types, former);
+        foreach (var setting in RecipeSetting.InOrder(settings.Select(RecipeSetting.Parse))) change.Make(changed, type, setting);
+        recipe.Clear();
+        foreach (var (key, value) in changed.ToList())
         {
-            return JsonNode.Parse(text);
+            changed.Remove(key);
+            recipe[key] = value;
         }
-        catch (JsonException)
-        {
-            return JsonValue.Create(text);
-        }
+
+        return change.Notes;
     }
-
-    private static JsonNode Descend(JsonNode node, string key, string path) => node switch
-    {
-        JsonObject parent => parent[key] ??= new JsonObject(),
-        JsonArray list when Index(list, key) is { } index && list[index] is { } item => item,
-        _ => throw new RecipeException(path, $"leads nowhere: there is no '{key}'"),
-    };
-
-    private static void Set(JsonNode node, string key, JsonNode? value, string path)
-    {
-        switch (node)
-        {
-            case JsonObject parent:
-                if (key == "kind" && parent["kind"]?.ToJsonString() != value?.ToJsonString()) parent.Clear();
-                parent[key] = value;
-                break;
-            case JsonArray list when Index(list, key) is { } index:
-                list[index] = value;
-                break;
-            default:
-                throw new RecipeException(path, $"leads nowhere: there is no '{key}'");
-        }
-    }
-
-    private static int? Index(JsonArray list, string key) =>
-        int.TryParse(key, out var index) && index >= 0 && index < list.Count ? index : null;
 }

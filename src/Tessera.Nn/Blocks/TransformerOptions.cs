@@ -1,5 +1,4 @@
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Mixers;
 using Tessera.Nn.Norms;
@@ -75,12 +74,11 @@ public sealed record TransformerOptions : EncoderOptions
     private NamedLayer Named(int layer) => Layers.All[Math.Min(layer, Layers.Count - 1)];
 
     /// <summary>A kind of mixer with its defaults; null where there is no such kind.</summary>
-    private static MixerOptions? OfKind(string kind) => Kinds().Contains(kind)
-        ? JsonSerializer.Deserialize<MixerOptions>(JsonSerializer.Serialize(new { kind }))
-        : null;
+    private static MixerOptions? OfKind(string kind) =>
+        Parts.Kinds(typeof(MixerOptions)).FirstOrDefault(known => known.Name == kind) is { } found
+            ? (MixerOptions)JsonSerializer.Deserialize("{}", found.Part)!
+            : null;
 
-    private static IEnumerable<string> Kinds() => Attribute.GetCustomAttributes(typeof(MixerOptions), typeof(JsonDerivedTypeAttribute))
-        .Select(kind => (string)((JsonDerivedTypeAttribute)kind).TypeDiscriminator!);
-
-    private string Known() => string.Join(", ", (Mixers?.Keys ?? []).Prepend("attention").Concat(Kinds()).Distinct());
+    private string Known() => string.Join(
+        ", ", (Mixers?.Keys ?? []).Prepend("attention").Concat(Parts.Kinds(typeof(MixerOptions)).Select(kind => kind.Name)).Distinct());
 }

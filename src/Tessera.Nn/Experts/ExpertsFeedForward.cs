@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Tessera.Nn.FeedForward;
 using Tessera.Tensors;
 
@@ -6,10 +7,14 @@ namespace Tessera.Nn.Experts;
 /// <summary>Options of <see cref="ExpertsFeedForward"/>; <c>"kind": "experts"</c> in a recipe.</summary>
 /// <param name="Routed">Experts to choose from; 1 to 65,536.</param>
 /// <param name="Active">How many of them a token visits; 1 to <paramref name="Routed"/>.</param>
-/// <param name="Expert">What one expert is; all are alike.</param>
-/// <param name="Shared">Experts that every token visits; 0 to 1,024.</param>
-public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert, int Shared = 0) : FeedForwardOptions
+/// <param name="Expert">What one expert is; all are alike. A <c>swiglu</c> where null.</param>
+/// <param name="Shared">Experts that every token visits, 0 to 1,024; as few as the router allows where null: one for <c>two-stage</c>, none for others.</param>
+public sealed record ExpertsOptions(int Routed = 8, int Active = 2, DenseOptions? Expert = null, int? Shared = null) : FeedForwardOptions
 {
+    /// <summary>What one expert is; all are alike. Where its <c>hidden</c> is null, all experts that a token visits are together about as wide as a dense
+    /// feed-forward would be.</summary>
+    public DenseOptions Expert { get; init; } = Expert ?? new SwiGluOptions();
+
     /// <summary>The hidden width of one shared expert; as the routed ones' where null.</summary>
     public int? SharedHidden { get; init; }
 
@@ -19,8 +24,19 @@ public sealed record ExpertsOptions(int Routed, int Active, DenseOptions Expert,
     /// <summary>How experts are chosen.</summary>
     public RouterOptions Router { get; init; } = new SoftmaxRouterOptions();
 
+    /// <summary>How many experts every token visits.</summary>
+    [JsonIgnore]
+    public int SharedCount => Shared ?? Router.MinShared;
+
     /// <inheritdoc/>
-    public override FeedForward.FeedForward Build(PartBuilder part) => new ExpertsFeedForward(this, part);
+    public override ExpertsOptions At(int width) => this with
+    {
+        Shared = SharedCount,
+        Expert = Expert with { Hidden = Expert.Hidden ?? DenseOptions.RoundUp(Expert.HiddenAt(width), Math.Max(1, Active + SharedCount)) },
+    };
+
+    /// <inheritdoc/>
+    public override FeedForward.FeedForward Build(PartBuilder part) => new ExpertsFeedForward(At(part.Width), part);
 }
 
 /// <summary>
@@ -43,19 +59,17 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     {
         part.Require(options.Routed is >= 1 and <= 65536, "routed", options.Routed, "1 to 65536");
         part.Require(options.Active >= 1 && options.Active <= options.Routed, "active", options.Active, $"1 to routed, {options.Routed}");
-        part.Require(options.Shared is >= 0 and <= 1024, "shared", options.Shared, "0 to 1024");
-        part.Require(options.Expert is not null, "expert", null, "an expert such as { \"kind\": \"swiglu\", \"hidden\": 368 }");
-        part.At("expert").Require(
-            options.Expert!.Hidden is >= 1 and <= DenseFeedForward.MaxHidden, "hidden", options.Expert.Hidden, $"1 to {DenseFeedForward.MaxHidden}");
+        part.Require(options.SharedCount is >= 0 and <= 1024, "shared", options.SharedCount, "0 to 1024");
+        var (width, hidden) = (part.Width, options.Expert.HiddenAt(part.Width));
+        part.At("expert").Require(hidden is >= 1 and <= DenseFeedForward.MaxHidden, "hidden", hidden, $"1 to {DenseFeedForward.MaxHidden}");
         part.At("expert").Require(!options.Expert.Bias, "bias", "true", "false: experts have no biases");
         part.Require(
             options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MaxHidden), "sharedHidden", options.SharedHidden, $"1 to {DenseFeedForward.MaxHidden}");
 
         _options = options;
-        _router = Own("router", options.Router.Build(part.At("router"), options.Shared, options.Routed, options.Active));
-        if (options.Shared > 0) _shared = Own("shared_experts", new SharedExperts(options, part.At("shared_experts")));
+        _router = Own("router", options.Router.Build(part.At("router"), options.SharedCount, options.Routed, options.Active));
+        if (options.SharedCount > 0) _shared = Own("shared_experts", new SharedExperts(options, part.At("shared_experts")));
         var experts = part.At("experts");
-        var (width, hidden) = (part.Width, options.Expert.Hidden);
         if (options.Expert.IsGated) _gate = Own("experts.gate_proj", experts.Normal("gate_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width), mayBeStored: true));
         _up = Own("experts.up_proj", experts.Normal("up_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width), mayBeStored: true));
         _down = Own("experts.down_proj", experts.Normal("down_proj", [options.Routed, width, hidden], part.OutputDeviation(hidden), mayBeStored: true));

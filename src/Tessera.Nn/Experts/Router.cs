@@ -10,6 +10,10 @@ namespace Tessera.Nn.Experts;
 [JsonDerivedType(typeof(TwoStageRouterOptions), "two-stage")]
 public abstract record RouterOptions
 {
+    /// <summary>How many experts that every token visits there must be for this router.</summary>
+    [JsonIgnore]
+    public virtual int MinShared => 0;
+
     /// <summary>Builds the part.</summary>
     /// <param name="part">Width of the tokens, place in the recipe, random numbers.</param>
     /// <param name="shared">Experts that every token visits.</param>

@@ -16,9 +16,9 @@ internal sealed class SharedExperts : Module
 
     public SharedExperts(ExpertsOptions options, PartBuilder part)
     {
-        (_count, _activation) = (options.Shared, options.Expert.Activation);
-        var each = options.SharedHidden ?? options.Expert.Hidden;
-        var hidden = checked(options.Shared * each);
+        (_count, _activation) = (options.SharedCount, options.Expert.Activation);
+        var each = options.SharedHidden ?? options.Expert.HiddenAt(part.Width);
+        var hidden = checked(options.SharedCount * each);
         if (options.Expert.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden, options.SharedBias));
         _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden, options.SharedBias));
         _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, options.SharedBias, part.OutputDeviation(each)));

@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Experts;
@@ -5,6 +6,10 @@ namespace Tessera.Nn.Experts;
 /// <summary>Options of <see cref="TwoStageRouter"/>; <c>"kind": "two-stage"</c> in a recipe.</summary>
 public sealed record TwoStageRouterOptions : RouterOptions
 {
+    /// <inheritdoc/>
+    [JsonIgnore]
+    public override int MinShared => 1;
+
     /// <inheritdoc/>
     public override Router Build(PartBuilder part, int shared, int routed, int active) => new TwoStageRouter(part, shared, routed, active);
 }

@@ -4,7 +4,7 @@ using Tessera.Tensors;
 namespace Tessera.Nn.FeedForward;
 
 /// <summary>Options of <see cref="DenseFeedForward"/> and of one expert of a mixture.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; where null 4 times the width, or ⅔ of that, rounded up to a multiple of 8, with a gate.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
@@ -18,7 +18,7 @@ namespace Tessera.Nn.FeedForward;
 [JsonDerivedType(typeof(ReluSquaredOptions), "relu-squared")]
 [JsonDerivedType(typeof(TanhOptions), "tanh")]
 [JsonDerivedType(typeof(SigmoidOptions), "sigmoid")]
-public abstract record DenseOptions(int Hidden) : FeedForwardOptions
+public abstract record DenseOptions(int? Hidden = null) : FeedForwardOptions
 {
     /// <summary>Whether the maps have biases; an expert of a mixture has none.</summary>
     public bool Bias { get; init; }
@@ -29,13 +29,23 @@ public abstract record DenseOptions(int Hidden) : FeedForwardOptions
     /// <summary>Whether the hidden layer is gated: three matrices, not two.</summary>
     internal abstract bool IsGated { get; }
 
+    /// <summary>The width of the hidden layer where tokens have a width: as said, or 4 times that width without a gate, ⅔ of it with one, so that both
+    /// have as many weights (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 8.</summary>
+    public int HiddenAt(int width) => Hidden ?? (IsGated ? RoundUp(8L * width, 3) : 4 * width);
+
+    /// <inheritdoc/>
+    public override DenseOptions At(int width) => this with { Hidden = HiddenAt(width) };
+
     /// <inheritdoc/>
     public override FeedForward Build(PartBuilder part) => new DenseFeedForward(this, part);
+
+    /// <summary>A quotient rounded up to a multiple of 8.</summary>
+    internal static int RoundUp(long dividend, int divisor) => (int)((dividend + (8L * divisor) - 1) / (8L * divisor) * 8);
 }
 
 /// <summary><c>"kind": "swiglu"</c>: <c>W₂ (silu(W₁ x) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record SwiGluOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+public sealed record SwiGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Silu;
 
@@ -43,8 +53,8 @@ public sealed record SwiGluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "geglu"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record GeGluOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+public sealed record GeGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Gelu;
 
@@ -52,8 +62,8 @@ public sealed record GeGluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "geglu-tanh"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>, gelu by its tanh approximation.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record GeGluTanhOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+public sealed record GeGluTanhOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.GeluTanh;
 
@@ -61,8 +71,8 @@ public sealed record GeGluTanhOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "reglu"</c>: <c>W₂ (max(W₁ x, 0) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record ReGluOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+public sealed record ReGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Relu;
 
@@ -70,8 +80,8 @@ public sealed record ReGluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "glu"</c>: <c>W₂ (σ(W₁ x) · W₃ x)</c> (Dauphin et al. 2016, arXiv 1612.08083).</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record GluOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+public sealed record GluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Sigmoid;
 
@@ -79,8 +89,8 @@ public sealed record GluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "gelu"</c>: <c>W₂ gelu(W₁ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record GeluOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; 4 times the width where null.</param>
+public sealed record GeluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Gelu;
 
@@ -88,8 +98,8 @@ public sealed record GeluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "gelu-tanh"</c>: <c>W₂ gelu(W₁ x)</c>, gelu by its tanh approximation, as GPT-2 has it.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record GeluTanhOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; 4 times the width where null.</param>
+public sealed record GeluTanhOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.GeluTanh;
 
@@ -97,8 +107,8 @@ public sealed record GeluTanhOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "silu"</c>: <c>W₂ silu(W₁ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record SiluOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; 4 times the width where null.</param>
+public sealed record SiluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Silu;
 
@@ -106,8 +116,8 @@ public sealed record SiluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "relu"</c>: <c>W₂ max(W₁ x, 0)</c>, the original Transformer's.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record ReluOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; 4 times the width where null.</param>
+public sealed record ReluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Relu;
 
@@ -115,8 +125,8 @@ public sealed record ReluOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "relu-squared"</c>: <c>W₂ max(W₁ x, 0)²</c> (So et al. 2021, arXiv 2109.08668).</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record ReluSquaredOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; 4 times the width where null.</param>
+public sealed record ReluSquaredOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.ReluSquared;
 
@@ -124,8 +134,8 @@ public sealed record ReluSquaredOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "tanh"</c>: <c>W₂ tanh(W₁ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record TanhOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; 4 times the width where null.</param>
+public sealed record TanhOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Tanh;
 
@@ -133,8 +143,8 @@ public sealed record TanhOptions(int Hidden) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "sigmoid"</c>: <c>W₂ σ(W₁ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer; 1 to 1,048,576.</param>
-public sealed record SigmoidOptions(int Hidden) : DenseOptions(Hidden)
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; 4 times the width where null.</param>
+public sealed record SigmoidOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Sigmoid;
 
@@ -155,11 +165,12 @@ public sealed class DenseFeedForward : FeedForward
 
     internal DenseFeedForward(DenseOptions options, PartBuilder part)
     {
-        part.Require(options.Hidden is >= 1 and <= MaxHidden, "hidden", options.Hidden, $"1 to {MaxHidden}");
+        var hidden = options.HiddenAt(part.Width);
+        part.Require(hidden is >= 1 and <= MaxHidden, "hidden", hidden, $"1 to {MaxHidden}");
         _activation = options.Activation;
-        if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, options.Hidden, options.Bias));
-        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, options.Hidden, options.Bias));
-        _down = Own("down_proj", new Linear(part.At("down_proj"), options.Hidden, part.Width, options.Bias, part.OutputDeviation(options.Hidden)));
+        if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden, options.Bias));
+        _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden, options.Bias));
+        _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, options.Bias, part.OutputDeviation(hidden)));
     }
 
     /// <inheritdoc/>

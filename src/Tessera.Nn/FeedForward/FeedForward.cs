@@ -21,6 +21,10 @@ namespace Tessera.Nn.FeedForward;
 [JsonDerivedType(typeof(ExpertsOptions), "experts")]
 public abstract record FeedForwardOptions
 {
+    /// <summary>The same options with all said that is left to their surroundings.</summary>
+    /// <param name="width">The width of the tokens.</param>
+    public virtual FeedForwardOptions At(int width) => this;
+
     /// <summary>Builds the part.</summary>
     public abstract FeedForward Build(PartBuilder part);
 }

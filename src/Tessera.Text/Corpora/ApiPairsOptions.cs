@@ -56,7 +56,8 @@ public sealed record ApiPairsOptions(
         }
     }
 
-    private protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
     {
         var folder = PacksFolder is null ? null : Path.GetFullPath(PacksFolder, baseFolder);
         if (folder is not null && !Directory.Exists(folder))

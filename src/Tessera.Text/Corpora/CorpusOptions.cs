@@ -45,7 +45,10 @@ public abstract record CorpusOptions
         RequireBetween("testFraction", TestFraction, 0, 0.5);
     }
 
-    private protected abstract Corpus Read(string baseFolder, CancellationToken cancellationToken);
+    /// <summary>Reads the corpus once its options are checked.</summary>
+    /// <param name="baseFolder">The folder that relative paths start from, as a full path.</param>
+    /// <param name="cancellationToken">Stops the reading between two files or lines.</param>
+    protected abstract Corpus Read(string baseFolder, CancellationToken cancellationToken);
 
     private protected static void RequireBetween(string key, double value, double min, double max)
     {

@@ -33,7 +33,8 @@ public sealed record JsonLinesOptions(
         if (Text is not null) RequireText("text", Text);
     }
 
-    private protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
     {
         var dropped = new DropCount();
         var train = Examples("train", Train);

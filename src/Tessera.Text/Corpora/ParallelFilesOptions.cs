@@ -26,7 +26,8 @@ public sealed record ParallelFilesOptions(
         RequireBoth("testSource", TestSource, "testTarget", TestTarget);
     }
 
-    private protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
     {
         var dropped = new DropCount();
         var train = Pairs("train", TrainSource, TrainTarget);

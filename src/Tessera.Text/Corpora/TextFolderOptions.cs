@@ -29,7 +29,8 @@ public sealed record TextFolderOptions(
         RequireNames("exclude", Exclude);
     }
 
-    private protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
+    /// <inheritdoc/>
+    protected override Corpus Read(string baseFolder, CancellationToken cancellationToken)
     {
         var path = System.IO.Path.GetFullPath(Path, baseFolder);
         var dropped = new DropCount();

@@ -63,7 +63,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (experts.Length == 0) return null;
         var mixture = (ExpertsOptions)experts[0];
         if (mixture.Expert is not SwiGluOptions) return "its experts are not SwiGLU";
-        if (mixture.Shared == 0) return "it has no shared experts";
+        if (mixture.SharedCount == 0) return "it has no shared experts";
         if ((mixture.SharedHidden ?? mixture.Expert.Hidden) != mixture.Expert.Hidden) return "its shared experts are not as wide as the others";
         if (mixture.SharedBias) return "its shared experts have biases";
         return mixture.Router is SoftmaxRouterOptions or SigmoidRouterOptions ? null : "its router is neither a softmax nor sigmoids";
@@ -135,23 +135,23 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         var dense = Enumerable.Range(0, stack.Layers).TakeWhile(layer => stack.FeedForwardOf(layer).Options is DenseOptions).Count();
         Set(DenseLayers, dense);
         var experts = dense < stack.Layers ? (ExpertsOptions)stack.FeedForwardOf(dense).Options : null;
-        Set(Hidden, dense > 0 ? ((DenseOptions)stack.FeedForwardOf(0).Options).Hidden : experts!.Expert.Hidden);
-        if (experts is not null) WriteExperts(experts, set);
-        else Set(ExpertHidden, ((DenseOptions)stack.FeedForward).Hidden);
+        Set(Hidden, dense > 0 ? ((DenseOptions)stack.FeedForwardOf(0).Options).HiddenAt(options.Width) : experts!.Expert.HiddenAt(options.Width));
+        if (experts is not null) WriteExperts(experts, options.Width, set);
+        else Set(ExpertHidden, ((DenseOptions)stack.FeedForward).HiddenAt(options.Width));
 
         void Set(string key, int count) => set(key, GgufValue.Of((uint)count));
     }
 
-    private static void WriteExperts(ExpertsOptions experts, Action<string, GgufValue> set)
+    private static void WriteExperts(ExpertsOptions experts, int width, Action<string, GgufValue> set)
     {
         var (normalise, scale, groups, activeGroups, gating) = experts.Router is SigmoidRouterOptions sigmoid
             ? (sigmoid.Normalise, sigmoid.Scale, sigmoid.Groups, sigmoid.ActiveGroups, Sigmoid)
             : experts.Router is SoftmaxRouterOptions softmax ? (softmax.Normalise, softmax.Scale, softmax.Groups, softmax.ActiveGroups, Softmax)
             : throw new ArgumentException($"{experts.Router} is not a router of deepseek2", nameof(experts));
-        Set(ExpertHidden, experts.Expert.Hidden);
+        Set(ExpertHidden, experts.Expert.HiddenAt(width));
         Set(Experts, experts.Routed);
         Set(ActiveExperts, experts.Active);
-        Set(SharedExperts, experts.Shared);
+        Set(SharedExperts, experts.SharedCount);
         Set(Gating, gating);
         Set(Groups, groups);
         Set(ActiveGroups, activeGroups);

@@ -46,6 +46,7 @@ public abstract class GgufArchitecture
     /// <exception cref="ArgumentException">None can; the message says why for the one that comes nearest.</exception>
     public static GgufArchitecture For(DecoderOptions options)
     {
+        options = CanonicalOptions.Sized(options);
         var near = s_all.First(architecture => architecture.IsNear(options));
         return near.WhyNot(options) is { } problem ? throw new ArgumentException($"this model cannot be said in GGUF's architecture {near.Name}: {problem}") : near;
     }
@@ -77,7 +78,7 @@ public abstract class GgufArchitecture
         Set(Layers, options.Decoder.Layers);
         Set(Width, options.Width);
         Set("vocab_size", vocabulary);
-        WriteStack(options, (key, value) => metadata[$"{Name}.{key}"] = value);
+        WriteStack(CanonicalOptions.Sized(options), (key, value) => metadata[$"{Name}.{key}"] = value);
 
         void Set(string key, int count) => metadata[$"{Name}.{key}"] = GgufValue.Of((uint)count);
     }

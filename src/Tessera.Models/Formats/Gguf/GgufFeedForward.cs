@@ -26,7 +26,7 @@ internal static class GgufFeedForward
             }
 
             names.Same($"{ours}.feed_forward.experts.{our}", $"{theirs}.{their}_exps.weight");
-            if (experts.Shared > 0) names.Same($"{ours}.feed_forward.shared_experts.{our}.weight", $"{theirs}.{their}_shexp.weight");
+            if (experts.SharedCount > 0) names.Same($"{ours}.feed_forward.shared_experts.{our}.weight", $"{theirs}.{their}_shexp.weight");
         }
 
         if (experts is null) return;

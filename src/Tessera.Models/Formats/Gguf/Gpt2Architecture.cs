@@ -44,7 +44,7 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
     private protected override void WriteStack(DecoderOptions options, Action<string, GgufValue> set)
     {
         SetContext(set, ((LearnedOptions)options.Decoder.Position!).Positions);
-        set(Hidden, GgufValue.Of((uint)((DenseOptions)options.Decoder.FeedForward).Hidden));
+        set(Hidden, GgufValue.Of((uint)((DenseOptions)options.Decoder.FeedForward).HiddenAt(options.Width)));
         set(Heads, GgufValue.Of((uint)((MultiHeadOptions)options.Decoder.Attention).SizesIn(options.Width).Heads));
         set(Epsilon, GgufValue.Of(options.Decoder.Norm.Epsilon));
     }

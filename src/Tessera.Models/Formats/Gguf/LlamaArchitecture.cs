@@ -134,14 +134,14 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         GgufRotary.Write(rotary, headWidth, set);
         if (options.Decoder.FeedForward is ExpertsOptions experts)
         {
-            Set(Hidden, experts.Expert.Hidden);
-            Set(ExpertHidden, experts.Expert.Hidden);
+            Set(Hidden, experts.Expert.HiddenAt(options.Width));
+            Set(ExpertHidden, experts.Expert.HiddenAt(options.Width));
             Set(Experts, experts.Routed);
             Set(ActiveExperts, experts.Active);
         }
         else
         {
-            Set(Hidden, ((DenseOptions)options.Decoder.FeedForward).Hidden);
+            Set(Hidden, ((DenseOptions)options.Decoder.FeedForward).HiddenAt(options.Width));
         }
 
         WriteWindows(options, set);
