@@ -146,7 +146,7 @@ public sealed unsafe class TokenBlocks
         RequireTokens(block, firstToken, count);
         RequireRows("rows", rows, firstRow, count);
         if (_references[block] > 1)
-            throw new InvalidOperationException($"token blocks: block {block} is shared by {_references[block]} sequences; write to a copy");
+            throw new InvalidOperationException($"token blocks: block {block} is shared, by {_references[block]}; write to a copy");
         _layout.Store(AddressOf(block), firstToken, rows.Floats[(firstRow * Heads * Width)..], count);
         GC.KeepAlive(rows);
         GC.KeepAlive(this);

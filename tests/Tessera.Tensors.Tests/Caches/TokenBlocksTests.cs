@@ -54,7 +54,7 @@ public class TokenBlocksTests
         blocks.Share(block);
         Assert.True(blocks.IsShared(block));
         var error = Assert.Throws<InvalidOperationException>(() => blocks.Write(block, 4, tokens, 0, 1));
-        Assert.Equal("token blocks: block 0 is shared by 2 sequences; write to a copy", error.Message);
+        Assert.Equal("token blocks: block 0 is shared, by 2; write to a copy", error.Message);
 
         var copy = blocks.CopyOf(block, 3);
         blocks.Release(block);
@@ -101,7 +101,8 @@ public class TokenBlocksTests
     {
         using var scope = Arena.Current.Scope();
         string Error(Action call) => Assert.ThrowsAny<ArgumentException>(call).Message;
-        Assert.Contains("a head of Q8_0 is 48 wide, expected a multiple of 32", Error(() => _ = new TokenBlocks(1, 48, ElementType.Q8_0)), Ordinal);
+        Assert.Contains("a head of Q8_0 is 48 wide, expected a multiple of 32",
+            Error(() => _ = new TokenBlocks(1, 48, ElementType.Q8_0)), Ordinal);
         Assert.Contains("type is Q4_0, expected F32, BF16 or Q8_0", Error(() => _ = new TokenBlocks(1, 64, ElementType.Q4_0)), Ordinal);
         Assert.Contains("0 heads of 5", Error(() => _ = new TokenBlocks(0, 5)), Ordinal);
         Assert.Contains("0 heads of 5", Error(() => TokenBlocks.BytesOf(1, 0, 5, ElementType.F32)), Ordinal);
@@ -121,7 +122,8 @@ public class TokenBlocksTests
         rows.Floats.Clear();
         Assert.Contains("3 tokens of a block from 62 on", Error(() => blocks.Write(0, 62, rows, 0, 3)), Ordinal);
         Assert.Contains("-1 tokens", Error(() => blocks.Read(0, 0, -1, rows, 0)), Ordinal);
-        Assert.Contains("rows is F32 [3, 2, 32], expected F32 [at least 4 rows, 2, 32]", Error(() => blocks.Write(0, 0, rows, 2, 2)), Ordinal);
+        Assert.Contains("rows is F32 [3, 2, 32], expected F32 [at least 4 rows, 2, 32]",
+            Error(() => blocks.Write(0, 0, rows, 2, 2)), Ordinal);
         Assert.Contains("to is F32 [3, 64], expected", Error(() => blocks.Read(0, 0, 1, rows.Reshape([3, 64]), 0)), Ordinal);
         Assert.Contains("rows is I32", Error(() => blocks.Write(0, 0, Tensor.Temporary([3, 2, 32], ElementType.I32), 0, 1)), Ordinal);
         foreach (var bad in new[] { float.NaN, float.NegativeInfinity })
@@ -212,7 +214,8 @@ public class TokenBlocksTests
         {
             var (first, firstRow) = (choice % Size, choice / 64 % 4);
             var count = choice / 256 % (Size - first + 1);
-            var rows = Tensor.From(OperationCheck.Random([firstRow + count, Heads, Width], choice).Values, [firstRow + count, Heads, Width]);
+            Shape shape = [firstRow + count, Heads, Width];
+            var rows = Tensor.From(OperationCheck.Random(shape, choice).Values, shape);
             if (references > 1)
             {
                 Assert.Throws<InvalidOperationException>(() => _blocks.Write(block, first, rows, firstRow, count));

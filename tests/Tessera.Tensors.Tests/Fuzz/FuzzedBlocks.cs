@@ -8,14 +8,16 @@ internal static class FuzzedBlocks
     public static FuzzCase Attention(Draw draw)
     {
         var type = draw.Pick(ElementType.F32, ElementType.F32, ElementType.BF16, ElementType.Q8_0);
-        var (batch, queries, cached, keyHeads, shared) = (draw.Between(1, 3), draw.Size(129, 1), draw.Size(257), draw.Between(1, 3), draw.Between(1, 3));
+        var (batch, queries, cached) = (draw.Between(1, 3), draw.Size(129, 1), draw.Size(257));
+        var (keyHeads, shared) = (draw.Between(1, 3), draw.Between(1, 3));
         var unit = type.BlockElements();
         var (width, valueWidth, seed) = (draw.Size(129 / unit, 1) * unit, draw.Size(129 / unit, 1) * unit, draw.Seed);
         var (window, globals, used) = (draw.Between(1, 150), draw.Between(0, 2), draw.Between(1, valueWidth));
         var lengths = draw.Below(cached + 1, batch);
         for (var row = 0; row < batch; row++) lengths[row] += queries;
         return new FuzzCase(
-            $"{type} blocks [{batch}, {queries} + {cached}, {keyHeads} x {shared}, {width}, {valueWidth}], window {window}, {globals} global", one =>
+            $"{type} [{batch}, {queries} + {cached}, {keyHeads} x {shared}, {width}, {valueWidth}], window {window}, global {globals}",
+            one =>
             {
                 using var scope = Arena.Current.Scope();
                 using var autocast = Autocast.Enter(one.Precision);
@@ -25,7 +27,8 @@ internal static class FuzzedBlocks
                 var causal = BlockMask.Causal(queries, queries + cached, lengths);
                 var mask = causal.Within(window).Or(causal.Global(globals));
                 var tokens = new CachedTokens(keys, values, mask, seed, type);
-                (keys, values) = (Op.Convert(Op.Convert(keys, type), ElementType.F32), Op.Convert(Op.Convert(values, type), ElementType.F32));
+                keys = Op.Convert(Op.Convert(keys, type), ElementType.F32);
+                values = Op.Convert(Op.Convert(values, type), ElementType.F32);
                 var settings = new AttentionSettings { ValueWidth = used };
                 Assert.Equal(
                     Op.Attention(q, keys, values, mask, settings).ToArray(),

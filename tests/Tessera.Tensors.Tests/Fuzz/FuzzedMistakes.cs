@@ -94,7 +94,8 @@ internal static class FuzzedMistakes
         for (var row = 0; row < table.Rows; row++)
             for (var i = 0; i < table.BlocksPerRow; i++) table[row, i] = draw.Pick(0, 0, 1, 2, BlockTable.None, 1000, int.MaxValue);
         using var paused = Tape.Pause();
-        return Op.Attention(Any(draw), keys, draw.Coin ? keys : Pool(), table, AnyMask(draw), new AttentionSettings { ValueWidth = draw.Pick(null, (int?)1) });
+        var settings = new AttentionSettings { ValueWidth = draw.Pick(null, (int?)1) };
+        return Op.Attention(Any(draw), keys, draw.Coin ? keys : Pool(), table, AnyMask(draw), settings);
     }
 
     private static BlockMask AnyMask(Draw draw)
