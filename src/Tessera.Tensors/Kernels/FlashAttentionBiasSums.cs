@@ -17,7 +17,7 @@ internal readonly unsafe struct FlashAttentionBiasSums
     {
         var (count, areDoubles) = problem.Bias.LearnedOfHead;
         (_sumBytes, _queriesOfItem) = (count * (areDoubles ? sizeof(double) : sizeof(float)), queriesOfItem);
-        _itemsOfHead = FlashAttention.Words(problem.QueryCount, queriesOfItem);
+        _itemsOfHead = Math.Max(1, FlashAttention.Words(problem.QueryCount, queriesOfItem));
         _bytes = _sumBytes * problem.Heads * (1 + ((long)problem.Batch * _itemsOfHead));
         _address = Arena.Current.Take(_bytes);
     }

@@ -9,7 +9,7 @@ internal sealed class CombinedMask : BlockMask
 
     public static CombinedMask Of(BlockMask left, BlockMask right, bool both)
     {
-        RequireSameExtent(left, right);
+        RequireSameExtent(right, left);
         var mask = (left.HasStarts ? left : right).Alike<CombinedMask>();
         (mask._left, mask._right, mask._both) = (left, right, both);
         mask._batch = Common(left.Batch, right.Batch, "batch rows");

@@ -5,6 +5,9 @@ internal static class FuzzedAttention
 {
     private const int Multiplications = 120_000;
 
+    /// <summary>The gradient of a slope multiplies what rounding leaves by the distance; this brings it back to the others' size.</summary>
+    private const float SlopeScale = 0.02f;
+
     private static readonly string[] s_masks =
     [
         "full", "causal", "causal lengths", "within", "around", "dilated", "strided", "sparse transformer", "chunked", "prefix", "lengths",
@@ -51,7 +54,7 @@ internal static class FuzzedAttention
         inputs.AddRange(s.Bias switch
         {
             "dense" => [draw.Normal([s.Heads, s.Queries, s.Keys])],
-            "linear" => [draw.Normal([s.Heads], 0.1)],
+            "linear" => [draw.Normal([s.Heads])],
             "buckets" or "buckets of both sides" => [draw.Normal([draw.Between(4, 40), s.Heads])],
             "relative" => [draw.Normal([s.Batch, s.Queries, s.Heads, s.PositionWidth]), draw.Normal([s.Distances.Count, s.Heads, s.PositionWidth])],
             _ => (ReadOnlySpan<(Shape, float[])>)[],
@@ -82,7 +85,7 @@ internal static class FuzzedAttention
     private static ScoreBias? Bias(Sizes s, ReadOnlySpan<Tensor> t) => s.Bias switch
     {
         "dense" => ScoreBias.Dense(t[0]),
-        "linear" => ScoreBias.Linear(t[0]),
+        "linear" => ScoreBias.Linear(Op.Scale(t[0], SlopeScale)),
         "buckets" or "buckets of both sides" => ScoreBias.Buckets(t[0], 40, s.Bias != "buckets"),
         "relative" => ScoreBias.Relative(t[0], t[1], s.Distances.First, 0.3f),
         _ => null,
@@ -93,7 +96,7 @@ internal static class FuzzedAttention
         switch (s.Bias)
         {
             case "dense": return t[0][(((h * s.Queries) + i) * s.Keys) + j];
-            case "linear": return -Math.Abs(distance) * t[0][h];
+            case "linear": return -SlopeScale * Math.Abs(distance) * t[0][h];
             case "relative":
                 var row = Math.Clamp(distance - s.Distances.First, 0, s.Distances.Count - 1);
                 var query = (((((b * s.Queries) + i) * s.Heads) + h) * s.PositionWidth);
