@@ -73,7 +73,7 @@ public sealed class SoftmaxAttention : Mixer, ICached
         var (keys, values, mask) = _role == MixerRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(x, context);
         var attended = Op.Attention(queries, keys, values, mask, _settings with
         {
-            Bias = _position?.ActsOnScores == true ? _position.Score(Distances(mask, context), _role == MixerRole.Bidirectional) : null,
+            Bias = _position?.Bias(_role == MixerRole.Bidirectional),
             Sinks = _sinks?.Value,
         });
         return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _sizes.Heads * _sizes.HeadWidth]), context);
@@ -94,24 +94,6 @@ public sealed class SoftmaxAttention : Mixer, ICached
     private static Tensor Normed(Norm? norm, Tensor x) => norm?.Forward(x) ?? x;
 
     private Tensor Mark(Tensor x, ForwardContext context) => _position?.Mark(x, context) ?? x;
-
-    /// <summary>I32 [queries, keys], or [batch, queries, keys] while decoding: how far the key stands behind the query, negative
-    /// before it. In a whole sequence both count its places, so that packed sequences have their own distances.</summary>
-    private Tensor Distances(BlockMask mask, ForwardContext context)
-    {
-        var (queries, keys) = (mask.Queries, mask.Keys);
-        var isCached = IsCached(context);
-        var rows = isCached ? context.Positions.Shape[0] : 1;
-        var distances = Tensor.Temporary(isCached ? [rows, queries, keys] : [queries, keys], ElementType.I32);
-        var all = distances.Ints;
-        for (var query = 0; query < rows * queries; query++)
-        {
-            var position = isCached ? context.Positions.Ints[query] : query;
-            for (var key = 0; key < keys; key++) all[(query * keys) + key] = key - position;
-        }
-
-        return distances;
-    }
 
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, ForwardContext context)
     {

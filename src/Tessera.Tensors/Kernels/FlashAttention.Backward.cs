@@ -20,12 +20,15 @@ internal static unsafe partial class FlashAttention
         var work = new BackwardWork { Problem = problem, Gradients = gradients };
         var keyHeads = problem.Batch * problem.KeyHeads;
         var operations = 10.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * Math.Max(problem.Width, problem.ValueWidth);
-        if (gradients.Bias != null)
+        var isWhole = keyHeads % Simd.Threads == 0 || keyHeads >= 4 * Simd.Threads || operations < MinWorkOfPart
+            || FlashAttentionBiasSums.AreLarge(problem, gradients.Bias);
+        work.BiasSums = FlashAttentionBiasSums.Take(problem, gradients.Bias, isWhole ? problem.QueryCount : QueriesOfItem(problem));
+        if (gradients.Bias.Table != null && problem.Bias.IsTableOfAllRows)
         {
             // Batch rows add to the same bias: they are done in order.
-            Run(ref work, Pass.BiasHeads, problem.KeyHeads, operations);
+            Run(ref work, Pass.TableHeads, problem.KeyHeads, operations);
         }
-        else if (keyHeads % Simd.Threads == 0 || keyHeads >= 4 * Simd.Threads || operations < MinWorkOfPart)
+        else if (isWhole)
         {
             Run(ref work, Pass.KeyHeads, keyHeads, operations);
         }
@@ -33,9 +36,11 @@ internal static unsafe partial class FlashAttention
         {
             var keyItems = (problem.KeyCount + KeysOfItem - 1) / KeysOfItem;
             if (!gradients.Keys.IsNull || !gradients.Values.IsNull) Run(ref work, Pass.Keys, keyHeads * keyItems, operations);
-            if (!gradients.Queries.IsNull) Run(ref work, Pass.Queries, problem.Batch * problem.Heads * Words(problem.QueryCount, QueriesOfItem(problem)), operations);
+            if (!gradients.Queries.IsNull || gradients.Bias.AreWanted)
+                Run(ref work, Pass.Queries, problem.Batch * problem.Heads * Words(problem.QueryCount, QueriesOfItem(problem)), operations);
         }
 
+        work.BiasSums.AddUp(problem, gradients.Bias);
         GiveBack(gathered);
     }
 
@@ -94,13 +99,13 @@ internal static unsafe partial class FlashAttention
         /// <summary>A key head of one batch row with its query heads: all gradients.</summary>
         KeyHeads,
 
-        /// <summary>A key head of all batch rows: all gradients and the bias's.</summary>
-        BiasHeads,
+        /// <summary>A key head of all batch rows: all gradients, that of a bias for all pairs too, which the rows share.</summary>
+        TableHeads,
 
         /// <summary>Some keys of a key head: gradients of keys and values.</summary>
         Keys,
 
-        /// <summary>Some queries of a head: gradients of queries.</summary>
+        /// <summary>Some queries of a head: gradients of queries and bias.</summary>
         Queries,
     }
 
@@ -108,6 +113,7 @@ internal static unsafe partial class FlashAttention
     {
         public FlashAttentionProblem Problem;
         public FlashAttentionGradients Gradients;
+        public FlashAttentionBiasSums BiasSums;
         public Pass Pass;
         public int Items, Parts;
 
@@ -126,24 +132,24 @@ internal static unsafe partial class FlashAttention
             switch (Pass)
             {
                 case Pass.KeyHeads:
-                    new BackwardSweep<V, F>(Problem, Gradients, 0, Problem.KeyCount, Pass).Run(item / Problem.KeyHeads, item % Problem.KeyHeads);
+                    new BackwardSweep<V, F>(Problem, Gradients, BiasSums, 0, Problem.KeyCount, Pass).Run(item / Problem.KeyHeads, item % Problem.KeyHeads);
                     break;
-                case Pass.BiasHeads:
+                case Pass.TableHeads:
                     for (var batch = 0; batch < Problem.Batch; batch++)
-                        new BackwardSweep<V, F>(Problem, Gradients, 0, Problem.KeyCount, Pass).Run(batch, item);
+                        new BackwardSweep<V, F>(Problem, Gradients, BiasSums, 0, Problem.KeyCount, Pass).Run(batch, item);
                     break;
                 case Pass.Keys:
                     var keyItems = (Problem.KeyCount + KeysOfItem - 1) / KeysOfItem;
                     var first = item % keyItems * KeysOfItem;
                     var row = item / keyItems;
-                    new BackwardSweep<V, F>(Problem, Gradients, first, Math.Min(Problem.KeyCount, first + KeysOfItem), Pass)
+                    new BackwardSweep<V, F>(Problem, Gradients, BiasSums, first, Math.Min(Problem.KeyCount, first + KeysOfItem), Pass)
                         .Run(row / Problem.KeyHeads, row % Problem.KeyHeads);
                     break;
                 default:
                     var size = QueriesOfItem(Problem);
                     var queryItems = Words(Problem.QueryCount, size);
                     var (head, firstQuery) = (item / queryItems, (queryItems - 1 - (item % queryItems)) * size);
-                    new BackwardSweep<V, F>(Problem, Gradients, 0, Problem.KeyCount, Pass)
+                    new BackwardSweep<V, F>(Problem, Gradients, BiasSums, 0, Problem.KeyCount, Pass)
                         .RunQueries(head / Problem.Heads, head % Problem.Heads, firstQuery, Math.Min(Problem.QueryCount, firstQuery + size));
                     break;
             }

@@ -10,6 +10,7 @@ internal static unsafe partial class FlashAttention
     {
         private readonly ref readonly FlashAttentionProblem _problem;
         private readonly ref readonly FlashAttentionGradients _gradients;
+        private readonly ref readonly FlashAttentionBiasSums _biasSums;
         private readonly bool _keySide, _querySide, _bias;
         private readonly int _firstKey, _lastKey;
 
@@ -17,6 +18,9 @@ internal static unsafe partial class FlashAttention
         private readonly int _width, _valueWidth;
 
         private FlashAttentionTile _tile;
+
+        /// <summary>Of the queries at hand; null where not wanted.</summary>
+        private void* _sums;
 
         /// <summary>Of the tile of queries: [queries, width] times scale and log₂ e; of the output's gradient: [queries, value width], and transposed.</summary>
         private readonly float* _queryRows, _outputRows, _packedOutput;
@@ -39,21 +43,24 @@ internal static unsafe partial class FlashAttention
         /// <summary>[keys from first to last, width]: the gradients of keys and values.</summary>
         private readonly float* _keyGradient, _valueGradient;
 
-        public BackwardSweep(in FlashAttentionProblem problem, in FlashAttentionGradients gradients, int firstKey, int lastKey, Pass pass)
+        public BackwardSweep(
+            in FlashAttentionProblem problem, in FlashAttentionGradients gradients, in FlashAttentionBiasSums biasSums, int firstKey, int lastKey, Pass pass)
         {
             _problem = ref problem;
             _gradients = ref gradients;
+            _biasSums = ref biasSums;
             (_firstKey, _lastKey) = (firstKey, lastKey);
             _keySide = pass != Pass.Queries && (!gradients.Keys.IsNull || !gradients.Values.IsNull);
             _querySide = pass != Pass.Keys && !gradients.Queries.IsNull;
-            _bias = pass == Pass.BiasHeads;
+            _bias = pass != Pass.Keys && gradients.Bias.AreWanted;
             (_width, _valueWidth) = (RoundUp(problem.Width, V.Count * F.PerWord), RoundUp(problem.ValueWidth, V.Count * F.PerWord));
 
             const int Size = FlashAttentionTile.Size;
             long lanes = Size + V.Count, keys = _keySide ? lastKey - firstKey : 0;
             long tile = Size * lanes, width = _width, valueWidth = _valueWidth;
             var next = FlashAttentionScratch.Floats((2 * Size) + (4 * tile) + (2 * lanes) + (lanes * ((2 * width) + valueWidth))
-                + (lanes * (width + valueWidth + Math.Max(width, valueWidth))) + (keys * (width + valueWidth)));
+                + (lanes * (width + valueWidth + Math.Max(width, valueWidth))) + (keys * (width + valueWidth))
+                + problem.Bias.RoomFloats(backward: true));
             _tile.Words = (ulong*)next;
             _tile.Scores = next += 2 * Size;
             _scores = next += tile;
@@ -68,7 +75,8 @@ internal static unsafe partial class FlashAttention
             _outputRows = next += lanes * width;
             _rows = next += lanes * valueWidth;
             _keyGradient = next += lanes * Math.Max(width, valueWidth);
-            _valueGradient = next + (keys * width);
+            _valueGradient = next += keys * width;
+            _tile.BiasRoom = next + (keys * valueWidth);
             new Span<float>(_keyGradient, checked((int)(keys * (width + valueWidth)))).Clear();
         }
 
@@ -90,6 +98,7 @@ internal static unsafe partial class FlashAttention
         /// <summary>Does some queries of a head: in tiles as they stand or, where they choose their keys, of those that see the same block.</summary>
         public void RunQueries(int batch, int head, int firstQuery, int lastQuery)
         {
+            if (_bias) _sums = _biasSums.Begin(_problem, batch, head, firstQuery);
             if (_problem.Mask.ChosenBlock == 0)
             {
                 for (var query = firstQuery; query < lastQuery; query += FlashAttentionTile.Size)
@@ -129,6 +138,7 @@ internal static unsafe partial class FlashAttention
             }
 
             if (packed && _querySide) AddQueryGradient();
+            if (packed && _bias) _problem.Bias.AddPackedGradient<V>(_gradients.Bias, _tile);
         }
 
         private readonly void Pack()
@@ -143,6 +153,7 @@ internal static unsafe partial class FlashAttention
             }
 
             if (_querySide) new Span<float>(_queryGradient, _problem.Width * _tile.Lanes).Clear();
+            _problem.Bias.Pack<V>(_tile, backward: true);
         }
 
         private readonly void PackRows(in AttentionRows from, int width, float factor, float* packed, float* rows, int paddedWidth)
@@ -170,7 +181,7 @@ internal static unsafe partial class FlashAttention
                 }
             }
 
-            if (_bias) AddBiasGradient();
+            if (_bias) _problem.Bias.AddGradient<V>(_problem, _gradients.Bias, _tile, _scores, _sums);
             if (_problem.SoftCap <= 0) return;
             for (var i = 0; i < _tile.Keys * _tile.Lanes; i += V.Count) (V.Load(_scores + i) * V.Load(_slope + i)).Store(_scores + i);
         }
@@ -203,15 +214,6 @@ internal static unsafe partial class FlashAttention
             FlashAttentionTranspose.Run(_queryGradient, _tile.Lanes, width, _tile.Queries, 1, _rows, width);
             for (var query = 0; query < _tile.Queries; query++)
                 AddRow<V>(_rows + (query * (nint)width), _problem.Scale, _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.Query(query)), width);
-        }
-
-        private readonly void AddBiasGradient()
-        {
-            for (var query = 0; query < _tile.Queries; query++)
-            {
-                var to = _gradients.Bias + _problem.BiasOffset(_tile.Batch, _tile.Head, _tile.Query(query)) + _tile.FirstKey;
-                for (var key = 0; key < _tile.Keys; key++) to[key] += _scores[(key * _tile.Lanes) + query];
-            }
         }
     }
 }

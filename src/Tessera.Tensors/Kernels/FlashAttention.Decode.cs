@@ -104,8 +104,8 @@ internal static unsafe partial class FlashAttention
         private readonly ref readonly FlashAttentionProblem _problem;
         private readonly int _batch;
 
-        /// <summary>[keys of a tile]; [rows, value width + 3] as in <see cref="DecodeWork"/>.</summary>
-        private readonly float* _scores, _rows;
+        /// <summary>[keys of a tile] both; [rows, value width + 3] as in <see cref="DecodeWork"/>.</summary>
+        private readonly float* _scores, _bias, _rows;
 
         /// <summary>Room for a tile of keys and values that are not F32.</summary>
         private readonly float* _keyRoom, _valueRoom;
@@ -119,8 +119,9 @@ internal static unsafe partial class FlashAttention
             _problem = ref problem;
             _batch = batch;
             _rows = rows;
-            _scores = FlashAttentionScratch.Floats(Size * (1 + (long)problem.Width + problem.ValueWidth));
-            _keyRoom = _scores + Size;
+            _scores = FlashAttentionScratch.Floats(Size * (2 + (long)problem.Width + problem.ValueWidth));
+            _bias = _scores + Size;
+            _keyRoom = _bias + Size;
             _valueRoom = _keyRoom + (Size * (nint)problem.Width);
         }
 
@@ -160,15 +161,18 @@ internal static unsafe partial class FlashAttention
             Open(head / _problem.Group, firstKey, keys);
             Score(row, keys);
             if (_problem.SoftCap > 0) FlashAttentionTile.Cap<V>(_scores, Size, _problem.SoftCap * FlashAttentionProblem.Log2E, slope: null);
-            if (_problem.Bias != null)
-            {
-                var bias = _problem.Bias + _problem.BiasOffset(_batch, head, query) + firstKey;
-                for (var key = 0; key < keys; key++) _scores[key] += bias[key] * FlashAttentionProblem.Log2E;
-            }
-
+            if (!_problem.Bias.IsNone) AddBias(head, query, firstKey, keys);
             if (seen != ulong.MaxValue)
                 for (var key = 0; key < Size; key++) _scores[key] = (seen >> key & 1) != 0 ? _scores[key] : float.NegativeInfinity;
             AddValues(row, keys, Soften(row));
+        }
+
+        private readonly void AddBias(int head, int query, int firstKey, int keys)
+        {
+            _problem.Bias.Row<V>(_problem, _batch, head, query, firstKey, keys, _bias);
+            new Span<float>(_bias + keys, Size - keys).Clear();
+            for (var key = 0; key < Size; key += V.Count)
+                (V.Load(_scores + key) + (V.Load(_bias + key) * V.All(FlashAttentionProblem.Log2E))).Store(_scores + key);
         }
 
         private void Open(int keyHead, int firstKey, int keys)

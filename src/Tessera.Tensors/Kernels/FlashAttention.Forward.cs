@@ -81,7 +81,8 @@ internal static unsafe partial class FlashAttention
             const int Size = FlashAttentionTile.Size;
             long lanes = Size + V.Count, width = problem.Width, valueWidth = problem.ValueWidth;
             var next = FlashAttentionScratch.Floats(
-                (2 * Size) + (lanes * (width + valueWidth + Size + 4)) + (Size * Math.Max(width, valueWidth)));
+                (2 * Size) + (lanes * (width + valueWidth + Size + 4)) + (Size * Math.Max(width, valueWidth))
+                + problem.Bias.RoomFloats(backward: false));
             _tile.Words = (ulong*)next;
             _tile.PackedQueries = next += 2 * Size;
             _tile.Scores = next += width * lanes;
@@ -90,7 +91,8 @@ internal static unsafe partial class FlashAttention
             _sum = next += lanes;
             _spread = next += lanes;
             _decay = next += lanes;
-            _rows = next + lanes;
+            _rows = next += lanes;
+            _tile.BiasRoom = next + (Size * Math.Max(width, valueWidth));
         }
 
         /// <summary>Does the tile of consecutive queries that begins at <paramref name="firstQuery"/>.</summary>
@@ -143,6 +145,7 @@ internal static unsafe partial class FlashAttention
             var (queries, stride) = _tile.Rows<V>(_problem.Queries, _problem.Width, _rows);
             _tile.PackFactors<V, F>(
                 (float*)queries, stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
+            _problem.Bias.Pack<V>(_tile, backward: false);
             Start(sinks);
             for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {

@@ -49,14 +49,15 @@ internal static unsafe partial class FlashAttention
     }
 
     /// <summary>Adds a row times a factor to another.</summary>
-    private static void AddRow<V>(float* from, float factor, float* to, int width) where V : struct, ILanes<V>
+    public static void AddRow<V>(float* from, float factor, float* to, int width) where V : struct, ILanes<V>
     {
         var d = 0;
         for (; d + V.Count <= width; d += V.Count) V.MultiplyAdd(V.Load(from + d), V.All(factor), V.Load(to + d)).Store(to + d);
         for (; d < width; d++) to[d] += from[d] * factor;
     }
 
-    private static float Dot<V>(float* left, float* right, int count) where V : struct, ILanes<V>
+    /// <summary>The product of two rows.</summary>
+    public static float Dot<V>(float* left, float* right, int count) where V : struct, ILanes<V>
     {
         var sum = V.Zero;
         var i = 0;

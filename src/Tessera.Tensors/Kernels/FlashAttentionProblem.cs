@@ -28,16 +28,15 @@ internal unsafe struct FlashAttentionProblem
     /// <summary>[batch, heads, queries]: log₂ of the sum of the exponentials of each row's scores, 0 for a row without keys.</summary>
     public float* LogSum;
 
-    /// <summary>[batch or none, heads, queries, keys], [heads], [batch, heads, queries]; null where not wanted.</summary>
-    public float* Bias, Sinks, Entropy;
+    /// <summary>[heads], [batch, heads, queries]; null where not wanted.</summary>
+    public float* Sinks, Entropy;
+
+    public FlashAttentionBias Bias;
 
     /// <summary>[batch, heads, queries]: what is known of each row meanwhile; only where queries choose their keys.</summary>
     public RowState* States;
 
     public BlockMask Mask;
-
-    /// <summary>Elements from one batch row's bias to the next; 0 where all have the same.</summary>
-    private readonly nint _biasBatch;
 
     /// <summary>Reads sizes and addresses off tensors whose shapes have been checked; they must stay alive meanwhile.</summary>
     public FlashAttentionProblem(
@@ -65,9 +64,7 @@ internal unsafe struct FlashAttentionProblem
         Bf16 = precision == Precision.BF16 && Simd.Level >= KernelLevel.Avx512Bf16 && !FlashAttention.IsDecode(this);
         if (settings.Sinks is { } sinks) Sinks = AttentionRows.Address(sinks.Floats);
         if (settings.Entropy is { } entropy) Entropy = AttentionRows.Address(entropy.Floats);
-        if (settings.Bias is not { } bias) return;
-        Bias = AttentionRows.Address(bias.Floats);
-        _biasBatch = bias.Shape.Rank == 4 ? (nint)Heads * QueryCount * KeyCount : 0;
+        Bias = new FlashAttentionBias(settings.Bias);
     }
 
     /// <summary>Query heads that share a key head.</summary>
@@ -76,13 +73,11 @@ internal unsafe struct FlashAttentionProblem
     public readonly nint RowOffset(int batch, int head, int query) => ((((nint)batch * Heads) + head) * QueryCount) + query;
 
     public readonly ref RowState State(int batch, int head, int query) => ref States[RowOffset(batch, head, query)];
-
-    public readonly nint BiasOffset(int batch, int head, int query) => (batch * _biasBatch) + ((((nint)head * QueryCount) + query) * KeyCount);
 }
 
 /// <summary>Where attention's gradients come from and go to; null where one is not wanted. All are added to.</summary>
 internal readonly unsafe struct FlashAttentionGradients(
-    AttentionRows output, float* flow, AttentionRows queries, AttentionRows keys, AttentionRows values, float* bias, float* sinks)
+    AttentionRows output, float* flow, AttentionRows queries, AttentionRows keys, AttentionRows values, FlashAttentionBiasGradients bias, float* sinks)
 {
     /// <summary>The gradient of the output.</summary>
     public readonly AttentionRows Output = output;
@@ -92,6 +87,8 @@ internal readonly unsafe struct FlashAttentionGradients(
 
     public readonly AttentionRows Queries = queries, Keys = keys, Values = values;
 
-    /// <summary>Laid out as bias and sinks are.</summary>
-    public readonly float* Bias = bias, Sinks = sinks;
+    public readonly FlashAttentionBiasGradients Bias = bias;
+
+    /// <summary>Laid out as sinks are.</summary>
+    public readonly float* Sinks = sinks;
 }

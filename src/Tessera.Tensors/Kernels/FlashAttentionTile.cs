@@ -32,6 +32,9 @@ internal unsafe struct FlashAttentionTile
     /// <summary>Room for <see cref="Size"/> words of the mask.</summary>
     public ulong* Words;
 
+    /// <summary>Room for <see cref="FlashAttentionBias"/>.</summary>
+    public float* BiasRoom;
+
     /// <summary>Makes this the tile of the queries from <paramref name="firstQuery"/> on.</summary>
     public void Select<V, F>(in FlashAttentionProblem problem, int batch, int head, int firstQuery)
         where V : struct, ILanes<V>
@@ -55,6 +58,12 @@ internal unsafe struct FlashAttentionTile
 
     /// <summary>Which query of the head is the tile's nth.</summary>
     public readonly int Query(int n) => _indices == null ? FirstQuery + n : _indices[n];
+
+    /// <summary>Whether the queries stand side by side, one position after the other.</summary>
+    public readonly bool IsConsecutive => _indices == null;
+
+    /// <summary>Where the tile's nth query stands among the keys.</summary>
+    public readonly int Position(in FlashAttentionProblem problem, int n) => problem.Mask.Position(Batch, Query(n));
 
     /// <summary>The rows of the tile's queries: where they are or, if they do not follow each other, copied to <paramref name="room"/>.</summary>
     public readonly (nint Address, nint Stride) Rows<V>(in AttentionRows rows, int width, float* room) where V : struct, ILanes<V>
@@ -120,7 +129,7 @@ internal unsafe struct FlashAttentionTile
         F.Multiply(
             keys, problem.KeyWords.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes, FlashAttention.Words(problem.Width, F.PerWord), add: false);
         if (problem.SoftCap > 0) Cap<V>(Scores, Keys * Lanes, problem.SoftCap * FlashAttentionProblem.Log2E, slope);
-        if (problem.Bias != null) AddBias(problem);
+        if (!problem.Bias.IsNone) problem.Bias.Add<V>(problem, this);
         if (coverage == Coverage.Some) Hide<V>();
     }
 
@@ -136,20 +145,6 @@ internal unsafe struct FlashAttentionTile
             var tangent = one - (V.All(2) / (power + one));
             (tangent * V.All(cap)).Store(scores + i);
             if (slope != null) (one - (tangent * tangent)).Store(slope + i);
-        }
-    }
-
-    private readonly void AddBias(in FlashAttentionProblem problem)
-    {
-        for (var query = 0; query < Queries; query++)
-        {
-            var bias = problem.Bias + problem.BiasOffset(Batch, Head, Query(query)) + FirstKey;
-            for (var key = 0; key < Keys; key++)
-            {
-                ref var score = ref Scores[(key * Lanes) + query];
-                score += bias[key] * FlashAttentionProblem.Log2E;
-                if (float.IsNaN(score)) score = float.NaN; // one whose lower bits are 0: others would not survive powers and rounding
-            }
         }
     }
 

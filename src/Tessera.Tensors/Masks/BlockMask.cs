@@ -101,13 +101,23 @@ public abstract partial class BlockMask : Recycled
     public bool Allows(int batch, int head, int query, int key) =>
         (Live(this).Row(batch, head, query, key / KeysPerWord * KeysPerWord) >> (key % KeysPerWord) & 1) != 0;
 
+    /// <summary>Whether queries stand elsewhere in one batch row than in another.</summary>
+    internal bool HasStarts => _startCount > 0;
+
     /// <summary>A mask of this one's extent and places of queries.</summary>
     internal T Alike<T>() where T : BlockMask, new()
     {
         var mask = Arena.Current.Lend(static () => new T());
-        (mask.Queries, mask.Keys, mask._startCount) = (Queries, Keys, _startCount);
-        if (_startCount > 0) Copy(_starts.AsSpan(0, _startCount), ref mask._starts);
+        (mask.Queries, mask.Keys) = (Queries, Keys);
+        mask.StandAs(this);
         return mask;
+    }
+
+    /// <summary>Takes over where the queries of another mask stand.</summary>
+    private protected void StandAs(BlockMask other)
+    {
+        _startCount = other._startCount;
+        if (_startCount > 0) Copy(other._starts.AsSpan(0, _startCount), ref _starts);
     }
 
     /// <summary>Drops what the mask refers to.</summary>
@@ -121,7 +131,7 @@ public abstract partial class BlockMask : Recycled
     }
 
     /// <summary>The position of a query among the keys of its batch row.</summary>
-    protected int Position(int batch, int query) => query + (_startCount == 0 ? Keys - Queries : _starts[batch]);
+    protected internal int Position(int batch, int query) => query + (_startCount == 0 ? Keys - Queries : _starts[batch]);
 
     /// <summary>The word whose bits <paramref name="from"/> to <paramref name="to"/> − 1 are set; both may lie outside of 0 to 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

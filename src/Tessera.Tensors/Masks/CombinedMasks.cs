@@ -9,7 +9,8 @@ internal sealed class CombinedMask : BlockMask
 
     public static CombinedMask Of(BlockMask left, BlockMask right, bool both)
     {
-        var mask = RequireSameExtent(right, left).Alike<CombinedMask>();
+        RequireSameExtent(right, left);
+        var mask = (left.HasStarts ? left : right).Alike<CombinedMask>();
         (mask._left, mask._right, mask._both) = (left, right, both);
         mask._batch = Common(left.Batch, right.Batch, "batch rows");
         mask._heads = Common(left.Heads, right.Heads, "heads");
@@ -76,6 +77,7 @@ internal sealed class PerHeadMask : BlockMask
         foreach (var head in heads) RequireSameExtent(heads[0], head);
         _heads = heads;
         Batch = heads.Max(head => head.Batch);
+        StandAs(heads.FirstOrDefault(head => head.HasStarts, heads[0]));
     }
 
     public override int Batch { get; }

@@ -14,8 +14,8 @@ public readonly record struct AttentionSettings
     /// <summary>F32 [heads]: one more score in the softmax of each head, which takes probability and has no value. Has a gradient.</summary>
     public Tensor? Sinks { get; init; }
 
-    /// <summary>F32 [heads, queries, keys] or [batch, heads, queries, keys], added to the scores after scale and cap. Has a gradient.</summary>
-    public Tensor? Bias { get; init; }
+    /// <summary>What is added to the scores after scale and cap; nothing where null.</summary>
+    public ScoreBias? Bias { get; init; }
 
     /// <summary>How many elements of a value count, the first ones; all where null. With the keys as values this is what MLA
     /// decodes from: values are part of what is cached as keys.</summary>
@@ -57,7 +57,8 @@ public static partial class Op
         var precision = Autocast.Current;
         FlashAttention.Forward(new FlashAttentionProblem(queries, keys, values, y, logSum, mask, settings, precision));
 
-        if (Tape.Write<AttentionEntry>(y, queries, keys, values, settings.Sinks, settings.Bias) is { } entry)
+        var (bias, secondBias) = settings.Bias?.Inputs ?? default;
+        if (Tape.Write<AttentionEntry>(y, queries, keys, values, settings.Sinks, bias, secondBias) is { } entry)
         {
             (entry.Queries, entry.Keys, entry.Values, entry.LogSum) = (queries, keys, values, logSum);
             (entry.Mask, entry.Settings, entry.Precision) = (mask, settings, precision);
@@ -99,8 +100,7 @@ public static partial class Op
         if (settings.Sinks is { } sinks) ShapeException.Require(sinks.Shape == [heads], "attention", "sinks", sinks, "queries", queries);
         if (settings.Entropy is { } entropy)
             ShapeException.Require(entropy.Shape == [batch, heads, mask.Queries], "attention", "entropy", entropy, "queries", queries);
-        if (settings.Bias is { } bias && bias.Shape != [heads, mask.Queries, mask.Keys] && bias.Shape != [batch, heads, mask.Queries, mask.Keys])
-            throw new ShapeException($"attention: bias is {bias}, expected [{heads}, {mask.Queries}, {mask.Keys}], with or without {batch} before it");
+        settings.Bias?.Require(queries, mask);
     }
 
     private sealed class AttentionEntry : TapeEntry
@@ -115,7 +115,7 @@ public static partial class Op
             var flow = Tensor.Temporary(LogSum.Shape);
             var gradients = new FlashAttentionGradients(
                 new AttentionRows(OutputGradient, Output.Shape), AttentionRows.Address(flow.Floats), AttentionRows.Gradient(Queries),
-                AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), Gradient(Settings.Bias), Gradient(Settings.Sinks));
+                AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), new FlashAttentionBiasGradients(Settings.Bias), Gradient(Settings.Sinks));
             FlashAttention.Backward(
                 new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }, Precision), gradients);
         }

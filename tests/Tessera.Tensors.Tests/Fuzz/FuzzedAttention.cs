@@ -1,9 +1,12 @@
 namespace Tessera.Tensors.Tests.Fuzz;
 
-/// <summary>Attention under every mask, with grouped heads, caches, bias, sinks and cap.</summary>
+/// <summary>Attention under every mask, with grouped heads, caches, biases, sinks and cap.</summary>
 internal static class FuzzedAttention
 {
     private const int Multiplications = 120_000;
+
+    /// <summary>The gradient of a slope multiplies what rounding leaves by the distance; this brings it back to the others' size.</summary>
+    private const float SlopeScale = 0.02f;
 
     private static readonly string[] s_masks =
     [
@@ -11,10 +14,17 @@ internal static class FuzzedAttention
         "global", "segments", "table", "per head", "blocks", "random blocks", "nothing",
     ];
 
+    private static readonly string[] s_biases = ["", "dense", "linear", "buckets", "buckets of both sides", "relative"];
+
     private sealed record Sizes(
-        int Batch, int Queries, int Keys, int Capacity, int Heads, int KeyHeads, int Width, int ValueWidth, float Cap, bool Bias, bool Sinks)
+        int Batch, int Queries, int Keys, int Capacity, int Heads, int KeyHeads, int Width, int ValueWidth, float Cap, string Bias, bool Sinks)
     {
         public long Multiplications => (long)Batch * Heads * Queries * Keys * (Width + ValueWidth);
+
+        /// <summary>How many distances have a position key, and the first of them.</summary>
+        public (int Count, int First) Distances => (1 + (Keys / 2), -(Keys / 5));
+
+        public int PositionWidth => 1 + (ValueWidth / 2);
 
         public int Key(int b, int h, int j, int width) => ((((b * Capacity) + j) * KeyHeads) + (h * KeyHeads / Heads)) * width;
     }
@@ -27,26 +37,36 @@ internal static class FuzzedAttention
             var (keyHeads, keys) = (draw.Between(1, 3), draw.Size(257));
             s = new Sizes(
                 draw.Between(0, 3), draw.Size(129), keys, keys + draw.Pick(0, 0, 1, 7), keyHeads * draw.Between(1, 3), keyHeads, draw.Size(129, 1),
-                draw.Size(129, 1), draw.Coin ? 0 : 3, draw.Coin, draw.Coin);
+                draw.Size(129, 1), draw.Coin ? 0 : 3, draw.Pick<string>(s_biases), draw.Coin);
         }
         while (s.Multiplications > Multiplications);
 
         var name = draw.Pick<string>(s_masks);
-        var mask = Mask(name, draw, s);
+        var lengths = draw.Below(s.Keys + 1, s.Batch);
+        var mask = Mask(name, draw, s, lengths);
+        int Distance(int b, int i, int j) => i - s.Queries + (name == "causal lengths" ? lengths[b] : s.Keys) - j;
         List<(Shape, float[])> inputs =
         [
             draw.Normal([s.Batch, s.Queries, s.Heads, s.Width]), Cache(draw, s, s.Width), Cache(draw, s, s.ValueWidth),
         ];
         if (s.Sinks) inputs.Add(draw.Normal([s.Heads]));
-        if (s.Bias) inputs.Add(draw.Normal([s.Heads, s.Queries, s.Keys]));
+        var bias = inputs.Count;
+        inputs.AddRange(s.Bias switch
+        {
+            "dense" => [draw.Normal([s.Heads, s.Queries, s.Keys])],
+            "linear" => [draw.Normal([s.Heads])],
+            "buckets" or "buckets of both sides" => [draw.Normal([draw.Between(4, 40), s.Heads])],
+            "relative" => [draw.Normal([s.Batch, s.Queries, s.Heads, s.PositionWidth]), draw.Normal([s.Distances.Count, s.Heads, s.PositionWidth])],
+            _ => (ReadOnlySpan<(Shape, float[])>)[],
+        });
         return FuzzCase.Of(
-            $"attention, mask {name}, {s.Keys} keys, cap {s.Cap}, sinks {s.Sinks}, bias {s.Bias}",
+            $"attention, mask {name}, {s.Keys} keys, cap {s.Cap}, sinks {s.Sinks}, bias '{s.Bias}'",
             t => Op.Attention(t[0], t[1], t[2], mask(), new AttentionSettings
             {
-                Scale = 0.4f, SoftCap = s.Cap, Sinks = s.Sinks ? t[3] : null, Bias = s.Bias ? t[^1] : null,
+                Scale = 0.4f, SoftCap = s.Cap, Sinks = s.Sinks ? t[3] : null, Bias = Bias(s, t.AsSpan(bias)),
                 Entropy = Tensor.Temporary([s.Batch, s.Heads, s.Queries]),
             }),
-            t => Equation(s, mask(), t), [.. inputs]) with
+            t => Equation(s, mask(), t, (b, h, i, j) => Bias(s, t[bias..], b, h, i, j, Distance(b, i, j))), [.. inputs]) with
         {
             // A gradient is a sum of p (dp − Σ p dp), which cancels where a query sees few keys.
             Tolerance = 4 * FuzzCase.ToleranceF32,
@@ -62,7 +82,30 @@ internal static class FuzzedAttention
         return (shape, values);
     }
 
-    private static Real[] Equation(Sizes s, BlockMask mask, Real[][] t)
+    private static ScoreBias? Bias(Sizes s, ReadOnlySpan<Tensor> t) => s.Bias switch
+    {
+        "dense" => ScoreBias.Dense(t[0]),
+        "linear" => ScoreBias.Linear(Op.Scale(t[0], SlopeScale)),
+        "buckets" or "buckets of both sides" => ScoreBias.Buckets(t[0], 40, s.Bias != "buckets"),
+        "relative" => ScoreBias.Relative(t[0], t[1], s.Distances.First, 0.3f),
+        _ => null,
+    };
+
+    private static Real Bias(Sizes s, Real[][] t, int b, int h, int i, int j, int distance)
+    {
+        switch (s.Bias)
+        {
+            case "dense": return t[0][(((h * s.Queries) + i) * s.Keys) + j];
+            case "linear": return -SlopeScale * Math.Abs(distance) * t[0][h];
+            case "relative":
+                var row = Math.Clamp(distance - s.Distances.First, 0, s.Distances.Count - 1);
+                var query = (((((b * s.Queries) + i) * s.Heads) + h) * s.PositionWidth);
+                return 0.3f * Real.Dot(s.PositionWidth, t[0].AsSpan(query), 1, t[1].AsSpan(((row * s.Heads) + h) * s.PositionWidth), 1);
+            default: return t[0][(Ops.BiasEquation.Bucket(-distance, t[0].Length / s.Heads, 40, s.Bias != "buckets") * s.Heads) + h];
+        }
+    }
+
+    private static Real[] Equation(Sizes s, BlockMask mask, Real[][] t, Func<int, int, int, int, Real> bias)
     {
         var y = new Real[s.Batch * s.Queries * s.Heads * s.ValueWidth];
         for (var b = 0; b < s.Batch; b++)
@@ -70,20 +113,20 @@ internal static class FuzzedAttention
                 for (var i = 0; i < s.Queries; i++)
                 {
                     var row = (((b * s.Queries) + i) * s.Heads) + h;
-                    Row(s, mask, t, b, h, i, row).CopyTo(y, row * s.ValueWidth);
+                    Row(s, mask, t, bias, b, h, i, row).CopyTo(y, row * s.ValueWidth);
                 }
 
         return y;
     }
 
-    private static Real[] Row(Sizes s, BlockMask mask, Real[][] t, int b, int h, int i, int row)
+    private static Real[] Row(Sizes s, BlockMask mask, Real[][] t, Func<int, int, int, int, Real> bias, int b, int h, int i, int row)
     {
         int[] seen = [.. Enumerable.Range(0, s.Keys).Where(j => mask.Allows(b, h, i, j))];
         var scores = seen.Select(j =>
         {
             var score = 0.4f * Real.Dot(s.Width, t[0].AsSpan(row * s.Width), 1, t[1].AsSpan(s.Key(b, h, j, s.Width)), 1);
             if (s.Cap > 0) score = s.Cap * Real.Tanh(score / s.Cap);
-            return s.Bias ? score + t[^1][(((h * s.Queries) + i) * s.Keys) + j] : score;
+            return s.Bias.Length > 0 ? score + bias(b, h, i, j) : score;
         }).ToList();
         if (s.Sinks) scores.Add(t[3][h]);
         if (scores.Count == 0) return new Real[s.ValueWidth];
@@ -101,10 +144,9 @@ internal static class FuzzedAttention
         return y;
     }
 
-    private static Func<BlockMask> Mask(string name, Draw draw, Sizes s)
+    private static Func<BlockMask> Mask(string name, Draw draw, Sizes s, int[] lengths)
     {
         var (first, second, coin) = (draw.Between(1, 70), draw.Between(1, 9), draw.Coin);
-        var lengths = draw.Below(s.Keys + 1, s.Batch);
         int[] Marks(int min, int limit, params ReadOnlySpan<int> sizes)
         {
             var count = 1;

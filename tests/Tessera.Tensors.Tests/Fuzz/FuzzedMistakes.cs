@@ -9,7 +9,7 @@ internal static class FuzzedMistakes
         ("linear", draw => Op.Linear(Any(draw), Any(draw), Perhaps(draw))),
         ("grouped linear", draw => Op.GroupedLinear(Any(draw), Any(draw), Any(draw))),
         ("attention", draw => Op.Attention(Any(draw), Any(draw), Any(draw), AnyMask(draw), new AttentionSettings
-            { Sinks = Perhaps(draw), Bias = Perhaps(draw), Entropy = Perhaps(draw), SoftCap = draw.Pick(0, 1, -1, float.NaN) })),
+            { Sinks = Perhaps(draw), Bias = AnyBias(draw), Entropy = Perhaps(draw), SoftCap = draw.Pick(0, 1, -1, float.NaN) })),
         ("block attention", draw => BlockAttention(draw)),
         ("lstm", draw => Op.Lstm(Any(draw), new LstmWeights(Any(draw), Any(draw), Perhaps(draw), Perhaps(draw)), Perhaps(draw), Perhaps(draw), Perhaps(draw)).Outputs),
         ("bidirectional gru", draw => Op.BidirectionalGru(
@@ -97,6 +97,15 @@ internal static class FuzzedMistakes
         var settings = new AttentionSettings { ValueWidth = draw.Pick(null, (int?)1) };
         return Op.Attention(Any(draw), keys, draw.Coin ? keys : Pool(), table, AnyMask(draw), settings);
     }
+
+    private static ScoreBias? AnyBias(Draw draw) => draw.Between(0, 5) switch
+    {
+        0 => ScoreBias.Linear(Any(draw)),
+        1 => ScoreBias.Buckets(Any(draw), draw.Between(-1, 5), draw.Coin),
+        2 => ScoreBias.Relative(Any(draw), Any(draw), draw.Between(-3, 3)),
+        3 => ScoreBias.Dense(Any(draw)),
+        _ => null,
+    };
 
     private static BlockMask AnyMask(Draw draw)
     {

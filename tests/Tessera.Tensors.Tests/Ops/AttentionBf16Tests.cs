@@ -88,7 +88,7 @@ public class AttentionBf16Tests
             var (q, k, v) = (Tensor.From(inputs[0].Values, inputs[0].Shape).WithGradient(), Tensor.From(inputs[1].Values, inputs[1].Shape).WithGradient(), Tensor.From(inputs[2].Values, inputs[2].Shape));
             var bias = Tensor.From(OperationCheck.Random([Heads, Length, Length], 5).Values, [Heads, Length, Length]).WithGradient();
             if (bits != 0) bias.Floats[(((1 * Length) + Query) * Length) + (hidden ? Query + 1 : Key)] = BitConverter.UInt32BitsToSingle(bits);
-            var y = Op.Attention(q, k, v, BlockMask.Causal(Length, Length), new AttentionSettings { Bias = bias });
+            var y = Op.Attention(q, k, v, BlockMask.Causal(Length, Length), new AttentionSettings { Bias = ScoreBias.Dense(bias) });
             var values = y.ToArray();
             tape.Backward(y, inputs[3].Values);
             return (values, q.Gradient.ToArray(), k.Gradient.ToArray(), bias.Gradient.ToArray());

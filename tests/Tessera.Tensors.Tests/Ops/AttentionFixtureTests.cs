@@ -52,10 +52,11 @@ public class AttentionFixtureTests
         var mask = Mask(name, batch, queries, keys);
         AllowsExactly(expected.Ints("mask"), mask, name);
 
+        var bias = expected.Has("bias") ? Input("bias") : null;
         var settings = new AttentionSettings
         {
             SoftCap = name == "softcap-15" ? 15 : 0,
-            Bias = expected.Has("bias") ? Input("bias") : null,
+            Bias = bias is null ? null : ScoreBias.Dense(bias),
             Sinks = expected.Has("sinks") ? Input("sinks") : null,
             Entropy = Tensor.Temporary([batch, heads, queries]),
         };
@@ -68,7 +69,7 @@ public class AttentionFixtureTests
         Compare("grad.q", q.Gradient);
         Compare("grad.k", k.Gradient);
         Compare("grad.v", v.Gradient);
-        if (settings.Bias is { } bias) Compare("grad.bias", bias.Gradient);
+        if (bias is not null) Compare("grad.bias", bias.Gradient);
         if (settings.Sinks is { } sinks) Compare("grad.sinks", sinks.Gradient);
         if (expected.Has("entropy")) Compare("entropy", settings.Entropy.Floats);
     }

@@ -184,7 +184,7 @@ public class AttentionTests
     {
         var settings = new AttentionSettings
         {
-            Entropy = entropy, SoftCap = s.Cap, Sinks = s.Plain ? null : x[3], Bias = s.Plain ? null : x[4], Scale = s.Scale,
+            Entropy = entropy, SoftCap = s.Cap, Sinks = s.Plain ? null : x[3], Bias = s.Plain ? null : ScoreBias.Dense(x[4]), Scale = s.Scale,
         };
         return Op.Attention(x[0], x[1], x[2], s.BlockMask(), settings);
     }
@@ -230,10 +230,20 @@ public class AttentionTests
                 "chosen-5x1" => causal.Blocks(Chosen(5, 1, Heads), 5),
                 "chosen-64x1" => causal.Blocks(Chosen(64, 1, Heads), 64),
                 "chosen-100x8" => Tensors.BlockMask.Full(Queries, Keys).Blocks(Chosen(100, 8, 1), 100, 8),
+                "cached-rows" => Tensors.BlockMask.Causal(Queries, Keys, Lengths),
+                "cached-rows-window-7" => Tensors.BlockMask.Causal(Queries, Keys, Lengths).Within(7),
+                "cached-rows-per-head" => Tensors.BlockMask.PerHead([.. Enumerable.Range(0, Heads).Select(head =>
+                    Tensors.BlockMask.Causal(Queries, Keys, Lengths) is var cached && head % 2 == 0 ? cached : cached.Within(9))]),
                 "chosen-or-window" => causal.Within(5).Or(causal.Blocks(Chosen(16, 1, 1), 16)),
                 _ => AttentionFixtureTests.Mask(Mask, Batch, Queries, Keys),
             };
         }
+
+        /// <summary>The position of a query among the keys: they stand at the end of what their batch row has.</summary>
+        public int Position(int batch, int query) =>
+            query - Queries + (Mask.StartsWith("cached", StringComparison.Ordinal) ? Lengths[batch] : Keys);
+
+        private int[] Lengths => [.. Enumerable.Range(0, Batch).Select(batch => Math.Max(0, Keys - (3 * batch) - (Keys / 3)))];
 
         /// <summary>Two blocks for each list of queries, drawn at random; some lists have only one, or none.</summary>
         private Tensor Chosen(int size, int queriesEach, int heads)
@@ -246,15 +256,18 @@ public class AttentionTests
     }
 
     /// <summary>Attention as its equation says, in double precision, with the gradients written out.</summary>
-    private sealed class Transcription
+    internal sealed class Transcription
     {
         private readonly Sizes _s;
         private readonly double[] _q, _k, _v;
+        private readonly int _biasRows;
         private readonly double[,,,] _probability, _slope;
 
+        /// <param name="s">Sizes, mask, scale and cap.</param>
+        /// <param name="x">Queries, keys, values, sinks and bias [heads, queries, keys], or one for each batch row.</param>
         public Transcription(Sizes s, double[][] x)
         {
-            (_s, _q, _k, _v) = (s, x[0], x[1], x[2]);
+            (_s, _q, _k, _v, _biasRows) = (s, x[0], x[1], x[2], x[4].Length / (s.Heads * s.Queries * s.Keys));
             _probability = new double[s.Batch, s.Heads, s.Queries, s.Keys + 1]; // the last is the sink's
             _slope = new double[s.Batch, s.Heads, s.Queries, s.Keys];
             Output = new double[s.Batch * s.Queries * s.Heads * s.ValueWidth];
@@ -272,7 +285,7 @@ public class AttentionTests
         {
             var s = _s;
             double[] dq = new double[_q.Length], dk = new double[_k.Length], dv = new double[_v.Length];
-            double[] dSinks = new double[s.Heads], dBias = new double[s.Heads * s.Queries * s.Keys];
+            double[] dSinks = new double[s.Heads], dBias = new double[_biasRows * s.Heads * s.Queries * s.Keys];
             ForEach((b, h, i) =>
             {
                 var flow = 0.0;
@@ -290,7 +303,7 @@ public class AttentionTests
                     }
 
                     var ds = p * (dp - flow);
-                    dBias[(((h * s.Queries) + i) * s.Keys) + j] += ds;
+                    dBias[Pair(b, h, i, j)] += ds;
                     for (var d = 0; d < s.Width; d++)
                     {
                         dq[Query(b, h, i, s.Width) + d] += ds * _slope[b, h, i, j] * s.Scale * _k[Key(b, h, j, s.Width) + d];
@@ -310,7 +323,7 @@ public class AttentionTests
                 for (var d = 0; d < _s.Width; d++) product += _q[Query(b, h, i, _s.Width) + d] * _k[Key(b, h, j, _s.Width) + d];
                 var capped = _s.Cap > 0 ? _s.Cap * Math.Tanh(_s.Scale * product / _s.Cap) : _s.Scale * product;
                 _slope[b, h, i, j] = _s.Cap > 0 ? 1 - (capped / _s.Cap * (capped / _s.Cap)) : 1;
-                scores[j] = mask.Allows(b, h, i, j) ? capped + bias[(((h * _s.Queries) + i) * _s.Keys) + j] : double.NegativeInfinity;
+                scores[j] = mask.Allows(b, h, i, j) ? capped + bias[Pair(b, h, i, j)] : double.NegativeInfinity;
             }
 
             scores[_s.Keys] = sink;
@@ -324,6 +337,8 @@ public class AttentionTests
                 for (var e = 0; e < _s.ValueWidth; e++) Output[Query(b, h, i, _s.ValueWidth) + e] += p * _v[Key(b, h, j, _s.ValueWidth) + e];
             }
         }
+
+        private int Pair(int b, int h, int i, int j) => (((((b % _biasRows * _s.Heads) + h) * _s.Queries) + i) * _s.Keys) + j;
 
         private int Query(int b, int h, int i, int width) => ((((b * _s.Queries) + i) * _s.Heads) + h) * width;
 
