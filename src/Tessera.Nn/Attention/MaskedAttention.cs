@@ -99,8 +99,9 @@ public abstract class MaskedAttention : Attention, ICached
     /// <inheritdoc/>
     public sealed override Tensor Forward(Tensor x, ForwardContext context)
     {
-        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x, context), _heads)), context);
-        var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(x, context);
+        using var shared = Activations.Of(x);
+        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(shared, context), _heads)), context);
+        var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(shared, context);
         var attended = Op.Attention(queries, keys, values, mask, _settings with
         {
             Bias = _position?.ActsOnScores == true ? _position.Score(Distances(mask, context), Role == AttentionRole.Bidirectional) : null,
@@ -155,7 +156,7 @@ public abstract class MaskedAttention : Attention, ICached
         return distances;
     }
 
-    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, ForwardContext context)
+    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Activations x, ForwardContext context)
     {
         var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x, context), _keyValueHeads)), context);
         var values = Split(_values.Forward(x, context), _keyValueHeads);
@@ -177,6 +178,7 @@ public abstract class MaskedAttention : Attention, ICached
     {
         var memory = context.Memory ?? throw new InvalidOperationException("cross-attention needs ForwardContext.Memory");
         var (batch, length) = (memory.Shape[0], memory.Shape[1]);
+        using var shared = Activations.Of(memory);
         Tensor keys, values;
         if (context.Caches?.Of(this) is KeyValueCache cache)
         {
@@ -191,9 +193,9 @@ public abstract class MaskedAttention : Attention, ICached
         var mask = BlockMask.Full(queries, length);
         return (keys, values, Narrow(context.MemoryLengths is null ? mask : mask.Lengths(context.MemoryLengths)));
 
-        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(memory, context), _keyValueHeads));
+        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(shared, context), _keyValueHeads));
 
-        Tensor Values() => Split(_values.Forward(memory, context), _keyValueHeads);
+        Tensor Values() => Split(_values.Forward(shared, context), _keyValueHeads);
     }
 
     private static Tensor FirstPositions(int rows, int length)

@@ -53,7 +53,8 @@ public sealed record GruOptions : RecurrenceOptions
     private static GruWeights Weights(RecurrentWeightSet set) => new(set.Input.Value, set.Recurrent.Value, set.InputBias.Value, set.RecurrentBias.Value);
 }
 
-/// <summary>The weights of one layer and direction.</summary>
+/// <summary>The weights of one layer and direction: parameters, not <see cref="Weights.Weight"/>s, since a layer is one fused operation over the
+/// whole sequence, which packs the F32 tensors themselves once for all steps; no other form could stand in for them.</summary>
 internal sealed record RecurrentWeightSet(Parameter Input, Parameter Recurrent, Parameter InputBias, Parameter RecurrentBias);
 
 /// <summary>
