@@ -1,6 +1,7 @@
 using System.Text.Json.Serialization;
 using Tessera.Nn;
 using Tessera.Nn.Positions;
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -73,7 +74,7 @@ public abstract class SequenceModel : Module
     public int LongestSource => Longest(IsInEncoder);
 
     /// <summary>[vocabulary, width]: maps vectors to logits.</summary>
-    protected abstract Tensor HeadWeight { get; }
+    protected abstract Weight Head { get; }
 
     /// <summary>The mean negative log-likelihood of a batch's targets, in nats.</summary>
     /// <param name="batch">What to predict from what.</param>
@@ -84,14 +85,14 @@ public abstract class SequenceModel : Module
     {
         var hidden = Hidden(batch, context);
         if (context.IsTraining) AddLosses(hidden, batch, context, settings);
-        return LossOf(hidden, batch.Targets, settings);
+        return LossOf(hidden, batch.Targets, context, settings);
     }
 
     /// <summary>The logits of every place of a batch, of the token after it.</summary>
     /// <param name="batch">Its inputs are read; its targets are not.</param>
     /// <param name="context">Its positions are the batch's.</param>
     /// <returns>[batch, length, vocabulary].</returns>
-    public Tensor Logits(Batch batch, ForwardContext context) => LogitsOf(Hidden(batch, context));
+    public Tensor Logits(Batch batch, ForwardContext context) => LogitsOf(Hidden(batch, context), context);
 
     /// <summary>Begins decoding.</summary>
     /// <param name="prompts">Token ids: sources to translate, or beginnings to continue. At least one, none empty.</param>
@@ -120,9 +121,10 @@ public abstract class SequenceModel : Module
         }
 
         using var pause = Tape.Pause();
-        var ends = Op.Embedding(last, Advance(state, inputs));
+        var context = ContextOf(state, length);
+        var ends = Op.Embedding(last, Advance(inputs, context));
         for (var row = 0; row < state.Rows; row++) state.Positions[row] += tokens[row].Length;
-        return LogitsOf(ends);
+        return LogitsOf(ends, context);
     }
 
     /// <summary>As <see cref="Next(DecodingState, IReadOnlyList{int[]})"/>, for one token a row. Allocates nothing once such a context
@@ -133,34 +135,41 @@ public abstract class SequenceModel : Module
         if (tokens.Length != state.Rows) throw new ArgumentException($"{tokens.Length} tokens for {state.Rows} rows of state");
         if (state.ReadsAgain) return Next(state, [.. tokens.ToArray().Select(token => new[] { token })]);
         using var pause = Tape.Pause();
-        var hidden = Advance(state, Tensor.From(tokens, [state.Rows, 1]));
+        var context = ContextOf(state, 1);
+        var hidden = Advance(Tensor.From(tokens, [state.Rows, 1]), context);
         for (var row = 0; row < state.Rows; row++) state.Positions[row]++;
-        return LogitsOf(hidden);
+        return LogitsOf(hidden, context);
     }
 
-    /// <summary>Reads I32 [rows, length] into the caches and gives [rows · length, width]; positions are the caller's to move on.</summary>
-    private Tensor Advance(DecodingState state, Tensor inputs)
+    private static ForwardContext ContextOf(DecodingState state, int length)
     {
-        var context = ForwardContext.At(Batch.PositionsFrom(state.Positions, inputs.Shape[1]));
+        var context = ForwardContext.At(Batch.PositionsFrom(state.Positions, length));
         context.Caches = state.Caches;
         context.Memory = state.Memory?.First(state.Rows);
         context.MemoryLengths = state.MemoryLengths?.First(state.Rows);
+        return context;
+    }
+
+    /// <summary>Reads I32 [rows, length] into the caches and gives [rows · length, width]; positions are the caller's to move on.</summary>
+    private Tensor Advance(Tensor inputs, ForwardContext context)
+    {
         var hidden = Decode(inputs, context);
         return hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
     }
 
     /// <summary>Logits [..., vocabulary] of vectors [..., width].</summary>
-    protected Tensor LogitsOf(Tensor hidden)
+    protected Tensor LogitsOf(Tensor hidden, ForwardContext context)
     {
-        var logits = Op.Linear(Scaled(hidden), HeadWeight);
+        using var read = Activations.Of(Scaled(hidden));
+        var logits = Head.Apply(read, null, context);
         return _logitSoftCap == 0 ? logits : Op.Scale(Op.Activate(Op.Scale(logits, 1 / _logitSoftCap), Activation.Tanh), _logitSoftCap);
     }
 
     /// <summary>The mean negative log-likelihood of targets, I32 of as many elements as there are vectors; those below 0 do not count.</summary>
-    protected Tensor LossOf(Tensor hidden, Tensor targets, CrossEntropySettings settings)
+    protected Tensor LossOf(Tensor hidden, Tensor targets, ForwardContext context, CrossEntropySettings settings)
     {
-        if (_logitSoftCap == 0 && HeadWeight.Type == ElementType.F32) return Op.LinearCrossEntropy(Scaled(hidden), HeadWeight, targets, settings);
-        var logits = LogitsOf(hidden);
+        if (_logitSoftCap == 0 && Head.AsTensor is { } weight) return Op.LinearCrossEntropy(Scaled(hidden), weight, targets, settings);
+        var logits = LogitsOf(hidden, context);
         return Op.CrossEntropy(logits.Reshape([logits.Shape.Rows, Vocabulary]), targets.Reshape([logits.Shape.Rows]), settings);
     }
 

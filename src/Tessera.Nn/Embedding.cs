@@ -1,3 +1,4 @@
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 
 namespace Tessera.Nn;
@@ -16,17 +17,17 @@ public sealed class Embedding : Module
     public Embedding(PartBuilder part, int vocabulary, int width, float scale = 1, double deviation = 0.02)
     {
         _scale = scale;
-        Weight = Own("weight", part.Normal("weight", [vocabulary, width], deviation, mayBeStored: true));
+        Weight = Own("weight", new Weight(part.Normal("weight", [vocabulary, width], deviation, mayBeStored: true)) { IsTable = true });
     }
 
     /// <summary>The table.</summary>
-    public Parameter Weight { get; }
+    public Weight Weight { get; }
 
     /// <summary>Looks up I32 [...] and gives [..., width].</summary>
-    public Tensor Forward(Tensor ids) => Op.Embedding(ids, Weight.Value, _scale);
+    public Tensor Forward(Tensor ids) => Weight.Rows(ids, _scale);
 
     /// <inheritdoc/>
-    protected override long ActiveWeights(Parameter parameter) => parameter.Shape[1];
+    protected override long ActiveWeights(Parameter parameter) => parameter.Shape.Count / Math.Max(1, Weight.Outputs);
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) => 0;

@@ -1,38 +1,58 @@
-using Tessera.Tensors;
+using Tessera.Nn.Weights;
 
 namespace Tessera.Nn;
 
 /// <summary>
-/// A part of a model: it owns named parameters and child parts. A parameter's full name joins the names on the way to it
+/// A part of a model: it owns named weights, parameters and child parts. A parameter's full name joins the names on the way to it
 /// with dots, as Hugging Face's do: <c>decoder.layers.0.attention.q_proj.weight</c>.
 /// </summary>
 public abstract class Module
 {
-    private readonly List<(string Name, Parameter Parameter)> _parameters = [];
+    private readonly List<Owned> _own = [];
     private readonly List<(string Name, Module Module)> _children = [];
 
     /// <summary>The child parts with their names, in order.</summary>
     public IReadOnlyList<(string Name, Module Module)> Children => _children;
 
-    /// <summary>This part's own parameters with their names, in order.</summary>
-    public IReadOnlyList<(string Name, Parameter Parameter)> OwnParameters => _parameters;
+    /// <summary>This part's own parameters with their names, those of its weights among them, in order.</summary>
+    public IReadOnlyList<(string Name, Parameter Parameter)> OwnParameters => [.. _own.SelectMany(own => own.Parameters)];
+
+    /// <summary>This part's own weights with their names, in order.</summary>
+    public IReadOnlyList<(string Name, Weight Weight)> OwnWeights => [.. _own.Where(own => own.Weight is not null).Select(own => (own.Name, own.Weight!))];
 
     /// <summary>All parameters with their full names, in order; one that is shared comes once, by the name it has in the
     /// last part that owns it: a tied head by its embedding's, as Hugging Face names it.</summary>
-    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters()
+    public IReadOnlyList<(string Name, Parameter Parameter)> Parameters() => Distinct(module => module.OwnParameters);
+
+    /// <summary>All weights with their full names, in order; one that is shared comes once, as <see cref="Parameters"/> has it.</summary>
+    public IReadOnlyList<(string Name, Weight Weight)> Weights() => Distinct(module => module.OwnWeights);
+
+    /// <summary>Exchanges the forms of weights. Parameters that were listed before may no longer be the model's.</summary>
+    /// <param name="pattern">Full names, in which <c>*</c> stands for any characters and <c>?</c> for one; a last part <c>weight</c> may be
+    /// left out: <c>*.q_proj</c>.</param>
+    /// <param name="exchange">Gives the new form, of the same shape, from a weight's full name and the form it has; that itself where it
+    /// is to stay. Where several of the weights have one form, as a tied head and its embedding, it is asked once, by the last of their
+    /// names, and they go on sharing what it gives.</param>
+    /// <returns>How many weights fit.</returns>
+    /// <exception cref="ArgumentException">No weight fits, or a new form has another shape. Nothing has changed.</exception>
+    public int ReplaceWeights(string pattern, Func<string, WeightForm, WeightForm> exchange)
     {
-        var names = new Dictionary<Parameter, string>();
-        var order = new List<Parameter>();
-        foreach (var (name, module) in Modules())
+        var weights = Weights();
+        var fitting = weights.Where(own => WeightPattern.Fits(pattern, own.Name)).ToList();
+        if (fitting.Count == 0) throw new ArgumentException($"'{pattern}' fits no weight; allowed, for example: {WeightPattern.Examples(weights)}", nameof(pattern));
+        var changes = new List<(Weight Weight, WeightForm Form)>();
+        foreach (var alike in fitting.GroupBy(own => own.Weight.Form))
         {
-            foreach (var (own, parameter) in module._parameters)
+            var form = exchange(alike.Last().Name, alike.Key);
+            foreach (var (_, weight) in alike)
             {
-                if (!names.ContainsKey(parameter)) order.Add(parameter);
-                names[parameter] = Join(name, own);
+                weight.RequireFits(form);
+                changes.Add((weight, form));
             }
         }
 
-        return order.ConvertAll(parameter => (names[parameter], parameter));
+        foreach (var (weight, form) in changes) weight.Form = form;
+        return changes.Count;
     }
 
     /// <summary>This part and all below it with their full names, each before its children.</summary>
@@ -51,15 +71,13 @@ public abstract class Module
     /// and the rows of embedding tables that it does not look up. Of a shared parameter the part that uses most of it
     /// counts, so that this is never more than <see cref="ParameterCount"/>.</summary>
     public long ActiveParameterCount() => Modules()
-        .SelectMany(module => module.Module._parameters.Where(own => own.Parameter.IsTrained), (module, own) => (own.Parameter, Active: module.Module.ActiveWeights(own.Parameter)))
+        .SelectMany(module => module.Module.OwnParameters.Where(own => own.Parameter.IsTrained), (module, own) => (own.Parameter, Active: module.Module.ActiveWeights(own.Parameter)))
         .GroupBy(use => use.Parameter, (_, uses) => uses.Max(use => use.Active))
         .Sum();
 
     /// <summary>Multiplications and additions for one token of a sequence of <paramref name="length"/>, forward: two for
     /// each active weight of a matrix, and what a part adds of its own (attention's scores).</summary>
-    public virtual double FlopsPerToken(int length) =>
-        _parameters.Where(own => own.Parameter.Shape.Rank >= 2).Sum(own => 2.0 * own.Parameter.Shape.Count)
-        + _children.Sum(child => child.Module.FlopsPerToken(length));
+    public virtual double FlopsPerToken(int length) => _own.Sum(own => 2.0 * own.MatrixElements) + _children.Sum(child => child.Module.FlopsPerToken(length));
 
     /// <summary>Called for every part of a model at the end of each context of training, once the optimizer has changed the weights:
     /// for what is learned without a gradient. Nothing unless a part says otherwise.</summary>
@@ -73,8 +91,15 @@ public abstract class Module
     /// <summary>Makes a parameter this part's own.</summary>
     protected Parameter Own(string name, Parameter parameter)
     {
-        _parameters.Add((name, parameter));
+        _own.Add(new Owned(name, parameter, null));
         return parameter;
+    }
+
+    /// <summary>Makes a weight this part's own.</summary>
+    protected Weight Own(string name, Weight weight)
+    {
+        _own.Add(new Owned(name, null, weight));
+        return weight;
     }
 
     /// <summary>Makes a part a child of this one.</summary>
@@ -84,6 +109,39 @@ public abstract class Module
         return child;
     }
 
+    /// <summary>What all parts own, each once: at the place of the first that owns it, by the name it has in the last.</summary>
+    private List<(string Name, T Item)> Distinct<T>(Func<Module, IReadOnlyList<(string Name, T Item)>> own) where T : class
+    {
+        var names = new Dictionary<T, string>(ReferenceEqualityComparer.Instance);
+        var order = new List<T>();
+        foreach (var (name, module) in Modules())
+        {
+            foreach (var (below, item) in own(module))
+            {
+                if (!names.ContainsKey(item)) order.Add(item);
+                names[item] = Join(name, below);
+            }
+        }
+
+        return order.ConvertAll(item => (names[item], item));
+    }
+
     private static string Join(string above, string below) =>
         above.Length == 0 ? below : below.Length == 0 ? above : $"{above}.{below}";
+
+    /// <summary>A parameter, or a weight, whose parameters follow from its form.</summary>
+    private readonly record struct Owned(string Name, Parameter? Parameter, Weight? Weight)
+    {
+        public IEnumerable<(string Name, Parameter Parameter)> Parameters
+        {
+            get
+            {
+                var name = Name;
+                return Parameter is not null ? [(name, Parameter)] : Weight!.Form.Parameters.Select(own => (Join(name, own.Name), own.Parameter));
+            }
+        }
+
+        /// <summary>The elements of a matrix or of several; of a weight those that it stands for, however many numbers store them.</summary>
+        public long MatrixElements => Weight is not null ? Weight.Shape.Count : Parameter!.Shape.Rank >= 2 ? Parameter.Shape.Count : 0;
+    }
 }

@@ -74,6 +74,9 @@ public sealed unsafe class Arena
         return item;
     }
 
+    /// <summary>How many scopes are open.</summary>
+    internal int Depth => _depth;
+
     internal Tensor Tensor(Shape shape, ElementType type)
     {
         var tensor = Blank();

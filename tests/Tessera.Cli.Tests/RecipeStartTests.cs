@@ -30,7 +30,7 @@ public sealed class RecipeStartTests(TinyRun tiny)
     {
         Write();
         Assert.Equal((0, "start.json: valid\n"), (Check().Code, Check().Output));
-        Refused("lora.targets[0]: is '*query*', which fits no linear map", "lora={\"targets\":[\"*query*\"]}");
+        Refused("lora.targets[0]: is '*query*', which fits no weight", "lora={\"targets\":[\"*query*\"]}");
         Refused("optimizer.rules[0].pattern: is 'nothing.*', which fits no parameter", "optimizer={\"kind\":\"adamw\",\"rules\":[{\"pattern\":\"nothing.*\"}]}");
         Refused("phases[0].rules: freezes all parameters", "phases[0].rules=[{\"pattern\":\"*\",\"learningRateFactor\":0}]");
         Refused("phases[0].losses.mtp: is no loss of this model; allowed: none", "phases[0].losses={\"mtp\":0.1}");

@@ -21,7 +21,7 @@ internal static class MergeCommand
             if (Directory.Exists(merged) && Directory.EnumerateFileSystemEntries(merged).Any()) throw new IOException($"'{merged}' is not empty; name another folder");
             var model = ModelFolder.Load(folder);
             var adapters = model.Adapters ?? throw new InvalidDataException($"'{folder}' holds no adapter: there is no adapter_config.json");
-            var maps = adapters.All.Count();
+            var maps = adapters.All.Count;
             adapters.Merge();
             model.Save(merged);
             screen.Line($"{maps} adapters added to {model.Path}; the model is in {merged}");

@@ -106,7 +106,7 @@ internal static partial class RecipeCommand
             textColumns: 3);
         screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
         screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
-        screen.Line($"learn                {Amount.Of(learning)}{(model.Adapters is { } adapters ? $", in {adapters.All.Count()} adapters beside the model" : "")}");
+        screen.Line($"learn                {Amount.Of(learning)}{(model.Adapters is { } adapters ? $", in {adapters.All.Count} adapters beside the model" : "")}");
         screen.Line($"vocabulary           {Amount.Of(model.Model.Vocabulary)} tokens");
         var adapted = model.Adapters is null ? 0 : learning * sizeof(float);
         screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes + adapted)}; with gradients and AdamW's state {Amount.Bytes(summary.WeightBytes + adapted + (3 * sizeof(float) * learning))}");

@@ -2,6 +2,7 @@ using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Positions;
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 using Tessera.Nn.Mixers;
 
@@ -29,7 +30,7 @@ public sealed class DecoderModel : SequenceModel
 {
     private readonly Embedding _embedding;
     private readonly Transformer _decoder;
-    private readonly Parameter _head;
+    private readonly Weight _head;
     private readonly List<MtpModule> _mtp = [];
     private readonly PositionEncoding[] _changing;
 
@@ -37,7 +38,7 @@ public sealed class DecoderModel : SequenceModel
     {
         _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal));
-        _head = Own("lm_head.weight", options.TieEmbeddings ? _embedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
+        _head = Own("lm_head.weight", Embeddings.Head(part, _embedding, vocabulary, options.TieEmbeddings));
         _changing = [.. _decoder.Modules().Select(module => module.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
         part.Require(options.MtpDepth is >= 0 and <= 16, "mtpDepth", options.MtpDepth, "0 to 16");
         for (var depth = 0; depth < options.MtpDepth; depth++)
@@ -48,7 +49,7 @@ public sealed class DecoderModel : SequenceModel
     public override bool ReadsSource => false;
 
     /// <inheritdoc/>
-    protected override Tensor HeadWeight => _head.Value;
+    protected override Weight Head => _head;
 
     /// <inheritdoc/>
     public override DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens)
@@ -74,7 +75,7 @@ public sealed class DecoderModel : SequenceModel
         for (var depth = 0; depth < _mtp.Count; depth++)
         {
             hidden = Later(depth, hidden, batch, context);
-            logits.Add(LogitsOf(hidden));
+            logits.Add(LogitsOf(hidden, context));
         }
 
         return logits;
@@ -88,7 +89,7 @@ public sealed class DecoderModel : SequenceModel
         for (var depth = 0; depth < _mtp.Count; depth++)
         {
             hidden = Later(depth, hidden, batch, context);
-            var loss = LossOf(hidden, Ahead(batch.Targets, depth + 1, -1, batch.Segments), settings);
+            var loss = LossOf(hidden, Ahead(batch.Targets, depth + 1, -1, batch.Segments), context, settings);
             sum = sum is null ? loss : Op.Add(sum, loss);
         }
 

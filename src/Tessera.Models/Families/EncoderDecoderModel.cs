@@ -1,6 +1,7 @@
 using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 using Tessera.Nn.Mixers;
 
@@ -36,7 +37,7 @@ public sealed class EncoderDecoderModel : SequenceModel
     private readonly Encoder _encoder;
     private readonly Embedding _targetEmbedding;
     private readonly Transformer _decoder;
-    private readonly Parameter _head;
+    private readonly Weight _head;
 
     internal EncoderDecoderModel(EncoderDecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
     {
@@ -51,15 +52,14 @@ public sealed class EncoderDecoderModel : SequenceModel
             ? _sourceEmbedding
             : Own("target_embed", Embeddings.Of(part.At("target_embed"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal, _encoder.OutputWidth));
-        _head = Own(
-            "lm_head.weight", options.TieEmbeddings ? _targetEmbedding.Weight : part.At("lm_head").Matrix("weight", vocabulary, part.Width, mayBeStored: true));
+        _head = Own("lm_head.weight", Embeddings.Head(part, _targetEmbedding, vocabulary, options.TieEmbeddings));
     }
 
     /// <inheritdoc/>
     public override bool ReadsSource => true;
 
     /// <inheritdoc/>
-    protected override Tensor HeadWeight => _head.Value;
+    protected override Weight Head => _head;
 
     /// <inheritdoc/>
     public override DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens)

@@ -22,9 +22,10 @@ public abstract class TensorLayout(string ours, params IReadOnlyList<string> the
     /// <param name="ours">The shape of ours.</param>
     public abstract IReadOnlyList<long> ShapeOf(int index, Shape ours);
 
-    /// <summary>Where ours is rows of one matrix of theirs, turned or not: the first of them, and how many theirs has; else null.</summary>
+    /// <summary>Where ours, or one of its groups, is rows of a matrix of theirs, turned or not; else null.</summary>
+    /// <param name="index">Which of <see cref="Theirs"/>.</param>
     /// <param name="ours">The shape of ours.</param>
-    public virtual (int First, int Of)? RowsOf(Shape ours) => null;
+    public virtual MatrixRows? RowsOf(int index, Shape ours) => null;
 
     /// <summary>The elements of one of theirs that ours has in the same order, or null where they are rearranged.</summary>
     /// <param name="index">Which of <see cref="Theirs"/>.</param>
@@ -48,6 +49,12 @@ public abstract class TensorLayout(string ours, params IReadOnlyList<string> the
     /// <summary>The sizes of a shape.</summary>
     protected static IReadOnlyList<long> Sizes(Shape shape) => [.. shape.AsSpan().ToArray().Select(size => (long)size)];
 }
+
+/// <summary>Which rows of a matrix of a file are ours.</summary>
+/// <param name="First">The first of them.</param>
+/// <param name="Of">How many rows the matrix has.</param>
+/// <param name="Group">Which group of ours they are; null where they are all of it.</param>
+public readonly record struct MatrixRows(int First, int Of, int? Group = null);
 
 /// <summary>The tensors of a file that one of ours is made of.</summary>
 /// <param name="source">The file.</param>

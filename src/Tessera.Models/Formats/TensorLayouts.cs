@@ -10,7 +10,7 @@ internal sealed class SameLayout(string ours, string theirs) : TensorLayout(ours
 
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => Sizes(ours);
 
-    public override (int First, int Of)? RowsOf(Shape ours) => (0, ours[0]);
+    public override MatrixRows? RowsOf(int index, Shape ours) => new MatrixRows(0, ours.Rank == 3 ? ours[1] : ours[0]);
 
     public override Stretch? StretchOf(int index, Shape ours) => new Stretch(0, 0, ours.Count);
 
@@ -24,7 +24,7 @@ internal sealed class RowsLayout(string ours, string theirs, int first, int of) 
 {
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => [of, .. Sizes(ours).Skip(1)];
 
-    public override (int First, int Of)? RowsOf(Shape ours) => (first, of);
+    public override MatrixRows? RowsOf(int index, Shape ours) => new MatrixRows(first, of);
 
     public override Stretch? StretchOf(int index, Shape ours) => new Stretch(0, Start(ours), ours.Count);
 
@@ -44,7 +44,7 @@ internal sealed class TransposedLayout(string ours, string theirs, int first = 0
 
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => [ours[1], of ?? ours[0]];
 
-    public override (int First, int Of)? RowsOf(Shape ours) => (first, of ?? ours[0]);
+    public override MatrixRows? RowsOf(int index, Shape ours) => new MatrixRows(first, of ?? ours[0]);
 
     public override void Read(TheirTensors theirs, Tensor ours)
     {
@@ -85,6 +85,8 @@ internal sealed class StackedLayout(string ours, IReadOnlyList<string> theirs) :
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => ours[0] == Theirs.Count
         ? [.. Sizes(ours).Skip(1)]
         : throw new InvalidOperationException($"the table of names makes '{Ours}' {ours} of {Theirs.Count} tensors");
+
+    public override MatrixRows? RowsOf(int index, Shape ours) => ours.Rank == 3 ? new MatrixRows(0, ours[1], index) : null;
 
     public override Stretch? StretchOf(int index, Shape ours) => new Stretch(index * (ours.Count / Theirs.Count), 0, ours.Count / Theirs.Count);
 

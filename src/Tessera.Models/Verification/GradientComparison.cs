@@ -48,8 +48,8 @@ internal static class GradientComparison
             }
         }
 
-        foreach (var (name, parameter) in folder.Adapters is { } adapters ? PeftAdapter.Tensors(adapters, names) : [])
-            if (parameter.Value.Gradient is { IsEmpty: false } gradient) theirs[name] = Tensor.From(gradient, parameter.Shape);
+        foreach (var tensor in folder.Adapters is { } adapters ? PeftAdapter.Tensors(adapters, names) : [])
+            if (tensor.Parameter.Value.Gradient is { IsEmpty: false } gradient) theirs[tensor.Name] = tensor.Of(gradient);
         return theirs;
     }
 

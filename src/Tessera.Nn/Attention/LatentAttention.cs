@@ -2,6 +2,7 @@ using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Mixers;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Attention;
@@ -102,7 +103,7 @@ public sealed class LatentAttention : Mixer, ICached
     private readonly Norm? _queryNorm;
     private readonly Linear _latent;
     private readonly Norm _latentNorm;
-    private readonly Parameter _keysAndValues;
+    private readonly Weight _keysAndValues;
     private readonly Linear _output;
     private readonly PositionEncoding _position;
 
@@ -126,7 +127,8 @@ public sealed class LatentAttention : Mixer, ICached
 
         _latent = Own("kv_a_proj_with_mqa", new Linear(part.At("kv_a_proj_with_mqa"), part.Width, rank + rope, options.Bias));
         _latentNorm = Own("kv_a_layernorm", options.Norm.Build(part.At("norm") with { Width = rank }));
-        _keysAndValues = Own("kv_b_proj.weight", part.Matrix("kv_b_proj", heads * (nope + value), rank, mayBeStored: true));
+        _keysAndValues = Own(
+            "kv_b_proj.weight", new Weight(part.Matrix("kv_b_proj", heads * (nope + value), rank, mayBeStored: true)));
         _output = Own("o_proj", new Linear(
             part.At("o_proj"), heads * value, part.Width, options.Bias, part.OutputDeviation(heads * value)));
         _position = Own("position", options.Position.Build(part.At("position") with { Width = rope }));
@@ -143,12 +145,13 @@ public sealed class LatentAttention : Mixer, ICached
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
         var (batch, length) = (x.Shape[0], x.Shape[1]);
-        var queries = _queries.Forward(_queryLatent is null ? x : _queryNorm!.Forward(_queryLatent.Forward(x, context)), context)
+        using var read = Activations.Of(x);
+        var queries = (_queryLatent is null ? _queries.Forward(read, context) : _queries.Forward(_queryNorm!.Forward(_queryLatent.Forward(read, context)), context))
             .Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.RopeHeadDim]);
         var content = Op.Columns(queries, 0, _sizes.NopeHeadDim);
         var placed = _position.Mark(Op.Columns(queries, _sizes.NopeHeadDim, _sizes.RopeHeadDim), context);
 
-        var narrow = _latent.Forward(x, context);
+        var narrow = _latent.Forward(read, context);
         var latent = _latentNorm.Forward(Op.Columns(narrow, 0, _sizes.KvLoraRank));
         var shared = _position.Mark(
             Op.Columns(narrow, _sizes.KvLoraRank, _sizes.RopeHeadDim).Reshape([batch, length, 1, _sizes.RopeHeadDim]), context);
@@ -192,7 +195,8 @@ public sealed class LatentAttention : Mixer, ICached
     private Tensor Expanded(Tensor content, Tensor placed, Tensor latent, Tensor shared, ForwardContext context)
     {
         var (batch, length) = (latent.Shape[0], latent.Shape[1]);
-        var expanded = Op.Linear(latent, _keysAndValues.Value).Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.VHeadDim]);
+        using var read = Activations.Of(latent);
+        var expanded = _keysAndValues.Apply(read, null, context).Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.VHeadDim]);
         var keys = Op.Join(Op.Columns(expanded, 0, _sizes.NopeHeadDim), shared);
         var values = Op.Columns(expanded, _sizes.NopeHeadDim, _sizes.VHeadDim);
         return Op.Attention(Op.Join(content, placed), keys, values, context.Mask(_pattern, _patternContext), _settings);
@@ -201,10 +205,10 @@ public sealed class LatentAttention : Mixer, ICached
     /// <summary>On the cached latents, which are one head of keys, and of values but for the position part.</summary>
     private Tensor Absorbed(Tensor content, Tensor placed, KeyValueCache cache, ForwardContext context)
     {
-        var queries = Op.Join(Op.HeadLinear(content, _keysAndValues.Value, 0, _sizes.NopeHeadDim, transposed: false), placed);
+        var queries = Op.Join(_keysAndValues.ApplyPerHead(content, 0, _sizes.NopeHeadDim, transposed: false), placed);
         var latents = cache.Keys.First(content.Shape[0]);
         var attended = Op.Attention(
             queries, latents, latents, _pattern.Narrow(CachedMask.Causal(context, cache.Count), _patternContext), _settings with { ValueWidth = _sizes.KvLoraRank });
-        return Op.HeadLinear(attended, _keysAndValues.Value, _sizes.NopeHeadDim, _sizes.VHeadDim, transposed: true);
+        return _keysAndValues.ApplyPerHead(attended, _sizes.NopeHeadDim, _sizes.VHeadDim, transposed: true);
     }
 }

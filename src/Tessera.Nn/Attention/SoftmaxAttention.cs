@@ -69,8 +69,9 @@ public sealed class SoftmaxAttention : Mixer, ICached
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
-        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(x, context), _sizes.Heads)), context);
-        var (keys, values, mask) = _role == MixerRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(x, context);
+        using var shared = Activations.Of(x);
+        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(shared, context), _sizes.Heads)), context);
+        var (keys, values, mask) = _role == MixerRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(shared, x.Shape[0], context);
         var attended = Op.Attention(queries, keys, values, mask, _settings with
         {
             Bias = _position?.Bias(_role == MixerRole.Bidirectional),
@@ -95,7 +96,7 @@ public sealed class SoftmaxAttention : Mixer, ICached
 
     private Tensor Mark(Tensor x, ForwardContext context) => _position?.Mark(x, context) ?? x;
 
-    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, ForwardContext context)
+    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Activations x, int rows, ForwardContext context)
     {
         var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x, context), _sizes.KeyValueHeads)), context);
         var values = Split(_values.Forward(x, context), _sizes.KeyValueHeads);
@@ -103,13 +104,14 @@ public sealed class SoftmaxAttention : Mixer, ICached
         var cache = (KeyValueCache)context.Caches!.Of(this);
         cache.Write(keys, values, context.Positions);
         var mask = _pattern.Narrow(CachedMask.Causal(context, cache.Count), _patternContext);
-        return (cache.Keys.First(x.Shape[0]), cache.Values.First(x.Shape[0]), mask);
+        return (cache.Keys.First(rows), cache.Values.First(rows), mask);
     }
 
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromMemory(int queries, ForwardContext context)
     {
         var memory = context.Memory ?? throw new InvalidOperationException("cross-attention needs ForwardContext.Memory");
         var (batch, length) = (memory.Shape[0], memory.Shape[1]);
+        using var shared = Activations.Of(memory);
         Tensor keys, values;
         if (context.Caches?.Of(this) is KeyValueCache cache)
         {
@@ -125,9 +127,9 @@ public sealed class SoftmaxAttention : Mixer, ICached
         if (context.MemoryLengths is not null) mask = mask.Lengths(context.MemoryLengths);
         return (keys, values, _pattern.Narrow(mask, _patternContext));
 
-        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(memory, context), _sizes.KeyValueHeads));
+        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(shared, context), _sizes.KeyValueHeads));
 
-        Tensor Values() => Split(_values.Forward(memory, context), _sizes.KeyValueHeads);
+        Tensor Values() => Split(_values.Forward(shared, context), _sizes.KeyValueHeads);
     }
 
     private static Tensor FirstPositions(int rows, int length)

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Experts;
@@ -51,9 +52,9 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     private readonly ExpertsOptions _options;
     private readonly Router _router;
     private readonly SharedExperts? _shared;
-    private readonly Parameter? _gate;
-    private readonly Parameter _up;
-    private readonly Parameter _down;
+    private readonly Weight? _gate;
+    private readonly Weight _up;
+    private readonly Weight _down;
 
     internal ExpertsFeedForward(ExpertsOptions options, PartBuilder part)
     {
@@ -69,10 +70,12 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         _options = options;
         _router = Own("router", options.Router.Build(part.At("router"), options.SharedCount, options.Routed, options.Active));
         if (options.SharedCount > 0) _shared = Own("shared_experts", new SharedExperts(options, part.At("shared_experts")));
-        var experts = part.At("experts");
-        if (options.Expert.IsGated) _gate = Own("experts.gate_proj", experts.Normal("gate_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width), mayBeStored: true));
-        _up = Own("experts.up_proj", experts.Normal("up_proj", [options.Routed, hidden, width], 1 / Math.Sqrt(width), mayBeStored: true));
-        _down = Own("experts.down_proj", experts.Normal("down_proj", [options.Routed, width, hidden], part.OutputDeviation(hidden), mayBeStored: true));
+        if (options.Expert.IsGated) _gate = Experts("gate_proj", hidden, width, 1 / Math.Sqrt(width));
+        _up = Experts("up_proj", hidden, width, 1 / Math.Sqrt(width));
+        _down = Experts("down_proj", width, hidden, part.OutputDeviation(hidden));
+
+        Weight Experts(string name, int outputs, int inputs, double deviation) => Own(
+            $"experts.{name}", new Weight(part.At("experts").Normal(name, [options.Routed, outputs, inputs], deviation, mayBeStored: true)));
     }
 
     /// <summary>How many experts there are to choose from.</summary>
@@ -82,12 +85,13 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
         var tokens = x.Reshape([x.Shape.Rows, x.Shape.Width]);
-        var routing = _router.Route(tokens, context);
+        using var shared = Activations.Of(tokens);
+        var routing = _router.Route(shared, context);
         if (!context.IsRepeated) context.ExpertUse?.Add(this, routing.Plan);
         AddLosses(routing, x.Shape[0], context);
 
-        var y = Op.Combine(Run(Op.Dispatch(tokens, routing.Plan), routing.Plan), routing.Gates, routing.Plan);
-        if (_shared is not null) y = Op.Add(y, _shared.Forward(tokens, routing.SharedGates, context));
+        var y = Op.Combine(Run(Op.Dispatch(tokens, routing.Plan), routing.Plan, context), routing.Gates, routing.Plan);
+        if (_shared is not null) y = Op.Add(y, _shared.Forward(shared, routing.SharedGates, context));
         return y.Reshape(x.Shape);
     }
 
@@ -110,13 +114,13 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
 
     private long RoutedCount() => (_gate?.Shape.Count ?? 0) + _up.Shape.Count + _down.Shape.Count;
 
-    private Tensor Run(Tensor slots, in DispatchPlan plan)
+    private Tensor Run(Tensor slots, in DispatchPlan plan, ForwardContext context)
     {
-        var up = Op.GroupedLinear(slots, _up.Value, plan.Offsets);
+        using var read = Activations.Of(slots);
+        var up = _up.ApplyGrouped(read, plan.Offsets, context);
         var activation = _options.Expert.Activation;
-        var hidden = _gate is null
-            ? Op.Activate(up, activation)
-            : Op.Gate(Op.GroupedLinear(slots, _gate.Value, plan.Offsets), up, activation);
-        return Op.GroupedLinear(hidden, _down.Value, plan.Offsets);
+        using var hidden = Activations.Of(
+            _gate is null ? Op.Activate(up, activation) : Op.Gate(_gate.ApplyGrouped(read, plan.Offsets, context), up, activation));
+        return _down.ApplyGrouped(hidden, plan.Offsets, context);
     }
 }

@@ -28,7 +28,7 @@ internal sealed class SharedExperts : Module
     /// <param name="x">[tokens, width].</param>
     /// <param name="gates">[tokens, experts], or null where each counts fully.</param>
     /// <param name="context">Whether it trains.</param>
-    public Tensor Forward(Tensor x, Tensor? gates, ForwardContext context)
+    public Tensor Forward(Activations x, Tensor? gates, ForwardContext context)
     {
         var up = _up.Forward(x, context);
         var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, context), up, _activation);

@@ -53,7 +53,7 @@ public sealed class SigmoidRouter : Router
     }
 
     /// <inheritdoc/>
-    public override Routing Route(Tensor x, ForwardContext context)
+    public override Routing Route(Activations x, ForwardContext context)
     {
         var scores = Op.Activate(_gate.Forward(x, context), Activation.Sigmoid);
         var choices = Op.TopIndices(_groups.Limit(Steered(scores)), _active);

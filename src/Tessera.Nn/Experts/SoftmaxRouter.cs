@@ -41,7 +41,7 @@ public sealed class SoftmaxRouter : Router
     }
 
     /// <inheritdoc/>
-    public override Routing Route(Tensor x, ForwardContext context)
+    public override Routing Route(Activations x, ForwardContext context)
     {
         var probabilities = Op.Softmax(_gate.Forward(x, context));
         var choices = Op.TopIndices(_groups.Limit(probabilities), _active);

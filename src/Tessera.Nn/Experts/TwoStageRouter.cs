@@ -39,7 +39,7 @@ public sealed class TwoStageRouter : Router
     }
 
     /// <inheritdoc/>
-    public override Routing Route(Tensor x, ForwardContext context)
+    public override Routing Route(Activations x, ForwardContext context)
     {
         var halves = Op.Softmax(_stage.Forward(x, context));
         var shared = Op.Softmax(_sharedGate.Forward(x, context));

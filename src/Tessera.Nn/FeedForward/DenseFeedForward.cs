@@ -176,7 +176,8 @@ public sealed class DenseFeedForward : FeedForward
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
-        var up = _up.Forward(x, context);
-        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(x, context), up, _activation), context);
+        using var shared = Activations.Of(x);
+        var up = _up.Forward(shared, context);
+        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(shared, context), up, _activation), context);
     }
 }

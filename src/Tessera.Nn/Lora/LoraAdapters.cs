@@ -1,74 +1,94 @@
-using System.IO.Enumeration;
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Lora;
 
 /// <summary>
-/// The adapters of a model's linear maps, as a part of their own: they act in the model, but their parameters, named after the map
-/// (<c>decoder.layers.0.attention.q_proj.lora_A.weight</c>), are here and not among the model's, so that each can be saved without
-/// the other.
+/// The adapters of a model's weights, as a part of their own: they act in the model, as <see cref="LowRankForm"/>s, but their parameters, named
+/// after the weight (<c>decoder.layers.0.attention.q_proj.lora_A.weight</c>), are here and not among the model's, so that each can be saved
+/// without the other.
 /// </summary>
 public sealed class LoraAdapters : Module
 {
-    private readonly List<(string Name, Linear Map, LoraAdapter Adapter)> _adapted = [];
+    private readonly Module _model;
+    private readonly List<(string Name, Weight Weight, LoraAdapter Adapter)> _all = [];
+    private readonly List<(string Name, Weight Weight, LowRankForm Form)> _acting = [];
 
     /// <summary>No adapters yet.</summary>
-    public LoraAdapters()
-    {
-    }
+    /// <param name="model">The model whose weights are to have some.</param>
+    public LoraAdapters(Module model) => _model = model;
 
-    /// <summary>The maps that have an adapter, by their full names.</summary>
-    public IEnumerable<(string Name, LoraAdapter Adapter)> All => _adapted.Select(adapted => (adapted.Name, adapted.Adapter));
+    /// <summary>The adapters with the weights they were given to, by full names without a last part <c>weight</c>.</summary>
+    public IReadOnlyList<(string Name, Weight Weight, LoraAdapter Adapter)> All => _all;
 
-    /// <summary>Gives the linear maps whose names fit new adapters, which change nothing yet.</summary>
+    /// <summary>Gives the weights whose names fit new adapters, which change nothing yet. Weights that share a form, as a tied head and its
+    /// embedding, are adapted apart, as in PEFT.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="options">Which maps, and what adapters.</param>
-    /// <param name="random">Where their weights come from.</param>
-    /// <exception cref="RecipeException">An option is not allowed, or a pattern fits no map.</exception>
+    /// <param name="options">Which weights, and what adapters.</param>
+    /// <param name="random">Where the adapters' numbers come from.</param>
+    /// <exception cref="RecipeException">An option is not allowed, or a pattern fits no weight.</exception>
     public static LoraAdapters Attach(Module model, LoraOptions options, CounterRandom random)
     {
         options.Validate("lora");
-        var maps = Maps(model);
+        var weights = model.Weights();
         for (var index = 0; index < options.Targets.Count; index++)
         {
-            if (maps.Keys.Any(name => Fits(options.Targets[index], name))) continue;
-            var kinds = maps.Keys.Select(name => "*." + name[(name.LastIndexOf('.') + 1)..]).Distinct();
-            throw new RecipeException($"lora.targets[{index}]", $"is '{options.Targets[index]}', which fits no linear map; allowed, for example: {string.Join(", ", kinds)}");
+            if (weights.Any(own => WeightPattern.Fits(options.Targets[index], own.Name))) continue;
+            throw new RecipeException($"lora.targets[{index}]", $"is '{options.Targets[index]}', which fits no weight; allowed, for example: {WeightPattern.Examples(weights)}");
         }
 
-        var adapters = new LoraAdapters();
-        foreach (var (name, map) in maps.Where(map => options.Targets.Any(target => Fits(target, map.Key))))
+        var adapters = new LoraAdapters(model);
+        var scale = LoraOptions.Scale(options.Alpha, options.Rank, options.RankStabilized);
+        foreach (var (full, weight) in weights.Where(own => options.Targets.Any(target => WeightPattern.Fits(target, own.Name))))
         {
-            var part = new PartBuilder(map.Inputs, name, random.Derive("lora").Derive(name));
-            adapters.Add(name, map, new LoraAdapter(part, map.Outputs, options.Rank, LoraOptions.Scale(options.Alpha, options.Rank, options.RankStabilized), options.Dropout));
+            var name = WeightPattern.Short(full);
+            var part = new PartBuilder(weight.Inputs, name, random.Derive("lora").Derive(name));
+            adapters.Add(full, weight, new LoraAdapter(part, weight.Shape, options.Rank, scale, options.Dropout));
         }
 
         return adapters;
     }
 
-    /// <summary>The linear maps of a model that can have an adapter, by their full names.</summary>
-    public static IReadOnlyDictionary<string, Linear> Maps(Module model) => model.Modules()
-        .Where(named => named.Module is Linear).ToDictionary(named => named.Name, named => (Linear)named.Module);
-
-    /// <summary>Gives a map an adapter.</summary>
-    /// <exception cref="ArgumentException">The map has one, or the adapter is of other widths.</exception>
-    public void Add(string name, Linear map, LoraAdapter adapter)
+    /// <summary>Gives a weight an adapter.</summary>
+    /// <param name="name">The weight's full name.</param>
+    /// <param name="weight">The weight.</param>
+    /// <param name="adapter">Of its shape.</param>
+    /// <exception cref="ArgumentException">The weight has one, or the adapter is for another shape.</exception>
+    public void Add(string name, Weight weight, LoraAdapter adapter)
     {
-        if (adapter.Down.Shape[1] != map.Inputs || adapter.Up.Shape[0] != map.Outputs)
-            throw new ArgumentException($"an adapter from {adapter.Down.Shape[1]} to {adapter.Up.Shape[0]} does not fit '{name}', from {map.Inputs} to {map.Outputs}");
-        map.Adapt(adapter);
-        _adapted.Add((name, map, Own(name, adapter)));
+        name = WeightPattern.Short(name);
+        if (weight.Form is LowRankForm) throw new ArgumentException($"'{name}' has an adapter already");
+        var form = new LowRankForm(weight.Form, adapter);
+        weight.Form = form;
+        _all.Add((name, weight, Own(name, adapter)));
+        _acting.Add((name, weight, form));
     }
 
-    /// <summary>Adds what the adapters compute to the weights of their maps, which then have no adapter. Here they stay as they are; to
+    /// <summary>Adds what the adapters compute to their weights, which then have none. Here they stay as they are; to
     /// merge again changes nothing.</summary>
-    /// <exception cref="InvalidOperationException">The weights of a map are not F32.</exception>
+    /// <exception cref="InvalidOperationException">A weight is not F32, is shared with another, or was exchanged meanwhile. Nothing has
+    /// changed.</exception>
     public void Merge()
     {
-        if (_adapted.Find(adapted => adapted.Map.Weight.Type != ElementType.F32) is { Name: { } stored, Map: var map })
-            throw new InvalidOperationException($"'{stored}' has {map.Weight.Type} weights; only F32 can be added to");
-        foreach (var (_, merged, _) in _adapted) merged.Merge();
+        var users = _model.Weights().ToLookup(own => BaseOf(own.Weight.Form));
+        foreach (var (name, weight, form) in _acting) RequireMergeable(name, weight, form, users[form.Base]);
+        foreach (var (_, weight, form) in _acting)
+        {
+            form.Adapter.AddTo(form.Base.Writable());
+            weight.Form = form.Base;
+        }
+
+        _acting.Clear();
     }
 
-    private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
+    private static void RequireMergeable(string name, Weight weight, LowRankForm form, IEnumerable<(string Name, Weight Weight)> users)
+    {
+        if (weight.Form != form) throw new InvalidOperationException($"'{name}' was given another form than its adapter's, which can no longer be merged");
+        if (!form.Base.IsWritable) throw new InvalidOperationException($"'{name}' has {form.Base.Description} weights; only F32 can be added to");
+        var other = users.FirstOrDefault(own => own.Weight != weight);
+        if (other.Weight is not null)
+            throw new InvalidOperationException($"'{name}' shares its weights with '{WeightPattern.Short(other.Name)}', which would change too; adapters of tied weights cannot be merged");
+    }
+
+    private static WeightForm BaseOf(WeightForm form) => form is LowRankForm adapted ? adapted.Base : form;
 }

@@ -10,7 +10,8 @@ public sealed record LoraOptions
     /// <summary>α: what an adapter computes is multiplied by α/r; finite.</summary>
     public double Alpha { get; init; } = 16;
 
-    /// <summary>Which linear maps get an adapter: full names in which <c>*</c> stands for any characters and <c>?</c> for one.</summary>
+    /// <summary>Which weights get an adapter, of linear maps, experts, embeddings or heads: full names in which <c>*</c> stands for any
+    /// characters and <c>?</c> for one; a last part <c>weight</c> may be left out.</summary>
     public IReadOnlyList<string> Targets { get; init; } = ["*.q_proj", "*.v_proj"];
 
     /// <summary>The share of an adapter's inputs that is dropped while training; in [0, 1).</summary>

@@ -8,8 +8,7 @@ internal readonly record struct RecurrentOutput(Tensor Outputs, Tensor Hidden, T
 /// <summary>The state a recurrent layer starts from.</summary>
 internal readonly record struct RecurrentState(Tensor? Hidden, Tensor? Cell);
 
-/// <summary>The step of a recurrence: how many gates it has, and the operation that runs it over a sequence. Its weights stay tensors of
-/// the fused operation, which multiplies by them itself, step after step.</summary>
+/// <summary>The step of a recurrence: how many gates it has, and the operation that runs it over a sequence.</summary>
 internal abstract class RecurrentCell
 {
     /// <summary>Long short-term memory.</summary>
@@ -67,7 +66,9 @@ internal abstract class RecurrentCell
     }
 }
 
-/// <summary>The weights of one layer and direction, named as PyTorch names them (<c>weight_ih_l0</c>, <c>weight_hh_l0_reverse</c> …).</summary>
+/// <summary>The weights of one layer and direction, named as PyTorch names them (<c>weight_ih_l0</c>, <c>weight_hh_l0_reverse</c> …):
+/// parameters, not <see cref="Weights.Weight"/>s, since a layer is one fused operation over the whole sequence, which packs the F32 tensors
+/// once for all steps; no other form could stand in for them.</summary>
 internal sealed record RecurrentWeightSet(Parameter Input, Parameter Recurrent, Parameter InputBias, Parameter RecurrentBias)
 {
     /// <summary>New weights.</summary>

@@ -1,7 +1,7 @@
 namespace Tessera.Tensors;
 
 /// <summary>
-/// What is added to the scores of <see cref="Op.Attention"/> after scale and cap, before the softmax. It is evaluated in each tile
+/// What is added to the scores of <c>Op.Attention</c> after scale and cap, before the softmax. It is evaluated in each tile
 /// of scores, forward, backward and while decoding; none but <see cref="Dense"/> takes memory in the square of the length.
 /// <para>A distance is one of positions in the sequence: key <c>j</c> stands at position <c>j</c>, a query where the mask says, at
 /// the end of its batch row's keys (see <see cref="BlockMask"/>). So sequences packed into one row keep their distances, and a

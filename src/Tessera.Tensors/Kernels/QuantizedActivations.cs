@@ -26,18 +26,17 @@ internal unsafe struct QuantizedActivations
 
     public int Rows, Columns;
 
-    private nint _memory;
-
     public readonly int Blocks => Columns / Block;
 
-    private readonly long Bytes => (long)Rows * (Columns + (2L * Blocks * sizeof(float)));
+    /// <summary>The memory that so many rows and columns take.</summary>
+    public static long Bytes(int rows, int columns) => rows * (columns + (2L * (columns / Block) * sizeof(float)));
 
-    /// <summary>Rounds the rows of <paramref name="x"/>, whose columns are a multiple of 32, into memory of the current arena.</summary>
-    public static QuantizedActivations Of(Matrix x)
+    /// <summary>Rounds the rows of <paramref name="x"/>, whose columns are a multiple of 32.</summary>
+    /// <param name="x">Rows of F32.</param>
+    /// <param name="memory">Of <see cref="Bytes"/>.</param>
+    public static QuantizedActivations Of(Matrix x, nint memory)
     {
-        var result = new QuantizedActivations { Rows = x.Rows, Columns = x.Columns };
-        result._memory = Arena.Current.Take(result.Bytes);
-        result.Scales = (float*)result._memory;
+        var result = new QuantizedActivations { Rows = x.Rows, Columns = x.Columns, Scales = (float*)memory };
         result.Sums = result.Scales + ((long)x.Rows * result.Blocks);
         result.Numbers = (sbyte*)(result.Sums + ((long)x.Rows * result.Blocks));
         fixed (float* from = x.Data)
@@ -48,9 +47,6 @@ internal unsafe struct QuantizedActivations
 
         return result;
     }
-
-    /// <summary>Gives the memory back.</summary>
-    public readonly void Return() => Arena.Current.Return(_memory, Bytes);
 
     /// <summary>Some of the rows; the memory stays with the whole.</summary>
     public readonly QuantizedActivations Part(int start, int count) => new()

@@ -42,6 +42,9 @@ internal static unsafe class StoredProduct
     /// <summary>Up to this many rows, F16 and BF16 weights are used where they lie.</summary>
     private const int MaxRowsWide = 31;
 
+    /// <summary>With more rows than this in all groups, only those of groups with few are rounded to BF16.</summary>
+    private const int MaxRowsRounded = 4 * MaxRowsWide;
+
     /// <summary>Up to this many rows, quantized weights are used where they lie.</summary>
     private const int MaxRowsInPlace = 12;
 
@@ -49,23 +52,17 @@ internal static unsafe class StoredProduct
     private const int MaxRowsForTiles = 2;
 
     /// <summary>Rows of y = rows of x × wᵀ + bias.</summary>
-    /// <param name="x">m × k, dense rows.</param>
+    /// <param name="x">m × k.</param>
     /// <param name="w">n × k.</param>
     /// <param name="y">m × n.</param>
     /// <param name="bias">n elements, or none.</param>
     /// <param name="kind">What x is rounded to where the weight is not quantized.</param>
-    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
+    public static void Multiply(Activations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
-        if (x.Rows == 0 || w.Rows == 0) return;
-        if (!w.Type.IsQuantized())
-        {
-            MultiplyWide(x, w, y, bias, kind);
-            return;
-        }
-
-        var activations = QuantizedActivations.Of(x);
-        Multiply(activations, w, y, bias);
-        activations.Return();
+        var rows = x.Shape.Rows;
+        if (rows == 0 || w.Rows == 0) return;
+        if (w.Type.IsQuantized()) Multiply(x.Quantized(), w, y, bias);
+        else MultiplyWide(x, 0, rows, w, y, bias, kind);
     }
 
     /// <summary>Rows of y = rows of x × wᵀ in F32, of whatever type the weight is: x is not rounded.</summary>
@@ -77,28 +74,25 @@ internal static unsafe class StoredProduct
         MultiplyPanels(x, w, y, rowStride, default, MatrixProductKind.F32);
 
     /// <summary>Rows of y = rows of x × the group's matrix, transposed; rows in no group become 0.</summary>
-    /// <param name="x">rows × k, dense rows.</param>
+    /// <param name="x">rows × k.</param>
     /// <param name="w">[groups · n] × k.</param>
     /// <param name="offsets">One more than there are groups, within the rows.</param>
     /// <param name="y">rows × n.</param>
     /// <param name="kind">What x is rounded to where the weight is not quantized.</param>
-    public static void MultiplyGroups(Matrix x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y, MatrixProductKind kind)
+    public static void MultiplyGroups(Activations x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y, MatrixProductKind kind)
     {
-        MatrixProductGroups.Require(offsets, x.Rows);
+        MatrixProductGroups.Require(offsets, x.Shape.Rows);
         var groups = offsets.Length - 1;
         var n = groups == 0 ? 0 : w.Rows / groups;
         y[(offsets[^1] * n)..].Clear();
-        var activations = w.Type.IsQuantized() ? QuantizedActivations.Of(x) : default;
         for (var group = 0; group < groups; group++)
         {
             var (start, count) = (offsets[group], offsets[group + 1] - offsets[group]);
             if (count == 0 || n == 0) continue;
             var target = y.Slice(start * n, count * n);
-            if (w.Type.IsQuantized()) Multiply(activations.Part(start, count), w.Part(group * n, n), target, default);
-            else MultiplyWide(Rows(x, start, count), w.Part(group * n, n), target, default, kind);
+            if (w.Type.IsQuantized()) Multiply(x.Quantized().Part(start, count), w.Part(group * n, n), target, default);
+            else MultiplyWide(x, start, count, w.Part(group * n, n), target, default, kind);
         }
-
-        if (w.Type.IsQuantized()) activations.Return();
     }
 
     /// <summary><c>dx = dy w</c>, or <c>dx += dy w</c>.</summary>
@@ -159,14 +153,28 @@ internal static unsafe class StoredProduct
         Arena.Current.Return(values, (long)x.Rows * x.Columns * sizeof(float));
     }
 
-    private static void MultiplyWide(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
+    /// <summary>The product of some rows of x.</summary>
+    private static void MultiplyWide(Activations x, int start, int count, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         var isBf16 = kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16;
-        if (x.Rows <= MaxRowsWide && isBf16) StoredProductBf16.Multiply(x, w, y, bias);
-        else if (x.Rows <= MaxRowsWide) StoredProductWide.Multiply(x, w, y, bias);
-        else if (isBf16)
-            MatrixProduct.MultiplyBf16(x, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
-        else MultiplyPanels(x, w, y, w.Rows, bias, kind);
+        var rows = Rows(x.Tensor.AsMatrix(), start, count);
+        if (count <= MaxRowsWide && isBf16)
+        {
+            if (x.Shape.Rows <= MaxRowsRounded) StoredProductBf16.Multiply(x.RoundedToBf16().Part(start, count), w, y, bias);
+            else MultiplyRounded(rows, w, y, bias);
+        }
+        else if (count <= MaxRowsWide) StoredProductWide.Multiply(rows, w, y, bias);
+        else if (isBf16) MatrixProduct.MultiplyBf16(rows, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
+        else MultiplyPanels(rows, w, y, w.Rows, bias, kind);
+    }
+
+    /// <summary>Rounds rows for one product alone.</summary>
+    private static void MultiplyRounded(Matrix rows, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    {
+        var bytes = Bf16Activations.Bytes(rows.Rows, rows.Columns);
+        var memory = Arena.Current.Take(bytes);
+        StoredProductBf16.Multiply(Bf16Activations.Of(rows, memory), w, y, bias);
+        Arena.Current.Return(memory, bytes);
     }
 
     private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, int rowStride, ReadOnlySpan<float> bias, MatrixProductKind kind)

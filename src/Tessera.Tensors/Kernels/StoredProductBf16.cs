@@ -7,27 +7,22 @@ namespace Tessera.Tensors.Kernels;
 internal static unsafe class StoredProductBf16
 {
     /// <summary><c>y = x wᵀ + bias</c>; needs <see cref="MatrixProductKinds.HasBf16"/>.</summary>
-    /// <param name="x">m × k, dense rows; k is at least 1.</param>
+    /// <param name="x">m × k; k is at least 1.</param>
     /// <param name="w">n × k, BF16.</param>
     /// <param name="y">m × n.</param>
     /// <param name="bias">n elements, or none.</param>
-    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    public static void Multiply(in Bf16Activations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
     {
-        var stride = (long)(x.Columns + Bf16Dots.AtOnce - 1) / Bf16Dots.AtOnce * Bf16Dots.AtOnce * sizeof(ushort);
-        var rounded = Arena.Current.Take(x.Rows * stride);
-        fixed (float* source = x.Data, target = y, added = bias)
+        fixed (float* target = y, added = bias)
         fixed (byte* weights = w.Data)
         {
-            Bf16Rounding.Rows(source, (nint)x.RowStride * sizeof(float), x.Rows, x.Columns, (ushort*)rounded, (nint)stride);
             var work = new Work
             {
-                X = (byte*)rounded, StrideX = (nint)stride, Weights = weights, Y = target, Bias = added, Rows = x.Rows, Columns = x.Columns,
+                X = x.Numbers, StrideX = x.Stride, Weights = weights, Y = target, Bias = added, Rows = x.Rows, Columns = x.Columns,
                 Outputs = w.Rows, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns / 2),
             };
             Simd.Run(ref work, work.Parts);
         }
-
-        Arena.Current.Return(rounded, x.Rows * stride);
     }
 
     private struct Work : IVectorWork

@@ -28,7 +28,7 @@ public static partial class Op
         var valueWidth = settings.ValueWidth ?? values.Width;
         if (valueWidth < 1 || valueWidth > values.Width)
             throw new ShapeException($"attention: value width is {valueWidth}, expected 1 to {values.Width}, that of {values}");
-        if (Tape.Wants(queries, settings.Sinks, settings.Bias))
+        if (Tape.Wants(queries, settings.Sinks, settings.Bias?.Inputs.First, settings.Bias?.Inputs.Second))
             throw new InvalidOperationException("attention to cached tokens has no gradient; it is for decoding, outside a recorded tape");
         var firstKept = table.Require(mask, keys, values);
 

@@ -9,12 +9,26 @@ public static partial class Op
     /// <c>offsets[g]</c> to <c>offsets[g + 1]</c>; one call for all groups, none of which is padded.
     /// </summary>
     /// <param name="x">[slots, inputs], rows sorted by group.</param>
-    /// <param name="weight">[groups, outputs, inputs], of any type but I32; see <see cref="Linear"/>.</param>
+    /// <param name="weight">[groups, outputs, inputs], of any type but I32; see <see cref="Linear(Tensor, Tensor, Tensor?)"/>.</param>
     /// <param name="offsets">I32 [groups + 1]: 0 first, never falling, the last at most slots.</param>
     /// <returns>[slots, outputs]; rows from <c>offsets[groups]</c> on are 0.</returns>
     /// <exception cref="ShapeException">Shapes do not fit, or an offset is out of range.</exception>
     public static Tensor GroupedLinear(Tensor x, Tensor weight, Tensor offsets)
     {
+        using var alone = Activations.Of(x);
+        return GroupedLinear(alone, weight, offsets);
+    }
+
+    /// <summary>As <see cref="GroupedLinear(Tensor, Tensor, Tensor)"/>, of an x that several weights multiply: what it is rounded to for
+    /// one of them serves the others.</summary>
+    /// <param name="activations">[slots, inputs], rows sorted by group.</param>
+    /// <param name="weight">[groups, outputs, inputs].</param>
+    /// <param name="offsets">I32 [groups + 1].</param>
+    /// <returns>[slots, outputs]; rows from <c>offsets[groups]</c> on are 0.</returns>
+    /// <exception cref="ShapeException">Shapes do not fit, or an offset is out of range.</exception>
+    public static Tensor GroupedLinear(Activations activations, Tensor weight, Tensor offsets)
+    {
+        var x = activations.Tensor;
         ShapeException.Require(x.Shape.Rank == 2, "grouped linear", "x", x, "[slots, inputs]");
         ShapeException.Require(
             weight.Shape.Rank == 3 && weight.Shape[2] == x.Shape[1], "grouped linear", "weight", weight, "x", x);
@@ -34,10 +48,11 @@ public static partial class Op
         }
         else
         {
-            StoredProduct.MultiplyGroups(x.AsMatrix(), weight.AsStoredMatrix("grouped linear"), offsets.Ints, y.Floats, kind);
+            StoredProduct.MultiplyGroups(activations, weight.AsStoredMatrix("grouped linear"), offsets.Ints, y.Floats, kind);
         }
 
         if (entry is not null) (entry.X, entry.Weight, entry.Offsets, entry.Kind) = (x, weight, offsets, kind);
+        GC.KeepAlive(activations);
         GC.KeepAlive(x);
         GC.KeepAlive(weight);
         GC.KeepAlive(offsets);

@@ -20,6 +20,19 @@ public static partial class Op
     /// <returns>[…, outputs].</returns>
     public static Tensor Linear(Tensor x, Tensor weight, Tensor? bias = null)
     {
+        using var alone = Activations.Of(x);
+        return Linear(alone, weight, bias);
+    }
+
+    /// <summary>As <see cref="Linear(Tensor, Tensor, Tensor?)"/>, of an x that several weights multiply: what it is rounded to for one
+    /// of them serves the others.</summary>
+    /// <param name="activations">[…, inputs].</param>
+    /// <param name="weight">[outputs, inputs].</param>
+    /// <param name="bias">[outputs], or none.</param>
+    /// <returns>[…, outputs].</returns>
+    public static Tensor Linear(Activations activations, Tensor weight, Tensor? bias = null)
+    {
+        var x = activations.Tensor;
         ShapeException.Require(weight.Shape.Rank == 2 && weight.Shape[1] == x.Shape.Width, "linear", "weight", weight, "x", x);
         if (bias is not null)
             ShapeException.Require(bias.Shape == [weight.Shape[0]], "linear", "bias", bias, "weight", weight);
@@ -36,10 +49,11 @@ public static partial class Op
         }
         else
         {
-            StoredProduct.Multiply(x.AsMatrix(), weight.AsStoredMatrix("linear"), y.Floats, added, kind);
+            StoredProduct.Multiply(activations, weight.AsStoredMatrix("linear"), y.Floats, added, kind);
         }
 
         if (entry is not null) (entry.X, entry.Weight, entry.Bias, entry.Kind) = (x, weight, bias, kind);
+        GC.KeepAlive(activations);
         GC.KeepAlive(x);
         GC.KeepAlive(weight);
         GC.KeepAlive(bias);

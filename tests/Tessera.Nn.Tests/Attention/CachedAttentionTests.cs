@@ -1,4 +1,5 @@
 using Tessera.Nn.Attention;
+using Tessera.Nn.Lora;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
@@ -16,6 +17,14 @@ public abstract class CachedAttentionTests(MixerOptions options)
     private protected const double Tolerance = 1e-5;
     private readonly Mixer _part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), MixerRole.Causal));
     private readonly float[] _x = PartCheck.Normal(Rows * Length * Width, 3);
+
+    /// <summary>The part with adapters on all of its weights.</summary>
+    private protected CachedAttentionTests(AttentionOptions options, LoraOptions adapters)
+        : this(options)
+    {
+        foreach (var (name, _, adapter) in LoraAdapters.Attach(_part, adapters, new CounterRandom(4)).All)
+            PartCheck.Normal(adapter.Up.Value.Floats.Length, (ulong)name.Length, 0.3).CopyTo(adapter.Up.Value.Floats);
+    }
 
     private protected float[] X => _x;
 
@@ -189,3 +198,7 @@ public sealed class CachedLatentAttentionTests() : CachedAttentionTests(new Late
         Assert.Equal(Rows * Length * (6 + 4) * sizeof(float), ((ICached)part).CreateCache(new CacheSize(Rows, Length))!.Bytes);
     }
 }
+
+/// <summary>Absorbed, the adapter of the up-projection goes through each head's own rows.</summary>
+public sealed class CachedAdaptedLatentAttentionTests() : CachedAttentionTests(
+    new LatentOptions(4, 6, 5, 4, 3) { QLoraRank = 7, Bias = true }, new LoraOptions { Rank = 2, Alpha = 3, Targets = ["*"] });

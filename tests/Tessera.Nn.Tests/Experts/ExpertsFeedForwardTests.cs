@@ -1,5 +1,6 @@
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Lora;
 using Tessera.Tensors;
 
 namespace Tessera.Nn.Tests;
@@ -25,6 +26,38 @@ public sealed class ExpertsFeedForwardTests
         PartCheck.Run(
             part, inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)), exact => Equation(exact, options),
             5e-6, null, ("x", [Batch, Length, Width]));
+    }
+
+    [Theory]
+    [InlineData("swiglu", 0)]
+    [InlineData("relu", 2)]
+    public void A_mixture_with_adapters_is_the_one_whose_experts_have_them_merged(string kind, int shared)
+    {
+        const int Rank = 2;
+        var options = Options(kind, shared, new SoftmaxRouterOptions());
+        var part = (ExpertsFeedForward)options.Build(PartCheck.Builder(Width));
+        var adapters = LoraAdapters.Attach(part, new LoraOptions { Rank = Rank, Alpha = 3, Targets = ["experts.*"] }, new CounterRandom(4));
+        Assert.Equal(kind == "relu" ? 2 : 3, adapters.All.Count);
+        foreach (var (name, _, adapter) in adapters.All) PartCheck.Normal(adapter.Up.Value.Floats.Length, (ulong)name.Length, 0.4).CopyTo(adapter.Up.Value.Floats);
+        PartCheck.Run(
+            new Pair(part, adapters), inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)),
+            exact => Equation(Merged(exact), options), 5e-6, null, ("x", [Batch, Length, Width]));
+
+        Dictionary<string, double[]> Merged(Dictionary<string, double[]> exact)
+        {
+            var whole = exact.Where(own => !own.Key.StartsWith("adapters.", StringComparison.Ordinal)).ToDictionary(own => own.Key.Replace("part.", "", StringComparison.Ordinal), own => own.Value.ToArray());
+            foreach (var (name, weight, _) in adapters.All)
+            {
+                var (down, up) = (exact[$"adapters.{name}.lora_A.weight"], exact[$"adapters.{name}.lora_B.weight"]);
+                for (var i = 0; i < whole[name].Length; i++)
+                {
+                    var (row, column) = (i / weight.Inputs, i % weight.Inputs);
+                    for (var k = 0; k < Rank; k++) whole[name][i] += 1.5 * up[(row * Rank) + k] * down[((((row / weight.Outputs) * Rank) + k) * weight.Inputs) + column];
+                }
+            }
+
+            return whole;
+        }
     }
 
     [Fact]
@@ -142,6 +175,11 @@ public sealed class ExpertsFeedForwardTests
     {
         var options = new ExpertsOptions(routed, active, new ReluOptions(hidden), shared);
         Assert.Equal(message, Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(Width))).Message);
+    }
+
+    private sealed class Pair : Module
+    {
+        public Pair(Module part, Module adapters) => (_, _) = (Own("part", part), Own("adapters", adapters));
     }
 
     private static ExpertsOptions Options(string kind, int shared, RouterOptions router) =>

@@ -26,7 +26,7 @@ public sealed class GroupedRouterTests
         reference.Floats("bias").CopyTo(parameters["gate.e_score_correction_bias"].Floats);
 
         var logits = Tensor.From(reference.Floats("logits"), [References, Routed]).WithGradient();
-        var routing = router.Route(logits, PartCheck.Step(1, References));
+        var routing = router.Route(Activations.Of(logits), PartCheck.Step(1, References));
         Assert.Equal(reference.Ints("experts"), routing.Plan.Choices.Ints.ToArray());
         var (weights, upstream) = (new float[References * Routed], new float[References * Top]);
         for (var slot = 0; slot < References * Top; slot++)
@@ -51,7 +51,7 @@ public sealed class GroupedRouterTests
         var options = new SoftmaxRouterOptions(normalise) { Scale = 1.5f, Groups = groups, ActiveGroups = activeGroups };
         var router = options.Build(PartCheck.Builder(Width), 0, Routed, Active);
         var x = PartCheck.Normal(Tokens * Width, 1, scale: 2);
-        var routing = router.Route(Tensor.From(x, [Tokens, Width]), PartCheck.Step(1, Tokens));
+        var routing = router.Route(Activations.Of(Tensor.From(x, [Tokens, Width])), PartCheck.Step(1, Tokens));
         var scores = ExactMath.Linear([.. x.Select(value => (double)value)], PartCheck.Exact(router)["gate.weight"], null, Width);
         var size = Routed / groups;
         var isLimited = false;
@@ -119,7 +119,7 @@ public sealed class GroupedRouterTests
 
         // Positive inputs choose expert 0, negative ones expert 2. The last token is padding.
         var step = new ForwardContext { Positions = PartCheck.Positions(1, 4), Segments = PartCheck.Ints([1, 4], 0, 0, 0, -1), IsTraining = true };
-        router.Route(Tensor.From([1f, 2f, -1f, -1f], [4, 1]), step);
+        router.Route(Activations.Of(Tensor.From([1f, 2f, -1f, -1f], [4, 1])), step);
         router.AfterUpdate();
         Assert.Equal([-0.25f, 0.25f, 0f], bias.ToArray()); // loads 2, 0, 1
 
@@ -127,7 +127,7 @@ public sealed class GroupedRouterTests
         Assert.Equal([-0.25f, 0.25f, 0f], bias.ToArray()); // no tokens, nothing to even out
 
         step.IsTraining = false;
-        router.Route(Tensor.From([1f, 2f, -1f, -1f], [4, 1]), step);
+        router.Route(Activations.Of(Tensor.From([1f, 2f, -1f, -1f], [4, 1])), step);
         router.AfterUpdate();
         Assert.Equal([-0.25f, 0.25f, 0f], bias.ToArray()); // nothing is learned from what is only judged
     }
@@ -144,7 +144,7 @@ public sealed class GroupedRouterTests
         {
             using var inner = Arena.Current.Scope();
             var step = new ForwardContext { Positions = PartCheck.Positions(8, Tokens), IsTraining = true };
-            router.Route(Tensor.From(x, [8 * Tokens, Width]), step);
+            router.Route(Activations.Of(Tensor.From(x, [8 * Tokens, Width])), step);
             router.AfterUpdate();
         }
 
@@ -152,7 +152,7 @@ public sealed class GroupedRouterTests
 
         double Jain()
         {
-            var plan = router.Route(Tensor.From(x, [8 * Tokens, Width]), PartCheck.Step(8, Tokens)).Plan;
+            var plan = router.Route(Activations.Of(Tensor.From(x, [8 * Tokens, Width])), PartCheck.Step(8, Tokens)).Plan;
             double[] loads = [.. Enumerable.Range(0, Routed).Select(i => (double)plan.Share(i))];
             return Math.Pow(loads.Sum(), 2) / (Routed * loads.Sum(load => load * load));
         }

@@ -18,7 +18,7 @@ public sealed class RouterTests
         reference.Floats("wg_1").CopyTo(parameters["shared.weight"].Floats);
         reference.Floats("wg").CopyTo(parameters["routed.weight"].Floats);
 
-        var routing = router.Route(Tensor.From(reference.Floats("x"), [Tokens, Width]), PartCheck.Step(2, 13));
+        var routing = router.Route(Activations.Of(Tensor.From(reference.Floats("x"), [Tokens, Width])), PartCheck.Step(2, 13));
         var found = new float[Tokens * (Shared + Routed)];
         for (var token = 0; token < Tokens; token++)
         {
@@ -44,7 +44,7 @@ public sealed class RouterTests
     {
         using var scope = Arena.Current.Scope();
         var router = new TwoStageRouterOptions().Build(PartCheck.Builder(4), shared: 3, routed: 5, active: 2);
-        var routing = router.Route(Tensor.From(new float[8], [2, 4]), PartCheck.Step(1, 2));
+        var routing = router.Route(Activations.Of(Tensor.From(new float[8], [2, 4])), PartCheck.Step(1, 2));
         Assert.All(routing.SharedGates!.ToArray(), gate => Assert.Equal(1, gate, 1e-6));
         Assert.All(routing.Gates.ToArray(), gate => Assert.Equal(1, gate, 1e-6));
     }
@@ -58,7 +58,7 @@ public sealed class RouterTests
         const int Tokens = 7, Width = 4, Routed = 5, Active = 2;
         var router = new SoftmaxRouterOptions(normalise).Build(PartCheck.Builder(Width), 0, Routed, Active);
         var x = PartCheck.Normal(Tokens * Width, 1);
-        var routing = router.Route(Tensor.From(x, [Tokens, Width]), PartCheck.Step(1, Tokens));
+        var routing = router.Route(Activations.Of(Tensor.From(x, [Tokens, Width])), PartCheck.Step(1, Tokens));
         var scores = ExactMath.Linear([.. x.Select(value => (double)value)], PartCheck.Exact(router)["gate.weight"], null, Width);
         Assert.Null(routing.SharedGates);
         for (var token = 0; token < Tokens; token++)

@@ -1,16 +1,17 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using System.Text.RegularExpressions;
 using Tessera.Nn;
 using Tessera.Nn.Lora;
-using Tessera.Tensors;
+using Tessera.Nn.Weights;
 
 namespace Tessera.Models.Formats.HuggingFace;
 
 /// <summary>
 /// Low-rank adapters as Hugging Face's PEFT saves them: a folder with <c>adapter_config.json</c> and
 /// <c>adapter_model.safetensors</c>, whose tensors are named after the base model's in its own names:
-/// <c>base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight</c>.
+/// <c>base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight</c>. Those of embeddings are called <c>lora_embedding_A</c>; those of experts
+/// have a name for each expert, as PEFT has them where a checkpoint keeps experts apart. Of our own models, which keep them as one tensor,
+/// an adapter of experts is one tensor [experts, r, inputs] and one [experts, outputs, r].
 /// </summary>
 public static class PeftAdapter
 {
@@ -19,13 +20,6 @@ public static class PeftAdapter
 
     /// <summary>The name of the file with the weights.</summary>
     public const string WeightsFile = "adapter_model.safetensors";
-
-    private const string Prefix = "base_model.model.";
-    private const string Down = ".lora_A.weight";
-    private const string Up = ".lora_B.weight";
-    private const string Weight = ".weight";
-
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
     /// <summary>Whether a folder holds an adapter.</summary>
     public static bool IsIn(string folder) => File.Exists(Path.Combine(folder, ConfigFile));
@@ -42,7 +36,7 @@ public static class PeftAdapter
             : throw config.Problem("base_model_name_or_path", $"'{named}'", "a folder or file with the base model, from the adapter's folder");
     }
 
-    /// <summary>Gives the linear maps of a model the adapters of a folder.</summary>
+    /// <summary>Gives the weights of a model the adapters of a folder.</summary>
     /// <param name="folder">The adapter's folder.</param>
     /// <param name="model">The base model.</param>
     /// <param name="names">How its checkpoint names its tensors.</param>
@@ -53,21 +47,8 @@ public static class PeftAdapter
         var config = HuggingFaceConfig.Load(Path.Combine(folder, ConfigFile));
         RequireSupported(config);
         using var file = SafetensorsFile.Open(Path.Combine(folder, WeightsFile));
-        var (adapters, maps) = (new LoraAdapters(), LoraAdapters.Maps(model));
-        foreach (var name in Adapted(file))
-        {
-            var found = false;
-            foreach (var layout in names.Layouts.Values.Where(layout => layout.Theirs is [var only] && only == name + Weight))
-            {
-                var ours = layout.Ours[..^Weight.Length];
-                if (!maps.TryGetValue(ours, out var map) || layout.RowsOf(map.Weight.Shape) is not { } rows) continue;
-                adapters.Add(ours, map, Read(file, config, name, map, rows.First, rows.Of));
-                found = true;
-            }
-
-            if (!found) throw new InvalidDataException($"{file.Path}: adapts '{name}', which is no linear map of the model that can have an adapter");
-        }
-
+        var adapters = new LoraAdapters(model);
+        foreach (var (name, weight, adapter) in new PeftReader(file, config).Read(model, names)) adapters.Add(name, weight, adapter);
         return adapters;
     }
 
@@ -78,12 +59,12 @@ public static class PeftAdapter
     /// <param name="model">The base model.</param>
     /// <param name="names">How its checkpoint names its tensors.</param>
     /// <param name="baseModel">Where the base model is, from the adapter's folder.</param>
-    /// <exception cref="RecipeException">PEFT has no name for a map that was adapted.</exception>
+    /// <exception cref="RecipeException">PEFT has no name for a weight that was adapted.</exception>
     public static void Save(string folder, LoraAdapters adapters, LoraOptions options, Module model, TensorNames names, string baseModel)
     {
         var writer = new SafetensorsWriter();
-        foreach (var (name, parameter) in Tensors(adapters, names)) writer.Add(name, parameter.Value);
-        var adapted = adapters.All.Select(own => TheirName(own.Name, own.Adapter, names)).ToList();
+        foreach (var tensor in Tensors(adapters, names)) writer.Add(tensor.Name, tensor.Of(tensor.Parameter.Value.Floats));
+        var adapted = adapters.All.SelectMany(own => Modules(own.Name, own.Weight, names)).Select(module => module.Name).ToHashSet(StringComparer.Ordinal);
         Directory.CreateDirectory(folder);
         writer.Save(Path.Combine(folder, WeightsFile));
         var config = new JsonObject
@@ -97,16 +78,28 @@ public static class PeftAdapter
         File.WriteAllText(Path.Combine(folder, ConfigFile), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
     }
 
-    /// <summary>The weights of adapters by the names that PEFT gives them.</summary>
+    /// <summary>The numbers of adapters as PEFT names and lays them out.</summary>
     /// <exception cref="RecipeException">It has no name for one.</exception>
-    public static IEnumerable<(string Name, Parameter Parameter)> Tensors(LoraAdapters adapters, TensorNames names)
+    public static IEnumerable<PeftTensor> Tensors(LoraAdapters adapters, TensorNames names)
     {
-        foreach (var (ours, adapter) in adapters.All)
+        foreach (var (ours, weight, adapter) in adapters.All)
         {
-            var theirs = TheirName(ours, adapter, names);
-            yield return (Prefix + theirs + Down, adapter.Down);
-            yield return (Prefix + theirs + Up, adapter.Up);
+            foreach (var module in Modules(ours, weight, names))
+            {
+                var (down, up) = module.TensorsOf(adapter);
+                yield return down;
+                yield return up;
+            }
         }
+    }
+
+    /// <summary>The modules of a weight that is to be adapted: all of each, since PEFT cannot adapt a part.</summary>
+    private static IReadOnlyList<PeftModule> Modules(string ours, Weight weight, TensorNames names)
+    {
+        var modules = PeftModule.Of(ours, weight, names);
+        return modules.Count > 0 && modules.All(module => module.IsWhole(weight))
+            ? modules
+            : throw new RecipeException("lora.targets", $"names '{ours}', which is a part of '{string.Join(", ", PeftModule.LayoutOf(ours, names).Theirs)}' in the family's checkpoints: PEFT cannot adapt it alone");
     }
 
     private static void RequireSupported(HuggingFaceConfig config)
@@ -118,82 +111,11 @@ public static class PeftAdapter
             config.Require(!config.Has(key), key, "given", "null");
     }
 
-    /// <summary>The maps that a file adapts, by their names; each has both of its tensors.</summary>
-    private static List<string> Adapted(SafetensorsFile file)
+    /// <summary>The last parts of names where all modules that end so are adapted, else whole names.</summary>
+    private static IEnumerable<string> Targets(HashSet<string> adapted, Module model, TensorNames names)
     {
-        var names = new List<string>();
-        foreach (var tensor in file.Tensors.Keys)
-        {
-            var ending = tensor.EndsWith(Down, StringComparison.Ordinal) ? Down : tensor.EndsWith(Up, StringComparison.Ordinal) ? Up : null;
-            if (ending is null || !tensor.StartsWith(Prefix, StringComparison.Ordinal))
-                throw new InvalidDataException($"{file.Path}: holds '{tensor}'; allowed: {Prefix}…{Down} and {Prefix}…{Up}");
-            var name = tensor[Prefix.Length..^ending.Length];
-            var other = Prefix + name + (ending == Down ? Up : Down);
-            if (!file.Tensors.ContainsKey(other)) throw new InvalidDataException($"{file.Path}: '{tensor}' stands alone; there is no '{other}'");
-            if (ending == Down) names.Add(name);
-        }
-
-        return names.Count > 0 ? names : throw new InvalidDataException($"{file.Path}: holds no adapter");
-    }
-
-    private static LoraAdapter Read(SafetensorsFile file, HuggingFaceConfig config, string name, Linear map, int first, int of)
-    {
-        var (down, up) = (file[Prefix + name + Down], file[Prefix + name + Up]);
-        var rank = down.Shape.Count == 2 ? down.Shape[0] : 0;
-        if (rank is < 1 or > int.MaxValue || !down.Shape.SequenceEqual([rank, map.Inputs]) || !up.Shape.SequenceEqual([of, rank]))
-        {
-            throw new InvalidDataException(
-                $"{file.Path}: the adapter of '{name}' has the shapes [{string.Join(", ", down.Shape)}] and [{string.Join(", ", up.Shape)}]; allowed: [r, {map.Inputs}] and [{of}, r]");
-        }
-
-        var scale = LoraOptions.Scale(Alpha(config, name), (int)rank, config.Truth("use_rslora", false));
-        var adapter = new LoraAdapter(new PartBuilder(map.Inputs, name, default), map.Outputs, (int)rank, scale, (float)config.Number("lora_dropout", 0));
-        Fill(adapter.Down, down.Name, 0);
-        Fill(adapter.Up, up.Name, first * rank);
-        return adapter;
-
-        void Fill(Parameter parameter, string tensor, long offset)
-        {
-            var values = Tensor.Allocate(parameter.Shape);
-            file.ReadFloats(tensor, values.Floats, offset);
-            parameter.ReadFrom(() => values);
-        }
-    }
-
-    /// <summary>α of one map: that of the first pattern that fits the end of its name, as PEFT matches them, or the one of all.</summary>
-    private static double Alpha(HuggingFaceConfig config, string name)
-    {
-        var patterns = config.Object("alpha_pattern");
-        foreach (var pattern in patterns?.Keys ?? [])
-        {
-            try
-            {
-                if (Regex.IsMatch(name, $@"^(.*\.)?({pattern})$", RegexOptions.CultureInvariant, s_patience)) return patterns!.Number(pattern);
-            }
-            catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
-            {
-                throw config.Problem("alpha_pattern", $"'{pattern}'", "regular expressions of names");
-            }
-        }
-
-        return config.Number("lora_alpha", 8);
-    }
-
-    private static string TheirName(string ours, LoraAdapter adapter, TensorNames names)
-    {
-        var layout = names.Layouts[ours + Weight];
-        var isWhole = layout.Theirs is [var only] && only.EndsWith(Weight, StringComparison.Ordinal)
-            && layout.RowsOf(new Shape(adapter.Up.Shape[0], adapter.Down.Shape[1])) is { First: 0, Of: var rows } && rows == adapter.Up.Shape[0];
-        return isWhole
-            ? layout.Theirs[0][..^Weight.Length]
-            : throw new RecipeException("lora.targets", $"names '{ours}', which is a part of '{string.Join(", ", layout.Theirs)}' in the family's checkpoints: PEFT cannot adapt it alone");
-    }
-
-    /// <summary>The last parts of names where all maps that end so are adapted, else whole names.</summary>
-    private static IEnumerable<string> Targets(List<string> adapted, Module model, TensorNames names)
-    {
-        var all = LoraAdapters.Maps(model).Keys.Select(ours => names.Layouts[ours + Weight].Theirs[0]).Where(theirs => theirs.EndsWith(Weight, StringComparison.Ordinal)).ToList();
-        return adapted.Select(name => all.Where(theirs => Last(theirs[..^Weight.Length]) == Last(name)).All(theirs => adapted.Contains(theirs[..^Weight.Length])) ? Last(name) : name).Distinct();
+        var all = model.Weights().SelectMany(own => PeftModule.Of(own.Name, own.Weight, names)).Select(module => module.Name).Distinct().ToLookup(Last);
+        return adapted.Select(name => all[Last(name)].All(adapted.Contains) ? Last(name) : name).Distinct();
 
         static string Last(string name) => name[(name.LastIndexOf('.') + 1)..];
     }

@@ -104,12 +104,12 @@ public sealed class PeftAdapterTests : IDisposable
 
         writer.Save(_folder.File(PeftAdapter.WeightsFile));
         File.WriteAllText(_folder.File(PeftAdapter.ConfigFile), """{"peft_type":"LORA","r":2,"lora_alpha":4,"target_modules":["c_attn"],"fan_in_fan_out":true}""");
-        var adapters = PeftAdapter.Load(_folder.Path, model, names);
-        var before = LoraAdapters.Maps(model).ToDictionary(map => map.Key, map => map.Value.Weight.Value.ToArray());
-        adapters.Merge();
+        var before = model.Weights().ToDictionary(own => own.Name, own => own.Weight.AsTensor!.ToArray());
+        PeftAdapter.Load(_folder.Path, model, names).Merge();
         foreach (var (part, first) in (ReadOnlySpan<(string, int)>)[("q", 0), ("k", 8), ("v", 16)])
         {
-            var (old, merged) = (before[$"decoder.layers.0.attention.{part}_proj"], LoraAdapters.Maps(model)[$"decoder.layers.0.attention.{part}_proj"].Weight.Value.ToArray());
+            var name = $"decoder.layers.0.attention.{part}_proj.weight";
+            var (old, merged) = (before[name], model.Weights().Single(own => own.Name == name).Weight.AsTensor!.ToArray());
             for (var i = 0; i < 64; i++)
             {
                 var (row, column) = (i / 8, i % 8);

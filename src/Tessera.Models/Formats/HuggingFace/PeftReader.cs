@@ -1,0 +1,164 @@
+using System.Text.RegularExpressions;
+using Tessera.Nn;
+using Tessera.Nn.Lora;
+using Tessera.Nn.Weights;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Formats.HuggingFace;
+
+/// <summary>Reads the adapters of a model's weights from a file of PEFT's.</summary>
+/// <param name="file">The weights.</param>
+/// <param name="config">The options.</param>
+internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
+{
+    /// <summary>PEFT writes the weights of an embedding beside its adapter, as they are in the base model.</summary>
+    private const string Base = ".base_layer.weight";
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
+
+    /// <summary>Reads all adapters.</summary>
+    /// <param name="model">The base model.</param>
+    /// <param name="names">How its checkpoint names its tensors.</param>
+    /// <exception cref="InvalidDataException">The file adapts something else, or they do not fit.</exception>
+    public IReadOnlyList<(string Name, Weight Weight, LoraAdapter Adapter)> Read(Module model, TensorNames names)
+    {
+        var adapted = Adapted();
+        var left = adapted.Keys.ToHashSet(StringComparer.Ordinal);
+        var read = new List<(string Name, Weight Weight, LoraAdapter Adapter)>();
+        foreach (var (name, weight) in model.Weights())
+        {
+            List<PeftModule> modules = [.. PeftModule.Of(name, weight, names).Where(module => adapted.TryGetValue(module.Name, out var isTable) && isTable == module.IsTable)];
+            if (modules.Count == 0) continue;
+            foreach (var module in modules) RequireBase(module, weight);
+            read.Add((name, weight, Read(weight, modules)));
+            left.ExceptWith(modules.Select(module => module.Name));
+        }
+
+        return left.Count == 0 ? read : throw new InvalidDataException($"{file.Path}: adapts '{left.First()}', which is no weight of the model that can have such an adapter");
+    }
+
+    /// <summary>The modules that the file adapts, and whether as embeddings; each has both of its tensors.</summary>
+    private Dictionary<string, bool> Adapted()
+    {
+        var modules = new Dictionary<string, bool>(StringComparer.Ordinal);
+        foreach (var tensor in file.Tensors.Keys)
+        {
+            var (ending, isTable) = Ending(tensor);
+            if (ending is null || !tensor.StartsWith(PeftModule.Prefix, StringComparison.Ordinal))
+                throw new InvalidDataException($"{file.Path}: holds '{tensor}'; allowed: {PeftModule.Prefix}…{PeftModule.DownOf(false)} and {PeftModule.Prefix}…{PeftModule.UpOf(false)}");
+            if (ending == Base) continue;
+            var name = tensor[PeftModule.Prefix.Length..^ending.Length];
+            var isDown = ending == PeftModule.DownOf(isTable);
+            var other = PeftModule.Prefix + name + (isDown ? PeftModule.UpOf(isTable) : PeftModule.DownOf(isTable));
+            if (!file.Tensors.ContainsKey(other)) throw new InvalidDataException($"{file.Path}: '{tensor}' stands alone; there is no '{other}'");
+            modules[name] = isTable;
+        }
+
+        return modules.Count > 0 ? modules : throw new InvalidDataException($"{file.Path}: holds no adapter");
+    }
+
+    private static (string? Ending, bool IsTable) Ending(string tensor)
+    {
+        foreach (var isTable in (ReadOnlySpan<bool>)[false, true])
+            foreach (var ending in (ReadOnlySpan<string>)[PeftModule.DownOf(isTable), PeftModule.UpOf(isTable)])
+                if (tensor.EndsWith(ending, StringComparison.Ordinal)) return (ending, isTable);
+        return (tensor.EndsWith(Base, StringComparison.Ordinal) ? Base : null, false);
+    }
+
+    /// <summary>The adapter of a weight that is one module, or several, all of one rank and factor; what is not adapted stays 0.</summary>
+    private LoraAdapter Read(Weight weight, List<PeftModule> modules)
+    {
+        LoraAdapter? adapter = null;
+        float[] down = [], up = [];
+        foreach (var module in modules)
+        {
+            var rank = RankOf(module, weight);
+            var scale = LoraOptions.Scale(Alpha(module.Name), rank, config.Truth("use_rslora", false));
+            if (adapter is null)
+            {
+                adapter = new LoraAdapter(new PartBuilder(weight.Inputs, module.Name, default), weight.Shape, rank, scale, (float)config.Number("lora_dropout", 0));
+                (down, up) = (new float[adapter.Down.Shape.Count], new float[adapter.Up.Shape.Count]);
+            }
+
+            if (adapter.Rank != rank || adapter.Scale != scale)
+                throw new InvalidDataException($"{file.Path}: the adapter of '{module.Name}' has rank {rank} and factor {scale}; allowed: {adapter.Rank} and {adapter.Scale}, as '{modules[0].Name}', another part of the same weight");
+            var (a, b) = module.TensorsOf(adapter);
+            a.Set(Numbers(a, 0), module.IsTable ? up : down);
+            b.Set(Numbers(b, module.Rows.First * rank), module.IsTable ? down : up);
+        }
+
+        Fill(adapter!.Down, down);
+        Fill(adapter.Up, up);
+        return adapter;
+
+        static void Fill(Parameter parameter, float[] values) => parameter.ReadFrom(() =>
+        {
+            var tensor = Tensor.Allocate(parameter.Shape);
+            values.CopyTo(tensor.Floats);
+            return tensor;
+        });
+    }
+
+    private float[] Numbers(PeftTensor tensor, long offset)
+    {
+        var numbers = new float[tensor.Shape.Count];
+        file.ReadFloats(tensor.Name, numbers, offset);
+        return numbers;
+    }
+
+    /// <summary>r, by the shapes of both tensors.</summary>
+    private int RankOf(PeftModule module, Weight weight)
+    {
+        var (down, up) = (file[PeftModule.Prefix + module.Name + PeftModule.DownOf(module.IsTable)], file[PeftModule.Prefix + module.Name + PeftModule.UpOf(module.IsTable)]);
+        var groups = weight.Shape.Rank == 3 && module.Rows.Group is null ? new long[] { weight.Groups } : [];
+        var (inputs, outputs) = module.IsTable ? (weight.Outputs, weight.Inputs) : (weight.Inputs, module.Rows.Of);
+        var rank = down.Shape.Count == groups.Length + 2 ? down.Shape[groups.Length] : 0;
+        if (rank is >= 1 and <= int.MaxValue && down.Shape.SequenceEqual([.. groups, rank, inputs]) && up.Shape.SequenceEqual([.. groups, outputs, rank])) return (int)rank;
+        var each = string.Concat(groups.Select(size => $"{size}, "));
+        throw new InvalidDataException(
+            $"{file.Path}: the adapter of '{module.Name}' has the shapes [{string.Join(", ", down.Shape)}] and [{string.Join(", ", up.Shape)}]; allowed: [{each}r, {inputs}] and [{each}{outputs}, r]");
+    }
+
+    /// <summary>Weights that came with an adapter must be the model's: an adapter of others would give something else.</summary>
+    private void RequireBase(PeftModule module, Weight weight)
+    {
+        var name = PeftModule.Prefix + module.Name + Base;
+        if (!file.Tensors.TryGetValue(name, out var stored)) return;
+        var ours = weight.Form is StoredForm { Parameter: var parameter } ? parameter.Peek() : null;
+        if (ours is null || ours.Type.BlockElements() > 1 || !stored.IsReal) return; // nothing exact to compare with
+        var same = stored.Shape.SequenceEqual(ours.Shape.AsSpan().ToArray().Select(size => (long)size)) && IsSame(name, ours);
+        if (!same) throw new InvalidDataException($"{file.Path}: '{name}' is not as in the base model; adapters of embeddings that were resized or trained cannot be used");
+    }
+
+    private bool IsSame(string name, Tensor ours)
+    {
+        var (width, row) = (ours.Shape.Width, new float[ours.Shape.Width]);
+        for (var index = 0; index < ours.Shape[0]; index++)
+        {
+            using var scope = Arena.Current.Scope();
+            file.ReadFloats(name, row, (long)index * width);
+            if (!Op.Embedding(Tensor.From([index], [1]), ours).Floats.SequenceEqual(row)) return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>α of one module: that of the first pattern that fits the end of its name, as PEFT matches them, or the one of all.</summary>
+    private double Alpha(string name)
+    {
+        var patterns = config.Object("alpha_pattern");
+        foreach (var pattern in patterns?.Keys ?? [])
+        {
+            try
+            {
+                if (Regex.IsMatch(name, $@"^(.*\.)?({pattern})$", RegexOptions.CultureInvariant, s_patience)) return patterns!.Number(pattern);
+            }
+            catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
+            {
+                throw config.Problem("alpha_pattern", $"'{pattern}'", "regular expressions of names");
+            }
+        }
+
+        return config.Number("lora_alpha", 8);
+    }
+}
