@@ -7,6 +7,7 @@ internal static class Fuzzed
     {
         ["product"] = FuzzedProducts.Product,
         ["linear"] = FuzzedProducts.Linear,
+        ["linear-turned"] = FuzzedProducts.Turned,
         ["grouped-linear"] = FuzzedProducts.GroupedLinear,
         ["linear-bf16"] = draw => FuzzedProducts.Linear(draw).In(Precision.BF16, FuzzCase.ToleranceF32),
         ["linear-f16"] = draw => FuzzedProducts.Linear(draw).In(Precision.F16, FuzzCase.ToleranceF32),

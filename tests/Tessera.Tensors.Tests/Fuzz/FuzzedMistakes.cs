@@ -7,6 +7,7 @@ internal static class FuzzedMistakes
     private static readonly (string Name, Func<Draw, Tensor?> Call)[] s_calls =
     [
         ("linear", draw => Op.Linear(Any(draw), Any(draw), Perhaps(draw))),
+        ("product", draw => Op.Product(Any(draw), Any(draw))),
         ("grouped linear", draw => Op.GroupedLinear(Any(draw), Any(draw), Any(draw))),
         ("attention", draw => Op.Attention(Any(draw), Any(draw), Any(draw), AnyMask(draw), new AttentionSettings
             { Sinks = Perhaps(draw), Bias = AnyBias(draw), Entropy = Perhaps(draw), SoftCap = draw.Pick(0, 1, -1, float.NaN) })),

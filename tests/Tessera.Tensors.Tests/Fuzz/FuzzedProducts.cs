@@ -27,6 +27,16 @@ internal static class FuzzedProducts
         return y;
     }
 
+    /// <summary>A linear map whose weight has inputs as rows.</summary>
+    public static FuzzCase Turned(Draw draw)
+    {
+        var (rows, inputs, outputs) = Sizes(draw);
+        return FuzzCase.Of(
+            "product", t => Op.Product(t[0], t[1]),
+            t => [.. Enumerable.Range(0, rows * outputs).Select(i => Real.Dot(inputs, t[0].AsSpan(i / outputs * inputs), 1, t[1].AsSpan(i % outputs), outputs, 0))],
+            draw.Normal([rows, inputs]), draw.Normal([inputs, outputs]));
+    }
+
     public static FuzzCase GroupedLinear(Draw draw)
     {
         var (rows, inputs, outputs) = Sizes(draw);
