@@ -26,7 +26,8 @@ public abstract record DecodingOptions
     /// <summary>No run of so many tokens is written a second time (Paulus et al. 2017, arXiv 1705.04304); any may be where 0.</summary>
     public int NoRepeatNgramSize { get; init; }
 
-    /// <summary>What else changes logits, after <see cref="RepetitionPenalty"/> and <see cref="NoRepeatNgramSize"/>; only in code.</summary>
+    /// <summary>What else changes logits, after <see cref="RepetitionPenalty"/> and <see cref="NoRepeatNgramSize"/>; only in
+    /// code.</summary>
     [JsonIgnore]
     public IReadOnlyList<LogitsProcessor> Processors { get; init; } = [];
 
@@ -39,7 +40,8 @@ public abstract record DecodingOptions
     public virtual void Validate()
     {
         Require(MaxNewTokens is null or (>= 1 and <= MaxTokens), "max new tokens", MaxNewTokens, $"1 to {MaxTokens}");
-        Require(MinNewTokens >= 0 && MinNewTokens <= (MaxNewTokens ?? MaxTokens), "min new tokens", MinNewTokens, $"0 to {MaxNewTokens ?? MaxTokens}");
+        var max = MaxNewTokens ?? MaxTokens;
+        Require(MinNewTokens >= 0 && MinNewTokens <= max, "min new tokens", MinNewTokens, $"0 to {max}");
         Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition penalty", RepetitionPenalty, "greater than 0");
         Require(NoRepeatNgramSize >= 0, "no-repeat n-gram size", NoRepeatNgramSize, "at least 0");
     }

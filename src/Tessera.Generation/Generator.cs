@@ -25,7 +25,8 @@ public static class Generator
     /// <exception cref="NoTokenAllowedException">Processors or the constraint of the options leave no token somewhere.</exception>
     public static Generated[] Generate(
         SequenceModel model, IReadOnlyList<int[]> prompts, DecodingOptions options, int maxNewTokens,
-        IReadOnlyList<int>? stopTokens = null, Action<int>? progress = null, bool wantsScores = true, CancellationToken cancellation = default)
+        IReadOnlyList<int>? stopTokens = null, Action<int>? progress = null, bool wantsScores = true,
+        CancellationToken cancellation = default)
     {
         Check(prompts, options, maxNewTokens);
         int[] last = [.. stopTokens ?? s_own];
@@ -46,7 +47,8 @@ public static class Generator
     /// <summary>The tokens of one sequence as they are chosen; not for beam search, whose beginnings may still change.</summary>
     /// <inheritdoc cref="Generate"/>
     public static IEnumerable<int> Stream(
-        SequenceModel model, int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int>? stopTokens = null, CancellationToken cancellation = default)
+        SequenceModel model, int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int>? stopTokens = null,
+        CancellationToken cancellation = default)
     {
         if (options is BeamOptions) throw new ArgumentException("beam search cannot be streamed: its beginning may change until the end");
         Check([prompt], options, maxNewTokens);
@@ -58,9 +60,11 @@ public static class Generator
         SequenceModel model, IReadOnlyList<int[]> prompts, int[] numbers, DecodingOptions options, int maxNewTokens, int[] stopTokens,
         bool wantsScores, CancellationToken cancellation)
     {
-        if (options is BeamOptions beam) return [.. new BeamSearch(model, beam, maxNewTokens, stopTokens).Run(prompts, cancellation, numbers).Select(found => found[0])];
+        if (options is BeamOptions beam)
+            return [.. new BeamSearch(model, beam, maxNewTokens, stopTokens).Run(prompts, cancellation, numbers).Select(found => found[0])];
         var results = new Generated[prompts.Count];
-        foreach (var _ in new StepwiseSearch(model, options, maxNewTokens, stopTokens, wantsScores).Run(prompts, numbers, results, cancellation)) { }
+        var search = new StepwiseSearch(model, options, maxNewTokens, stopTokens, wantsScores);
+        foreach (var _ in search.Run(prompts, numbers, results, cancellation)) { }
         return results;
     }
 

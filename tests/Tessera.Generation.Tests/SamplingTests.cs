@@ -74,7 +74,8 @@ public sealed class SamplingTests
     {
         var (sampler, tokens) = (new MultinomialSampler(options), new int[Draws]);
         var counts = new int[logits.Length];
-        for (var place = 0; place < Draws; place++) counts[sampler.Choose(logits, new TokenHistory(tokens.AsSpan(0, place), 0, sequence)).Token]++;
+        for (var place = 0; place < Draws; place++)
+            counts[sampler.Choose(logits, new TokenHistory(tokens.AsSpan(0, place), 0, sequence)).Token]++;
         return counts;
     }
 

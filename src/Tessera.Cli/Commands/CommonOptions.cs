@@ -37,7 +37,8 @@ internal sealed class DecodingArguments
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most, _min }) command.Options.Add(option);
+        var options = new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most, _min };
+        foreach (var option in options) command.Options.Add(option);
     }
 
     /// <summary>What was asked for; greedy where nothing was.</summary>

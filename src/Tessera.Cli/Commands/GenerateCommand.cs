@@ -55,7 +55,8 @@ internal static class GenerateCommand
             var (text, tokens) = outputs[i];
             var error = check ? validator.FirstError(text) : null;
             var finishReason = JsonNamingPolicy.KebabCaseLower.ConvertName(tokens.FinishReason.ToString());
-            screen.Json(new { prompt = prompts[i], text, tokens = tokens.Ids.Count, tokens.Score, finishReason, valid = check ? error is null : (bool?)null, error });
+            var valid = check ? error is null : (bool?)null;
+            screen.Json(new { prompt = prompts[i], text, tokens = tokens.Ids.Count, tokens.Score, finishReason, valid, error });
             if (screen.IsJson) continue;
             Console.Out.WriteLine(text);
             if (check) Console.Out.WriteLine(error is null ? "  valid C#" : $"  not valid C#: {error}");

@@ -75,7 +75,8 @@ public sealed class HeldOutEvaluation
             var clock = Stopwatch.StartNew();
             var generated = Generator.Generate(
                 model.Model, [.. _examples.Select(example => Source(model, example.Source!))], _request.Decoding,
-                _request.Decoding.MaxNewTokens ?? model.Config.Length, progress: done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"),
+                _request.Decoding.MaxNewTokens ?? model.Config.Length,
+                progress: done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"),
                 wantsScores: false, cancellation: cancellation);
             (outputs, seconds) = ([.. generated.Select(found => model.Tokenizer.Decode([.. found.Ids]))], clock.Elapsed.TotalSeconds);
             tokens = generated.Sum(found => (long)found.Ids.Count + (found.FinishReason == FinishReason.StopToken ? 1 : 0));

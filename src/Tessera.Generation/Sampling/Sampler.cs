@@ -28,7 +28,8 @@ public abstract class Sampler
         {
             GreedyOptions => new GreedySampler { Processors = processors },
             SamplingOptions sampling => new MultinomialSampler(sampling) { Processors = processors },
-            _ => throw new ArgumentException($"{options.GetType().Name} has no sampler: only GreedyOptions and SamplingOptions choose token by token"),
+            _ => throw new ArgumentException(
+                $"{options.GetType().Name} has no sampler: only GreedyOptions and SamplingOptions choose token by token"),
         };
     }
 

@@ -106,8 +106,8 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             return _finished;
         }
 
-        /// <summary>Log-probabilities as processors and the constraint change them: their exponentials no longer add up to 1. That of the beam is
-        /// made of them.</summary>
+        /// <summary>Log-probabilities as processors and the constraint change them: their exponentials no longer add up to 1. That of
+        /// the beam is made of them.</summary>
         private Span<float> Processed(ReadOnlySpan<float> scores, double total, Beam beam)
         {
             var logProbabilities = new float[scores.Length];
@@ -156,7 +156,8 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     /// <param name="Constraint">Where its last token is not accepted yet, that of the beam it continues.</param>
     private readonly record struct Beam(int[] Ids, double LogProbability, int Row, TokenConstraint? Constraint)
     {
-        public Beam With(int token, double logProbability, int row) => new([.. Ids, token], LogProbability + logProbability, row, Constraint);
+        public Beam With(int token, double logProbability, int row) =>
+            new([.. Ids, token], LogProbability + logProbability, row, Constraint);
 
         public Beam Accepted()
         {

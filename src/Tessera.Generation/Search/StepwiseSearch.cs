@@ -65,7 +65,8 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
             if (left < rows) state.Select(going.AsSpan(0, left));
         }
 
-        for (var row = 0; row < state.Rows; row++) results[live[row]] = new Generated(texts[live[row]], scores[live[row]], FinishReason.Length);
+        for (var row = 0; row < state.Rows; row++)
+            results[live[row]] = new Generated(texts[live[row]], scores[live[row]], FinishReason.Length);
     }
 
     /// <summary>Reads the last choices, or at first the prompts, and chooses the next token of each row.</summary>

@@ -75,7 +75,11 @@ public sealed class IncrementalDetokenizer
     public int Rollback(int tokens)
     {
         if (tokens < 0 || tokens > Tokens)
-            throw new ArgumentOutOfRangeException(nameof(tokens), tokens, $"{tokens} tokens cannot be taken back; allowed: 0 to {Tokens}, as many as there are");
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(tokens), tokens, $"{tokens} tokens cannot be taken back; allowed: 0 to {Tokens}, as many as there are");
+        }
+
         var (length, left) = (Length, Tokens - tokens);
         if (tokens == 0 && !_isFinished) return 0;
         if (_before?.Tokens > left) (_before, _longBefore) = (_longBefore, null);

@@ -31,10 +31,10 @@ public sealed class LogitsProcessorTests
         var model = TinyModel.Build(readsSource: false, vocabulary: 12, 3);
         foreach (var options in new DecodingOptions[]
         {
-            new BeamOptions(3) { NoRepeatNgramSize = 1 }, new SamplingOptions(Temperature: 0.1f) { NoRepeatNgramSize = 1 }, new GreedyOptions { NoRepeatNgramSize = 1 },
+            new BeamOptions(3), new SamplingOptions(Temperature: 0.1f), new GreedyOptions(),
         })
         {
-            var ids = Generator.Generate(model, [[4, 5, 6]], options, maxNewTokens: 6, stopTokens: [])[0].Ids;
+            var ids = Generator.Generate(model, [[4, 5, 6]], options with { NoRepeatNgramSize = 1 }, 6, stopTokens: [])[0].Ids;
             Assert.Equal(9, ids.Concat([4, 5, 6]).Distinct().Count());
         }
     }
@@ -43,7 +43,9 @@ public sealed class LogitsProcessorTests
     public void Processors_of_options_come_in_order_and_those_of_code_after_them()
     {
         var options = new GreedyOptions { RepetitionPenalty = 2, NoRepeatNgramSize = 2, Processors = [new Raise(3, 10), new Raise(1, 1)] };
-        Assert.Equal([typeof(RepetitionPenalty), typeof(NoRepeatNgram), typeof(Raise), typeof(Raise)], LogitsProcessorChain.Of(options).Processors.Select(one => one.GetType()));
+        Assert.Equal(
+            [typeof(RepetitionPenalty), typeof(NoRepeatNgram), typeof(Raise), typeof(Raise)],
+            LogitsProcessorChain.Of(options).Processors.Select(one => one.GetType()));
         // Halved first, raised afterwards.
         Assert.Equal([4f, 3, 4, 12], Apply(options, [4, 4, 4, 4], [1, 3]));
     }
@@ -66,35 +68,42 @@ public sealed class LogitsProcessorTests
             var model = TinyModel.Build(readsSource, vocabulary: 12, 3);
             foreach (var options in new DecodingOptions[]
             {
-                new GreedyOptions { Processors = [new OneAfterTheOther()] }, new SamplingOptions(Seed: 4) { Processors = [new OneAfterTheOther()] },
-                new BeamOptions(3) { Processors = [new OneAfterTheOther()] },
+                new GreedyOptions(), new SamplingOptions(Seed: 4), new BeamOptions(3),
             })
-                Assert.Equal([3, 4, 5, 6, 7], Generator.Generate(model, [[4, 5, 6], [9]], options, maxNewTokens: 5)[1].Ids);
+            {
+                var with = options with { Processors = [new OneAfterTheOther()] };
+                Assert.Equal([3, 4, 5, 6, 7], Generator.Generate(model, [[4, 5, 6], [9]], with, maxNewTokens: 5)[1].Ids);
+            }
         }
     }
 
     [Fact]
     public void Processors_that_leave_no_token_are_named()
     {
+        var (model, options) = (TinyModel.Build(readsSource: false, 5, 1), new GreedyOptions { NoRepeatNgramSize = 1 });
         var error = Assert.Throws<NoTokenAllowedException>(() =>
-            Generator.Generate(TinyModel.Build(readsSource: false, 5, 1), [[4], [0]], new GreedyOptions { NoRepeatNgramSize = 1 }, maxNewTokens: 8, stopTokens: []));
+            Generator.Generate(model, [[4], [0]], options, maxNewTokens: 8, stopTokens: []));
         Assert.Equal("no token is left by NoRepeatNgram at position 4 of sequence 0", error.Message);
         Assert.Equal((4, 0), (error.Position, error.Sequence));
-        var both = Assert.Throws<NoTokenAllowedException>(() =>
-            new LogitsProcessorChain(new NoRepeatNgram(1)).Apply([1, 2, 3], new TokenHistory([0, 1], 1, sequence: 6), new ForbiddenTokens(2)));
-        Assert.Equal("no token is left by NoRepeatNgram and ForbiddenTokens at position 1 of sequence 6", both.Message);
+        AssertTold<NoTokenAllowedException>("no token is left by NoRepeatNgram and ForbiddenTokens at position 1 of sequence 6", () =>
+            new LogitsProcessorChain(new NoRepeatNgram(1)).Apply([1, 2, 3], new TokenHistory([0, 1], 1, 6), new ForbiddenTokens(2)));
     }
 
     [Fact]
     public void Options_out_of_range_are_refused()
     {
-        Assert.Equal("repetition penalty is 0; allowed: greater than 0", Assert.Throws<ArgumentException>(() => new GreedyOptions { RepetitionPenalty = 0 }.Validate()).Message);
-        Assert.Equal("no-repeat n-gram size is -1; allowed: at least 0", Assert.Throws<ArgumentException>(() => new BeamOptions { NoRepeatNgramSize = -1 }.Validate()).Message);
-        Assert.StartsWith("repetition penalty is NaN; allowed: ", Assert.Throws<ArgumentOutOfRangeException>(() => new RepetitionPenalty(float.NaN)).Message, StringComparison.Ordinal);
-        Assert.StartsWith("no-repeat n-gram size is 0; allowed: ", Assert.Throws<ArgumentOutOfRangeException>(() => new NoRepeatNgram(0)).Message, StringComparison.Ordinal);
+        AssertTold<ArgumentException>(
+            "repetition penalty is 0; allowed: greater than 0", () => new GreedyOptions { RepetitionPenalty = 0 }.Validate());
+        AssertTold<ArgumentException>(
+            "no-repeat n-gram size is -1; allowed: at least 0", () => new BeamOptions { NoRepeatNgramSize = -1 }.Validate());
+        AssertTold<ArgumentOutOfRangeException>("penalty is NaN; allowed: ", () => new RepetitionPenalty(float.NaN));
+        AssertTold<ArgumentOutOfRangeException>("n-gram size is 0; allowed: ", () => new NoRepeatNgram(0));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TokenHistory([1, 2], promptLength: 3));
-        Assert.StartsWith("BeamOptions has no sampler", Assert.Throws<ArgumentException>(() => Sampler.Of(new BeamOptions())).Message, StringComparison.Ordinal);
+        AssertTold<ArgumentException>("BeamOptions has no sampler", () => Sampler.Of(new BeamOptions()));
     }
+
+    private static void AssertTold<TException>(string expected, Action action) where TException : Exception =>
+        Assert.Contains(expected, Assert.Throws<TException>(action).Message, StringComparison.Ordinal);
 
     private static float[] Apply(DecodingOptions options, float[] logits, int[] before) =>
         LogitsProcessorChain.Of(options).Apply(logits, new TokenHistory(before, before.Length)).ToArray();
@@ -109,7 +118,8 @@ public sealed class LogitsProcessorTests
     {
         public override void Apply(Span<float> logits, TokenHistory history)
         {
-            Assert.Contains(string.Join(' ', history.Tokens[..history.PromptLength].ToArray()), new[] { $"{SpecialTokens.Begin}", "4 5 6", "9" });
+            var prompt = string.Join(' ', history.Tokens[..history.PromptLength].ToArray());
+            Assert.Contains(prompt, new[] { $"{SpecialTokens.Begin}", "4 5 6", "9" });
             logits[3 + history.Position] = 1e4f;
         }
     }

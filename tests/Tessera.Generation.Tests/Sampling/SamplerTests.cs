@@ -20,7 +20,10 @@ public sealed class SamplerTests
                 (float)Math.Exp(random.Normal(5)), topK, random.Below(2, 6) == 0 ? 1 : 1 - (float)random.Uniform(7), random.Bits(8));
             var (sampler, sequence) = (new MultinomialSampler(options), random.Below(1000, 9));
             for (var position = 0; position < 8; position++)
-                Assert.Equal(Draw(logits, options, sequence, position), sampler.Choose(logits, new TokenHistory(new int[5 + position], 5, sequence)).Token);
+            {
+                var history = new TokenHistory(new int[5 + position], 5, sequence);
+                Assert.Equal(Draw(logits, options, sequence, position), sampler.Choose(logits, history).Token);
+            }
         }).Check(Config.QuickThrowOnFailure.WithMaxTest(400));
 
     [Fact]
@@ -56,14 +59,15 @@ public sealed class SamplerTests
             var random = new CounterRandom((ulong)seed);
             var logits = Logits(70, random);
             int[] allowed = [.. Enumerable.Range(0, 70).Where(token => random.Below(8, 1000 + (ulong)token) == 0).DefaultIfEmpty(33)];
+            var constraint = new AllowedTokens(allowed);
             foreach (var (topK, topP) in new[] { (0, 1f), (40, 1), (0, 0.9f), (5, 0.5f) })
             {
                 var sampler = new MultinomialSampler(new SamplingOptions(3, topK, topP, (ulong)seed));
                 for (var position = 0; position < 20; position++)
-                    Assert.Contains(sampler.Choose(logits, new TokenHistory(new int[position], 0), new AllowedTokens(allowed)).Token, allowed);
+                    Assert.Contains(sampler.Choose(logits, new TokenHistory(new int[position], 0), constraint).Token, allowed);
             }
 
-            Assert.Equal(allowed.MaxBy(token => logits[token]), new GreedySampler().Choose(logits, default, new AllowedTokens(allowed)).Token);
+            Assert.Equal(allowed.MaxBy(token => logits[token]), new GreedySampler().Choose(logits, default, constraint).Token);
         }).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -89,7 +93,8 @@ public sealed class SamplerTests
         double sum = TensorPrimitives.Sum<float>(probabilities);
         if (options.TopK > 0 || options.TopP < 1)
         {
-            order = [.. order.OrderByDescending(token => probabilities[token]).ThenBy(token => token).Take(options.TopK == 0 ? logits.Length : options.TopK)];
+            var max = options.TopK == 0 ? logits.Length : options.TopK;
+            order = [.. order.OrderByDescending(token => probabilities[token]).ThenBy(token => token).Take(max)];
             var total = order.Aggregate(0.0, (total, token) => total + probabilities[token]);
             var (kept, held) = (0, 0.0);
             while (kept < order.Length && (kept == 0 || held < options.TopP * total)) held += probabilities[order[kept++]];

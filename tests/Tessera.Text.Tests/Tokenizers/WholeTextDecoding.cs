@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -14,7 +13,8 @@ internal static class WholeTextDecoding
 {
     private const string Blank = "▁", Replacement = "\uFFFD";
 
-    private static readonly Dictionary<char, byte> s_alphabet = Enumerable.Range(0, 256).ToDictionary(value => Letter((byte)value), value => (byte)value);
+    private static readonly Dictionary<char, byte> s_alphabet =
+        Enumerable.Range(0, 256).ToDictionary(value => Letter((byte)value), value => (byte)value);
 
     /// <summary>The text that tokens stand for.</summary>
     /// <param name="decoder">The <c>decoder</c> of a file; JSON's null where there is none.</param>
@@ -62,21 +62,26 @@ internal static class WholeTextDecoding
                 return [string.Concat(tokens)];
             case "Replace":
                 var pattern = decoder.GetProperty("pattern");
-                var expression = pattern.TryGetProperty("String", out var literal) ? Regex.Escape(literal.GetString()!) : pattern.GetProperty("Regex").GetString()!;
+                var isLiteral = pattern.TryGetProperty("String", out var literal);
+                var expression = isLiteral ? Regex.Escape(literal.GetString()!) : pattern.GetProperty("Regex").GetString()!;
                 var content = Member("content");
                 return [.. tokens.Select(token => Regex.Replace(token, expression, _ => content))];
             case "ByteFallback":
-                return [.. Runs(tokens).SelectMany(part => new[] { part.Bytes.Length > 0 ? Together(part.Bytes) : null, part.Token }).OfType<string>()];
+                return [.. Runs(tokens).SelectMany(part => new[] { Together(part.Bytes), part.Token }).OfType<string>()];
             case "Strip":
                 var (start, stop) = (decoder.GetProperty("start").GetInt32(), decoder.GetProperty("stop").GetInt32());
                 var sought = Regex.Escape(Member("content"));
-                return [.. tokens.Select(token => Regex.Replace(Regex.Replace(token, $"^(?:{sought}){{0,{start}}}", ""), $"(?<end>(?:{sought}){{0,{stop}}})\\z", "", RegexOptions.RightToLeft))];
+                string[] begun = [.. tokens.Select(token => Regex.Replace(token, $"^(?:{sought}){{0,{start}}}", ""))];
+                return [.. begun.Select(token => Regex.Replace(token, $"(?:{sought}){{0,{stop}}}\\z", "", RegexOptions.RightToLeft))];
             case "Metaspace":
-                return [.. tokens.Select((token, i) => token.Replace(Blank, i == 0 && Member("prepend_scheme") != "never" ? "" : " ", StringComparison.Ordinal))];
+                var first = Member("prepend_scheme") == "never" ? " " : "";
+                return [.. tokens.Select((token, i) => token.Replace(Blank, i == 0 ? first : " ", StringComparison.Ordinal))];
             case "WordPiece":
-                return [.. tokens.Select((token, i) => WordPiece(token, i == 0, Member("prefix"), decoder.GetProperty("cleanup").GetBoolean()))];
+                var cleansUp = decoder.GetProperty("cleanup").GetBoolean();
+                return [.. tokens.Select((token, i) => WordPiece(token, i == 0, Member("prefix"), cleansUp))];
             case "BPEDecoder":
-                return [.. tokens.Select((token, i) => token.Replace(Member("suffix"), i == tokens.Length - 1 ? "" : " ", StringComparison.Ordinal))];
+                var last = tokens.Length - 1;
+                return [.. tokens.Select((token, i) => token.Replace(Member("suffix"), i == last ? "" : " ", StringComparison.Ordinal))];
             default:
                 throw new ArgumentException($"no decoder '{Member("type")}'");
         }
@@ -86,9 +91,9 @@ internal static class WholeTextDecoding
     {
         if (!isFirst) token = token.StartsWith(prefix, StringComparison.Ordinal) ? token[prefix.Length..] : " " + token;
         if (!cleansUp) return token;
-        token = Regex.Replace(token, " ([.?!,])", "$1").Replace(" ' ", "'", StringComparison.Ordinal).Replace(" n't", "n't", StringComparison.Ordinal);
-        token = token.Replace(" 'm", "'m", StringComparison.Ordinal).Replace(" do not", " don't", StringComparison.Ordinal);
-        return Regex.Replace(token, " '(s|ve|re)", "'$1");
+        (string Written, string Meant)[] rules =
+            [(" ([.?!,])", "$1"), (" ' ", "'"), (" n't", "n't"), (" 'm", "'m"), (" do not", " don't"), (" '(s|ve|re)", "'$1")];
+        return rules.Aggregate(token, (text, rule) => Regex.Replace(text, rule.Written, rule.Meant));
     }
 
     /// <summary>Each token that is no byte with the bytes before it; at last those that no token follows.</summary>
@@ -97,7 +102,7 @@ internal static class WholeTextDecoding
         var (runs, bytes) = (new List<(string?, byte[])>(), new List<byte>());
         foreach (var token in tokens)
         {
-            if (Regex.IsMatch(token, "^<0x[0-9A-Fa-f]{2}>\\z")) bytes.Add(byte.Parse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture));
+            if (Regex.IsMatch(token, "^<0x[0-9A-Fa-f]{2}>\\z")) bytes.Add(Convert.FromHexString(token.AsSpan(3, 2))[0]);
             else
             {
                 runs.Add((token, [.. bytes]));
@@ -110,8 +115,11 @@ internal static class WholeTextDecoding
     }
 
     /// <summary>All of the bytes or none.</summary>
-    private static string Together(byte[] bytes) =>
-        Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : string.Concat(Enumerable.Repeat(Replacement, bytes.Length));
+    private static string? Together(byte[] bytes)
+    {
+        if (bytes.Length == 0) return null;
+        return Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : string.Concat(Enumerable.Repeat(Replacement, bytes.Length));
+    }
 
     /// <summary>The longest start that is a character, or U+FFFD for one byte, and so on.</summary>
     private static string OneByOne(byte[] bytes)

@@ -30,7 +30,8 @@ public sealed class MinimumLength : TokenConstraint
     /// <inheritdoc/>
     public override void Accept(int token)
     {
-        if (_length < _minimum && _stopTokens.Contains(token)) throw NotAllowed(token, $"it ends a text of {_length} tokens; allowed: from {_minimum} on");
+        if (_length < _minimum && _stopTokens.Contains(token))
+            throw NotAllowed(token, $"it ends a text of {_length} tokens; allowed: from {_minimum} on");
         _length++;
     }
 
@@ -39,7 +40,11 @@ public sealed class MinimumLength : TokenConstraint
     {
         ArgumentOutOfRangeException.ThrowIfNegative(tokens);
         if (tokens > _length)
-            throw new ArgumentOutOfRangeException(nameof(tokens), $"{tokens} tokens cannot be taken back; allowed: 0 to {_length}, as many as were accepted");
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(tokens), $"{tokens} tokens cannot be taken back; allowed: 0 to {_length}, as many as were accepted");
+        }
+
         _length -= tokens;
     }
 

@@ -28,5 +28,6 @@ public abstract class TokenConstraint
     public abstract TokenConstraint Fork();
 
     /// <summary>The refusal of a token.</summary>
-    protected ArgumentException NotAllowed(int token, string reason) => new($"{Name} does not allow token {token}: {reason}", nameof(token));
+    protected ArgumentException NotAllowed(int token, string reason) =>
+        new($"{Name} does not allow token {token}: {reason}", nameof(token));
 }

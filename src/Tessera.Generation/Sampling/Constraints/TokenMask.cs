@@ -70,7 +70,8 @@ public sealed class TokenMask
     /// <exception cref="ArgumentException">There are more or fewer.</exception>
     public void Apply(Span<float> logits)
     {
-        if (logits.Length != Vocabulary) throw new ArgumentException($"{logits.Length} logits for a vocabulary of {Vocabulary}", nameof(logits));
+        if (logits.Length != Vocabulary)
+            throw new ArgumentException($"{logits.Length} logits for a vocabulary of {Vocabulary}", nameof(logits));
         for (var i = 0; i < _words.Length; i++)
         {
             var start = i * BitsEach;
@@ -85,5 +86,6 @@ public sealed class TokenMask
     private static ulong Bit(int token) => 1UL << (token % BitsEach);
 
     private int Checked(int token) => (uint)token < (uint)Vocabulary ? token
-        : throw new ArgumentOutOfRangeException(nameof(token), $"there is no token {token}; allowed: 0 to {Vocabulary - 1}, the vocabulary");
+        : throw new ArgumentOutOfRangeException(
+            nameof(token), $"there is no token {token}; allowed: 0 to {Vocabulary - 1}, the vocabulary");
 }

@@ -30,7 +30,8 @@ public sealed class LogitsProcessorChain(params IEnumerable<LogitsProcessor> pro
     /// <param name="logits">[vocabulary]; not changed.</param>
     /// <param name="history">The tokens so far.</param>
     /// <param name="constraint">Says which tokens may come; all where null.</param>
-    /// <returns>[vocabulary], in memory that the next call uses again; <paramref name="logits"/> themselves where nothing changes them.</returns>
+    /// <returns>[vocabulary], in memory that the next call uses again; <paramref name="logits"/> themselves where nothing changes
+    /// them.</returns>
     /// <exception cref="NoTokenAllowedException">No token is left; sequence and constraint are as they were.</exception>
     public ReadOnlySpan<float> Apply(ReadOnlySpan<float> logits, TokenHistory history, TokenConstraint? constraint = null)
     {
