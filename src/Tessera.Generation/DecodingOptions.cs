@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Tessera.Generation.Sampling;
 
 namespace Tessera.Generation;
 
@@ -11,9 +12,12 @@ public abstract record DecodingOptions
 {
     private const int MaxTokens = 1 << 20;
 
-    /// <summary>The greatest number of tokens to generate, the end included; where null, the longest the model was trained on, at most 1,024.
-    /// 1 to 1,048,576: the caches for them are made at the start.</summary>
+    /// <summary>The greatest number of tokens to generate, the stop token included; where null, the longest the model was trained on, at
+    /// most 1,024. 1 to 1,048,576: the caches for them are made at the start.</summary>
     public int? MaxNewTokens { get; init; }
+
+    /// <summary>No stop token comes before so many tokens; 0 to <see cref="MaxNewTokens"/>.</summary>
+    public int MinNewTokens { get; init; }
 
     /// <summary>Above 1, tokens that the decoder has read or written are less likely: their logits are divided by this where above 0,
     /// multiplied where below (Keskar et al. 2019, arXiv 1909.05858). Greater than 0; 1 leaves them.</summary>
@@ -22,13 +26,32 @@ public abstract record DecodingOptions
     /// <summary>No run of so many tokens is written a second time (Paulus et al. 2017, arXiv 1705.04304); any may be where 0.</summary>
     public int NoRepeatNgramSize { get; init; }
 
+    /// <summary>What else changes logits, after <see cref="RepetitionPenalty"/> and <see cref="NoRepeatNgramSize"/>; only in
+    /// code.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<LogitsProcessor> Processors { get; init; } = [];
+
+    /// <summary>Says which tokens may come; each sequence gets a fork of it. Only in code.</summary>
+    [JsonIgnore]
+    public TokenConstraint? Constraint { get; init; }
+
     /// <summary>Throws where an option is out of its range.</summary>
     /// <exception cref="ArgumentException">The message names the option, its value and what is allowed.</exception>
     public virtual void Validate()
     {
         Require(MaxNewTokens is null or (>= 1 and <= MaxTokens), "max new tokens", MaxNewTokens, $"1 to {MaxTokens}");
+        var max = MaxNewTokens ?? MaxTokens;
+        Require(MinNewTokens >= 0 && MinNewTokens <= max, "min new tokens", MinNewTokens, $"0 to {max}");
         Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition penalty", RepetitionPenalty, "greater than 0");
         Require(NoRepeatNgramSize >= 0, "no-repeat n-gram size", NoRepeatNgramSize, "at least 0");
+    }
+
+    /// <summary>What a sequence of its own may be made of; null where everything may come.</summary>
+    internal TokenConstraint? ConstraintOf(IReadOnlyList<int> stopTokens)
+    {
+        if (MinNewTokens == 0) return Constraint?.Fork();
+        var length = new MinimumLength(MinNewTokens, stopTokens);
+        return Constraint is null ? length : new CombinedConstraint(length, Constraint.Fork());
     }
 
     private protected static void Require(bool condition, string option, object? found, string allowed)

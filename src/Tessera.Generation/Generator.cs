@@ -1,3 +1,4 @@
+using Tessera.Generation.Sampling;
 using Tessera.Generation.Search;
 using Tessera.Models;
 
@@ -16,23 +17,26 @@ public static class Generator
     /// <param name="prompts">Token ids, none empty: sources of an encoder-decoder, beginnings of a decoder.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="maxNewTokens">The greatest number of tokens; at least 1.</param>
-    /// <param name="ends">The tokens that end a sequence; <see cref="SpecialTokens.End"/> where null.</param>
-    /// <param name="cancellation">Stops between two tokens.</param>
+    /// <param name="stopTokens">The tokens that end a sequence; <see cref="SpecialTokens.End"/> where null.</param>
     /// <param name="progress">Told how many prompts are done.</param>
+    /// <param name="wantsScores">Whether <see cref="Generated.Score"/> is computed; beam search has it anyway.</param>
+    /// <param name="cancellation">Stops between two tokens.</param>
     /// <exception cref="ArgumentException">An option is out of range, or a prompt is empty.</exception>
+    /// <exception cref="NoTokenAllowedException">Processors or the constraint of the options leave no token somewhere.</exception>
     public static Generated[] Generate(
         SequenceModel model, IReadOnlyList<int[]> prompts, DecodingOptions options, int maxNewTokens,
-        IReadOnlyList<int>? ends = null, Action<int>? progress = null, CancellationToken cancellation = default)
+        IReadOnlyList<int>? stopTokens = null, Action<int>? progress = null, bool wantsScores = true,
+        CancellationToken cancellation = default)
     {
         Check(prompts, options, maxNewTokens);
-        int[] last = [.. ends ?? s_own];
+        int[] last = [.. stopTokens ?? s_own];
         var results = new Generated[prompts.Count];
         // Prompts of like length together, so that little is padding.
         var order = Enumerable.Range(0, prompts.Count).OrderBy(i => prompts[i].Length).ToArray();
         var done = 0;
         foreach (var group in order.Chunk(options is BeamOptions beam ? Math.Max(1, RowsAtOnce / beam.Width) : RowsAtOnce))
         {
-            var found = Together(model, [.. group.Select(i => prompts[i])], group, options, maxNewTokens, last, cancellation);
+            var found = Together(model, [.. group.Select(i => prompts[i])], group, options, maxNewTokens, last, wantsScores, cancellation);
             for (var i = 0; i < group.Length; i++) results[group[i]] = found[i];
             progress?.Invoke(done += group.Length);
         }
@@ -43,19 +47,24 @@ public static class Generator
     /// <summary>The tokens of one sequence as they are chosen; not for beam search, whose beginnings may still change.</summary>
     /// <inheritdoc cref="Generate"/>
     public static IEnumerable<int> Stream(
-        SequenceModel model, int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int>? ends = null, CancellationToken cancellation = default)
+        SequenceModel model, int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int>? stopTokens = null,
+        CancellationToken cancellation = default)
     {
         if (options is BeamOptions) throw new ArgumentException("beam search cannot be streamed: its beginning may change until the end");
         Check([prompt], options, maxNewTokens);
-        return new StepwiseSearch(model, options, maxNewTokens, [.. ends ?? s_own]).Run([prompt], [0], new Generated[1], cancellation).Select(chosen => chosen.Token);
+        return new StepwiseSearch(model, options, maxNewTokens, [.. stopTokens ?? s_own], wantsScores: false)
+            .Run([prompt], [0], new Generated[1], cancellation).Select(chosen => chosen.Token);
     }
 
     private static Generated[] Together(
-        SequenceModel model, IReadOnlyList<int[]> prompts, int[] numbers, DecodingOptions options, int maxNewTokens, int[] ends, CancellationToken cancellation)
+        SequenceModel model, IReadOnlyList<int[]> prompts, int[] numbers, DecodingOptions options, int maxNewTokens, int[] stopTokens,
+        bool wantsScores, CancellationToken cancellation)
     {
-        if (options is BeamOptions beam) return [.. new BeamSearch(model, beam, maxNewTokens, ends).Run(prompts, cancellation).Select(found => found[0])];
+        if (options is BeamOptions beam)
+            return [.. new BeamSearch(model, beam, maxNewTokens, stopTokens).Run(prompts, cancellation, numbers).Select(found => found[0])];
         var results = new Generated[prompts.Count];
-        foreach (var _ in new StepwiseSearch(model, options, maxNewTokens, ends).Run(prompts, numbers, results, cancellation)) { }
+        var search = new StepwiseSearch(model, options, maxNewTokens, stopTokens, wantsScores);
+        foreach (var _ in search.Run(prompts, numbers, results, cancellation)) { }
         return results;
     }
 

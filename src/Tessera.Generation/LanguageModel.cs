@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Tessera.Models;
+using Tessera.Text.Tokenizers;
 
 namespace Tessera.Generation;
 
@@ -45,7 +46,7 @@ public sealed class LanguageModel(ModelFolder folder)
     {
         int[][] ids = [.. prompts.Select(prompt => Encode(prompt, asChat))];
         var max = MaxTokens(options, ids.Max(prompt => prompt.Length));
-        var generated = Generator.Generate(Folder.Model, ids, options, max, Folder.Texts.Ends, progress, cancellation);
+        var generated = Generator.Generate(Folder.Model, ids, options, max, Folder.Texts.Ends, progress, cancellation: cancellation);
         return [.. generated.Select(tokens => new GeneratedText(Folder.Tokenizer.Decode([.. tokens.Ids]), tokens))];
     }
 
@@ -62,7 +63,7 @@ public sealed class LanguageModel(ModelFolder folder)
             if (pieces.Add(tokens.Current) is { Length: > 0 } piece) yield return piece;
         }
 
-        if (pieces.Rest() is { Length: > 0 } rest) yield return rest;
+        if (pieces.Finish() is { Length: > 0 } rest) yield return rest;
     }
 
     /// <summary>A prompt as the model reads it: a source with its end, or a beginning.</summary>

@@ -23,7 +23,7 @@ public sealed class BeamSearchTests
 
             var found = Generator.Generate(model, [s_prompt], new BeamOptions(64, penalty), maxNewTokens: 4)[0];
             Assert.Equal(best.Score, found.Score, 1e-4);
-            Assert.Equal(best.Ids, found.Ended ? [.. found.Ids, SpecialTokens.End] : found.Ids);
+            Assert.Equal(best.Ids, found.FinishReason == FinishReason.StopToken ? [.. found.Ids, SpecialTokens.End] : found.Ids);
         }
     }
 
@@ -40,8 +40,8 @@ public sealed class BeamSearchTests
             foreach (var (one, other) in greedy.Zip(beam))
             {
                 Assert.Equal(one.Ids, other.Ids);
-                Assert.Equal(one.Ended, other.Ended);
-                Assert.Equal(one.Score / (one.Ids.Count + (one.Ended ? 1 : 0)), other.Score, 1e-6);
+                Assert.Equal(one.FinishReason, other.FinishReason);
+                Assert.Equal(one.Score / (one.Ids.Count + (one.FinishReason == FinishReason.StopToken ? 1 : 0)), other.Score, 1e-6);
             }
         }
     }
@@ -63,10 +63,10 @@ public sealed class BeamSearchTests
             var expected = TransformersBeamSearch.Best(model, s_prompt, options, maxNewTokens: 8);
             var found = Generator.Generate(model, [s_prompt], options, maxNewTokens: 8)[0];
             Assert.Equal(expected.Score, found.Score, 1e-4);
-            Assert.Equal(expected.Ids, found.Ended ? [.. found.Ids, SpecialTokens.End] : found.Ids);
+            Assert.Equal(expected.Ids, found.FinishReason == FinishReason.StopToken ? [.. found.Ids, SpecialTokens.End] : found.Ids);
             int[] all = [.. expected.Ids];
             Assert.Equal(TinyModel.Score(model, s_prompt, all) / Math.Pow(all.Length, penalty), found.Score, 1e-4);
-            ended += found.Ended ? 1 : 0;
+            ended += found.FinishReason == FinishReason.StopToken ? 1 : 0;
         }
 
         Assert.InRange(ended, 1, 10);

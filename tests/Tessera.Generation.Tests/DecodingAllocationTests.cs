@@ -1,3 +1,4 @@
+using Tessera.Generation.Sampling;
 using Tessera.Generation.Search;
 using Tessera.Models;
 using Tessera.Tensors;
@@ -27,6 +28,10 @@ public sealed class DecodingAllocationTests
     [InlineData(true)]
     [InlineData(false)]
     public void Sixty_tokens_drawn_at_random_allocate_nothing(bool readsSource) => AllocatesNothing(readsSource, new SamplingOptions(0.8f, 40, 0.95f, 3));
+
+    [Fact]
+    public void Sixty_tokens_under_a_constraint_and_without_repeated_runs_allocate_nothing() => AllocatesNothing(
+        readsSource: false, new GreedyOptions { NoRepeatNgramSize = 4, MinNewTokens = 40, Constraint = new ForbiddenTokens(7, 11, 299) });
 
     /// <summary>What is computed a token depends on how many there are: buffers grow, and tables and lists of free blocks with them.</summary>
     [Fact]

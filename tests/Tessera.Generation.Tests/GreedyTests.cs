@@ -21,7 +21,8 @@ public sealed class GreedyTests
             var found = Generator.Generate(model, s_prompts, new GreedyOptions(), maxNewTokens: 12);
             for (var i = 0; i < s_prompts.Length; i++)
             {
-                var (ids, score, isEnded) = found[i];
+                var (ids, score, reason) = found[i];
+                var isEnded = reason == FinishReason.StopToken;
                 int[] all = isEnded ? [.. ids, SpecialTokens.End] : [.. ids];
                 Assert.Equal(isEnded ? all.Length : 12, all.Length);
                 Assert.InRange(all.Length, 1, 12);
@@ -52,7 +53,7 @@ public sealed class GreedyTests
             var model = TinyModel.Stretched(scaling, seed);
             foreach (var prompt in new int[][] { [5, 9], [1, 7, 3, 4, 5] })
             {
-                var ids = Generator.Generate(model, [prompt], new GreedyOptions(), maxNewTokens: 6, ends: [])[0].Ids;
+                var ids = Generator.Generate(model, [prompt], new GreedyOptions(), maxNewTokens: 6, stopTokens: [])[0].Ids;
                 for (var place = 0; place < 6; place++)
                 {
                     var next = TinyModel.LogProbabilities(model, prompt, ids.Take(place));
@@ -62,7 +63,7 @@ public sealed class GreedyTests
                 var beams = new BeamOptions(Width: 3);
                 var expected = TransformersBeamSearch.Best(model, prompt, beams, maxNewTokens: 6);
                 var found = Generator.Generate(model, [prompt], beams, maxNewTokens: 6)[0];
-                Assert.Equal(expected.Ids, found.Ended ? [.. found.Ids, SpecialTokens.End] : found.Ids);
+                Assert.Equal(expected.Ids, found.FinishReason == FinishReason.StopToken ? [.. found.Ids, SpecialTokens.End] : found.Ids);
                 Assert.Equal(expected.Score, found.Score, 1e-4);
             }
         }
@@ -72,11 +73,11 @@ public sealed class GreedyTests
     public void Any_tokens_may_be_the_end()
     {
         var model = TinyModel.Build(readsSource: false, vocabulary: 12, seed: 2);
-        var free = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), maxNewTokens: 12, ends: [])[0];
-        Assert.Equal((12, false), (free.Ids.Count, free.Ended));
+        var free = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), maxNewTokens: 12, stopTokens: [])[0];
+        Assert.Equal((12, FinishReason.Length), (free.Ids.Count, free.FinishReason));
         int[] ends = [free.Ids[4], free.Ids[7]];
         var stopped = Generator.Generate(model, [[5, 4, 9]], new GreedyOptions(), maxNewTokens: 12, ends)[0];
-        Assert.True(stopped.Ended);
+        Assert.Equal(FinishReason.StopToken, stopped.FinishReason);
         Assert.Equal(free.Ids.TakeWhile(id => !ends.Contains(id)), stopped.Ids);
         Assert.Equal(stopped.Ids, Generator.Stream(model, [5, 4, 9], new GreedyOptions(), 12, ends));
         Assert.Equal(stopped.Ids, Generator.Generate(model, [[5, 4, 9]], new BeamOptions(1), maxNewTokens: 12, ends)[0].Ids);
@@ -100,7 +101,7 @@ public sealed class GreedyTests
                 {
                     Assert.Equal(alone.Ids, together[j].Ids);
                     Assert.Equal(alone.Score, together[j].Score, 1e-4);
-                    Assert.Equal(alone.Ended, together[j].Ended);
+                    Assert.Equal(alone.FinishReason, together[j].FinishReason);
                 }
             }
         }
@@ -126,6 +127,7 @@ public sealed class GreedyTests
             new SamplingOptions(0), new SamplingOptions(float.NaN), new SamplingOptions(TopK: -1), new SamplingOptions(TopP: 0), new SamplingOptions(TopP: 1.1f),
             new BeamOptions(0), new BeamOptions(65), new BeamOptions(2, float.PositiveInfinity),
             new GreedyOptions { MaxNewTokens = 0 }, new GreedyOptions { MaxNewTokens = (1 << 20) + 1 },
+            new GreedyOptions { MinNewTokens = -1 }, new GreedyOptions { MaxNewTokens = 4, MinNewTokens = 5 },
         })
             Assert.Contains("; allowed: ", Assert.Throws<ArgumentException>(() => Generator.Generate(model, [[1]], wrong, 3)).Message, StringComparison.Ordinal);
     }

@@ -47,7 +47,7 @@ public sealed class LanguageModelTests
     {
         var language = Language(readsSource: true);
         var few = language.Generate(["the dog"], new SamplingOptions(Seed: 1) { MaxNewTokens = 4 })[0].Tokens;
-        Assert.Equal((4, false), (few.Ids.Count, few.Ended));
+        Assert.Equal((4, FinishReason.Length), (few.Ids.Count, few.FinishReason));
         Assert.Equal(16, language.Generate(["the dog"], new SamplingOptions(Seed: 1))[0].Tokens.Ids.Count); // what it was trained on
     }
 
@@ -80,7 +80,7 @@ public sealed class LanguageModelTests
     private static List<string> Pieces(int[] ids)
     {
         var decoder = new IncrementalDetokenizer(s_tokenizer);
-        return [.. ids.Select(decoder.Add), decoder.Rest()];
+        return [.. ids.Select(decoder.Add), decoder.Finish()];
     }
 
     /// <summary>How GPT-2's alphabet of bytes writes a byte: printable Latin-1 as itself, the rest from U+0100 up in order.</summary>

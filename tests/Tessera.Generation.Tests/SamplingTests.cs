@@ -66,15 +66,16 @@ public sealed class SamplingTests
     {
         var model = TinyModel.Build(readsSource: true, 12, seed: 5);
         var found = Generator.Generate(model, [[4, 5, 2]], new SamplingOptions(0.5f, TopK: 4, Seed: 3), 8)[0];
-        int[] all = found.Ended ? [.. found.Ids, SpecialTokens.End] : [.. found.Ids];
+        int[] all = found.FinishReason == FinishReason.StopToken ? [.. found.Ids, SpecialTokens.End] : [.. found.Ids];
         Assert.Equal(TinyModel.Score(model, [4, 5, 2], all), found.Score, 1e-4);
     }
 
     private static int[] Counts(ReadOnlySpan<float> logits, SamplingOptions options, int sequence)
     {
-        var chooser = new Sampler(options, logits.Length);
+        var (sampler, tokens) = (new MultinomialSampler(options), new int[Draws]);
         var counts = new int[logits.Length];
-        for (var place = 0; place < Draws; place++) counts[chooser.Choose(logits, sequence, place).Token]++;
+        for (var place = 0; place < Draws; place++)
+            counts[sampler.Choose(logits, new TokenHistory(tokens.AsSpan(0, place), 0, sequence)).Token]++;
         return counts;
     }
 

@@ -44,11 +44,13 @@ internal sealed class DecodingArguments
     private readonly Option<float> _repetitionPenalty = new("--repetition-penalty") { Description = "Above 1, tokens that were read or written are less likely.", DefaultValueFactory = _ => 1 };
     private readonly Option<int> _noRepeat = new("--no-repeat") { Description = "No run of so many tokens is written a second time." };
     private readonly Option<int?> _most = new("--max-tokens") { Description = "The greatest number of tokens to generate." };
+    private readonly Option<int> _min = new("--min-tokens") { Description = "The text does not end before so many tokens." };
 
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        foreach (var option in new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most }) command.Options.Add(option);
+        var options = new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most, _min };
+        foreach (var option in options) command.Options.Add(option);
     }
 
     /// <summary>What was asked for; greedy where nothing was.</summary>
@@ -63,7 +65,8 @@ internal sealed class DecodingArguments
             : new GreedyOptions();
         options = options with
         {
-            MaxNewTokens = parsed.GetValue(_most), RepetitionPenalty = parsed.GetValue(_repetitionPenalty), NoRepeatNgramSize = parsed.GetValue(_noRepeat),
+            MaxNewTokens = parsed.GetValue(_most), MinNewTokens = parsed.GetValue(_min),
+            RepetitionPenalty = parsed.GetValue(_repetitionPenalty), NoRepeatNgramSize = parsed.GetValue(_noRepeat),
         };
         options.Validate();
         return options;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json;
 using Tessera.Cli.Terminal;
 using Tessera.Generation;
 using Tessera.Generation.Validation;
@@ -53,7 +54,9 @@ internal static class GenerateCommand
         {
             var (text, tokens) = outputs[i];
             var error = check ? validator.FirstError(text) : null;
-            screen.Json(new { prompt = prompts[i], text, tokens = tokens.Ids.Count, tokens.Score, tokens.Ended, valid = check ? error is null : (bool?)null, error });
+            var finishReason = JsonNamingPolicy.KebabCaseLower.ConvertName(tokens.FinishReason.ToString());
+            var valid = check ? error is null : (bool?)null;
+            screen.Json(new { prompt = prompts[i], text, tokens = tokens.Ids.Count, tokens.Score, finishReason, valid, error });
             if (screen.IsJson) continue;
             Console.Out.WriteLine(text);
             if (check) Console.Out.WriteLine(error is null ? "  valid C#" : $"  not valid C#: {error}");

@@ -75,9 +75,11 @@ public sealed class HeldOutEvaluation
             var clock = Stopwatch.StartNew();
             var generated = Generator.Generate(
                 model.Model, [.. _examples.Select(example => Source(model, example.Source!))], _request.Decoding,
-                _request.Decoding.MaxNewTokens ?? model.Config.Length, progress: done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"), cancellation: cancellation);
+                _request.Decoding.MaxNewTokens ?? model.Config.Length,
+                progress: done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"),
+                wantsScores: false, cancellation: cancellation);
             (outputs, seconds) = ([.. generated.Select(found => model.Tokenizer.Decode([.. found.Ids]))], clock.Elapsed.TotalSeconds);
-            tokens = generated.Sum(found => (long)found.Ids.Count + (found.Ended ? 1 : 0));
+            tokens = generated.Sum(found => (long)found.Ids.Count + (found.FinishReason == FinishReason.StopToken ? 1 : 0));
         }
 
         var use = loss.ExpertUse.Count == 0 ? double.NaN : loss.ExpertUse.Values.Average(layer => JainIndex.Of([.. layer.Select(count => (double)count)]));

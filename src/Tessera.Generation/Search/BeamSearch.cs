@@ -1,3 +1,4 @@
+using Tessera.Generation.Sampling;
 using Tessera.Models;
 using Tessera.Tensors;
 
@@ -15,16 +16,17 @@ namespace Tessera.Generation.Search;
 internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int maxNewTokens, int[] ends)
 {
     private readonly int _width = options.Width;
-    private readonly Sampling.Repetition? _repetition = Sampling.Repetition.IsIn(options) ? new(options, model.Vocabulary) : null;
+    private readonly LogitsProcessorChain _processors = LogitsProcessorChain.Of(options);
 
     /// <summary>The best sequence of each prompt, best first where several are wanted.</summary>
     /// <param name="prompts">Token ids.</param>
     /// <param name="cancellation">Stops between two tokens.</param>
+    /// <param name="numbers">Which prompt each is of all that were asked for; these are all where null.</param>
     /// <returns>For each prompt up to <c>width</c> sequences, the best first.</returns>
-    public IReadOnlyList<IReadOnlyList<Generated>> Run(IReadOnlyList<int[]> prompts, CancellationToken cancellation)
+    public IReadOnlyList<IReadOnlyList<Generated>> Run(IReadOnlyList<int[]> prompts, CancellationToken cancellation, int[]? numbers = null)
     {
         var state = model.Start(prompts, _width, maxNewTokens);
-        var searches = state.First.Select(first => new Search(this, first)).ToList();
+        var searches = state.First.Select((first, prompt) => new Search(this, first, numbers?[prompt] ?? prompt)).ToList();
         var (live, next) = (Enumerable.Range(0, prompts.Count).ToList(), state.First);
         for (var length = 1; length <= maxNewTokens && live.Count > 0; length++)
         {
@@ -48,10 +50,11 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     /// <summary>The beams of one prompt.</summary>
     /// <param name="owner">Its options.</param>
     /// <param name="first">What the decoder reads before it writes.</param>
-    private sealed class Search(BeamSearch owner, int[] first)
+    /// <param name="number">Which prompt of all that were asked for.</param>
+    private sealed class Search(BeamSearch owner, int[] first, int number)
     {
         private readonly List<Generated> _finished = [];
-        private List<Beam> _beams = [new([], 0, 0)];
+        private List<Beam> _beams = [new([], 0, 0, owner.Constraint())];
 
         public bool IsDone { get; private set; }
 
@@ -70,23 +73,24 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             for (var i = 0; i < rows; i++)
             {
                 var scores = logits.Floats.Slice((firstRow + i) * logits.Shape[1], logits.Shape[1]);
-                var total = Sampling.Sampler.LogSumExp(scores);
-                if (owner._repetition is not null)
+                var total = Sampler.LogSumExp(scores);
+                if (owner._processors.Processors.Count > 0 || _beams[i].Constraint is not null)
                 {
-                    scores = HeldBack(scores, total, _beams[i].Ids);
+                    scores = Processed(scores, total, _beams[i]);
                     total = 0;
                 }
 
                 foreach (var token in Best(scores, 2 * owner._width))
-                    continuations.Add(new Beam([.. _beams[i].Ids, token], _beams[i].LogProbability + (scores[token] - total), firstRow + i));
+                    if (scores[token] > float.NegativeInfinity)
+                        continuations.Add(_beams[i].With(token, scores[token] - total, firstRow + i));
             }
 
             // A stable sort: of equals the earlier beam, then the lower token.
             var ranked = continuations.OrderByDescending(beam => beam.LogProbability).Take(2 * owner._width).ToList();
             for (var rank = 0; rank < ranked.Count && going.Count < owner._width; rank++)
             {
-                if (!owner.Ends(ranked[rank].Ids[^1])) going.Add(ranked[rank]);
-                else if (rank < owner._width) Add(ranked[rank], ended: true);
+                if (!owner.Ends(ranked[rank].Ids[^1])) going.Add(ranked[rank].Accepted());
+                else if (rank < owner._width) Add(ranked[rank], FinishReason.StopToken);
             }
 
             _beams = going;
@@ -98,24 +102,26 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
         public List<Generated> Finish()
         {
             if (!IsDone)
-                foreach (var beam in _beams.Where(beam => beam.Ids.Length > 0)) Add(beam, ended: false);
+                foreach (var beam in _beams.Where(beam => beam.Ids.Length > 0)) Add(beam, FinishReason.Length);
             return _finished;
         }
 
-        /// <summary>Log-probabilities with those of repetition changed; their sum is no longer 1, and that of the beam is made of them.</summary>
-        private Span<float> HeldBack(ReadOnlySpan<float> scores, double total, int[] ids)
+        /// <summary>Log-probabilities as processors and the constraint change them: their exponentials no longer add up to 1. That of
+        /// the beam is made of them.</summary>
+        private Span<float> Processed(ReadOnlySpan<float> scores, double total, Beam beam)
         {
             var logProbabilities = new float[scores.Length];
             for (var token = 0; token < scores.Length; token++) logProbabilities[token] = (float)(scores[token] - total);
-            return owner._repetition!.Apply(logProbabilities, [.. first, .. ids]).ToArray();
+            var history = new TokenHistory([.. first, .. beam.Ids], first.Length, number);
+            return owner._processors.Apply(logProbabilities, history, beam.Constraint).ToArray();
         }
 
         private bool CanImprove(int length) => Score(_beams[0].LogProbability, length) > _finished[^1].Score;
 
-        private void Add(Beam beam, bool ended)
+        private void Add(Beam beam, FinishReason reason)
         {
-            var ids = ended ? beam.Ids[..^1] : beam.Ids;
-            _finished.Add(new Generated(ids, Score(beam.LogProbability, beam.Ids.Length), ended));
+            var ids = reason == FinishReason.StopToken ? beam.Ids[..^1] : beam.Ids;
+            _finished.Add(new Generated(ids, Score(beam.LogProbability, beam.Ids.Length), reason));
             var best = _finished.OrderByDescending(found => found.Score).Take(owner._width).ToList();
             _finished.Clear();
             _finished.AddRange(best);
@@ -142,5 +148,22 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
 
     private float Penalty => options.LengthPenalty;
 
-    private readonly record struct Beam(int[] Ids, double LogProbability, int Row);
+    private TokenConstraint? Constraint() => options.ConstraintOf(ends);
+
+    /// <param name="Ids">What it has written.</param>
+    /// <param name="LogProbability">Of all its tokens.</param>
+    /// <param name="Row">The row of logits that its last token came from.</param>
+    /// <param name="Constraint">Where its last token is not accepted yet, that of the beam it continues.</param>
+    private readonly record struct Beam(int[] Ids, double LogProbability, int Row, TokenConstraint? Constraint)
+    {
+        public Beam With(int token, double logProbability, int row) =>
+            new([.. Ids, token], LogProbability + logProbability, row, Constraint);
+
+        public Beam Accepted()
+        {
+            var constraint = Constraint?.Fork();
+            constraint?.Accept(Ids[^1]);
+            return this with { Constraint = constraint };
+        }
+    }
 }

@@ -10,10 +10,14 @@ namespace Tessera.Generation.Search;
 /// <param name="options">How tokens are chosen.</param>
 /// <param name="maxNewTokens">The greatest number of tokens.</param>
 /// <param name="ends">The tokens that end a sequence.</param>
-internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int maxNewTokens, int[] ends)
+/// <param name="wantsScores">Whether log-probabilities are computed; scores are NaN otherwise.</param>
+internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int maxNewTokens, int[] ends, bool wantsScores = true)
 {
-    /// <summary>What the decoder has read of each prompt, where that matters.</summary>
+    private readonly Sampler _sampler = Sampler.Of(options);
+
+    /// <summary>What the decoder has read of each prompt, and what may come after it.</summary>
     private List<int>[] _read = [];
+    private TokenConstraint?[] _constraints = [];
 
     /// <summary>The tokens of all prompts as they are chosen: which prompt, which token (the end is not reported).</summary>
     /// <param name="prompts">Token ids.</param>
@@ -24,11 +28,13 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
         IReadOnlyList<int[]> prompts, int[] numbers, Generated[] results, CancellationToken cancellation)
     {
         var state = model.Start(prompts, 1, maxNewTokens);
-        var chooser = new Sampler(options, model.Vocabulary);
         var texts = new List<int>[prompts.Count];
         for (var prompt = 0; prompt < texts.Length; prompt++) texts[prompt] = new List<int>(maxNewTokens);
-        if (Repetition.IsIn(options)) _read = [.. state.First.Select(first => new List<int>(first))];
+        _read = [.. state.First.Select(first => new List<int>(first.Length + maxNewTokens))];
+        for (var prompt = 0; prompt < _read.Length; prompt++) _read[prompt].AddRange(state.First[prompt]);
+        _constraints = [.. prompts.Select(_ => options.ConstraintOf(ends))];
         var scores = new double[prompts.Count];
+        if (!wantsScores) Array.Fill(scores, double.NaN);
         // Row by row: which prompt it is, what was chosen for it, and at last the rows that go on.
         var live = Enumerable.Range(0, prompts.Count).ToArray();
         var chosen = new int[prompts.Count];
@@ -36,19 +42,20 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
         for (var place = 0; place < maxNewTokens && state.Rows > 0; place++)
         {
             cancellation.ThrowIfCancellationRequested();
-            Choose(state, chooser, live, numbers, place, chosen, scores);
+            Choose(state, live, numbers, place, chosen, scores);
             var (rows, left) = (state.Rows, 0);
             for (var row = 0; row < rows; row++)
             {
                 var (prompt, token) = (live[row], chosen[row]);
                 if (ends.Contains(token))
                 {
-                    results[prompt] = new Generated(texts[prompt], scores[prompt], Ended: true);
+                    results[prompt] = new Generated(texts[prompt], scores[prompt], FinishReason.StopToken);
                     continue;
                 }
 
                 texts[prompt].Add(token);
-                if (_read.Length > 0) _read[prompt].Add(token);
+                _read[prompt].Add(token);
+                _constraints[prompt]?.Accept(token);
                 (going[left], live[left], chosen[left]) = (row, prompt, token);
                 left++;
                 yield return (prompt, token);
@@ -58,20 +65,23 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
             if (left < rows) state.Select(going.AsSpan(0, left));
         }
 
-        for (var row = 0; row < state.Rows; row++) results[live[row]] = new Generated(texts[live[row]], scores[live[row]], Ended: false);
+        for (var row = 0; row < state.Rows; row++)
+            results[live[row]] = new Generated(texts[live[row]], scores[live[row]], FinishReason.Length);
     }
 
     /// <summary>Reads the last choices, or at first the prompts, and chooses the next token of each row.</summary>
-    private void Choose(DecodingState state, Sampler chooser, int[] live, int[] numbers, int place, int[] chosen, double[] scores)
+    private void Choose(DecodingState state, int[] live, int[] numbers, int place, int[] chosen, double[] scores)
     {
         using var scope = Arena.Current.Scope();
         var logits = place == 0 ? model.Next(state, state.First) : model.Next(state, chosen.AsSpan(0, state.Rows));
         for (var row = 0; row < state.Rows; row++)
         {
-            var read = _read.Length > 0 ? CollectionsMarshal.AsSpan(_read[live[row]]) : default;
-            var (token, logProbability) = chooser.Choose(logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), numbers[live[row]], place, read);
+            var prompt = live[row];
+            var history = new TokenHistory(CollectionsMarshal.AsSpan(_read[prompt]), state.First[prompt].Length, numbers[prompt]);
+            var (token, logProbability) = _sampler.Choose(
+                logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), history, _constraints[prompt], wantsScores);
             chosen[row] = token;
-            scores[live[row]] += logProbability;
+            scores[prompt] += logProbability ?? 0;
         }
     }
 }

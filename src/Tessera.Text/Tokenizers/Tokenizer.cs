@@ -129,16 +129,11 @@ public abstract class Tokenizer
     /// <param name="ids">Any ids.</param>
     public string Decode(ReadOnlySpan<int> ids)
     {
-        var tokens = new List<string>(ids.Length);
+        var (step, pieces) = (BeginDecoding(), new List<string>(ids.Length));
         foreach (var id in ids)
-        {
-            if (_controlIds.Contains(id)) continue;
-            var isAdded = _added.TryGetValue(id, out var added);
-            if (isAdded && added.Token.Special) continue;
-            if ((isAdded ? added.Sought : _vocabulary.TextOf(id)) is { } text) tokens.Add(text);
-        }
-
-        return _parts.Decoder is { } decoder ? string.Concat(decoder.Apply(tokens)) : string.Join(' ', tokens);
+            if (DecodedToken(id) is { } token) step.Add(token, pieces);
+        step.Finish(pieces);
+        return string.Concat(pieces);
     }
 
     /// <summary>A token as the vocabulary writes it, such as <c>Ġthe</c> for <c>" the"</c>.</summary>
@@ -217,6 +212,17 @@ public abstract class Tokenizer
         ArgumentNullException.ThrowIfNull(patterns);
         if (patterns.Count == 0) throw new ArgumentException("There is no pattern.", nameof(patterns));
         return TiktokenFile.Read(path, patterns, added ?? [], roles);
+    }
+
+    /// <summary>What turns the texts of tokens, one after the other, into the text that <see cref="Decode"/> gives.</summary>
+    internal DecoderStep BeginDecoding() => _parts.Decoder?.Begin() ?? new SpacedStep();
+
+    /// <summary>What decoding is given of a token; null where it is left out: special tokens, and ids that are no token's.</summary>
+    internal string? DecodedToken(int id)
+    {
+        if (_controlIds.Contains(id)) return null;
+        if (!_added.TryGetValue(id, out var added)) return _vocabulary.TextOf(id);
+        return added.Token.Special ? null : added.Sought;
     }
 
     /// <summary>Whether a token has this id.</summary>

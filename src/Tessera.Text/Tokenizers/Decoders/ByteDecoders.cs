@@ -1,7 +1,9 @@
 using System.Buffers;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using System.Text.Unicode;
 
 namespace Tessera.Text.Tokenizers;
 
@@ -12,12 +14,9 @@ internal sealed class ByteLevelDecoder : Decoder
 {
     private protected override string Kind => "ByteLevel";
 
-    public override List<string> Apply(List<string> tokens)
-    {
-        var bytes = new ArrayBufferWriter<byte>(16 + 4 * tokens.Count);
-        foreach (var token in tokens) ByteAlphabet.Decode(token, bytes);
-        return [Encoding.UTF8.GetString(bytes.WrittenSpan)];
-    }
+    public override bool Fuses => true;
+
+    public override DecoderStep Begin() => new Step();
 
     // The members mean something to the pre-tokenizer of this name alone, but readers want them.
     private protected override void WriteMembers(Utf8JsonWriter writer)
@@ -25,6 +24,49 @@ internal sealed class ByteLevelDecoder : Decoder
         writer.WriteBoolean("add_prefix_space", true);
         writer.WriteBoolean("trim_offsets", true);
         writer.WriteBoolean("use_regex", true);
+    }
+
+    /// <summary>Holds back the bytes of a character that is not whole.</summary>
+    private sealed class Step : DecoderStep
+    {
+        private readonly ArrayBufferWriter<byte> _bytes = new(16);
+
+        public override void Add(string token, List<string> into)
+        {
+            ByteAlphabet.Decode(token, _bytes);
+            var begun = BegunCharacter(_bytes.WrittenSpan);
+            if (begun.Length == _bytes.WrittenCount) return;
+            into.Add(Encoding.UTF8.GetString(_bytes.WrittenSpan[..^begun.Length]));
+            Span<byte> held = stackalloc byte[begun.Length];
+            begun.CopyTo(held);
+            _bytes.ResetWrittenCount();
+            _bytes.Write(held);
+        }
+
+        public override void Finish(List<string> into)
+        {
+            if (_bytes.WrittenCount > 0) into.Add(Encoding.UTF8.GetString(_bytes.WrittenSpan));
+        }
+
+        public override DecoderStep Fork()
+        {
+            var fork = new Step();
+            fork._bytes.Write(_bytes.WrittenSpan);
+            return fork;
+        }
+
+        /// <summary>The bytes at the end that further ones may make a character: at most three.</summary>
+        private static ReadOnlySpan<byte> BegunCharacter(ReadOnlySpan<byte> bytes)
+        {
+            const byte FirstOfTwoOrMore = 0xC0;
+            for (var start = bytes.Length - 1; start >= Math.Max(0, bytes.Length - 3); start--)
+            {
+                if (bytes[start] < FirstOfTwoOrMore) continue;
+                return Rune.DecodeFromUtf8(bytes[start..], out _, out _) == OperationStatus.NeedMoreData ? bytes[start..] : [];
+            }
+
+            return [];
+        }
     }
 }
 
@@ -34,8 +76,6 @@ internal sealed class ByteLevelDecoder : Decoder
 /// </summary>
 internal sealed class ByteFallbackDecoder : Decoder
 {
-    private static readonly UTF8Encoding _strict = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
-
     private protected override string Kind => "ByteFallback";
 
     /// <summary>The token of a byte.</summary>
@@ -48,38 +88,31 @@ internal sealed class ByteFallbackDecoder : Decoder
             ? value
             : null;
 
-    public override List<string> Apply(List<string> tokens)
+    public override DecoderStep Begin() => new Step([]);
+
+    /// <summary>Holds back neighbouring bytes until another token comes: a last one that does not fit spoils all.</summary>
+    private sealed class Step(List<byte> bytes) : DecoderStep
     {
-        var texts = new List<string>(tokens.Count);
-        var bytes = new List<byte>();
-        foreach (var token in tokens)
+        public override void Add(string token, List<string> into)
         {
             if (ByteOf(token) is { } value)
             {
                 bytes.Add(value);
-                continue;
+                return;
             }
 
-            Flush();
-            texts.Add(token);
+            Finish(into);
+            into.Add(token);
         }
 
-        Flush();
-        return texts;
-
-        void Flush()
+        public override void Finish(List<string> into)
         {
             if (bytes.Count == 0) return;
-            try
-            {
-                texts.Add(_strict.GetString([.. bytes]));
-            }
-            catch (DecoderFallbackException)
-            {
-                texts.Add(new string('\uFFFD', bytes.Count));
-            }
-
+            var run = CollectionsMarshal.AsSpan(bytes);
+            into.Add(Utf8.IsValid(run) ? Encoding.UTF8.GetString(run) : new string('\uFFFD', run.Length));
             bytes.Clear();
         }
+
+        public override DecoderStep Fork() => new Step([.. bytes]);
     }
 }

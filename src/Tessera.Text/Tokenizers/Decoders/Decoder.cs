@@ -3,16 +3,22 @@ using System.Text.Json;
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// Turns the texts of tokens into the text they stand for; the <c>decoder</c> of <c>tokenizer.json</c>. A step maps the
-/// list of texts to another, what the last one gives is joined.
+/// Turns the texts of tokens into the text they stand for; the <c>decoder</c> of <c>tokenizer.json</c>. It maps a list of texts to
+/// another one, what the last one gives is joined; <see cref="DecoderStep"/> does so while tokens come.
 /// </summary>
 internal abstract class Decoder
 {
     /// <summary>The value of <c>type</c> in a file.</summary>
     private protected abstract string Kind { get; }
 
-    /// <summary>The texts after this step; the list may be changed and given back.</summary>
-    public abstract List<string> Apply(List<string> tokens);
+    /// <summary>Whether it makes one text of all tokens: to what follows, its pieces are parts of one token.</summary>
+    public virtual bool Fuses => false;
+
+    /// <summary>Begins a text.</summary>
+    public abstract DecoderStep Begin();
+
+    /// <summary>Begins a text that comes as parts of one token.</summary>
+    public virtual DecoderStep BeginFused() => new GatheringStep(Begin());
 
     /// <summary>Writes it as an object of <c>tokenizer.json</c>.</summary>
     public virtual void Write(Utf8JsonWriter writer)
@@ -43,13 +49,6 @@ internal abstract class Decoder
         _ => throw part.Required("type").Unsupported(
             "ByteLevel, Sequence, Replace, ByteFallback, Fuse, Strip, Metaspace, WordPiece or BPEDecoder"),
     };
-
-    /// <summary>Changes each text by itself.</summary>
-    private protected static List<string> Each(List<string> tokens, Func<string, int, string> change)
-    {
-        for (var i = 0; i < tokens.Count; i++) tokens[i] = change(tokens[i], i);
-        return tokens;
-    }
 }
 
 /// <summary>Steps one after the other.</summary>
@@ -57,10 +56,22 @@ internal sealed class DecoderSequence(params IReadOnlyList<Decoder> steps) : Dec
 {
     private protected override string Kind => "Sequence";
 
-    public override List<string> Apply(List<string> tokens)
+    public override bool Fuses => steps.Any(step => step.Fuses);
+
+    public override DecoderStep Begin() => Begin(fused: false);
+
+    public override DecoderStep BeginFused() => Begin(fused: true);
+
+    private StepSequence Begin(bool fused)
     {
-        foreach (var step in steps) tokens = step.Apply(tokens);
-        return tokens;
+        var begun = new DecoderStep[steps.Count];
+        for (var i = 0; i < begun.Length; i++)
+        {
+            begun[i] = fused ? steps[i].BeginFused() : steps[i].Begin();
+            fused |= steps[i].Fuses;
+        }
+
+        return new StepSequence(begun);
     }
 
     private protected override void WriteMembers(Utf8JsonWriter writer)

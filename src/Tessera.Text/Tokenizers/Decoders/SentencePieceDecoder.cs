@@ -1,3 +1,5 @@
+using System.Buffers;
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -15,48 +17,9 @@ internal sealed class SentencePieceDecoder(string unknown, string unknownText, b
 {
     private protected override string Kind => "Sequence";
 
-    public override List<string> Apply(List<string> tokens)
-    {
-        var text = new StringBuilder();
-        var bytes = new List<byte>();
-        var trims = trimsStart;
-        foreach (var token in tokens)
-        {
-            if (ByteFallbackDecoder.ByteOf(token) is { } value)
-            {
-                bytes.Add(value);
-                continue;
-            }
+    public override bool Fuses => true;
 
-            Flush();
-            var piece = token.AsSpan();
-            if (token == unknown) piece = unknownText;
-            else if (trims && text.Length == 0 && piece is [SentencePieceNormalizer.Blank, ..])
-            {
-                piece = piece[1..];
-                trims = trimsAll;
-            }
-
-            foreach (var character in piece)
-                text.Append(character == SentencePieceNormalizer.Blank && token != unknown ? ' ' : character);
-        }
-
-        Flush();
-        return [text.ToString()];
-
-        void Flush()
-        {
-            for (var rest = (ReadOnlySpan<byte>)[.. bytes]; !rest.IsEmpty;)
-            {
-                // Of bytes that are no character sentencepiece takes one at a time, .NET as many as could begin one.
-                var valid = Rune.DecodeFromUtf8(rest, out var rune, out var taken) == System.Buffers.OperationStatus.Done;
-                text.Append(rune);
-                rest = rest[(valid ? taken : 1)..];
-            }
-
-            bytes.Clear();
-        }
-    }
+    public override DecoderStep Begin() => new Step(this, [], trimsStart, isEmpty: true);
 
     /// <summary>Writes the steps of <c>tokenizer.json</c> that come nearest, as other converters do.</summary>
     public override void Write(Utf8JsonWriter writer)
@@ -65,5 +28,59 @@ internal sealed class SentencePieceDecoder(string unknown, string unknownText, b
         List<Decoder> steps = [new ReplaceDecoder(blank), new ByteFallbackDecoder(), new FuseDecoder()];
         if (trimsStart) steps.Add(new StripDecoder(" ", 1, 0));
         new DecoderSequence(steps).Write(writer);
+    }
+
+    private bool TrimsAll => trimsAll;
+
+    private bool IsTrimmed(string token) => token != unknown && token is [SentencePieceNormalizer.Blank, ..];
+
+    private string PieceText(string token) => token == unknown ? unknownText : token.Replace(SentencePieceNormalizer.Blank, ' ');
+
+    /// <summary>Holds back the bytes of a character that is not whole.</summary>
+    private sealed class Step(SentencePieceDecoder decoder, List<byte> bytes, bool trims, bool isEmpty) : DecoderStep
+    {
+        private bool _trims = trims, _isEmpty = isEmpty;
+
+        public override void Add(string token, List<string> into)
+        {
+            if (ByteFallbackDecoder.ByteOf(token) is { } value)
+            {
+                bytes.Add(value);
+                Flush(into, isLast: false);
+                return;
+            }
+
+            Flush(into, isLast: true);
+            var text = decoder.PieceText(token);
+            if (_trims && _isEmpty && decoder.IsTrimmed(token))
+            {
+                text = text[1..];
+                _trims = decoder.TrimsAll;
+            }
+
+            Give(text, into);
+        }
+
+        public override void Finish(List<string> into) => Flush(into, isLast: true);
+
+        public override DecoderStep Fork() => new Step(decoder, [.. bytes], _trims, _isEmpty);
+
+        private void Flush(List<string> into, bool isLast)
+        {
+            while (bytes.Count > 0)
+            {
+                // Of bytes that are no character sentencepiece takes one at a time, .NET as many as could begin one.
+                var status = Rune.DecodeFromUtf8(CollectionsMarshal.AsSpan(bytes), out var rune, out var taken);
+                if (status == OperationStatus.NeedMoreData && !isLast) return;
+                Give(rune.ToString(), into);
+                bytes.RemoveRange(0, status == OperationStatus.Done ? taken : 1);
+            }
+        }
+
+        private void Give(string text, List<string> into)
+        {
+            into.Add(text);
+            _isEmpty &= text.Length == 0;
+        }
     }
 }

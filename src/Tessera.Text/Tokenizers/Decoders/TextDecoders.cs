@@ -7,7 +7,7 @@ internal sealed class ReplaceDecoder(Replacement replacement) : Decoder
 {
     private protected override string Kind => "Replace";
 
-    public override List<string> Apply(List<string> tokens) => Each(tokens, (token, _) => replacement.Apply(token));
+    public override DecoderStep Begin() => new TokenwiseStep((token, _) => replacement.Apply(token));
 
     private protected override void WriteMembers(Utf8JsonWriter writer) => replacement.WriteMembers(writer);
 }
@@ -17,7 +17,11 @@ internal sealed class FuseDecoder : Decoder
 {
     private protected override string Kind => "Fuse";
 
-    public override List<string> Apply(List<string> tokens) => [string.Concat(tokens)];
+    public override bool Fuses => true;
+
+    public override DecoderStep Begin() => new TokenwiseStep((token, _) => token);
+
+    public override DecoderStep BeginFused() => Begin();
 }
 
 /// <summary>Takes a character from the ends of each token, at most so many times.</summary>
@@ -25,14 +29,27 @@ internal sealed class StripDecoder(string content, int start, int stop) : Decode
 {
     private protected override string Kind => "Strip";
 
-    public override List<string> Apply(List<string> tokens) => Each(tokens, (token, _) =>
+    private string Content => content;
+
+    private int Start => start;
+
+    private int Stop => stop;
+
+    public override DecoderStep Begin() => new TokenwiseStep((token, _) =>
     {
         for (var i = 0; i < start && token.StartsWith(content, StringComparison.Ordinal); i++)
             token = token[content.Length..];
+        return WithoutEnd(token);
+    });
+
+    public override DecoderStep BeginFused() => new FusedStep(this);
+
+    private string WithoutEnd(string token)
+    {
         for (var i = 0; i < stop && token.EndsWith(content, StringComparison.Ordinal); i++)
             token = token[..^content.Length];
         return token;
-    });
+    }
 
     private protected override void WriteMembers(Utf8JsonWriter writer)
     {
@@ -47,6 +64,31 @@ internal sealed class StripDecoder(string content, int start, int stop) : Decode
         if (content.Text().Length == 0) throw content.Wrong("a character");
         return new StripDecoder(content.Text(), part.Required("start").Id(), part.Required("stop").Id());
     }
+
+    /// <summary>Takes from the ends of one token that comes in parts.</summary>
+    private sealed class FusedStep(StripDecoder decoder) : DecoderStep
+    {
+        private string _held = "";
+        private int _taken;
+
+        public override void Add(string token, List<string> into)
+        {
+            _held += token;
+            while (_taken < decoder.Start && _held.StartsWith(decoder.Content, StringComparison.Ordinal))
+            {
+                _held = _held[decoder.Content.Length..];
+                _taken++;
+            }
+
+            if (_taken < decoder.Start && decoder.Content.StartsWith(_held, StringComparison.Ordinal)) return;
+            _taken = decoder.Start; // what does not begin with the content now never will
+            var settled = (int)Math.Max(0, _held.Length - ((long)decoder.Stop * decoder.Content.Length));
+            into.Add(_held[..settled]);
+            _held = _held[settled..];
+        }
+
+        public override void Finish(List<string> into) => into.Add(decoder.WithoutEnd(_held));
+    }
 }
 
 /// <summary>Blanks are written <c>▁</c>; those of the first token go, where encoding puts one before a text.</summary>
@@ -55,8 +97,8 @@ internal sealed class MetaspaceDecoder(MetaspacePreTokenizer metaspace) : Decode
 {
     private protected override string Kind => "Metaspace";
 
-    public override List<string> Apply(List<string> tokens) => Each(tokens, (token, index) =>
-        token.Replace(metaspace.Blank, index == 0 && metaspace.Adds ? "" : " ", StringComparison.Ordinal));
+    public override DecoderStep Begin() => new TokenwiseStep((token, isFirst) =>
+        token.Replace(metaspace.Blank, isFirst && metaspace.Adds ? "" : " ", StringComparison.Ordinal));
 
     public override void Write(Utf8JsonWriter writer) => metaspace.Write(writer);
 }
@@ -75,9 +117,9 @@ internal sealed class WordPieceDecoder(string prefix, bool cleansUp) : Decoder
 
     private protected override string Kind => "WordPiece";
 
-    public override List<string> Apply(List<string> tokens) => Each(tokens, (token, index) =>
+    public override DecoderStep Begin() => new TokenwiseStep((token, isFirst) =>
     {
-        if (index > 0)
+        if (!isFirst)
             token = prefix.Length > 0 && token.StartsWith(prefix, StringComparison.Ordinal) ? token[prefix.Length..] : $" {token}";
         if (!cleansUp) return token;
         foreach (var (written, meant) in _cleaning) token = token.Replace(written, meant, StringComparison.Ordinal);
@@ -102,12 +144,24 @@ internal sealed class SuffixDecoder(string suffix) : Decoder
 
     private protected override string Kind => "BPEDecoder";
 
-    public override List<string> Apply(List<string> tokens)
-    {
-        if (suffix.Length == 0) return tokens;
-        return Each(tokens, (token, index) =>
-            token.Replace(suffix, index == tokens.Count - 1 ? "" : " ", StringComparison.Ordinal));
-    }
+    public override DecoderStep Begin() => suffix.Length == 0 ? new TokenwiseStep((token, _) => token) : new Step(suffix);
 
     private protected override void WriteMembers(Utf8JsonWriter writer) => writer.WriteString("suffix", suffix);
+
+    /// <summary>Holds back each token until another follows.</summary>
+    private sealed class Step(string suffix) : DecoderStep
+    {
+        private string? _last;
+
+        public override void Add(string token, List<string> into)
+        {
+            if (_last is not null) into.Add(_last.Replace(suffix, " ", StringComparison.Ordinal));
+            _last = token;
+        }
+
+        public override void Finish(List<string> into)
+        {
+            if (_last is not null) into.Add(_last.Replace(suffix, "", StringComparison.Ordinal));
+        }
+    }
 }
