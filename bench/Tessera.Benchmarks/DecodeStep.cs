@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Tessera.Models.Decoding;
 using Tessera.Tensors;
 
 namespace Tessera.Benchmarks;
@@ -14,14 +15,17 @@ internal static class DecodeStep
     public static void Run(int steps)
     {
         var model = TrainingStep.Build("decoder");
-        var state = model.Start([[1]], rowsEach: 1, newTokens: WarmUpSteps + steps);
-        int[] token = [1];
+        var session = new DecodingSession(model);
+        session.Prepare(WarmUpSteps + steps + 1);
+        var sequence = session.Add();
+        var token = 1;
         var (times, bytes) = (new double[steps], 0L);
         for (var step = -WarmUpSteps; step < steps; step++)
         {
             if (step == 0) bytes = GC.GetTotalAllocatedBytes(precise: true);
             var start = Stopwatch.GetTimestamp();
-            using (Arena.Current.Scope()) token[0] = Best(model.Next(state, token.AsSpan()).Floats);
+            sequence.Read(token);
+            using (Arena.Current.Scope()) token = Best(session.Step().Floats);
             if (step >= 0) times[step] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         }
 

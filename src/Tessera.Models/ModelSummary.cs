@@ -1,5 +1,6 @@
 using Tessera.Nn;
 using Tessera.Nn.Attention;
+using Tessera.Nn.Caches;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -29,9 +30,9 @@ public sealed record ModelSummary(
                 module.Module.ParameterCount()))
             .ToList();
         var bytes = model.Parameters().Where(own => own.Parameter.IsTrained).Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
-        var size = new CacheSize(1, length, length);
-        var cached = new CacheSet(model, size).Bytes;
-        var saved = model.Modules().Select(named => named.Module).OfType<LatentAttention>().Sum(attention => attention.BytesSaved(size));
+        var cached = CacheSet.BytesOf(model, length, length);
+        var saved = model.Modules().Select(named => named.Module).OfType<LatentAttention>().Where(attention => attention.CacheLayout is not null)
+            .Sum(attention => attention.ExpandedLayout.BytesOf(length, length, ElementType.F32) - attention.CacheLayout!.BytesOf(length, length, ElementType.F32));
         return new ModelSummary(
             parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, cached, cached + saved,
             model.FlopsPerToken(length), length);

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Tessera.Nn;
+using Tessera.Nn.Caches;
 using Tessera.Nn.Positions;
 using Tessera.Nn.Weights;
 using Tessera.Tensors;
@@ -50,7 +51,7 @@ public abstract record ModelOptions
 
 /// <summary>
 /// A model that predicts a sequence token by token. Training and cached decoding run the same parts: <see cref="Loss"/>
-/// over whole sequences, <see cref="Start"/> and <see cref="Next(DecodingState, IReadOnlyList{int[]})"/> step by context.
+/// over whole sequences, a <see cref="Decoding.DecodingSession"/> token by token.
 /// </summary>
 public abstract class SequenceModel : Module
 {
@@ -94,68 +95,35 @@ public abstract class SequenceModel : Module
     /// <returns>[batch, length, vocabulary].</returns>
     public Tensor Logits(Batch batch, ForwardContext context) => LogitsOf(Hidden(batch, context), context);
 
-    /// <summary>Begins decoding.</summary>
-    /// <param name="prompts">Token ids: sources to translate, or beginnings to continue. At least one, none empty.</param>
-    /// <param name="rowsEach">How many rows a prompt may grow to, as beam search needs.</param>
-    /// <param name="newTokens">The greatest number of tokens to be generated.</param>
-    /// <returns>A state with one row a prompt.</returns>
-    public abstract DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens);
+    /// <summary>Whether <see cref="Close"/> has been called.</summary>
+    public bool IsClosed { get; private set; }
 
-    /// <summary>Reads the next tokens of each row and gives the logits of the token after them.</summary>
-    /// <param name="state">What was read before; it advances.</param>
-    /// <param name="tokens">The tokens of each row; rows may be of different lengths, none empty. Shorter ones are padded, and
-    /// the padding, too, must fit what the state was made for.</param>
-    /// <returns>[rows, vocabulary], a temporary.</returns>
-    public Tensor Next(DecodingState state, IReadOnlyList<int[]> tokens)
+    /// <summary>Says that the model is not to be used any more: its weights may be in a file that is being closed. Decoding sessions then refuse.</summary>
+    public void Close() => IsClosed = true;
+
+    /// <summary>Throws once the model is closed.</summary>
+    /// <exception cref="ObjectDisposedException">It is.</exception>
+    internal void RequireOpen() => ObjectDisposedException.ThrowIf(IsClosed, this);
+
+    /// <summary>Reads the tokens of a step of decoding.</summary>
+    /// <param name="tokens">I32 [1, tokens].</param>
+    /// <param name="context">Has the step.</param>
+    /// <param name="places">At which of the tokens logits are wanted.</param>
+    /// <returns>[places, vocabulary].</returns>
+    internal Tensor DecodeStep(Tensor tokens, ForwardContext context, ReadOnlySpan<int> places)
     {
-        if (tokens.Count != state.Rows) throw new ArgumentException($"{tokens.Count} rows of tokens for {state.Rows} rows of state");
-        tokens = state.ToRead(tokens);
-        var length = tokens.Max(row => row.Length);
-        var inputs = Tensor.Temporary([state.Rows, length], ElementType.I32);
-        var last = Tensor.Temporary([state.Rows], ElementType.I32);
-        inputs.Ints.Clear();
-        for (var row = 0; row < state.Rows; row++)
-        {
-            tokens[row].CopyTo(inputs.Ints[(row * length)..]);
-            last.Ints[row] = (row * length) + tokens[row].Length - 1;
-        }
-
-        using var pause = Tape.Pause();
-        var context = ContextOf(state, length);
-        var ends = Op.Embedding(last, Advance(inputs, context));
-        for (var row = 0; row < state.Rows; row++) state.Positions[row] += tokens[row].Length;
-        return LogitsOf(ends, context);
-    }
-
-    /// <summary>As <see cref="Next(DecodingState, IReadOnlyList{int[]})"/>, for one token a row. Allocates nothing once such a context
-    /// has been done before, but where the model has positions that depend on how long a sequence is (<see cref="DynamicScaling"/>,
-    /// <see cref="LongScaling"/>): there whole sequences are read again as often as they change.</summary>
-    public Tensor Next(DecodingState state, ReadOnlySpan<int> tokens)
-    {
-        if (tokens.Length != state.Rows) throw new ArgumentException($"{tokens.Length} tokens for {state.Rows} rows of state");
-        if (state.ReadsAgain) return Next(state, [.. tokens.ToArray().Select(token => new[] { token })]);
-        using var pause = Tape.Pause();
-        var context = ContextOf(state, 1);
-        var hidden = Advance(Tensor.From(tokens, [state.Rows, 1]), context);
-        for (var row = 0; row < state.Rows; row++) state.Positions[row]++;
+        var hidden = Decode(tokens, context);
+        hidden = hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
+        if (places.Length < hidden.Shape[0]) hidden = Op.Embedding(Tensor.From(places, [places.Length]), hidden); // else every token's, in order
         return LogitsOf(hidden, context);
     }
 
-    private static ForwardContext ContextOf(DecodingState state, int length)
-    {
-        var context = ForwardContext.At(Batch.PositionsFrom(state.Positions, length));
-        context.Caches = state.Caches;
-        context.Memory = state.Memory?.First(state.Rows);
-        context.MemoryLengths = state.MemoryLengths?.First(state.Rows);
-        return context;
-    }
-
-    /// <summary>Reads I32 [rows, length] into the caches and gives [rows · length, width]; positions are the caller's to move on.</summary>
-    private Tensor Advance(Tensor inputs, ForwardContext context)
-    {
-        var hidden = Decode(inputs, context);
-        return hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
-    }
+    /// <summary>Has the caches remember what the encoder says of sources; only of a model that reads them.</summary>
+    /// <param name="sources">Token ids.</param>
+    /// <param name="sequences">The number of each one's sequence in the caches.</param>
+    /// <param name="caches">Of this model.</param>
+    internal virtual void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) =>
+        throw new InvalidOperationException("this model reads no source");
 
     /// <summary>Logits [..., vocabulary] of vectors [..., width].</summary>
     protected Tensor LogitsOf(Tensor hidden, ForwardContext context)

@@ -1,4 +1,5 @@
 using Tessera.Nn.Attention.Patterns;
+using Tessera.Nn.Caches;
 using Tessera.Nn.Experts;
 using Tessera.Nn.Mixers;
 using Tessera.Nn.Positions;
@@ -12,6 +13,7 @@ public sealed class ForwardContext : Recycled
 {
     private readonly List<(string Name, Tensor Loss)> _losses = [];
     private readonly List<(AttentionPattern Pattern, PatternContext Of, BlockMask Mask)> _masks = [];
+    private readonly List<(AttentionPattern Pattern, PatternContext Of, int Run, BlockMask Mask)> _stepMasks = [];
     private readonly List<(RotaryTables Of, RotaryTable Table)> _rotary = [];
     private ulong _draws;
     private int _segments;
@@ -37,8 +39,9 @@ public sealed class ForwardContext : Recycled
     /// <summary>I32 [batch]: the real length of each row of <see cref="Memory"/>; null: all.</summary>
     public Tensor? MemoryLengths { get => Live(field); set; }
 
-    /// <summary>Keys, values and states of earlier tokens, while decoding; null: the whole sequence is in the input.</summary>
-    public CacheSet? Caches { get => Live(field); set; }
+    /// <summary>Which sequences read which tokens, while decoding: the input is then one row of all their tokens, and earlier ones are in
+    /// the step's caches; null: whole sequences are in the input.</summary>
+    public DecodingStep? Decoding { get => Live(field); set; }
 
     /// <summary>Where routers report how much each expert was used, if anyone wants to know.</summary>
     public ExpertUse? ExpertUse { get => Live(field); set; }
@@ -109,6 +112,26 @@ public sealed class ForwardContext : Recycled
         return mask;
     }
 
+    /// <summary>As <see cref="Mask"/>, of a run of sequences that are being decoded: each query stands at its sequence's own position.</summary>
+    /// <param name="pattern">Narrows it.</param>
+    /// <param name="of">Causal.</param>
+    /// <param name="run">The sequences.</param>
+    public BlockMask StepMask(AttentionPattern pattern, PatternContext of, StepRun run)
+    {
+        for (var index = 0; index < Live(_stepMasks).Count; index++)
+        {
+            var (made, context, first, ready) = _stepMasks[index];
+            if (first == run.First && context == of && made.Equals(pattern)) return ready;
+        }
+
+        var step = Decoding!;
+        Span<int> lengths = run.Sequences <= 1024 ? stackalloc int[run.Sequences] : new int[run.Sequences];
+        for (var row = 0; row < run.Sequences; row++) lengths[row] = step.Sequences[run.First + row].Position + run.TokensEach;
+        var mask = pattern.Narrow(BlockMask.Causal(run.TokensEach, step.LongestOf(run), lengths), of);
+        _stepMasks.Add((pattern, of, run.First, mask));
+        return mask;
+    }
+
     /// <summary>Sines and cosines of the positions of this pass, which layers with the same options share.</summary>
     internal RotaryTable Rotary(RotaryTables tables)
     {
@@ -128,6 +151,7 @@ public sealed class ForwardContext : Recycled
     private Tensor? Anew(Tensor? value)
     {
         _masks.Clear();
+        _stepMasks.Clear();
         _rotary.Clear();
         return value;
     }
@@ -135,7 +159,7 @@ public sealed class ForwardContext : Recycled
     /// <inheritdoc/>
     protected override void Forget()
     {
-        (Positions, Lengths, Segments, Memory, MemoryLengths, Caches) = (null!, null, null, null, null, null);
+        (Positions, Lengths, Segments, Memory, MemoryLengths, Decoding) = (null!, null, null, null, null, null);
         (ExpertUse, HiddenStates, WantedLosses) = (null, null, null);
         (IsTraining, IsCheckpointed, IsRepeated, Random, _draws, _segments) = (false, false, false, default, 0, 0);
         _losses.Clear();

@@ -1,6 +1,7 @@
 using Tessera.Generation.Sampling;
 using Tessera.Generation.Search;
 using Tessera.Models;
+using Tessera.Models.Decoding;
 using Tessera.Tensors;
 using Tessera.Testing;
 
@@ -38,15 +39,19 @@ public sealed class DecodingAllocationTests
     public void Tokens_of_a_sequence_that_grows_long_allocate_nothing()
     {
         var model = TinyModel.Build(readsSource: false, 300, 1);
-        var state = model.Start([[1]], rowsEach: 1, newTokens: 1400);
-        int[] token = [5];
+        var session = new DecodingSession(model);
+        session.Prepare(1400);
+        var sequence = session.Add();
         Decode(100);
         Assert.Equal(0, TeamAllocation.During(() => Decode(1200)));
 
         void Decode(int count)
         {
             for (var i = 0; i < count; i++)
-                using (Arena.Current.Scope()) model.Next(state, token.AsSpan());
+            {
+                sequence.Read(5);
+                using (Arena.Current.Scope()) session.Step();
+            }
         }
     }
 

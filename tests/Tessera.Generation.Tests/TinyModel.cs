@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Models.Decoding;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Nn.Attention;
@@ -49,8 +50,9 @@ internal static class TinyModel
     {
         int[] read = model.ReadsSource ? [SpecialTokens.Begin, .. generated] : [.. prompt, .. generated];
         using var scope = Arena.Current.Scope();
-        var state = model.Start([model.ReadsSource ? prompt : read], 1, read.Length + 1);
-        var logits = model.Next(state, [read]).Floats.ToArray();
+        var sequence = new DecodingSession(model) is var session && model.ReadsSource ? session.Add(prompt) : session.Add();
+        sequence.Read(read);
+        var logits = session.Step().Floats.ToArray();
         var total = logits.Max() + Math.Log(logits.Sum(logit => Math.Exp(logit - logits.Max())));
         return [.. logits.Select(logit => logit - total)];
     }

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Tessera.Models;
+using Tessera.Models.Decoding;
 using Tessera.Models.Conversion;
 using Tessera.Models.Formats.Gguf;
 using Tessera.Tensors;
@@ -133,15 +134,16 @@ internal static class LlamaCppCommand
         private static (int[] Tokens, float[] Margins) Greedy(SequenceModel model, int[] prompt)
         {
             var (tokens, margins) = (new int[NewTokens], new float[NewTokens]);
-            var state = model.Start([prompt], 1, NewTokens);
-            IReadOnlyList<int[]> next = state.First;
+            var session = new DecodingSession(model);
+            var sequence = session.Add();
+            sequence.Read(prompt);
             for (var i = 0; i < NewTokens; i++)
             {
                 using var scope = Arena.Current.Scope();
-                var logits = model.Next(state, next).ToArray();
+                var logits = session.Step().ToArray();
                 tokens[i] = Array.IndexOf(logits, logits.Max());
                 margins[i] = logits[tokens[i]] - logits.Where((_, token) => token != tokens[i]).Max();
-                next = [[tokens[i]]];
+                sequence.Read(tokens[i]);
             }
 
             return (tokens, margins);

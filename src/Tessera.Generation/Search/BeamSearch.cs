@@ -1,5 +1,6 @@
 using Tessera.Generation.Sampling;
 using Tessera.Models;
+using Tessera.Models.Decoding;
 using Tessera.Tensors;
 
 namespace Tessera.Generation.Search;
@@ -25,23 +26,21 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
     /// <returns>For each prompt up to <c>width</c> sequences, the best first.</returns>
     public IReadOnlyList<IReadOnlyList<Generated>> Run(IReadOnlyList<int[]> prompts, CancellationToken cancellation, int[]? numbers = null)
     {
-        var state = model.Start(prompts, _width, maxNewTokens);
-        var searches = state.First.Select((first, prompt) => new Search(this, first, numbers?[prompt] ?? prompt)).ToList();
-        var (live, next) = (Enumerable.Range(0, prompts.Count).ToList(), state.First);
+        var session = new DecodingSession(model);
+        var sequences = Prompts.Join(session, model, prompts, maxNewTokens);
+        var searches = sequences.Select((sequence, prompt) => new Search(this, sequence, numbers?[prompt] ?? prompt)).ToList();
+        var live = searches.ToList();
         for (var length = 1; length <= maxNewTokens && live.Count > 0; length++)
         {
             cancellation.ThrowIfCancellationRequested();
             using (Arena.Current.Scope())
             {
-                var logits = model.Next(state, next);
-                var row = 0;
-                foreach (var index in live) row += searches[index].Advance(logits, row, length);
+                var logits = session.Step();
+                foreach (var search in live) search.Advance(logits, length);
             }
 
-            live.RemoveAll(index => searches[index].IsDone);
-            if (live.Count == 0) break;
-            state.Select([.. live.SelectMany(index => searches[index].Rows)]);
-            next = [.. live.SelectMany(index => searches[index].Tokens)];
+            foreach (var search in live) search.Follow(length < maxNewTokens);
+            live.RemoveAll(search => search.IsDone);
         }
 
         return [.. searches.Select(search => search.Finish())];
@@ -49,30 +48,25 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
 
     /// <summary>The beams of one prompt.</summary>
     /// <param name="owner">Its options.</param>
-    /// <param name="first">What the decoder reads before it writes.</param>
+    /// <param name="first">Reads what stands before the text.</param>
     /// <param name="number">Which prompt of all that were asked for.</param>
-    private sealed class Search(BeamSearch owner, int[] first, int number)
+    private sealed class Search(BeamSearch owner, DecodingSequence first, int number)
     {
         private readonly List<Generated> _finished = [];
-        private List<Beam> _beams = [new([], 0, 0, owner.Constraint())];
+        private readonly int _before = first.Length;
+        private List<Beam> _beams = [new([], 0, first, owner.Constraint())];
+        private List<DecodingSequence> _sequences = [first];
 
         public bool IsDone { get; private set; }
 
-        /// <summary>The row each beam came from.</summary>
-        public IEnumerable<int> Rows => _beams.Select(beam => beam.Row);
-
-        /// <summary>The last token of each beam, to be read next.</summary>
-        public IEnumerable<int[]> Tokens => _beams.Select(beam => new[] { beam.Ids[^1] });
-
-        /// <summary>Follows every beam one token further; returns how many rows of logits were its own.</summary>
-        public int Advance(Tensor logits, int firstRow, int length)
+        /// <summary>Follows every beam one token further.</summary>
+        public void Advance(Tensor logits, int length)
         {
-            var rows = _beams.Count;
             var continuations = new List<Beam>();
             var going = new List<Beam>();
-            for (var i = 0; i < rows; i++)
+            for (var i = 0; i < _beams.Count; i++)
             {
-                var scores = logits.Floats.Slice((firstRow + i) * logits.Shape[1], logits.Shape[1]);
+                var scores = logits.Floats.Slice(_beams[i].Sequence.LogitsRow * logits.Shape[1], logits.Shape[1]);
                 var total = Sampler.LogSumExp(scores);
                 if (owner._processors.Processors.Count > 0 || _beams[i].Constraint is not null)
                 {
@@ -82,7 +76,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
 
                 foreach (var token in Best(scores, 2 * owner._width))
                     if (scores[token] > float.NegativeInfinity)
-                        continuations.Add(_beams[i].With(token, scores[token] - total, firstRow + i));
+                        continuations.Add(_beams[i].With(token, scores[token] - total));
             }
 
             // A stable sort: of equals the earlier beam, then the lower token.
@@ -95,7 +89,23 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
 
             _beams = going;
             IsDone = _beams.Count == 0 || (_finished.Count >= owner._width && (owner.Early || !CanImprove(length)));
-            return rows;
+        }
+
+        /// <summary>Gives each beam that goes on a sequence of its own, a fork where several continue one, and its last token to read.</summary>
+        /// <param name="reads">Whether there is a further step.</param>
+        public void Follow(bool reads)
+        {
+            if (IsDone || !reads)
+            {
+                foreach (var sequence in _sequences) sequence.Remove();
+                return;
+            }
+
+            var taken = new HashSet<DecodingSequence>();
+            _beams = _beams.ConvertAll(beam => beam with { Sequence = taken.Add(beam.Sequence) ? beam.Sequence : beam.Sequence.Fork() });
+            foreach (var sequence in _sequences.Where(sequence => !taken.Contains(sequence))) sequence.Remove();
+            _sequences = _beams.ConvertAll(beam => beam.Sequence);
+            foreach (var beam in _beams) beam.Sequence.Read(beam.Ids[^1]);
         }
 
         /// <summary>All that was finished, and what was still running where the limit was reached; the best first.</summary>
@@ -112,7 +122,7 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
         {
             var logProbabilities = new float[scores.Length];
             for (var token = 0; token < scores.Length; token++) logProbabilities[token] = (float)(scores[token] - total);
-            var history = new TokenHistory([.. first, .. beam.Ids], first.Length, number);
+            var history = new TokenHistory(beam.Sequence.Tokens, _before, number);
             return owner._processors.Apply(logProbabilities, history, beam.Constraint).ToArray();
         }
 
@@ -152,12 +162,12 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
 
     /// <param name="Ids">What it has written.</param>
     /// <param name="LogProbability">Of all its tokens.</param>
-    /// <param name="Row">The row of logits that its last token came from.</param>
+    /// <param name="Sequence">What has read all but its last token.</param>
     /// <param name="Constraint">Where its last token is not accepted yet, that of the beam it continues.</param>
-    private readonly record struct Beam(int[] Ids, double LogProbability, int Row, TokenConstraint? Constraint)
+    private readonly record struct Beam(int[] Ids, double LogProbability, DecodingSequence Sequence, TokenConstraint? Constraint)
     {
-        public Beam With(int token, double logProbability, int row) =>
-            new([.. Ids, token], LogProbability + logProbability, row, Constraint);
+        public Beam With(int token, double logProbability) =>
+            new([.. Ids, token], LogProbability + logProbability, Sequence, Constraint);
 
         public Beam Accepted()
         {

@@ -1,6 +1,6 @@
-using System.Runtime.InteropServices;
 using Tessera.Generation.Sampling;
 using Tessera.Models;
+using Tessera.Models.Decoding;
 using Tessera.Tensors;
 
 namespace Tessera.Generation.Search;
@@ -14,10 +14,7 @@ namespace Tessera.Generation.Search;
 internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int maxNewTokens, int[] ends, bool wantsScores = true)
 {
     private readonly Sampler _sampler = Sampler.Of(options);
-
-    /// <summary>What the decoder has read of each prompt, and what may come after it.</summary>
-    private List<int>[] _read = [];
-    private TokenConstraint?[] _constraints = [];
+    private readonly DecodingSession _session = new(model);
 
     /// <summary>The tokens of all prompts as they are chosen: which prompt, which token (the end is not reported).</summary>
     /// <param name="prompts">Token ids.</param>
@@ -27,61 +24,86 @@ internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions option
     public IEnumerable<(int Prompt, int Token)> Run(
         IReadOnlyList<int[]> prompts, int[] numbers, Generated[] results, CancellationToken cancellation)
     {
-        var state = model.Start(prompts, 1, maxNewTokens);
-        var texts = new List<int>[prompts.Count];
-        for (var prompt = 0; prompt < texts.Length; prompt++) texts[prompt] = new List<int>(maxNewTokens);
-        _read = [.. state.First.Select(first => new List<int>(first.Length + maxNewTokens))];
-        for (var prompt = 0; prompt < _read.Length; prompt++) _read[prompt].AddRange(state.First[prompt]);
-        _constraints = [.. prompts.Select(_ => options.ConstraintOf(ends))];
-        var scores = new double[prompts.Count];
-        if (!wantsScores) Array.Fill(scores, double.NaN);
-        // Row by row: which prompt it is, what was chosen for it, and at last the rows that go on.
-        var live = Enumerable.Range(0, prompts.Count).ToArray();
-        var chosen = new int[prompts.Count];
-        var going = new int[prompts.Count];
-        for (var place = 0; place < maxNewTokens && state.Rows > 0; place++)
+        var live = Start(prompts, numbers);
+        for (var place = 0; place < maxNewTokens && live.Count > 0; place++)
         {
             cancellation.ThrowIfCancellationRequested();
-            Choose(state, live, numbers, place, chosen, scores);
-            var (rows, left) = (state.Rows, 0);
-            for (var row = 0; row < rows; row++)
+            Choose(live);
+            for (var index = 0; index < live.Count; index++)
             {
-                var (prompt, token) = (live[row], chosen[row]);
-                if (ends.Contains(token))
+                var text = live[index];
+                if (ends.Contains(text.Chosen))
                 {
-                    results[prompt] = new Generated(texts[prompt], scores[prompt], FinishReason.StopToken);
+                    text.Sequence.Remove();
+                    results[text.Prompt] = text.Finish(FinishReason.StopToken);
+                    live.RemoveAt(index--);
                     continue;
                 }
 
-                texts[prompt].Add(token);
-                _read[prompt].Add(token);
-                _constraints[prompt]?.Accept(token);
-                (going[left], live[left], chosen[left]) = (row, prompt, token);
-                left++;
-                yield return (prompt, token);
+                text.Accept();
+                yield return (text.Prompt, text.Chosen);
             }
-
-            if (left == 0) yield break;
-            if (left < rows) state.Select(going.AsSpan(0, left));
         }
 
-        for (var row = 0; row < state.Rows; row++)
-            results[live[row]] = new Generated(texts[live[row]], scores[live[row]], FinishReason.Length);
+        foreach (var text in live)
+        {
+            text.Sequence.Remove();
+            results[text.Prompt] = text.Finish(FinishReason.Length);
+        }
     }
 
-    /// <summary>Reads the last choices, or at first the prompts, and chooses the next token of each row.</summary>
-    private void Choose(DecodingState state, int[] live, int[] numbers, int place, int[] chosen, double[] scores)
+    /// <summary>Has every prompt read what stands before its text.</summary>
+    private List<Text> Start(IReadOnlyList<int[]> prompts, int[] numbers)
+    {
+        var sequences = Prompts.Join(_session, model, prompts, maxNewTokens);
+        return [.. sequences.Select((sequence, prompt) => new Text(
+            sequence, prompt, numbers[prompt], options.ConstraintOf(ends), new List<int>(maxNewTokens), wantsScores ? 0 : double.NaN))];
+    }
+
+    /// <summary>Chooses the next token of each text.</summary>
+    private void Choose(List<Text> live)
     {
         using var scope = Arena.Current.Scope();
-        var logits = place == 0 ? model.Next(state, state.First) : model.Next(state, chosen.AsSpan(0, state.Rows));
-        for (var row = 0; row < state.Rows; row++)
+        var logits = _session.Step();
+        foreach (var text in live)
         {
-            var prompt = live[row];
-            var history = new TokenHistory(CollectionsMarshal.AsSpan(_read[prompt]), state.First[prompt].Length, numbers[prompt]);
-            var (token, logProbability) = _sampler.Choose(
-                logits.Floats.Slice(row * model.Vocabulary, model.Vocabulary), history, _constraints[prompt], wantsScores);
-            chosen[row] = token;
-            scores[prompt] += logProbability ?? 0;
+            var scores = logits.Floats.Slice(text.Sequence.LogitsRow * model.Vocabulary, model.Vocabulary);
+            var history = new TokenHistory(text.Sequence.Tokens, text.Before, text.Number);
+            var (token, logProbability) = _sampler.Choose(scores, history, text.Constraint, wantsScores);
+            text.Choose(token, logProbability ?? 0);
         }
+    }
+
+    /// <summary>One text that is being written.</summary>
+    private sealed class Text(DecodingSequence sequence, int prompt, int number, TokenConstraint? constraint, List<int> ids, double score)
+    {
+        public DecodingSequence Sequence => sequence;
+
+        public int Prompt => prompt;
+
+        public int Number => number;
+
+        public TokenConstraint? Constraint => constraint;
+
+        /// <summary>How many tokens stand before the text.</summary>
+        public int Before { get; } = sequence.Length;
+
+        public int Chosen { get; private set; }
+
+        public void Choose(int token, double logProbability)
+        {
+            Chosen = token;
+            score += logProbability;
+        }
+
+        /// <summary>Goes on with the token chosen, which is to be read next.</summary>
+        public void Accept()
+        {
+            ids.Add(Chosen);
+            constraint?.Accept(Chosen);
+            sequence.Read(Chosen);
+        }
+
+        public Generated Finish(FinishReason reason) => new(ids, score, reason);
     }
 }

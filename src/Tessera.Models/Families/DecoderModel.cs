@@ -32,14 +32,12 @@ public sealed class DecoderModel : SequenceModel
     private readonly Transformer _decoder;
     private readonly Weight _head;
     private readonly List<MtpModule> _mtp = [];
-    private readonly PositionEncoding[] _changing;
 
     internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
     {
         _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal));
         _head = Own("lm_head.weight", Embeddings.Head(part, _embedding, vocabulary, options.TieEmbeddings));
-        _changing = [.. _decoder.Modules().Select(module => module.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
         part.Require(options.MtpDepth is >= 0 and <= 16, "mtpDepth", options.MtpDepth, "0 to 16");
         for (var depth = 0; depth < options.MtpDepth; depth++)
             _mtp.Add(Own($"mtp.{depth}", new MtpModule(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));
@@ -50,13 +48,6 @@ public sealed class DecoderModel : SequenceModel
 
     /// <inheritdoc/>
     protected override Weight Head => _head;
-
-    /// <inheritdoc/>
-    public override DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens)
-    {
-        var rows = prompts.Count * rowsEach;
-        return new DecodingState(new CacheSet(_decoder, new CacheSize(rows, prompts.Max(prompt => prompt.Length) + newTokens)), prompts, rows, _changing);
-    }
 
     /// <inheritdoc/>
     protected override Tensor Hidden(Batch batch, ForwardContext context) => Decode(batch.Inputs, context);

@@ -1,6 +1,7 @@
 using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
+using Tessera.Nn.Caches;
 using Tessera.Nn.Weights;
 using Tessera.Tensors;
 using Tessera.Nn.Mixers;
@@ -62,25 +63,21 @@ public sealed class EncoderDecoderModel : SequenceModel
     protected override Weight Head => _head;
 
     /// <inheritdoc/>
-    public override DecodingState Start(IReadOnlyList<int[]> prompts, int rowsEach, int newTokens)
+    internal override void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches)
     {
-        var (rows, length) = (prompts.Count * rowsEach, prompts.Max(prompt => prompt.Length));
-        using var scope = Arena.Current.Scope();
-        using var pause = Tape.Pause();
-        var source = Tensor.Temporary([prompts.Count, length], ElementType.I32);
-        var lengths = Tensor.Allocate([rows], ElementType.I32);
-        source.Ints.Clear();
-        for (var row = 0; row < prompts.Count; row++)
+        var longest = sources.Max(source => source.Length);
+        var (ids, lengths) = (Tensor.Temporary([sources.Count, longest], ElementType.I32), Tensor.Temporary([sources.Count], ElementType.I32));
+        ids.Ints.Clear(); // padding
+        for (var row = 0; row < sources.Count; row++)
         {
-            prompts[row].CopyTo(source.Ints[(row * length)..]);
-            lengths.Ints[row] = prompts[row].Length;
+            sources[row].CopyTo(ids.Ints[(row * longest)..]);
+            lengths.Ints[row] = sources[row].Length;
         }
 
-        var encoded = Encode(source, lengths.First(prompts.Count), context: null);
-        var memory = Tensor.Allocate([rows, length, encoded.Shape[2]]);
-        encoded.Floats.CopyTo(memory.Floats);
-        int[][] first = [.. prompts.Select(_ => new[] { SpecialTokens.Begin })];
-        return new DecodingState(new CacheSet(this, new CacheSize(rows, newTokens + 1, length)), first, rows, memory: memory, memoryLengths: lengths);
+        var memory = Encode(ids, lengths, context: null);
+        var pass = ForwardContext.At(Batch.PositionsFromStart(1, 1));
+        foreach (var (_, part) in _decoder.Modules())
+            if (part is IReadsMemory reader) reader.Remember(memory, lengths.Ints, sequences, caches, pass);
     }
 
     /// <inheritdoc/>

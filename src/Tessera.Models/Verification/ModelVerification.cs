@@ -1,3 +1,4 @@
+using Tessera.Models.Decoding;
 using Tessera.Models.Formats;
 using Tessera.Nn;
 using Tessera.Nn.Positions;
@@ -172,12 +173,14 @@ public sealed class ModelVerification
         RequirePositions("greedy.tokens", prompt.Length + tokens.Length - 1);
         float[] margins = _recorded.Has("greedy.margin") ? _recorded.Floats("greedy.margin", tokens.Length) : [.. tokens.Select(_ => float.PositiveInfinity)];
         if (!margins.All(margin => margin >= 0)) throw new InvalidDataException("'greedy.margin' must hold numbers of at least 0");
-        var state = Model.Start([prompt], 1, tokens.Length);
+        var sequence = new DecodingSession(Model) is var session && Model.ReadsSource ? session.Add(prompt) : session.Add();
         var equal = 0;
         for (var place = 0; place < tokens.Length; place++)
         {
             using var scope = Arena.Current.Scope();
-            var logits = place == 0 ? Model.Next(state, state.First) : Model.Next(state, [tokens[place - 1]]);
+            if (place > 0) sequence.Read(tokens[place - 1]);
+            else sequence.Read(Model.ReadsSource ? [SpecialTokens.Begin] : prompt);
+            var logits = session.Step();
             if (Chooses(logits.Floats, tokens[place], mayTie: margins[place] < Tie)) equal++;
         }
 
@@ -200,16 +203,18 @@ public sealed class ModelVerification
         var isOne = !Model.Modules().Any(module => module.Module is PositionEncoding { AlwaysStays: false });
         var whole = isOne ? Whole(length) : null;
         var first = Math.Min(CachedPrompt, length);
-        var state = Model.Start([.. rows.Select(row => row[..first])], 1, length);
+        var session = new DecodingSession(Model);
+        DecodingSequence[] sequences = [.. rows.Select(_ => session.Add())];
         for (var place = first - 1; place < length; place++)
         {
             using var scope = Arena.Current.Scope();
-            var logits = place < first ? Model.Next(state, state.First) : Model.Next(state, [.. rows.Select(row => row[place])]);
+            for (var row = 0; row < rows.Length; row++) sequences[row].Read(place < first ? rows[row][..first] : [rows[row][place]]);
+            var logits = session.Step();
             var expected = whole ?? Whole(place + 1);
             for (var row = 0; row < rows.Length; row++)
             {
                 var at = ((row * expected.Length / rows.Length / Model.Vocabulary) + place) * Model.Vocabulary;
-                largest = Math.Max(largest, Largest(expected.AsSpan(at, Model.Vocabulary), logits.Floats.Slice(row * Model.Vocabulary, Model.Vocabulary)));
+                largest = Math.Max(largest, Largest(expected.AsSpan(at, Model.Vocabulary), logits.Floats.Slice(sequences[row].LogitsRow * Model.Vocabulary, Model.Vocabulary)));
             }
         }
 

@@ -1,4 +1,5 @@
 using Tessera.Nn.Attention.Patterns;
+using Tessera.Nn.Caches;
 using Tessera.Nn.Mixers;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
@@ -138,7 +139,7 @@ public sealed class LatentAttention : Mixer, ICached
     public override void Prepare(ForwardContext context)
     {
         _position.Prepare(context);
-        if (context.Caches is null || _role != MixerRole.Causal) context.Mask(_pattern, _patternContext);
+        if (context.Decoding is null || _role != MixerRole.Causal) context.Mask(_pattern, _patternContext);
     }
 
     /// <inheritdoc/>
@@ -156,21 +157,19 @@ public sealed class LatentAttention : Mixer, ICached
         var shared = _position.Mark(
             Op.Columns(narrow, _sizes.KvLoraRank, _sizes.RopeHeadDim).Reshape([batch, length, 1, _sizes.RopeHeadDim]), context);
 
-        var attended = Decodes(context, latent, shared) is { } cache
-            ? Absorbed(content, placed, cache, context)
-            : Expanded(content, placed, latent, shared, context);
+        var attended = context.Decoding is not null && _role == MixerRole.Causal
+            ? Decode(content, placed, latent, shared, context)
+            : Expanded(content, placed, latent, shared, context.Mask(_pattern, _patternContext), context);
         return _output.Forward(attended.Reshape([batch, length, _sizes.Heads * _sizes.VHeadDim]), context);
     }
 
     /// <inheritdoc/>
-    public Cache? CreateCache(CacheSize size) => _role == MixerRole.Causal
-        ? new KeyValueCache(size.Rows, size.Tokens, heads: 1, _sizes.KvLoraRank + _sizes.RopeHeadDim, valueWidth: 0)
+    public CacheLayout? CacheLayout => _role == MixerRole.Causal
+        ? new TokenCacheLayout(Heads: 1, _sizes.KvLoraRank + _sizes.RopeHeadDim, ValueWidth: 0) { Keeps = _pattern.Keeps(_patternContext) }
         : null;
 
-    /// <summary>How many bytes less its cache takes than one of a key (without the position part) and a value for each head.</summary>
-    public long BytesSaved(CacheSize size) => CreateCache(size) is { } cache
-        ? ((long)size.Rows * size.Tokens * _sizes.Heads * (_sizes.NopeHeadDim + _sizes.VHeadDim) * sizeof(float)) - cache.Bytes
-        : 0;
+    /// <summary>What it would remember, were there a key (without the position part) and a value for each head.</summary>
+    public CacheLayout ExpandedLayout => new TokenCacheLayout(_sizes.Heads, _sizes.NopeHeadDim, _sizes.VHeadDim) { Keeps = _pattern.Keeps(_patternContext) };
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length)
@@ -179,36 +178,44 @@ public sealed class LatentAttention : Mixer, ICached
         return base.FlopsPerToken(length) + (2.0 * _sizes.Heads * (_sizes.NopeHeadDim + _sizes.RopeHeadDim + _sizes.VHeadDim) * visible);
     }
 
-    /// <summary>Remembers new tokens while decoding; the cache where earlier ones are in it, so that they must be read from there.</summary>
-    private KeyValueCache? Decodes(ForwardContext context, Tensor latent, Tensor shared)
-    {
-        if (context.Caches is null || _role != MixerRole.Causal) return null;
-        var cache = (KeyValueCache)context.Caches.Of(this);
-        var (batch, length) = (latent.Shape[0], latent.Shape[1]);
-        var isFirst = cache.Count == 0;
-        var keys = Op.Join(latent.Reshape([batch, length, 1, _sizes.KvLoraRank]), shared);
-        cache.Write(keys, Tensor.Temporary([batch, length, 1, 0]), context.Positions);
-        return isFirst && length > 1 ? null : cache;
-    }
-
     /// <summary>With keys and values of every head made from the latents: the cheaper way where as many queries look at them.</summary>
-    private Tensor Expanded(Tensor content, Tensor placed, Tensor latent, Tensor shared, ForwardContext context)
+    private Tensor Expanded(Tensor content, Tensor placed, Tensor latent, Tensor shared, BlockMask mask, ForwardContext context)
     {
         var (batch, length) = (latent.Shape[0], latent.Shape[1]);
         using var read = Activations.Of(latent);
         var expanded = _keysAndValues.Apply(read, null, context).Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.VHeadDim]);
         var keys = Op.Join(Op.Columns(expanded, 0, _sizes.NopeHeadDim), shared);
         var values = Op.Columns(expanded, _sizes.NopeHeadDim, _sizes.VHeadDim);
-        return Op.Attention(Op.Join(content, placed), keys, values, context.Mask(_pattern, _patternContext), _settings);
+        return Op.Attention(Op.Join(content, placed), keys, values, mask, _settings);
+    }
+
+    /// <summary>Of a step's tokens, [1, tokens, …]; sequences that begin with several tokens have no others to look at.</summary>
+    private Tensor Decode(Tensor content, Tensor placed, Tensor latent, Tensor shared, ForwardContext context)
+    {
+        var step = context.Decoding!;
+        var cache = (TokenCache)step.Caches.Of(this);
+        cache.Append(step, Op.Join(latent.Reshape([1, step.Tokens, 1, _sizes.KvLoraRank]), shared), values: null);
+        var attended = new StepResult(step, content.Shape);
+        foreach (var run in step.Runs)
+        {
+            var (queries, positioned) = (StepResult.Part(content, run), StepResult.Part(placed, run));
+            attended.Add(run, run.TokensEach > 1 && step.IsFirstOf(run)
+                ? Expanded(
+                    queries, positioned, StepResult.Part(latent, run), StepResult.Part(shared, run), context.StepMask(_pattern, _patternContext, run), context)
+                : Absorbed(queries, positioned, cache, run, context));
+        }
+
+        return attended.Whole;
     }
 
     /// <summary>On the cached latents, which are one head of keys, and of values but for the position part.</summary>
-    private Tensor Absorbed(Tensor content, Tensor placed, KeyValueCache cache, ForwardContext context)
+    private Tensor Absorbed(Tensor content, Tensor placed, TokenCache cache, StepRun run, ForwardContext context)
     {
+        var step = context.Decoding!;
         var queries = Op.Join(_keysAndValues.ApplyPerHead(content, 0, _sizes.NopeHeadDim, transposed: false), placed);
-        var latents = cache.Keys.First(content.Shape[0]);
         var attended = Op.Attention(
-            queries, latents, latents, _pattern.Narrow(CachedMask.Causal(context, cache.Count), _patternContext), _settings with { ValueWidth = _sizes.KvLoraRank });
+            queries, cache.Keys, cache.Values, cache.Table(step, run, step.LongestOf(run)), context.StepMask(_pattern, _patternContext, run),
+            _settings with { ValueWidth = _sizes.KvLoraRank });
         return _keysAndValues.ApplyPerHead(attended, _sizes.NopeHeadDim, _sizes.VHeadDim, transposed: true);
     }
 }

@@ -1,4 +1,5 @@
 using Tessera.Nn.Attention.Patterns;
+using Tessera.Nn.Caches;
 using Tessera.Nn.Mixers;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
@@ -13,7 +14,7 @@ namespace Tessera.Nn.Attention;
 /// <para>Vaswani et al. 2017, <see href="https://arxiv.org/abs/1706.03762"/>, section 3.2; fewer key heads: Ainslie et al. 2023,
 /// <see href="https://arxiv.org/abs/2305.13245"/>; sinks: Xiao et al. 2023, <see href="https://arxiv.org/abs/2309.17453"/>.</para>
 /// </summary>
-public sealed class SoftmaxAttention : Mixer, ICached
+public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
 {
     private readonly HeadSizes _sizes;
     private readonly MixerRole _role;
@@ -60,6 +61,12 @@ public sealed class SoftmaxAttention : Mixer, ICached
     }
 
     /// <inheritdoc/>
+    public CacheLayout? CacheLayout => _role == MixerRole.Bidirectional ? null : new TokenCacheLayout(_sizes.KeyValueHeads, _sizes.HeadWidth, _sizes.HeadWidth)
+    {
+        Keeps = _pattern.Keeps(_patternContext), IsOfMemory = _role == MixerRole.Cross,
+    };
+
+    /// <inheritdoc/>
     public override void Prepare(ForwardContext context)
     {
         _position?.Prepare(context);
@@ -71,24 +78,28 @@ public sealed class SoftmaxAttention : Mixer, ICached
     {
         using var shared = Activations.Of(x);
         var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(shared, context), _sizes.Heads)), context);
-        var (keys, values, mask) = _role == MixerRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(shared, x.Shape[0], context);
-        var attended = Op.Attention(queries, keys, values, mask, _settings with
-        {
-            Bias = _position?.Bias(_role == MixerRole.Bidirectional),
-            Sinks = _sinks?.Value,
-        });
+        var settings = _settings with { Bias = _position?.Bias(_role == MixerRole.Bidirectional), Sinks = _sinks?.Value };
+        var attended = IsCached(context) ? Decode(queries, shared, context, settings)
+            : _role == MixerRole.Cross ? ToMemory(queries, context, settings)
+            : ToSelf(queries, shared, context, settings);
         return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _sizes.Heads * _sizes.HeadWidth]), context);
     }
 
     /// <inheritdoc/>
-    public Cache? CreateCache(CacheSize size) => _role == MixerRole.Bidirectional ? null : new KeyValueCache(
-        size.Rows, _role == MixerRole.Cross ? size.MemoryTokens : size.Tokens, _sizes.KeyValueHeads, _sizes.HeadWidth, _sizes.HeadWidth);
+    public void Remember(Tensor memory, ReadOnlySpan<int> lengths, ReadOnlySpan<int> sequences, CacheSet caches, ForwardContext context)
+    {
+        if (_role != MixerRole.Cross) return;
+        using var shared = Activations.Of(memory);
+        var (keys, values) = (Keys(shared, context), Values(shared, context));
+        var cache = (TokenCache)caches.Of(this);
+        for (var row = 0; row < sequences.Length; row++) cache.Append(sequences[row], keys, values, row * memory.Shape[1], lengths[row]);
+    }
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) =>
         base.FlopsPerToken(length) + (4.0 * _sizes.Heads * _sizes.HeadWidth * _pattern.MeanVisibleKeys(length, _patternContext));
 
-    private bool IsCached(ForwardContext context) => context.Caches is not null && _role == MixerRole.Causal;
+    private bool IsCached(ForwardContext context) => context.Decoding is not null && _role != MixerRole.Bidirectional;
 
     private Tensor Split(Tensor x, int heads) => x.Reshape([x.Shape[0], x.Shape[1], heads, _sizes.HeadWidth]);
 
@@ -96,46 +107,54 @@ public sealed class SoftmaxAttention : Mixer, ICached
 
     private Tensor Mark(Tensor x, ForwardContext context) => _position?.Mark(x, context) ?? x;
 
-    private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Activations x, int rows, ForwardContext context)
+    private Tensor Keys(Activations x, ForwardContext context) => Normed(_keyNorm, Split(_keys.Forward(x, context), _sizes.KeyValueHeads));
+
+    private Tensor Values(Activations x, ForwardContext context) => Split(_values.Forward(x, context), _sizes.KeyValueHeads);
+
+    private Tensor ToSelf(Tensor queries, Activations x, ForwardContext context, in AttentionSettings settings)
     {
-        var keys = Mark(Normed(_keyNorm, Split(_keys.Forward(x, context), _sizes.KeyValueHeads)), context);
-        var values = Split(_values.Forward(x, context), _sizes.KeyValueHeads);
-        if (!IsCached(context)) return (keys, values, context.Mask(_pattern, _patternContext));
-        var cache = (KeyValueCache)context.Caches!.Of(this);
-        cache.Write(keys, values, context.Positions);
-        var mask = _pattern.Narrow(CachedMask.Causal(context, cache.Count), _patternContext);
-        return (cache.Keys.First(rows), cache.Values.First(rows), mask);
+        var keys = Mark(Keys(x, context), context);
+        return Op.Attention(queries, keys, Values(x, context), context.Mask(_pattern, _patternContext), settings);
     }
 
-    private (Tensor Keys, Tensor Values, BlockMask Mask) FromMemory(int queries, ForwardContext context)
+    private Tensor ToMemory(Tensor queries, ForwardContext context, in AttentionSettings settings)
     {
         var memory = context.Memory ?? throw new InvalidOperationException("cross-attention needs ForwardContext.Memory");
-        var (batch, length) = (memory.Shape[0], memory.Shape[1]);
         using var shared = Activations.Of(memory);
-        Tensor keys, values;
-        if (context.Caches?.Of(this) is KeyValueCache cache)
-        {
-            if (cache.Count == 0) cache.Write(Keys(), Values(), FirstPositions(batch, length));
-            (keys, values) = (cache.Keys.First(batch), cache.Values.First(batch));
-        }
-        else
-        {
-            (keys, values) = (Keys(), Values());
-        }
-
-        var mask = BlockMask.Full(queries, length);
+        var mask = BlockMask.Full(queries.Shape[1], memory.Shape[1]);
         if (context.MemoryLengths is not null) mask = mask.Lengths(context.MemoryLengths);
-        return (keys, values, _pattern.Narrow(mask, _patternContext));
-
-        Tensor Keys() => Normed(_keyNorm, Split(_keys.Forward(shared, context), _sizes.KeyValueHeads));
-
-        Tensor Values() => Split(_values.Forward(shared, context), _sizes.KeyValueHeads);
+        return Op.Attention(queries, Keys(shared, context), Values(shared, context), _pattern.Narrow(mask, _patternContext), settings);
     }
 
-    private static Tensor FirstPositions(int rows, int length)
+    /// <summary>The queries of a step's tokens, [1, tokens, heads, width], on what each one's sequence has in the cache.</summary>
+    private Tensor Decode(Tensor queries, Activations x, ForwardContext context, in AttentionSettings settings)
     {
-        var positions = Tensor.Temporary([rows, length], ElementType.I32);
-        positions.Ints.Clear();
-        return positions;
+        var step = context.Decoding!;
+        var cache = (TokenCache)step.Caches.Of(this);
+        if (_role == MixerRole.Causal) cache.Append(step, Mark(Keys(x, context), context), Values(x, context));
+        var attended = new StepResult(step, queries.Shape);
+        foreach (var run in step.Runs)
+        {
+            var (mask, keys) = _role == MixerRole.Causal
+                ? (context.StepMask(_pattern, _patternContext, run), step.LongestOf(run))
+                : MemoryMask(cache, step, run);
+            attended.Add(run, Op.Attention(StepResult.Part(queries, run), cache.Keys, cache.Values, cache.Table(step, run, keys), mask, settings));
+        }
+
+        return attended.Whole;
+    }
+
+    /// <summary>All of the other sequence, which each may have longer or shorter.</summary>
+    private (BlockMask Mask, int Keys) MemoryMask(TokenCache cache, DecodingStep step, StepRun run)
+    {
+        Span<int> lengths = run.Sequences <= 1024 ? stackalloc int[run.Sequences] : new int[run.Sequences];
+        var longest = 0;
+        for (var row = 0; row < run.Sequences; row++)
+        {
+            lengths[row] = cache.Count(step.Sequences[run.First + row].Number);
+            longest = Math.Max(longest, lengths[row]);
+        }
+
+        return (_pattern.Narrow(BlockMask.Full(run.TokensEach, longest).Lengths(lengths), _patternContext), longest);
     }
 }

@@ -1,3 +1,4 @@
+using Tessera.Nn.Caches;
 using Tessera.Nn.Recurrence;
 using Tessera.Tensors;
 
@@ -38,19 +39,20 @@ public sealed record GruMixerOptions(int? Hidden = null) : RecurrentMixerOptions
 /// <para>Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; in stacks with attention: Chen et al. 2018,
 /// <see href="https://arxiv.org/abs/1804.09849"/>.</para>
 /// </summary>
-public sealed class RecurrentMixer : Mixer
+public sealed class RecurrentMixer : Mixer, ICached
 {
     private readonly RecurrentCell _cell;
     private readonly RecurrentWeightSet _forward;
     private readonly RecurrentWeightSet? _backward;
     private readonly Linear _output;
+    private readonly int _hidden;
 
     internal RecurrentMixer(RecurrentMixerOptions options, PartBuilder part, MixerRole role)
     {
         part.Require(role != MixerRole.Cross, "kind", "a recurrence", "a kind that reads another sequence, such as multi-head, for cross-attention");
         var hidden = options.HiddenIn(part.Width, role);
         part.Require(hidden is >= 1 and <= 1 << 20, "hidden", hidden, $"1 to {1 << 20}");
-        _cell = options.Cell;
+        (_cell, _hidden) = (options.Cell, hidden);
         _forward = RecurrentWeightSet.Of(part, _cell, part.Width, hidden, "l0", Own);
         if (role == MixerRole.Bidirectional) _backward = RecurrentWeightSet.Of(part, _cell, part.Width, hidden, "l0_reverse", Own);
         var outputs = checked(hidden * (_backward is null ? 1 : 2));
@@ -58,11 +60,37 @@ public sealed class RecurrentMixer : Mixer
     }
 
     /// <inheritdoc/>
+    public CacheLayout? CacheLayout => _backward is not null ? null : _cell.HasCell ? new StateCacheLayout(_hidden, _hidden) : new StateCacheLayout(_hidden);
+
+    /// <inheritdoc/>
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
-        if (context.Segments is not { } segments) return _output.Forward(_cell.Run(x, _forward, _backward, context.Lengths).Outputs, context);
-        var packed = PackedRows.Of(segments);
+        var outputs = context.Decoding is { } step && _backward is null ? Decode(x, step)
+            : context.Segments is { } segments ? RunSegments(x, PackedRows.Of(segments))
+            : _cell.Run(x, _forward, _backward, context.Lengths).Outputs;
+        return _output.Forward(outputs, context);
+    }
+
+    private Tensor RunSegments(Tensor x, PackedRows packed)
+    {
         var outputs = _cell.Run(packed.Take(x), _forward, _backward, packed.Lengths).Outputs;
-        return _output.Forward(packed.Place(outputs).Reshape([x.Shape[0], x.Shape[1], outputs.Shape.Width]), context);
+        return packed.Place(outputs).Reshape([x.Shape[0], x.Shape[1], outputs.Shape.Width]);
+    }
+
+    /// <summary>Each sequence from where it was.</summary>
+    private Tensor Decode(Tensor x, DecodingStep step)
+    {
+        var cache = (StateCache)step.Caches.Of(this);
+        var outputs = new StepResult(step, x.Shape);
+        foreach (var run in step.Runs)
+        {
+            var start = new RecurrentState(cache.Load(step, run, 0), _cell.HasCell ? cache.Load(step, run, 1) : null);
+            var output = _cell.Run(StepResult.Part(x, run), _forward, null, null, start);
+            if (output.Cell is { } cell) cache.Store(step, run, output.Hidden, cell);
+            else cache.Store(step, run, output.Hidden);
+            outputs.Add(run, output.Outputs);
+        }
+
+        return outputs.Whole;
     }
 }

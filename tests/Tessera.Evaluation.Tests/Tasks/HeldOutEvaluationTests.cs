@@ -3,6 +3,7 @@ using Tessera.Evaluation.Reports;
 using Tessera.Evaluation.Tasks;
 using Tessera.Generation;
 using Tessera.Models;
+using Tessera.Models.Decoding;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Text.Corpora;
@@ -122,11 +123,13 @@ public sealed class HeldOutEvaluationTests
         {
             using var scope = Tessera.Tensors.Arena.Current.Scope();
             int[] target = [.. s_tokenizer.EncodeOrdinary(example.Target), SpecialTokens.End];
-            var state = model.Model.Start([[.. s_tokenizer.EncodeOrdinary(example.Source!), SpecialTokens.End]], 1, target.Length);
+            var session = new DecodingSession(model.Model);
+            var sequence = session.Add([.. s_tokenizer.EncodeOrdinary(example.Source!), SpecialTokens.End]);
             var read = SpecialTokens.Begin;
             foreach (var token in target)
             {
-                var logits = model.Model.Next(state, [[read]]).Floats.ToArray();
+                sequence.Read(read);
+                var logits = session.Step().Floats.ToArray();
                 nats += Math.Log(logits.Sum(logit => Math.Exp(logit))) - logits[token];
                 (read, tokens) = (token, tokens + 1);
             }

@@ -20,11 +20,11 @@ public sealed class DecodingTests
         var loss = SmallModels.Loss(model, SmallModels.Batch(sources, [.. texts.Select(text => text[..^1])], [.. texts.Select(text => text[1..])]));
 
         int[][] prompts = sources ?? [.. texts.Select(text => text[..1])];
-        var state = model.Start(prompts, 1, 12);
+        var state = new DecodedRows(model, prompts);
         var (sum, count) = (0.0, 0);
         for (var place = 0; place < texts.Max(text => text.Length) - 1; place++)
         {
-            var logits = model.Next(state, [.. texts.Select(text => new[] { place < text.Length ? text[place] : 0 })]);
+            var logits = state.Next([.. texts.Select(text => new[] { place < text.Length ? text[place] : 0 })]);
             for (var row = 0; row < texts.Length; row++)
             {
                 if (place + 1 >= texts[row].Length) continue;
@@ -46,10 +46,10 @@ public sealed class DecodingTests
         var texts = Texts();
         int[][]? sources = model.ReadsSource ? [SmallModels.Text(7, 21), SmallModels.Text(3, 22), SmallModels.Text(1, 23)] : null;
         int[] read = [0, 0, 0];
-        var state = model.Start(sources ?? [.. texts.Select(text => text[..1])], 1, 24);
+        var state = new DecodedRows(model, sources ?? texts);
         foreach (var counts in new[] { new[] { 4, 1, 2 }, [1, 2, 1], [2, 1, 1] })
         {
-            var logits = model.Next(state, [.. texts.Select((text, row) => text[read[row]..(read[row] + counts[row])])]);
+            var logits = state.Next([.. texts.Select((text, row) => text[read[row]..(read[row] + counts[row])])]);
             for (var row = 0; row < texts.Length; row++)
             {
                 read[row] += counts[row];
@@ -104,17 +104,18 @@ public sealed class DecodingTests
         using var scope = Arena.Current.Scope();
         var model = SmallModels.Build(name);
         int[][] prompts = [SmallModels.Text(5, 41), SmallModels.Text(2, 42)];
-        var state = model.Start(prompts, rowsEach: 2, newTokens: 8);
-        var texts = state.First.Select(first => first.ToList()).ToList();
+        var state = new DecodedRows(model, prompts);
+        int[][] first = model.ReadsSource ? [[1], [1]] : prompts;
+        var texts = first.Select(text => text.ToList()).ToList();
         var origin = new List<int> { 0, 1 };
-        model.Next(state, state.First);
+        state.Next(first);
         foreach (var selection in new[] { new[] { 1, 0, 1, 0 }, [2, 2, 3, 1], [3, 0] })
         {
             state.Select(selection);
             (texts, origin) = ([.. selection.Select(row => texts[row].ToList())], [.. selection.Select(row => origin[row])]);
             Assert.Equal(selection.Length, state.Rows);
             var next = selection.Select((_, row) => 3 + ((row * 5) + texts[row].Count) % 16).ToArray();
-            var logits = model.Next(state, [.. next.Select(token => new[] { token })]);
+            var logits = state.Next([.. next.Select(token => new[] { token })]);
             for (var row = 0; row < selection.Length; row++)
             {
                 texts[row].Add(next[row]);
@@ -123,28 +124,6 @@ public sealed class DecodingTests
                 Assert.Equal(SmallModels.Loss(model, afresh), SmallModels.CrossEntropy(logits, row, 7), Tolerance);
             }
         }
-    }
-
-    [Fact]
-    public void Impossible_selections_are_refused()
-    {
-        using var scope = Arena.Current.Scope();
-        var model = SmallModels.Build("lstm");
-        var state = model.Start([[4, 5], [6]], rowsEach: 1, newTokens: 3);
-        Assert.Throws<InvalidOperationException>(() => state.Select([1, 0]));
-        model.Next(state, state.First);
-        Assert.Throws<ArgumentException>(() => state.Select([0, 1, 1]));
-        Assert.Throws<ArgumentException>(() => state.Select([2]));
-        Assert.Throws<ArgumentException>(() => model.Next(state, [[3]]));
-    }
-
-    [Fact]
-    public void Caches_are_those_of_the_decoder_alone()
-    {
-        using var scope = Arena.Current.Scope();
-        var state = SmallModels.Build("transformer").Start([[4, 5, 6]], rowsEach: 2, newTokens: 9);
-        // Two layers, keys and values of 2 heads of width 2: 2 rows of 10 tokens of target (one is the beginning) and 3 of source.
-        Assert.Equal(2 * 2 * (2 * 2) * 2 * (10 + 3) * sizeof(float), state.CacheBytes);
     }
 
     [Fact]

@@ -81,8 +81,8 @@ public sealed class ModelTests
         }
 
         var size = Math.Sqrt(x.Average(value => value * value) + 1e-6);
-        var state = model.Start([[4, 5, Token]], 1, 1);
-        var logits = model.Next(state, state.First);
+        var rows = new DecodedRows(model, [4, 5, Token]);
+        var logits = rows.Next([4, 5, Token]);
         for (var token = 0; token < SmallModels.Vocabulary; token++)
             Assert.Equal(Enumerable.Range(0, Width).Sum(i => x[i] / size * table[(token * Width) + i]), logits.Floats[token], 1e-5);
         Assert.Equal(1 / Math.Sqrt(Width), Math.Sqrt(table.Average(value => (double)value * value)), 0.06);

@@ -1,3 +1,4 @@
+using Tessera.Nn.Caches;
 using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
@@ -94,7 +95,7 @@ public sealed class MtpModuleTests
     public void Decoding_keeps_no_cache_for_later_tokens()
     {
         var without = (s_options with { MtpDepth = 0 }).Build(Vocabulary, 1);
-        Assert.Equal(without.Start([[1, 2]], 1, 3).CacheBytes, s_options.Build(Vocabulary, 1).Start([[1, 2]], 1, 3).CacheBytes);
+        Assert.Equal(CacheSet.BytesOf(without, 9, 0), CacheSet.BytesOf(s_options.Build(Vocabulary, 1), 9, 0));
     }
 
     [Theory]
@@ -112,8 +113,8 @@ public sealed class MtpModuleTests
         float[] expected = [.. plain.Select(logit => cap == 0 ? scale * logit : cap * MathF.Tanh(scale * logit / cap))];
         Compare("logits", expected, model.Logits(batch, StepOf(batch)).ToArray(), 1e-5);
 
-        var state = model.Start([ids], 1, 1);
-        Compare("next", expected[(3 * SmallModels.Vocabulary)..], model.Next(state, state.First).ToArray(), 1e-5);
+        var rows = new DecodedRows(model, ids);
+        Compare("next", expected[(3 * SmallModels.Vocabulary)..], rows.Next(ids).ToArray(), 1e-5);
         var logits = Tensor.From(expected, [4, SmallModels.Vocabulary]);
         var loss = Enumerable.Range(0, 4).Average(row => SmallModels.CrossEntropy(logits, row, 5 + row));
         Assert.Equal(loss, model.Loss(batch, StepOf(batch)).Item(), 1e-5);

@@ -61,8 +61,8 @@ public sealed class StoredModelTests : IDisposable
         Near(widened.Logits(batch, ForwardContext.At(batch.Positions)), stored.Logits(batch, ForwardContext.At(batch.Positions)), tolerance);
         Assert.Equal(SmallModels.Loss(widened, batch), SmallModels.Loss(stored, batch), tolerance);
 
-        var (slow, fast) = (widened.Start([[1, 9]], 1, 8), stored.Start([[1, 9]], 1, 8));
-        foreach (var tokens in new int[][] { [1, 9], [4], [30] }) Near(widened.Next(slow, [tokens]), stored.Next(fast, [tokens]), tolerance);
+        var (slow, fast) = (new DecodedRows(widened, [1]), new DecodedRows(stored, [1]));
+        foreach (var tokens in new int[][] { [1, 9], [4], [30] }) Near(slow.Next(tokens), fast.Next(tokens), tolerance);
     }
 
     [Theory]

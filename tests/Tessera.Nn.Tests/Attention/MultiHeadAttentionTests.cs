@@ -1,3 +1,4 @@
+using Tessera.Nn.Caches;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
@@ -90,8 +91,8 @@ public sealed class MultiHeadAttentionTests
     {
         var encoder = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), MixerRole.Bidirectional);
         var decoder = new MultiHeadOptions(2).Build(PartCheck.Builder(Width), MixerRole.Causal);
-        Assert.Equal(0, new CacheSet(encoder, new CacheSize(3, 7)).Bytes);
-        Assert.Equal(2 * 3 * 7 * Width * sizeof(float), new CacheSet(decoder, new CacheSize(3, 7)).Bytes);
+        Assert.Equal(0, CacheSet.BytesOf(encoder, 640, 0));
+        Assert.Equal(2 * 640 * Width * sizeof(float), CacheSet.BytesOf(decoder, 640, 0));
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using Tessera.Nn.Mixers;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
@@ -107,7 +108,7 @@ public sealed class WeightTests
     }
 
     private static Transformer Stack(FeedForwardOptions feedForward) => new(
-        new TransformerOptions { Layers = 2, Attention = new LatentOptions(2, 4, 3, 2, 2), FeedForward = feedForward }, PartCheck.Builder(Width), AttentionRole.Causal);
+        new TransformerOptions { Layers = 2, Attention = new LatentOptions(2, 4, 3, 2, 2), FeedForward = feedForward }, PartCheck.Builder(Width), MixerRole.Causal);
 
     private static float[] Forward(Transformer part) => part.Forward(Tensor.From(PartCheck.Normal(2 * Length * Width, 3), [2, Length, Width]), PartCheck.Step(2, Length)).ToArray();
 

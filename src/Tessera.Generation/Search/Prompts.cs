@@ -1,0 +1,24 @@
+using Tessera.Models;
+using Tessera.Models.Decoding;
+
+namespace Tessera.Generation.Search;
+
+/// <summary>How prompts become sequences of a session.</summary>
+internal static class Prompts
+{
+    private static readonly int[] s_begin = [SpecialTokens.Begin];
+
+    /// <summary>A sequence for each prompt, which is to read what stands before its text: the prompt, or, where that is a source to be
+    /// translated, the token that begins every text.</summary>
+    /// <param name="session">Without sequences.</param>
+    /// <param name="model">The session's.</param>
+    /// <param name="prompts">Token ids, none empty.</param>
+    /// <param name="maxNewTokens">How many tokens each may grow by.</param>
+    public static IReadOnlyList<DecodingSequence> Join(DecodingSession session, SequenceModel model, IReadOnlyList<int[]> prompts, int maxNewTokens)
+    {
+        session.Prepare((model.ReadsSource ? 1 : prompts.Max(prompt => prompt.Length)) + maxNewTokens);
+        IReadOnlyList<DecodingSequence> sequences = model.ReadsSource ? session.Add(prompts) : [.. prompts.Select(_ => session.Add())];
+        for (var index = 0; index < prompts.Count; index++) sequences[index].Read(model.ReadsSource ? s_begin : prompts[index]);
+        return sequences;
+    }
+}
