@@ -69,7 +69,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
         var (catalogue, plain) = (tiny.Tessera("recipe", "parts", "--parts", "Halved.dll"), tiny.Tessera("recipe", "parts"));
         Assert.Equal((0, ""), (catalogue.Code, catalogue.Error));
         Assert.Contains("### `layer`", catalogue.Output, StringComparison.Ordinal);
-        Assert.Contains("### `own-halved`\n\n\n\n| option | default | |\n|---|---|---|\n| `times` | `1` |  |\n| `epsilon` | `0.001` |", catalogue.Output, StringComparison.Ordinal);
+        Assert.Contains("### `own-halved`\n\n| option | default | |\n|---|---|---|\n| `times` | `1` |  |\n| `epsilon` | `0.001` |", catalogue.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("own-halved", plain.Output, StringComparison.Ordinal);
         Assert.Contains("\"const\": \"own-halved\"", tiny.Tessera("recipe", "schema", "--parts", "Halved.dll").Output, StringComparison.Ordinal);
     }
@@ -126,7 +126,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
                 protected override void Write(Tessera.Models.DecoderOptions options, System.Text.Json.Nodes.JsonObject config) { }
             }
             """);
-        Complains($"--parts: {message}", file, "recipe", "check", "tiny.json", "--parts", file);
+        Complains($"--parts: {message}", tiny.In(file), "recipe", "check", "tiny.json", "--parts", file);
         Complains($"parts[0]: {message}", tiny.In(file), "recipe", "check", "tiny.json", "--set", $"parts=[\"{file}\"]");
     }
 

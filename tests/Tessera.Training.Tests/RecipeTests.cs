@@ -78,10 +78,12 @@ public sealed class RecipeTests
     [Theory]
     [InlineData("parts=[\"none.dll\"]", "parts[0]: is '{folder}none.dll'; there is no such file")]
     [InlineData("parts=[\"quickstart.json\"]", "parts[0]: is '{folder}quickstart.json', which is no .NET assembly")]
+    [InlineData("parts=[\"a\\u0000b\"]", "parts[0]: is 'a?b'; there is no such file")]
+    [InlineData("parts=[\"\"]", "parts[0]: is '{folder}'; there is no such file")]
     [InlineData("parts=none.dll", "parts: is \"none.dll\"; expected a list [ … ]")]
     [InlineData("parts=[3]", "parts[0]: is 3; expected a text")]
     public void Assemblies_that_cannot_be_used_are_named(string setting, string message) => Assert.Equal(
-        message.Replace("{folder}", Folder + Path.DirectorySeparatorChar, StringComparison.Ordinal),
+        message.Replace("{folder}'", Folder + "'", StringComparison.Ordinal).Replace("{folder}", Folder + Path.DirectorySeparatorChar, StringComparison.Ordinal),
         Assert.Throws<RecipeException>(() => Recipe.Load(Path.Combine(Folder, "quickstart.json"), [setting])).Message);
 
     /// <summary>This assembly is one with parts.</summary>
