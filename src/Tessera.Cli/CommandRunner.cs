@@ -38,7 +38,7 @@ internal static class CommandRunner
         try
         {
             if (SettingsProblem() is { } problem) return Complain(problem);
-            foreach (var file in parsed.GetValue(CommonOptions.Parts) ?? []) PartAssembly.Load(file, "--parts");
+            foreach (var file in parsed.GetValue(CommonOptions.Parts) ?? []) PartAssembly.Load(file, ".", "--parts");
             return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
         }
         catch (Exception error)

@@ -150,7 +150,8 @@ internal static partial class PartCatalogue
 
     private static void Append(StringBuilder text, PartKind kind, Dictionary<string, XElement> comments)
     {
-        text.Append(CultureInfo.InvariantCulture, $"\n### `{kind.Name}`\n\n{Summary(comments, kind.Part)}\n");
+        text.Append(CultureInfo.InvariantCulture, $"\n### `{kind.Name}`\n");
+        if (Summary(comments, kind.Part) is { Length: > 0 } summary) text.Append(CultureInfo.InvariantCulture, $"\n{summary}\n");
         // The module's own comment gives the equation, the cost and the source.
         var module = kind.Part.Assembly.GetType(kind.Part.FullName!.Replace("Options", "", StringComparison.Ordinal));
         if (module is not null && module != kind.Part && Summary(comments, module) is { Length: > 0 } computes) text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");

@@ -85,7 +85,6 @@ public sealed record Recipe
         LoadParts(json, folder);
         foreach (var line in RecipeSettings.Apply<Recipe>(json, [.. ofParts[false]])) note?.Invoke(line);
         var recipe = RecipeJson.Read<Recipe>(json);
-        recipe = recipe with { Parts = [.. recipe.Parts.Select(part => Path.GetFullPath(part, Path.GetFullPath(folder)))] };
         if (recipe.Start is { } start)
         {
             start = Path.GetFullPath(start, Path.GetFullPath(folder));
@@ -96,12 +95,13 @@ public sealed record Recipe
         return recipe;
     }
 
-    /// <summary>Loads the assemblies that a recipe names, before it is read: it may name their parts. What else stands there is for the reader to refuse.</summary>
+    /// <summary>Loads the assemblies that a recipe names, before it is read: it may name their parts. It has their full paths then. What else stands there is
+    /// for the reader to refuse.</summary>
     private static void LoadParts(JsonObject json, string folder)
     {
         if (json[PartsKey] is not JsonArray files) return;
         for (var index = 0; index < files.Count; index++)
-            if (files[index] is JsonValue file && file.TryGetValue(out string? path)) PartAssembly.Load(Path.GetFullPath(path, Path.GetFullPath(folder)), $"{PartsKey}[{index}]");
+            if (files[index] is JsonValue file && file.TryGetValue(out string? path)) files[index] = PartAssembly.Load(path, folder, $"{PartsKey}[{index}]");
     }
 
     /// <summary>The recipe as JSON, with every default written out.</summary>

@@ -4,7 +4,7 @@ namespace Tessera.Cli.Tests;
 public sealed class BadInputTests(TinyRun tiny)
 {
     private const string Metrics = "bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed";
-    private const string Keys = "name, seed, start, lora, tokenizer, model, data, batches, optimizer, phases, validation, checkpoints, evaluate";
+    private const string Keys = "name, seed, start, lora, parts, tokenizer, model, data, batches, optimizer, phases, validation, checkpoints, evaluate";
 
     [Theory]
     [InlineData($"sede: is not a key here; allowed: {Keys}", "--set", "sede=2")]

@@ -40,8 +40,8 @@ public sealed class RecipeErrorTests
     [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
     [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]
     [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
-    [InlineData("\"routed\": 4, ", "", "model.decoder.feedForward.routed: is missing; expected a whole number")]
-    [InlineData(", \"expert\": { \"kind\": \"relu\", \"hidden\": 5 }", "", "model.decoder.feedForward.expert: is missing; expected an object { … }")]
+    [InlineData("\"heads\": 4, ", "", "model.decoder.attention.heads: is missing; expected a whole number")]
+    [InlineData("\"layers\": 2, ", "", "model.decoder.layers: is missing; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": \"8\"", "model.width: is \"8\"; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": 8.5", "model.width: is 8.5; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": 99999999999", "model.width: is 99999999999; expected a whole number")]
@@ -50,7 +50,10 @@ public sealed class RecipeErrorTests
     [InlineData("\"width\": 8", "\"width\": 8, \"tieEmbeddings\": 1", "model.tieEmbeddings: is 1; expected true or false")]
     [InlineData("\"interleaved\"", "\"thirds\"", "model.decoder.attention.position.layout: is \"thirds\"; expected one of halves, interleaved")]
     [InlineData("\"interleaved\"", "1", "model.decoder.attention.position.layout: is 1; expected one of halves, interleaved")]
-    [InlineData("{ \"kind\": \"layer\" }", "\"layer\"", "model.decoder.norm: is \"layer\"; expected an object { … }")]
+    [InlineData("{ \"kind\": \"layer\" }", "\"laier\"", "model.decoder.norm: is \"laier\"; allowed: rms, layer, or an object { … }")]
+    [InlineData("{ \"kind\": \"layer\" }", "3", "model.decoder.norm: is 3; expected an object { … }")]
+    [InlineData("{ \"kind\": \"relu\", \"hidden\": 5 }", "\"experts\"", "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }")]
+    [InlineData("{ \"kind\": \"multi-head\", \"heads\": 4, \"position\": { \"kind\": \"rotary\", \"layout\": \"interleaved\" } }", "\"multi-head\"", "model.decoder.attention.heads: is missing; expected a whole number")]
     [InlineData("{ \"kind\": \"layer\" }", "[ ]", "model.decoder.norm: is [ ]; expected an object { … }")]
     [InlineData("{ \"kind\": \"layer\" }", "null", "model.decoder.norm: is null; expected an object { … }")]
     [InlineData("\"width\": 8", "\"width\": null", "model.width: is null; expected a whole number")]
@@ -70,7 +73,7 @@ public sealed class RecipeErrorTests
     [InlineData("\"hidden\": 5", "\"hidden\": -5", "model.decoder.feedForward.expert.hidden: is -5; allowed: 1 to 1048576")]
     [InlineData("{ \"kind\": \"sinusoidal\" }", "{ \"kind\": \"rotary\" }", "model.decoder.position.kind: is RotaryOptions; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position")]
     [InlineData("{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }", "{ \"kind\": \"sinusoidal\" }", "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys or on scores, such as rotary")]
-    [InlineData("\"active\": 2", "\"active\": 2, \"router\": { \"kind\": \"two-stage\" }", "model.decoder.feedForward.router.kind: is two-stage; allowed: a router for at least one shared expert")]
+    [InlineData("\"active\": 2", "\"active\": 2, \"shared\": 0, \"router\": { \"kind\": \"two-stage\" }", "model.decoder.feedForward.router.kind: is two-stage; allowed: a router for at least one shared expert")]
     [InlineData("\"kind\": \"layer\"", "\"kind\": \"layer\", \"epsilon\": 0", "model.decoder.norm.epsilon: is 0; allowed: greater than 0")]
     public void A_model_that_cannot_be_is_refused_with_its_place(string old, string changed, string message)
     {
@@ -99,7 +102,7 @@ public sealed class RecipeErrorTests
     {
         Assert.Equal("texts[1]: is 2; expected a text", Message("""{ "texts": ["a", 2] }"""));
         Assert.Equal("texts: is \"a\"; expected a list [ … ]", Message("""{ "texts": "a" }"""));
-        Assert.Equal("parts[1].hidden: is missing; expected a whole number", Message("""{ "parts": [{ "kind": "relu", "hidden": 1 }, { "kind": "gelu" }] }"""));
+        Assert.Equal("parts[1].hidden: is \"wide\"; expected a whole number", Message("""{ "parts": [{ "kind": "relu", "hidden": 1 }, { "kind": "gelu", "hidden": "wide" }] }"""));
         Assert.Equal("parts[0]: is null; expected an object { … }", Message("""{ "parts": [null] }"""));
         Assert.Equal("weights.balance: is \"much\"; expected a number", Message("""{ "weights": { "balance": "much" } }"""));
         Assert.Equal("weights.balance: is null; expected a number", Message("""{ "weights": { "balance": null } }"""));

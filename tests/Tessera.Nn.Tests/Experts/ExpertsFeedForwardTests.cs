@@ -194,7 +194,7 @@ public sealed class ExpertsFeedForwardTests
         {
             var vector = x[token..(token + Width)];
             var (shared, routed) = Gates(exact, options, vector);
-            for (var s = 0; s < options.Shared; s++) AddExpert(s, shared[s], "shared_experts.", ".weight", options.Shared);
+            for (var s = 0; s < options.SharedCount; s++) AddExpert(s, shared[s], "shared_experts.", ".weight", options.SharedCount);
             foreach (var r in Largest(routed, options.Active)) AddExpert(r, routed[r], "experts.", "", 0);
 
             // Expert e's hidden units are rows e · Hidden … of gate and up. Of down they are columns where experts lie side by
@@ -226,13 +226,13 @@ public sealed class ExpertsFeedForwardTests
         {
             var probabilities = Softmax("gate");
             var total = softmax.Normalise ? Largest(probabilities, options.Active).Sum(i => probabilities[i]) : 1;
-            return ([.. Enumerable.Repeat(1.0, options.Shared)], [.. probabilities.Select(probability => probability / total)]);
+            return ([.. Enumerable.Repeat(1.0, options.SharedCount)], [.. probabilities.Select(probability => probability / total)]);
         }
 
         var (stage, shared, routed) = (Softmax("stage"), Softmax("shared"), Softmax("routed"));
         var sum = Largest(routed, options.Active).Sum(i => routed[i]);
         return (
-            [.. shared.Select(gate => 2 * stage[0] * options.Shared * gate)],
+            [.. shared.Select(gate => 2 * stage[0] * options.SharedCount * gate)],
             [.. routed.Select(gate => 2 * stage[1] * options.Active * gate / sum)]);
 
         double[] Softmax(string name) => ExactMath.Softmax(ExactMath.Linear(vector, exact[$"router.{name}.weight"], null, Width));

@@ -1,0 +1,218 @@
+using System.Text.Json.Nodes;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
+using Tessera.Nn.Attention;
+using Tessera.Nn.Experts;
+using Tessera.Nn.FeedForward;
+using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
+using Tessera.Tensors;
+
+namespace Tessera.Models.Tests;
+
+/// <summary>To swap a part is to change a word: nothing else needs to be said, and what was said stays as far as it can.</summary>
+public sealed class PartSwapTests
+{
+    private const string Decoder = "model.decoder", FeedForward = $"{Decoder}.feedForward", Attention = $"{Decoder}.attention";
+
+    private const string Recipe =
+        """
+        { "vocabulary": 19, "length": 20, "sourceLength": 0,
+          "model": { "kind": "decoder", "width": 16,
+            "decoder": { "layers": 2, "feedForward": "experts", "norm": "rms", "attention": { "kind": "multi-head", "heads": 2, "position": "rotary" } } } }
+        """;
+
+    /// <summary>Where parts of a group stand, and those of its kinds that can stand there.</summary>
+    private static readonly (string Path, string[] Kinds)[] s_places =
+    [
+        (FeedForward, Kinds(typeof(FeedForwardOptions))),
+        ($"{FeedForward}.expert", Kinds(typeof(DenseOptions))),
+        ($"{FeedForward}.router", Kinds(typeof(RouterOptions))),
+        ($"{Decoder}.norm", Kinds(typeof(NormOptions))),
+        ($"{Attention}.queryKeyNorm", Kinds(typeof(NormOptions))),
+        ($"{Attention}.position", ["rotary", "alibi", "relative-bias"]),
+        ($"{Decoder}.position", ["sinusoidal", "learned"]),
+    ];
+
+    public static IEnumerable<object[]> Swaps => s_places.SelectMany(place =>
+        from before in place.Kinds from after in place.Kinds where before != after select new object[] { place.Path, before, after });
+
+    [Theory]
+    [MemberData(nameof(Swaps))]
+    public void Every_kind_becomes_every_other_of_its_place_by_one_word_and_learns(string path, string before, string after)
+    {
+        var recipe = Changed($"{path}={before}");
+        var notes = RecipeSettings.Apply<ModelConfig>(recipe, $"{path}.kind={after}");
+        Assert.Empty(notes); // nothing but the kind was said
+        Assert.Equal(after, At(recipe, path)["kind"]!.GetValue<string>());
+        Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
+    }
+
+    [Fact]
+    public void No_kind_of_position_is_without_a_place() => Assert.Equal(
+        Kinds(typeof(PositionOptions)).Order(), s_places.Where(place => place.Path.EndsWith(".position", StringComparison.Ordinal)).SelectMany(place => place.Kinds).Order());
+
+    /// <summary>Attentions have options that have to be said; the others stay.</summary>
+    [Theory]
+    [InlineData("multi-head", "sliding-window", "window=4")]
+    [InlineData("multi-head", "latent", "kvLoraRank=8", "nopeHeadDim=8", "ropeHeadDim=4", "vHeadDim=6")]
+    [InlineData("sliding-window", "multi-head")]
+    [InlineData("sliding-window", "latent", "kvLoraRank=8", "nopeHeadDim=8", "ropeHeadDim=4", "vHeadDim=6")]
+    [InlineData("latent", "multi-head")]
+    [InlineData("latent", "sliding-window", "window=4")]
+    public void Attentions_swap_with_what_they_require(string before, string after, params string[] options)
+    {
+        var first = before switch
+        {
+            "sliding-window" => """{"kind":"sliding-window","heads":2,"window":8,"position":"rotary"}""",
+            "latent" => """{"kind":"latent","heads":2,"kvLoraRank":8,"nopeHeadDim":6,"ropeHeadDim":2,"vHeadDim":6}""",
+            _ => """{"kind":"multi-head","heads":2,"position":"rotary"}""",
+        };
+        var recipe = Changed($"{Attention}={first}");
+        RecipeSettings.Apply<ModelConfig>(recipe, [.. options.Select(option => $"{Attention}.{option}"), $"{Attention}.kind={after}"]);
+        Assert.Equal(2, At(recipe, Attention)["heads"]!.GetValue<int>());
+        Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
+    }
+
+    [Fact]
+    public void Options_that_both_kinds_have_stay_and_the_others_are_named()
+    {
+        var recipe = Changed(Attention + """={"kind":"multi-head","heads":2,"keyValueHeads":1,"bias":true,"sinks":true,"position":{"kind":"rotary","theta":500}}""");
+        var note = Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, $"{Attention}.kind=latent", $"{Attention}.kvLoraRank=8"));
+        Assert.Equal("model.decoder.attention is now latent, which does not take keyValueHeads (1), sinks (true); dropped", note);
+        Assert.Equal("""{"kind":"latent","heads":2,"bias":true,"position":{"theta":500},"kvLoraRank":8}""", At(recipe, Attention).ToJsonString());
+
+        note = Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, $"{Attention}.kind=multi-head"));
+        Assert.Equal("model.decoder.attention is now multi-head, which does not take kvLoraRank (8); dropped", note);
+        Assert.Equal("""{"kind":"multi-head","heads":2,"bias":true,"position":{"kind":"rotary","theta":500}}""", At(recipe, Attention).ToJsonString());
+    }
+
+    [Fact]
+    public void An_option_whose_value_the_new_kind_does_not_take_is_dropped()
+    {
+        var recipe = Changed($"{Attention}.position=alibi");
+        var note = Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, $"{Attention}=latent"));
+        Assert.Equal("""model.decoder.attention is now latent, which does not take position ({"kind":"alibi"}); dropped""", note);
+        Assert.Equal("""{"kind":"latent","heads":2}""", At(recipe, Attention).ToJsonString());
+    }
+
+    [Theory]
+    [InlineData("feedForward={\"kind\":\"swiglu\",\"hidden\":40,\"bias\":true}", "feedForward=gelu", """{"kind":"gelu","hidden":40,"bias":true}""")]
+    [InlineData("feedForward={\"kind\":\"swiglu\",\"hidden\":40,\"bias\":true}", "feedForward=experts", """{"kind":"experts"}""", "hidden (40), bias (true)")]
+    [InlineData("feedForward.router={\"kind\":\"sigmoid\",\"normalise\":false,\"scale\":2,\"biasRate\":0.5}", "feedForward.router=softmax", """{"kind":"experts","router":{"kind":"softmax","normalise":false,"scale":2}}""", "biasRate (0.5)")]
+    [InlineData("position={\"kind\":\"sinusoidal\",\"positions\":77}", "position.kind=learned", """{"kind":"learned","positions":77}""")]
+    [InlineData("norm={\"kind\":\"layer\",\"epsilon\":0.5,\"bias\":false}", "norm=rms", """{"kind":"rms","epsilon":0.5}""", "bias (false)")]
+    public void What_was_said_is_kept_or_named(string said, string swap, string left, string dropped = "")
+    {
+        var recipe = Changed($"{Decoder}.{said}");
+        var notes = RecipeSettings.Apply<ModelConfig>(recipe, $"{Decoder}.{swap}");
+        Assert.Equal(dropped.Length > 0 ? 1 : 0, notes.Count);
+        Assert.All(notes, note => Assert.EndsWith($"which does not take {dropped}; dropped", note, StringComparison.Ordinal));
+        Assert.Equal(left, At(recipe, $"{Decoder}.{said.Split('=', '.')[0]}").ToJsonString());
+    }
+
+    [Fact]
+    public void A_word_and_a_kind_are_the_same()
+    {
+        var (word, kind) = (Changed($"{Attention}.bias=true"), Changed($"{Attention}.bias=true"));
+        Assert.Equal(
+            RecipeSettings.Apply<ModelConfig>(word, $"{Attention}=latent", $"{Decoder}.norm=layer"),
+            RecipeSettings.Apply<ModelConfig>(kind, $"{Attention}.kind=latent", $"{Decoder}.norm.kind=layer"));
+        Assert.True(JsonNode.DeepEquals(word, kind));
+    }
+
+    [Fact]
+    public void The_order_of_a_kind_and_its_options_does_not_matter()
+    {
+        string[] settings = [$"{FeedForward}.kind=experts", $"{FeedForward}.routed=5", $"{FeedForward}.expert.kind=gelu", $"{FeedForward}.expert.hidden=24", $"{FeedForward}.router=sigmoid", $"{FeedForward}.router.biasRate=0.5"];
+        const string Wanted = """{"kind":"experts","routed":5,"expert":{"kind":"gelu","hidden":24},"router":{"kind":"sigmoid","biasRate":0.5}}""";
+        foreach (var order in Orders(settings))
+        {
+            var recipe = Changed($"{FeedForward}=relu");
+            Assert.Empty(RecipeSettings.Apply<ModelConfig>(recipe, [.. order]));
+            Assert.True(JsonNode.DeepEquals(JsonNode.Parse(Wanted), At(recipe, FeedForward)), $"{string.Join(' ', order)} gave {At(recipe, FeedForward).ToJsonString()}");
+        }
+
+        static IEnumerable<IEnumerable<string>> Orders(IReadOnlyList<string> of) => of.Count == 0
+            ? [[]]
+            : of.SelectMany(first => Orders([.. of.Where(other => other != first)]), (first, rest) => rest.Prepend(first));
+    }
+
+    [Fact]
+    public void Of_two_kinds_and_of_two_values_the_later_counts()
+    {
+        var recipe = Changed($"{Decoder}.norm=layer", $"{Decoder}.norm=rms", $"{Decoder}.norm.epsilon=0.25", $"{Decoder}.norm.epsilon=0.5");
+        Assert.Equal("""{"kind":"rms","epsilon":0.5}""", At(recipe, $"{Decoder}.norm").ToJsonString());
+        // An object takes the place of what was there, and is swapped if a kind follows.
+        recipe = Changed($"{Decoder}.norm.kind=layer", $$"""{{Decoder}}.norm={"kind":"layer","epsilon":0.125,"bias":false}""", $"{Decoder}.norm.kind=rms");
+        Assert.Equal("""{"kind":"rms","epsilon":0.125}""", At(recipe, $"{Decoder}.norm").ToJsonString());
+    }
+
+    [Fact]
+    public void Options_of_a_part_that_the_recipe_leaves_out_are_those_of_its_default()
+    {
+        var recipe = Changed($"{FeedForward}.router.scale=2", $"{FeedForward}.expert.hidden=24");
+        Assert.Equal("""{"kind":"experts","router":{"kind":"softmax","scale":2},"expert":{"kind":"swiglu","hidden":24}}""", At(recipe, FeedForward).ToJsonString());
+        Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
+    }
+
+    [Fact]
+    public void Parts_in_lists_are_swapped_too()
+    {
+        var recipe = Changed(Decoder + """.variants=[{"first":1,"feedForward":{"kind":"swiglu","hidden":8}}]""");
+        Assert.Empty(RecipeSettings.Apply<ModelConfig>(recipe, $"{Decoder}.variants[0].feedForward=relu"));
+        Assert.Equal("""[{"first":1,"feedForward":{"kind":"relu","hidden":8}}]""", At(recipe, Decoder)["variants"]!.ToJsonString());
+        Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
+    }
+
+    [Theory]
+    [InlineData("model.decoder.norm.kind=laier", "model.decoder.norm.kind: is \"laier\"; allowed: rms, layer")]
+    [InlineData("model.decoder.norm=laier", "model.decoder.norm: is \"laier\"; allowed: rms, layer")]
+    [InlineData("model.decoder.norm.kind=3", "model.decoder.norm.kind: is 3; allowed: rms, layer")]
+    [InlineData("model.kind=tree", "model.kind: is \"tree\"; allowed: encoder-decoder, decoder")]
+    [InlineData("model.decoder.feedForward.expert=experts", "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]
+    public void A_kind_that_there_is_not_is_refused_before_anything_is_changed(string setting, string message)
+    {
+        var recipe = Changed();
+        var before = recipe.ToJsonString();
+        Assert.Equal(message, Assert.Throws<RecipeException>(() => RecipeSettings.Apply<ModelConfig>(recipe, "model.width=8", setting)).Message);
+        Assert.Equal(before, recipe.ToJsonString());
+    }
+
+    private static string[] Kinds(Type group) => [.. Parts.Kinds(group).Where(kind => kind.Part.Assembly == typeof(Parts).Assembly).Select(kind => kind.Name)];
+
+    private static JsonObject Changed(params string[] settings)
+    {
+        var recipe = RecipeJson.Parse(Recipe, "recipe.json");
+        RecipeSettings.Apply<ModelConfig>(recipe, settings);
+        return recipe;
+    }
+
+    private static JsonObject At(JsonObject recipe, string path) => path.Split('.').Aggregate(recipe, (json, key) => json[key]!.AsObject());
+
+    /// <summary>Two steps down the gradient make a text likelier, and the model still decodes.</summary>
+    private static void Learns(ModelOptions options)
+    {
+        using var scope = Arena.Current.Scope();
+        var model = options.Build(SmallModels.Vocabulary, 3);
+        int[] text = [1, .. SmallModels.Text(7, 1), 2];
+        var batch = SmallModels.Batch(null, [text[..^1]], [text[1..]]);
+        var before = SmallModels.Loss(model, batch);
+        for (var step = 0; step < 2; step++)
+        {
+            using (var tape = Tape.Record()) tape.Backward(SmallModels.LossOf(model, batch));
+            foreach (var (_, parameter) in model.Parameters().Where(own => own.Parameter.IsTrained))
+            {
+                var weights = parameter.Value.Floats;
+                var gradient = parameter.Value.Gradient;
+                for (var i = 0; i < gradient.Length; i++) weights[i] -= 0.01f * gradient[i];
+                gradient.Clear();
+            }
+        }
+
+        Assert.InRange(SmallModels.Loss(model, batch), 0, before - 1e-3);
+        var state = model.Start([text[..4]], 1, 2);
+        Assert.All(model.Next(state, [text[..4]]).ToArray(), logit => Assert.True(float.IsFinite(logit)));
+        Assert.Equal(SmallModels.Vocabulary, model.Next(state, [5]).Shape.Width);
+    }
+}
