@@ -103,7 +103,7 @@ public abstract class MaskedAttention : Attention, ICached
         var (keys, values, mask) = Role == AttentionRole.Cross ? FromMemory(x.Shape[1], context) : FromSelf(x, context);
         var attended = Op.Attention(queries, keys, values, mask, _settings with
         {
-            Bias = _position?.ActsOnScores == true ? _position.Score(Distances(mask, context), Role == AttentionRole.Bidirectional) : null,
+            Bias = _position?.Bias(Role == AttentionRole.Bidirectional),
             Sinks = _sinks?.Value,
         });
         return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _heads * _headWidth]), context);
@@ -136,24 +136,6 @@ public abstract class MaskedAttention : Attention, ICached
     private static Tensor Normed(Norm? norm, Tensor x) => norm?.Forward(x) ?? x;
 
     private Tensor Mark(Tensor x, ForwardContext context) => _position?.Mark(x, context) ?? x;
-
-    /// <summary>I32 [queries, keys], or [batch, queries, keys] while decoding: how far the key stands behind the query, negative
-    /// before it. In a whole sequence both count its places, so that packed sequences have their own distances.</summary>
-    private Tensor Distances(BlockMask mask, ForwardContext context)
-    {
-        var (queries, keys) = (mask.Queries, mask.Keys);
-        var isCached = context.Caches is not null && Role == AttentionRole.Causal;
-        var rows = isCached ? context.Positions.Shape[0] : 1;
-        var distances = Tensor.Temporary(isCached ? [rows, queries, keys] : [queries, keys], ElementType.I32);
-        var all = distances.Ints;
-        for (var query = 0; query < rows * queries; query++)
-        {
-            var position = isCached ? context.Positions.Ints[query] : query;
-            for (var key = 0; key < keys; key++) all[(query * keys) + key] = key - position;
-        }
-
-        return distances;
-    }
 
     private (Tensor Keys, Tensor Values, BlockMask Mask) FromSelf(Tensor x, ForwardContext context)
     {

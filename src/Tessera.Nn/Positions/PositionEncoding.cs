@@ -26,9 +26,6 @@ public abstract class PositionEncoding : Module
     /// <summary>Whether the encoding is added to embeddings (and so belongs to a stack, not to an attention).</summary>
     public abstract bool ActsOnEmbeddings { get; }
 
-    /// <summary>Whether the encoding is a bias of an attention's scores, <see cref="Score"/>.</summary>
-    public virtual bool ActsOnScores => false;
-
     /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
     public abstract int Positions { get; }
 
@@ -51,9 +48,8 @@ public abstract class PositionEncoding : Module
     /// <summary>Marks queries or keys [batch, length, heads, width] with their positions.</summary>
     public virtual Tensor Mark(Tensor x, ForwardContext context) => x;
 
-    /// <summary>What distances add to the scores of each head; null where the encoding does not act on scores.</summary>
-    /// <param name="distances">I32 [queries, keys] or [batch, queries, keys]: position of the key less that of the query.</param>
-    /// <param name="isBidirectional">Whether queries see keys behind them.</param>
-    /// <returns>[heads, queries, keys], after the batch where the distances have one.</returns>
-    public virtual Tensor? Score(Tensor distances, bool isBidirectional) => null;
+    /// <summary>What distances add to the scores of each head, for <see cref="AttentionSettings.Bias"/>; null where the encoding does
+    /// not act on scores. Attention evaluates it where it stands in the sequence: there is nothing to give it but the direction.</summary>
+    /// <param name="bidirectional">Whether queries see keys after them.</param>
+    public virtual ScoreBias? Bias(bool bidirectional) => null;
 }

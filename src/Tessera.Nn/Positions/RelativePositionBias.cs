@@ -13,8 +13,7 @@ public sealed record RelativePositionBiasOptions(int Buckets = 32, int MaxDistan
 
 /// <summary>
 /// T5's relative positions: a trained score for each head and each bucket of distances, the near ones one by one, the far ones
-/// in logarithmic steps. Where tokens see both sides, half of the buckets are for keys behind the query. Memory O(heads · n²)
-/// while a whole sequence is attended to.
+/// in logarithmic steps. Where tokens see both sides, half of the buckets are for keys after the query.
 /// <para>Raffel et al. 2019, <see href="https://arxiv.org/abs/1910.10683"/>, section 2.1.</para>
 /// </summary>
 public sealed class RelativePositionBias : PositionEncoding
@@ -35,35 +34,11 @@ public sealed class RelativePositionBias : PositionEncoding
     public override bool ActsOnEmbeddings => false;
 
     /// <inheritdoc/>
-    public override bool ActsOnScores => true;
-
-    /// <inheritdoc/>
     public override int Positions => int.MaxValue;
 
     /// <inheritdoc/>
-    public override Tensor Score(Tensor distances, bool isBidirectional)
-    {
-        var buckets = Tensor.Temporary(distances.Shape, ElementType.I32);
-        var from = distances.Ints;
-        var to = buckets.Ints;
-        for (var i = 0; i < from.Length; i++) to[i] = Bucket(from[i], isBidirectional);
-        return Op.BucketScores(_table.Value, buckets);
-    }
+    public override ScoreBias Bias(bool bidirectional) => ScoreBias.Buckets(_table.Value, _options.MaxDistance, bidirectional);
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length) => 0;
-
-    /// <summary>The bucket of a distance.</summary>
-    /// <param name="distance">Position of the key less that of the query.</param>
-    /// <param name="isBidirectional">Whether keys behind the query have buckets of their own; else they share that of distance 0.</param>
-    public int Bucket(int distance, bool isBidirectional)
-    {
-        var count = isBidirectional ? _options.Buckets / 2 : _options.Buckets;
-        var first = isBidirectional && distance > 0 ? count : 0;
-        var away = isBidirectional ? Math.Abs((long)distance) : -Math.Min(0L, distance);
-        var near = count / 2;
-        if (away < near) return first + (int)away;
-        var far = near + (int)(Math.Log((double)away / near) / Math.Log((double)_options.MaxDistance / near) * (count - near));
-        return first + Math.Min(far, count - 1);
-    }
 }

@@ -176,6 +176,8 @@ public sealed class CachedAttentionOptionsTests() : CachedAttentionTests(new Mul
 
 public sealed class CachedAlibiTests() : CachedAttentionTests(new MultiHeadOptions(4) { Sinks = true, Position = new AlibiOptions() });
 
+public sealed class CachedLearnedAlibiTests() : CachedAttentionTests(new MultiHeadOptions(4) { KeyValueHeads = 2, Position = new AlibiOptions(Learned: true) });
+
 public sealed class CachedBucketsTests() : CachedAttentionTests(new SlidingWindowOptions(2, 6) { Position = new RelativePositionBiasOptions(6, 7) });
 
 public sealed class CachedLatentAttentionTests() : CachedAttentionTests(new LatentOptions(4, 6, 5, 4, 3) { QLoraRank = 7, Bias = true })
