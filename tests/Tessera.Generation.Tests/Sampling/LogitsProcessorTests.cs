@@ -96,8 +96,8 @@ public sealed class LogitsProcessorTests
             "repetition penalty is 0; allowed: greater than 0", () => new GreedyOptions { RepetitionPenalty = 0 }.Validate());
         AssertTold<ArgumentException>(
             "no-repeat n-gram size is -1; allowed: at least 0", () => new BeamOptions { NoRepeatNgramSize = -1 }.Validate());
-        AssertTold<ArgumentOutOfRangeException>("penalty is NaN; allowed: ", () => new RepetitionPenalty(float.NaN));
-        AssertTold<ArgumentOutOfRangeException>("n-gram size is 0; allowed: ", () => new NoRepeatNgram(0));
+        AssertTold<ArgumentOutOfRangeException>("penalty is NaN; allowed: ", () => _ = new RepetitionPenalty(float.NaN));
+        AssertTold<ArgumentOutOfRangeException>("n-gram size is 0; allowed: ", () => _ = new NoRepeatNgram(0));
         Assert.Throws<ArgumentOutOfRangeException>(() => new TokenHistory([1, 2], promptLength: 3));
         AssertTold<ArgumentException>("BeamOptions has no sampler", () => Sampler.Of(new BeamOptions()));
     }

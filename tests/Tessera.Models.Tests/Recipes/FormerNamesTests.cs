@@ -33,7 +33,7 @@ public sealed class FormerNamesTests
         var decoder = Assert.IsType<DecoderOptions>(former.Model);
         Assert.Equal((1, Nn.Blocks.NormPlacement.Sandwich), (decoder.MtpDepth, decoder.Decoder.NormPlacement));
         Assert.Equal(new LatentOptions(2, 4, 4, 2, 3) { QLoraRank = 6 }, decoder.Decoder.Attention);
-        Assert.Equal(new RelativePositionBiasOptions(8), ((MaskedOptions)decoder.Decoder.Variants![0].Attention!).Position);
+        Assert.Equal(new RelativePositionBiasOptions(8), ((MultiHeadOptions)decoder.Decoder.Variants![0].Attention!).Position);
         Assert.True(former.Model.Build(19, 1).ParameterCount() > 0);
     }
 
@@ -58,7 +58,7 @@ public sealed class FormerNamesTests
         var decoder = (DecoderOptions)RecipeJson.Read<ModelConfig>(former).Model;
         Assert.Equal((2, Nn.Blocks.NormPlacement.PostNorm), (decoder.MtpDepth, decoder.Decoder.NormPlacement));
         Assert.Equal(new LatentOptions(2, 5, 4, 2, 7) { QLoraRank = 6 }, decoder.Decoder.Attention);
-        Assert.Equal(new RelativePositionBiasOptions(MaxDistance: 99), ((MaskedOptions)decoder.Decoder.Variants![0].Attention!).Position);
+        Assert.Equal(new RelativePositionBiasOptions(MaxDistance: 99), ((MultiHeadOptions)decoder.Decoder.Variants![0].Attention!).Position);
     }
 
     [Fact]

@@ -211,8 +211,8 @@ public sealed class PartSwapTests
         }
 
         Assert.InRange(SmallModels.Loss(model, batch), 0, before - 1e-3);
-        var state = model.Start([text[..4]], 1, 2);
-        Assert.All(model.Next(state, [text[..4]]).ToArray(), logit => Assert.True(float.IsFinite(logit)));
-        Assert.Equal(SmallModels.Vocabulary, model.Next(state, [5]).Shape.Width);
+        var state = new DecodedRows(model, text[..4]);
+        Assert.All(state.Next(text[..4]).ToArray(), logit => Assert.True(float.IsFinite(logit)));
+        Assert.Equal(SmallModels.Vocabulary, state.Next([5]).Shape.Width);
     }
 }

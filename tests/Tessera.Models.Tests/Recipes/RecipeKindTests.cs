@@ -29,7 +29,7 @@ public sealed class RecipeKindTests
 
     [Fact]
     public void Positions_come_back() => ComeBack<PositionOptions>(
-        new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9), new LearnedOptions(7), new AlibiOptions(), new RelativePositionBiasOptions(8, 20));
+        new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9), new LearnedOptions(7), new AlibiOptions(), new AlibiOptions(Learned: true), new RelativePositionBiasOptions(8, 20));
 
     [Fact]
     public void Norms_come_back() => ComeBack<NormOptions>(new RmsNormOptions(), new LayerNormOptions(), new LayerNormOptions(1e-3f, Bias: false));

@@ -23,6 +23,7 @@ public sealed class MaskedOptionsTests
         ["a soft cap"] = new MultiHeadOptions(2) { SoftCap = 0.8f },
         ["sinks"] = new MultiHeadOptions(4) { KeyValueHeads = 2, Sinks = true },
         ["alibi"] = new MultiHeadOptions(4) { KeyValueHeads = 2, Position = new AlibiOptions() },
+        ["learned alibi"] = new MultiHeadOptions(4) { KeyValueHeads = 1, Position = new AlibiOptions(Learned: true) },
         ["all"] = new MultiHeadOptions(2)
         {
             Bias = true, QueryKeyNorm = new RmsNormOptions(), ScoreScale = 0.5f, SoftCap = 1.5f, Sinks = true, Position = new AlibiOptions(),

@@ -155,6 +155,7 @@ public sealed class MultiHeadAttentionTests
             if (options.SoftCap > 0) score = options.SoftCap * Math.Tanh(score / options.SoftCap);
             return score + (options.Position switch
             {
+                AlibiOptions { Learned: true } => -exact["position.slopes"][head] * Math.Abs(key - query),
                 AlibiOptions => -Math.Pow(2, -8.0 * (head + 1) / heads) * Math.Abs(key - query), // heads are a power of two
                 RelativePositionBiasOptions => exact["position.weight"][(bucket!(key - query) * heads) + head],
                 _ => 0,

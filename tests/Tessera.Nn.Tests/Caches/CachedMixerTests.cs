@@ -197,6 +197,8 @@ public sealed class CachedAlibiTests() : CachedMixerTests(new MultiHeadOptions(4
 
 public sealed class CachedBucketsTests() : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new WindowPattern(6), Position = new RelativePositionBiasOptions(6, 7) });
 
+public sealed class CachedLearnedAlibiTests() : CachedMixerTests(new MultiHeadOptions(4) { KeyValueHeads = 2, Position = new AlibiOptions(Learned: true) });
+
 public sealed class CachedChunksTests() : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new ChunkedPattern(4), Position = new RotaryOptions() });
 
 public sealed class CachedDilatedTests() : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new DilatedPattern(2, 3), Position = new AlibiOptions() });
