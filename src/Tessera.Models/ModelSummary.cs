@@ -30,8 +30,8 @@ public sealed record ModelSummary(
                 module.Module.ParameterCount()))
             .ToList();
         var bytes = model.Parameters().Where(own => own.Parameter.IsTrained).Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
-        var cached = CacheSet.BytesOf(model, length, length);
-        var saved = model.Modules().Select(named => named.Module).OfType<LatentAttention>().Where(attention => attention.CacheLayout is not null)
+        var cached = CacheSet.BytesOf(model.Decoder, length, length);
+        var saved = model.Decoder.Modules().Select(named => named.Module).OfType<LatentAttention>().Where(attention => attention.CacheLayout is not null)
             .Sum(attention => attention.ExpandedLayout.BytesOf(length, length, ElementType.F32) - attention.CacheLayout!.BytesOf(length, length, ElementType.F32));
         return new ModelSummary(
             parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, cached, cached + saved,

@@ -74,6 +74,9 @@ public abstract class SequenceModel : Module
     /// <summary>The longest source the encoder can read.</summary>
     public int LongestSource => Longest(IsInEncoder);
 
+    /// <summary>The part that reads tokens one after the other, and so has caches.</summary>
+    public abstract Module Decoder { get; }
+
     /// <summary>[vocabulary, width]: maps vectors to logits.</summary>
     protected abstract Weight Head { get; }
 

@@ -72,7 +72,7 @@ public sealed class PartsTests
         Complains($"{Own}Circle cannot be registered as 'disc': it is 'circle' already", () => Parts.Register<Shape, Circle>("disc"));
         Complains($"{Own}Unfinished cannot be registered as 'any': it cannot be made: it is abstract, generic, or has no public constructor", () => Parts.Register<Shape, Unfinished>("any"));
         Complains($"{Own}Hidden cannot be registered as 'any': it cannot be made: it is abstract, generic, or has no public constructor", () => Parts.Register<Shape, Hidden>("any"));
-        Complains($"'loose' cannot be registered: {Own}Loose is no group of parts, as AttentionOptions or NormOptions are", () => Parts.Register<Loose, Loose>("loose"));
+        Complains($"'loose' cannot be registered: {Own}Loose is no group of parts, as MixerOptions or NormOptions are", () => Parts.Register<Loose, Loose>("loose"));
         foreach (var name in new[] { "", "Big", "two words", "a--b", "-a", "ä" })
             Complains($"{Own}Square cannot be registered as '{name}': a kind is written in lower-case letters, digits and hyphens", () => Parts.Register<Shape, Square>(name));
 

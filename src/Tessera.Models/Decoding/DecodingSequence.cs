@@ -45,6 +45,9 @@ public sealed class DecodingSequence
     /// <summary>How many of its tokens are in the caches.</summary>
     internal int Cached { get; set; }
 
+    /// <summary>How long it was when the tokens in the caches were marked with their positions.</summary>
+    internal int Marked { get; set; }
+
     /// <summary>Whether it takes part in the next step.</summary>
     internal bool Reads { get; set; }
 
@@ -102,6 +105,6 @@ public sealed class DecodingSequence
     {
         _tokens.AddRange(origin._tokens);
         _places.AddRange(origin._places);
-        (Cached, Reads) = (origin.Cached, origin.Reads);
+        (Cached, Marked, Reads) = (origin.Cached, origin.Marked, origin.Reads);
     }
 }

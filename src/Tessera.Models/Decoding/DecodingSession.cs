@@ -29,6 +29,7 @@ public sealed class DecodingSession
     private readonly List<DecodingSequence> _sequences = [];
     private readonly List<DecodingSequence> _reading = [];
     private readonly List<int> _rows = [];
+    private readonly int _longest;
     private int _isStepping;
 
     /// <summary>A session without sequences.</summary>
@@ -37,9 +38,9 @@ public sealed class DecodingSession
     /// <exception cref="ShapeException">They cannot be stored so.</exception>
     public DecodingSession(SequenceModel model, ElementType cacheType = ElementType.F32)
     {
-        (_model, _caches) = (model, new CacheSet(model, cacheType));
+        (_model, _caches, _longest) = (model, new CacheSet(model.Decoder, cacheType), model.LongestSequence);
         _step = new DecodingStep(_caches);
-        _changing = [.. model.Modules().Select(named => named.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
+        _changing = [.. model.Decoder.Modules().Select(named => named.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
     }
 
     /// <summary>The sequences that have not left, in the order in which they joined.</summary>
@@ -49,7 +50,7 @@ public sealed class DecodingSession
     public long CacheBytes => _caches.Bytes;
 
     /// <summary>Does beforehand what sequences of so many tokens need done once, so that no step has to.</summary>
-    public void Prepare(int tokens) => _caches.Prepare(Math.Min(tokens, _model.LongestSequence));
+    public void Prepare(int tokens) => _caches.Prepare(Math.Min(tokens, _longest));
 
     /// <summary>A sequence of a decoder joins; it has read nothing.</summary>
     /// <exception cref="InvalidOperationException">The model reads a source.</exception>
@@ -139,10 +140,10 @@ public sealed class DecodingSession
     {
         RequireHere(sequence);
         if (tokens.Length == 0) throw new ArgumentException("a sequence is to read no token; at least one is needed");
-        if (tokens.Length > _model.LongestSequence - sequence.Length)
+        if (tokens.Length > _longest - sequence.Length)
         {
             throw new ArgumentException(
-                $"a sequence of {sequence.Length} tokens cannot read {tokens.Length} more; the model has positions for {_model.LongestSequence}");
+                $"a sequence of {sequence.Length} tokens cannot read {tokens.Length} more; the model has positions for {_longest}");
         }
 
         RequireKnown(tokens);
@@ -191,13 +192,13 @@ public sealed class DecodingSession
         }
     }
 
-    /// <summary>Where positions are marked otherwise in a sequence that becomes so long, all of it is read again.</summary>
+    /// <summary>Where positions are marked otherwise in a sequence of its new length, longer or shorter, all of it is read again.</summary>
     private void ForgetMoved(DecodingSequence sequence)
     {
         if (sequence.Cached == 0) return;
         foreach (var encoding in _changing)
         {
-            if (encoding.Stays(sequence.Cached, sequence.Length)) continue;
+            if (encoding.Stays(Math.Min(sequence.Marked, sequence.Length), Math.Max(sequence.Marked, sequence.Length))) continue;
             sequence.Cached = _caches.Truncate(sequence.Number, 0);
             return;
         }
@@ -247,7 +248,7 @@ public sealed class DecodingSession
         for (var index = first; index < first + count; index++)
         {
             var sequence = _reading[index];
-            (sequence.Cached, sequence.Reads) = (sequence.Length, false);
+            (sequence.Cached, sequence.Marked, sequence.Reads) = (sequence.Length, sequence.Length, false);
             sequence.Places.Clear();
         }
 

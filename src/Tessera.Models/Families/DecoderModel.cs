@@ -47,6 +47,9 @@ public sealed class DecoderModel : SequenceModel
     public override bool ReadsSource => false;
 
     /// <inheritdoc/>
+    public override Module Decoder => _decoder;
+
+    /// <inheritdoc/>
     protected override Weight Head => _head;
 
     /// <inheritdoc/>

@@ -60,6 +60,9 @@ public sealed class EncoderDecoderModel : SequenceModel
     public override bool ReadsSource => true;
 
     /// <inheritdoc/>
+    public override Module Decoder => _decoder;
+
+    /// <inheritdoc/>
     protected override Weight Head => _head;
 
     /// <inheritdoc/>

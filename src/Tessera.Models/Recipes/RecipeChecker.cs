@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Tessera.Nn;
+using Tessera.Nn.Blocks;
 
 namespace Tessera.Models.Recipes;
 
@@ -136,6 +137,7 @@ internal sealed class RecipeChecker(RecipeTypes types)
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         if (type == typeof(string)) return "a text";
+        if (type == typeof(LayerPattern)) return "a number of layers, or names such as \"3 x lstm, attention\"";
         if (type == typeof(bool)) return "true or false";
         if (type == typeof(int) || type == typeof(long) || type == typeof(ulong)) return "a whole number";
         if (type == typeof(float) || type == typeof(double)) return "a number";

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
 using Tessera.Nn;
+using Tessera.Nn.Blocks;
 
 namespace Tessera.Models.Recipes;
 
@@ -12,6 +13,7 @@ internal static class RecipeSchema
 
     private static JsonNode AddWords(JsonSchemaExporterContext context, JsonNode schema)
     {
+        if (context.TypeInfo.Type == typeof(LayerPattern)) return new JsonObject { ["type"] = new JsonArray("integer", "string") };
         if (!Parts.IsGroup(context.TypeInfo.Type) || schema is not JsonObject { } group || group["anyOf"] is not JsonArray kinds) return schema;
         var words = new JsonArray();
         foreach (var kind in kinds.OfType<JsonObject>())

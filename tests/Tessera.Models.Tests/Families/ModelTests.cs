@@ -114,7 +114,7 @@ public sealed class ModelTests
         Assert.Equal("model", summary.Parts[0].Name);
         Assert.Equal(model.ParameterCount(), summary.Parts[0].Parameters);
         Assert.Equal(4 * model.ParameterCount(), summary.WeightBytes);
-        Assert.Equal(2 * 2 * 2 * 2 * 2 * 10 * sizeof(float), summary.CacheBytes); // layers, self and cross, keys and values, heads, width
+        Assert.Equal(2 * 2 * 2 * 2 * 2 * 64 * sizeof(float), summary.CacheBytes); // layers, self and cross, keys and values, heads, width, a block
         Assert.Contains(summary.Parts, part => part is { Name: "encoder", Kind: "Recurrence" } && part.Shapes.Contains("weight_ih_l0 [20, 6]", StringComparison.Ordinal));
         Assert.Equal(model.FlopsPerToken(10), summary.FlopsPerToken);
     }

@@ -95,7 +95,7 @@ public sealed class MtpModuleTests
     public void Decoding_keeps_no_cache_for_later_tokens()
     {
         var without = (s_options with { MtpDepth = 0 }).Build(Vocabulary, 1);
-        Assert.Equal(CacheSet.BytesOf(without, 9, 0), CacheSet.BytesOf(s_options.Build(Vocabulary, 1), 9, 0));
+        Assert.Equal(CacheSet.BytesOf(without.Decoder, 9, 0), CacheSet.BytesOf(s_options.Build(Vocabulary, 1).Decoder, 9, 0));
     }
 
     [Theory]

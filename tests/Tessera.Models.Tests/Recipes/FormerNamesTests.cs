@@ -73,7 +73,7 @@ public sealed class FormerNamesTests
     [Theory]
     [InlineData("\"heads\": 2, \"keyValueRank\"", "\"heads\": 2, \"kvLoraRank\": 3, \"keyValueRank\"", "model.decoder.attention.keyValueRank: is the former name of kvLoraRank, which is there too")]
     [InlineData("\"laterTokens\": 1", "\"laterTokens\": \"many\"", "model.mtpDepth: is \"many\"; expected a whole number")] // messages know present names only
-    [InlineData("\"queryRank\": 6", "\"queryWidth\": 6", "model.decoder.attention.queryWidth: is not a key here; allowed: kind, heads, kvLoraRank, nopeHeadDim, ropeHeadDim, vHeadDim, qLoraRank, bias, position, norm, scoreFactor")]
+    [InlineData("\"queryRank\": 6", "\"queryWidth\": 6", "model.decoder.attention.queryWidth: is not a key here; allowed: kind, heads, kvLoraRank, nopeHeadDim, ropeHeadDim, vHeadDim, qLoraRank, bias, position, norm, pattern, scoreFactor")]
     public void What_does_not_fit_is_told_in_present_names(string old, string changed, string message)
     {
         Assert.Contains(old, Former, StringComparison.Ordinal);
@@ -92,7 +92,10 @@ public sealed class FormerNamesTests
             Assert.Null(types.Property(key.Record, key.Former));
         });
         var schema = RecipeJson.Schema<ModelConfig>().ToJsonString();
-        Assert.DoesNotContain(names.Keys, key => schema.Contains($"\"{key.Former}\"", StringComparison.Ordinal));
+        // One that has moved into a part of its own is still the name there.
+        Assert.DoesNotContain(
+            names.Keys.Where(key => !key.Now.EndsWith($".{key.Former}", StringComparison.Ordinal)),
+            key => schema.Contains($"\"{key.Former}\"", StringComparison.Ordinal));
     }
 
     /// <summary>A kind that became another with a part of its own, and a key that moved into that part.</summary>
