@@ -13,6 +13,10 @@ try
         case ["kernels", .. var options]: KernelsCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
         case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
+        case ["score-bias"]: ScoreBiasBenchmark.Run("f32", 16384); break;
+        case ["score-bias", "f32" or "bf16"]: ScoreBiasBenchmark.Run(args[1], 16384); break;
+        case ["score-bias", "f32" or "bf16", var longest]: ScoreBiasBenchmark.Run(args[1], Number(longest)); break;
+        case ["score-bias-case", var kind, var precision, var length]: ScoreBiasBenchmark.RunCase(kind, precision, Number(length)); break;
         case ["kill-resume", var program, var recipe, var kills]: return KillResumeBenchmark.Run(program, recipe, Number(kills));
         case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, Number(steps)); break;
         case ["long-run", var recipe, var steps, .. var settings]: return LongRunBenchmark.Run(recipe, Number(steps), settings);
@@ -25,6 +29,7 @@ try
                        Tessera.Benchmarks kernels [--levels all|NAME,…] [BENCHMARKDOTNET'S OPTIONS, as --filter *Attention*]
                        Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
                        Tessera.Benchmarks decode-step STEPS
+                       Tessera.Benchmarks score-bias {ScoreBiasBenchmark.Usage}
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS
                        Tessera.Benchmarks long-run recipes/quickstart.json STEPS [KEY=VALUE ...]

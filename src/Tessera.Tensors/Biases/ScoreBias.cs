@@ -36,7 +36,6 @@ public abstract class ScoreBias : Recycled
     /// (Dai et al. 2019, <see href="https://arxiv.org/abs/1901.02860"/>, section 3.3: <c>(q + v) · W r</c>; the other half,
     /// <c>(q + u) · k</c>, is what attention does with <c>q + u</c> as queries). A distance that has no row takes the nearest one's,
     /// which is how distances are clamped (XLNet's <c>clamp_len</c>; Shaw et al. 2018, <see href="https://arxiv.org/abs/1803.02155"/>).
-    /// <para>Products are of F32 in every precision.</para>
     /// </summary>
     /// <param name="positionQueries">F32 [batch, queries, heads, width], the width being any. Has a gradient.</param>
     /// <param name="positionKeys">F32 [distances, heads, width]: row <c>n</c> is for <c>i − j = firstDistance + n</c>. Has a gradient.</param>

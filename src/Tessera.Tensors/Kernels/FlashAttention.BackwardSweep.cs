@@ -138,7 +138,7 @@ internal static unsafe partial class FlashAttention
             }
 
             if (packed && _querySide) AddQueryGradient();
-            if (packed && _bias) _problem.Bias.AddPackedGradient<V>(_gradients.Bias, _tile);
+            if (packed && _bias) _problem.Bias.AddPackedGradient<V, F>(_problem, _gradients.Bias, _tile, _sums);
         }
 
         private readonly void Pack()
@@ -153,7 +153,7 @@ internal static unsafe partial class FlashAttention
             }
 
             if (_querySide) new Span<float>(_queryGradient, _problem.Width * _tile.Lanes).Clear();
-            _problem.Bias.Pack<V>(_tile, backward: true);
+            _problem.Bias.Pack<V, F>(_tile, backward: true);
         }
 
         private readonly void PackRows(in AttentionRows from, int width, float factor, float* packed, float* rows, int paddedWidth)
@@ -181,7 +181,7 @@ internal static unsafe partial class FlashAttention
                 }
             }
 
-            if (_bias) _problem.Bias.AddGradient<V>(_problem, _gradients.Bias, _tile, _scores, _sums);
+            if (_bias) _problem.Bias.AddGradient<V, F>(_problem, _gradients.Bias, _tile, _scores, _sums);
             if (_problem.SoftCap <= 0) return;
             for (var i = 0; i < _tile.Keys * _tile.Lanes; i += V.Count) (V.Load(_scores + i) * V.Load(_slope + i)).Store(_scores + i);
         }

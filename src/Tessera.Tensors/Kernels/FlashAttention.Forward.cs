@@ -145,7 +145,7 @@ internal static unsafe partial class FlashAttention
             var (queries, stride) = _tile.Rows<V>(_problem.Queries, _problem.Width, _rows);
             _tile.PackFactors<V, F>(
                 (float*)queries, stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
-            _problem.Bias.Pack<V>(_tile, backward: false);
+            _problem.Bias.Pack<V, F>(_tile, backward: false);
             Start(sinks);
             for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {

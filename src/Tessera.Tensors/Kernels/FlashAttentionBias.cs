@@ -49,13 +49,17 @@ internal readonly unsafe struct FlashAttentionBias
     public int LearnedWidth => _relative.PaddedWidth;
 
     /// <summary>Prepares the tile's queries for the tiles of keys that will be visited.</summary>
-    public void Pack<V>(in FlashAttentionTile tile, bool backward) where V : struct, ILanes<V>
+    public void Pack<V, F>(in FlashAttentionTile tile, bool backward)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
-        if (!_relative.IsNone && tile.IsConsecutive) _relative.Pack<V>(tile, tile.BiasRoom + Size, backward);
+        if (!_relative.IsNone && tile.IsConsecutive) _relative.Pack<V, F>(tile, tile.BiasRoom + Size, backward);
     }
 
     /// <summary>Adds biases, times log₂ e, to the scores of a tile.</summary>
-    public void Add<V>(in FlashAttentionProblem problem, in FlashAttentionTile tile) where V : struct, ILanes<V>
+    public void Add<V, F>(in FlashAttentionProblem problem, in FlashAttentionTile tile)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
         if (_table != null || !tile.IsConsecutive)
         {
@@ -64,7 +68,7 @@ internal readonly unsafe struct FlashAttentionBias
         }
 
         if (_byDistance is not null) AddStrip<V>(problem, tile);
-        else _relative.Add<V>(problem, tile, tile.BiasRoom + Size);
+        else _relative.Add<V, F>(problem, tile, tile.BiasRoom + Size);
         for (var key = 0; key < tile.Keys && tile.Queries < tile.Lanes; key++)
             new Span<float>(tile.Scores + (key * tile.Lanes) + tile.Queries, tile.Lanes - tile.Queries).Clear(); // lanes without a query stay finite
     }
@@ -90,9 +94,10 @@ internal readonly unsafe struct FlashAttentionBias
     /// <param name="tile">The tile, whose scores have been made.</param>
     /// <param name="scores">[keys, lanes]: the gradients, 0 in lanes without a query.</param>
     /// <param name="sums">A head's <see cref="LearnedOfHead"/>, or null.</param>
-    public void AddGradient<V>(
+    public void AddGradient<V, F>(
         in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, float* scores, void* sums)
         where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
         if (_table != null || !tile.IsConsecutive)
         {
@@ -107,14 +112,18 @@ internal readonly unsafe struct FlashAttentionBias
         }
         else
         {
-            _relative.AddGradient<V>(problem, gradients, tile, tile.BiasRoom + Size, scores, (float*)sums);
+            _relative.AddGradient<V, F>(problem, gradients, tile, tile.BiasRoom + Size, scores, (float*)sums);
         }
     }
 
     /// <summary>Adds what <see cref="AddGradient"/> has kept of the tile's queries.</summary>
-    public void AddPackedGradient<V>(in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile) where V : struct, ILanes<V>
+    public void AddPackedGradient<V, F>(
+        in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, void* sums)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
-        if (!_relative.IsNone && tile.IsConsecutive) _relative.AddPackedGradient<V>(gradients, tile, tile.BiasRoom + Size);
+        if (!_relative.IsNone && tile.IsConsecutive)
+            _relative.AddPackedGradient<V, F>(problem, gradients, tile, tile.BiasRoom + Size, (float*)sums);
     }
 
     /// <summary>Adds one row of the sums of a head to the gradient of position keys.</summary>

@@ -74,11 +74,10 @@ internal static unsafe class FlashAttentionDiagonals
         }
     }
 
-    /// <summary>The other way: <c>products[diagonal(q, k), q]</c> becomes the number of q and k, and 0 where q is on no such diagonal.</summary>
+    /// <summary>The other way: <c>products[diagonal(q, k), q]</c>, all 0 before, becomes the number of q and k.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static void Scatter<V>(float* numbers, int keys, int lanes, float* products) where V : struct, ILanes<V>
     {
-        new Span<float>(products, (keys + lanes - 1) * lanes).Clear();
         for (var lane = 0; lane < lanes; lane += V.Count)
         {
             var rows = products + (lane * lanes) + lane;

@@ -1,12 +1,13 @@
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
-/// The positional half of Transformer-XL's scores, tile by tile: one product of the tile's position queries with the keys of its
-/// up to 127 distances, whose diagonals are added to the scores. The gradients go the same way back.
+/// The positional half of Transformer-XL's scores, tile by tile: products of the tile's position queries with the keys of its up
+/// to 127 distances, whose diagonals are added to the scores; the gradients go the same way back. The next tile of keys has half of
+/// its distances in common with this one, so that products of 64 are made for each tile, and gradients of 64 are complete after it.
 /// </summary>
 internal readonly unsafe struct FlashAttentionRelative
 {
-    private const int Size = FlashAttentionTile.Size, MaxDiagonals = 2 * Size;
+    private const int Size = FlashAttentionTile.Size;
 
     private readonly AttentionRows _queries;
 
@@ -29,31 +30,38 @@ internal readonly unsafe struct FlashAttentionRelative
     /// <summary>A row of width for each distance, padded.</summary>
     public long LearnedOfHead => (long)_distances * PaddedWidth;
 
-    /// <summary>The width rounded up to whole vectors, however long those are.</summary>
-    public int PaddedWidth => FlashAttention.RoundUp(_width, 16);
+    /// <summary>The width rounded up to whole vectors of each half of a word, however long those are.</summary>
+    public int PaddedWidth => FlashAttention.RoundUp(_width, 32);
 
-    public long RoomFloats(bool backward) => new Room(null, _width, PaddedWidth).Floats(backward);
+    public long RoomFloats(bool backward) => RoomAt(null).Floats(backward);
 
     /// <summary>Packs the position queries of a tile of queries that stand side by side.</summary>
-    public void Pack<V>(in FlashAttentionTile tile, float* start, bool backward) where V : struct, ILanes<V>
+    public void Pack<V, F>(in FlashAttentionTile tile, float* start, bool backward)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
-        var room = new Room(start, _width, PaddedWidth);
+        var room = RoomAt(start);
         var rows = _queries.At(tile.Batch, tile.Head, tile.FirstQuery);
-        tile.Pack(rows, _queries.Stride, _width, _scale * FlashAttentionProblem.Log2E, room.PackedQueries);
+        (*room.KeptKey, *room.CarriedKey) = (Room.None, Room.None);
+        tile.PackFactors<V, F>(rows, _queries.Stride, _width, _scale * FlashAttentionProblem.Log2E, room.PackedQueries);
         if (!backward) return;
-        AttentionF32<V>.PackRows(rows, _queries.Stride, tile.Queries, tile.Queries, _width, _scale, room.QueryRows, PaddedWidth);
+        F.PackRows(rows, _queries.Stride, tile.Queries, tile.Lanes, _width, _scale, room.QueryRows, PaddedWidth);
         new Span<float>(room.QueryGradient, _width * tile.Lanes).Clear();
     }
 
     /// <summary>Adds the products, times log₂ e, to the scores of such a tile.</summary>
-    public void Add<V>(in FlashAttentionProblem problem, in FlashAttentionTile tile, float* start) where V : struct, ILanes<V>
+    public void Add<V, F>(in FlashAttentionProblem problem, in FlashAttentionTile tile, float* start)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
-        var room = new Room(start, _width, PaddedWidth);
-        var (first, diagonals) = (FirstOf(problem, tile), tile.Queries + tile.Keys - 1);
-        for (var n = 0; n < diagonals; n++) FlashAttention.ScaleRow<V>(Key(tile.Head, first + n), 1, _width, room.Keys + (n * _width));
-        FlashAttentionProduct.Run<V>(
-            room.Keys, _width, 1, room.PackedQueries, tile.Lanes, room.Products, tile.Lanes, diagonals, tile.Lanes, _width, add: false);
-        FlashAttentionDiagonals.Gather<V>(room.Products, tile.Keys, tile.Lanes, tile.Scores);
+        var room = RoomAt(start);
+        var (first, half) = (FirstOf(problem, tile.FirstKey, tile), Size * tile.Lanes);
+        if (*room.KeptKey == tile.FirstKey - Size) Copy(room.Kept, room.Products + half, half);
+        else Multiply<V, F>(tile, room, first + Size, room.Products + half);
+        Multiply<V, F>(tile, room, first, room.Products);
+        Copy(room.Products, room.Kept, half);
+        *room.KeptKey = tile.FirstKey;
+        FlashAttentionDiagonals.Gather<V>(room.Products + ((Size - tile.Keys) * tile.Lanes), tile.Keys, tile.Lanes, tile.Scores);
     }
 
     /// <summary>The products of one query for consecutive keys, the first of which is <paramref name="distance"/> before it.</summary>
@@ -64,35 +72,34 @@ internal readonly unsafe struct FlashAttentionRelative
             to[key] = DistanceBias.Quiet(FlashAttention.Dot<V>(row, Key(head, distance - key), _width) * _scale);
     }
 
-    /// <summary>Adds what the gradients of a tile's scores, whose products have just been made, give to position keys; what they
-    /// give to position queries is kept until <see cref="AddPackedGradient"/>.</summary>
-    public void AddGradient<V>(
+    /// <summary>Adds what the gradients of a tile's scores give to position queries and keys; that of the distances which the next
+    /// tile may have too, and that of the queries, is kept until <see cref="AddPackedGradient"/>.</summary>
+    public void AddGradient<V, F>(
         in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, float* start, float* scores, float* sums)
         where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
-        var room = new Room(start, _width, PaddedWidth);
-        var (first, diagonals, padded) = (FirstOf(problem, tile), tile.Queries + tile.Keys - 1, PaddedWidth);
-        FlashAttentionDiagonals.Scatter<V>(scores, tile.Keys, tile.Lanes, room.Products);
-        if (!gradients.PositionQueries.IsNull)
-        {
-            FlashAttentionProduct.Run<V>(
-                room.Keys, 1, _width, room.Products, tile.Lanes, room.QueryGradient, tile.Lanes, _width, tile.Lanes, diagonals, add: true);
-        }
-
-        if (sums == null) return;
-        var isWhole = first >= _firstDistance && first + diagonals <= _firstDistance + _distances;
-        var to = isWhole ? sums + ((first - _firstDistance) * (nint)padded) : room.KeyGradient;
-        FlashAttentionProduct.Run<V>(
-            room.Products, tile.Lanes, 1, room.QueryRows, padded, to, padded, diagonals, padded, tile.Queries, add: isWhole);
-        for (var n = 0; n < diagonals && !isWhole; n++)
-            FlashAttention.AddRow<V>(to + (n * padded), 1, sums + (RowOf(first + n) * (nint)padded), padded);
+        var room = RoomAt(start);
+        var half = Size * tile.Lanes;
+        float* low = room.Products, high = low + half;
+        new Span<float>(low, 2 * half).Clear();
+        FlashAttentionDiagonals.Scatter<V>(scores, tile.Keys, tile.Lanes, low + ((Size - tile.Keys) * tile.Lanes));
+        if (*room.CarriedKey == tile.FirstKey - Size) FlashAttention.AddRow<V>(room.Carried, 1, high, half);
+        else AddCarried<V, F>(problem, gradients, tile, room, sums);
+        AddDistances<V, F>(gradients, tile, room, FirstOf(problem, tile.FirstKey, tile) + Size, high, sums);
+        Copy(low, room.Carried, half);
+        *room.CarriedKey = tile.FirstKey;
     }
 
-    /// <summary>Adds the gradients of the position queries of a tile.</summary>
-    public void AddPackedGradient<V>(in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, float* start) where V : struct, ILanes<V>
+    /// <summary>Adds what has been kept for a tile of queries.</summary>
+    public void AddPackedGradient<V, F>(
+        in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, float* start, float* sums)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
     {
+        var room = RoomAt(start);
+        AddCarried<V, F>(problem, gradients, tile, room, sums);
         if (gradients.PositionQueries.IsNull) return;
-        var room = new Room(start, _width, PaddedWidth);
         FlashAttentionTranspose.Run(room.QueryGradient, tile.Lanes, _width, tile.Queries, 1, room.QueryRows, _width);
         for (var query = 0; query < tile.Queries; query++)
         {
@@ -111,8 +118,7 @@ internal readonly unsafe struct FlashAttentionRelative
             var factor = row[key] * _scale;
             if (!gradients.PositionQueries.IsNull)
                 FlashAttention.AddRow<V>(Key(head, distance - key), factor, gradients.PositionQueries.At(batch, head, query), _width);
-            if (sums != null)
-                FlashAttention.AddRow<V>(_queries.At(batch, head, query), factor, sums + (RowOf(distance - key) * (nint)PaddedWidth), _width);
+            if (sums != null) FlashAttention.AddRow<V>(_queries.At(batch, head, query), factor, sums + RowOf(distance - key, PaddedWidth), _width);
         }
     }
 
@@ -120,37 +126,103 @@ internal readonly unsafe struct FlashAttentionRelative
     public void AddSums<V>(in FlashAttentionBiasGradients gradients, int head, int row, float* sums) where V : struct, ILanes<V> =>
         FlashAttention.AddRow<V>(sums + (row * (nint)PaddedWidth), 1, gradients.PositionKeys + ((((nint)row * _heads) + head) * _width), _width);
 
-    /// <summary>The distance on the first diagonal: of the first query and the last key.</summary>
-    private static int FirstOf(in FlashAttentionProblem problem, in FlashAttentionTile tile) =>
-        tile.Position(problem, 0) - (tile.FirstKey + tile.Keys - 1);
+    /// <summary>The smallest distance of a tile, were it of 64 keys: of the first query and the last key.</summary>
+    private static int FirstOf(in FlashAttentionProblem problem, int firstKey, in FlashAttentionTile tile) =>
+        tile.Position(problem, 0) - firstKey - (Size - 1);
 
-    /// <summary>The row of a distance, or of the nearest that has one.</summary>
-    private int RowOf(int distance) => (int)Math.Clamp((long)distance - _firstDistance, 0, _distances - 1);
+    private static void Copy(float* from, float* to, int count) => new ReadOnlySpan<float>(from, count).CopyTo(new Span<float>(to, count));
 
-    private float* Key(int head, int distance) => _keys + ((((nint)RowOf(distance) * _heads) + head) * _width);
+    /// <summary>Where the row of a distance begins, or that of the nearest that has one, in rows of a width.</summary>
+    private nint RowOf(int distance, int width) => (nint)Math.Clamp((long)distance - _firstDistance, 0, _distances - 1) * width;
+
+    private float* Key(int head, int distance) => _keys + RowOf(distance, _heads * _width) + (head * _width);
+
+    private Room RoomAt(float* start) => new(start, _width, PaddedWidth);
+
+    /// <summary>Products of 64 distances: [distances, lanes].</summary>
+    private void Multiply<V, F>(in FlashAttentionTile tile, in Room room, int first, float* products)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
+    {
+        var words = FlashAttention.Words(_width, F.PerWord);
+        for (var n = 0; n < Size; n++) F.PackAlong(Key(tile.Head, first + n), _width, room.Keys + (n * words));
+        F.Multiply(room.Keys, words, 1, room.PackedQueries, tile.Lanes, products, tile.Lanes, Size, tile.Lanes, words, add: false);
+    }
+
+    private void AddCarried<V, F>(
+        in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, in Room room, float* sums)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
+    {
+        if (*room.CarriedKey == Room.None) return;
+        AddDistances<V, F>(gradients, tile, room, FirstOf(problem, *room.CarriedKey, tile), room.Carried, sums);
+        *room.CarriedKey = Room.None;
+    }
+
+    /// <summary>Adds what the gradients of the products of 64 distances give; they are used up.</summary>
+    private void AddDistances<V, F>(
+        in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, in Room room, int first, float* products, float* sums)
+        where V : struct, ILanes<V>
+        where F : struct, IAttentionFactors<V>
+    {
+        int padded = PaddedWidth, lanes = tile.Lanes, queryWords = lanes / F.PerWord;
+        if (sums != null)
+        {
+            var isWhole = first >= _firstDistance && first + Size <= _firstDistance + _distances;
+            var to = isWhole ? sums + RowOf(first, padded) : room.KeyGradient;
+            var folded = F.FoldLanes(products, Size, lanes, room.Folded);
+            F.Multiply(folded, queryWords, 1, room.QueryRows, padded, to, padded, Size, padded, queryWords, add: isWhole);
+            for (var n = 0; n < Size && !isWhole; n++) FlashAttention.AddRow<V>(to + (n * padded), 1, sums + RowOf(first + n, padded), padded);
+        }
+
+        if (gradients.PositionQueries.IsNull) return;
+        for (var n = 0; n < Size; n++) FlashAttention.ScaleRow<V>(Key(tile.Head, first + n), 1, _width, room.Keys + (n * _width));
+        F.PackRows(room.Keys, _width, Size, Size, _width, 1, room.Keys, _width);
+        F.FoldRows(products, Size, lanes);
+        F.Multiply(
+            room.Keys, 1, _width, products, lanes, room.QueryGradient, lanes, _width, lanes, FlashAttention.Words(Size, F.PerWord), add: true);
+    }
 
     /// <summary>A tile's working memory.</summary>
     private readonly struct Room(float* start, int width, int paddedWidth)
     {
-        /// <summary>[width, lanes]: times scale and log₂ e.</summary>
-        public float* PackedQueries => start;
+        /// <summary>No tile of keys.</summary>
+        public const int None = int.MinValue;
 
-        /// <summary>[diagonals, width].</summary>
+        private const int Header = 16;
+
+        /// <summary>The first key of the tile whose <see cref="Kept"/> and <see cref="Carried"/> these are.</summary>
+        public int* KeptKey => (int*)start;
+
+        public int* CarriedKey => KeptKey + 1;
+
+        /// <summary>[words of the width, lanes]: times scale and log₂ e.</summary>
+        public float* PackedQueries => start + Header;
+
+        /// <summary>[64 distances, width]: position keys, in words.</summary>
         public float* Keys => PackedQueries + (Size * (nint)width);
 
-        /// <summary>[diagonals, lanes].</summary>
-        public float* Products => Keys + (MaxDiagonals * (nint)width);
+        /// <summary>[128 distances, lanes], from the smallest on.</summary>
+        public float* Products => Keys + (Size * (nint)width);
 
-        /// <summary>[queries, padded width]: times scale.</summary>
-        public float* QueryRows => Products + (MaxDiagonals * Size);
+        /// <summary>[64 distances, lanes]: the products of the smaller half of a tile's distances, which are the larger half of the next tile's.</summary>
+        public float* Kept => Products + (2 * Size * Size);
+
+        /// <summary>As <see cref="Kept"/>: their gradients.</summary>
+        public float* Carried => Kept + (Size * Size);
+
+        /// <summary>[64 distances, words of the lanes].</summary>
+        public float* Folded => Carried + (Size * Size);
+
+        /// <summary>[words of the queries, padded width]: times scale.</summary>
+        public float* QueryRows => Folded + (Size * Size);
 
         /// <summary>[width, lanes].</summary>
         public float* QueryGradient => QueryRows + (Size * (nint)paddedWidth);
 
-        /// <summary>[diagonals, padded width].</summary>
+        /// <summary>[64 distances, padded width].</summary>
         public float* KeyGradient => QueryGradient + (Size * (nint)width);
 
-        public long Floats(bool backward) =>
-            (backward ? KeyGradient + (MaxDiagonals * (nint)paddedWidth) : QueryRows) - start;
+        public long Floats(bool backward) => (backward ? KeyGradient + (Size * (nint)paddedWidth) : Carried) - start;
     }
 }
