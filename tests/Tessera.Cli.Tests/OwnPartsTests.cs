@@ -107,7 +107,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
     [InlineData("sources.txt", "is '{file}', which is no .NET assembly")]
     [InlineData("Empty.dll", "is '{file}', which has no parts: no record in it is marked [Part(\"kind\")], no class a Family")]
     [InlineData("Taken.dll", "is '{file}', whose parts cannot be used: TakenOptions cannot be registered as 'layer': the kind is Tessera.Nn.Norms.LayerNormOptions's")]
-    [InlineData("Nothing.dll", "is '{file}', whose parts cannot be used: NothingOptions cannot be registered as 'nothing': it derives from no group of parts, as AttentionOptions or NormOptions are")]
+    [InlineData("Nothing.dll", "is '{file}', whose parts cannot be used: NothingOptions cannot be registered as 'nothing': it derives from no group of parts, as MixerOptions or NormOptions are")]
     [InlineData("Throwing.dll", "is '{file}', whose parts cannot be used: no such luck")]
     public void An_assembly_that_cannot_be_used_is_named_in_one_line(string file, string message)
     {

@@ -5,6 +5,7 @@ using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Positions;
+using Tessera.Nn.Recurrence;
 using Tessera.Nn.Mixers;
 
 namespace Tessera.Models;
@@ -29,7 +30,12 @@ public static class CanonicalOptions
             EncoderDecoderOptions pair => pair with
             {
                 SourceWidth = pair.SourceWidth ?? pair.Width,
-                Encoder = pair.Encoder is TransformerOptions stack ? Of(stack, pair.SourceWidth ?? pair.Width) with { CrossAttention = null } : pair.Encoder,
+                Encoder = pair.Encoder switch
+                {
+                    TransformerOptions stack => Of(stack, pair.SourceWidth ?? pair.Width) with { CrossAttention = null },
+                    RecurrenceOptions recurrence => recurrence with { Hidden = recurrence.HiddenIn(pair.SourceWidth ?? pair.Width) },
+                    var other => other,
+                },
                 Decoder = Of(pair.Decoder, pair.Width),
             },
             _ => options,

@@ -1,8 +1,9 @@
+using System.ComponentModel;
+using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
 using Tessera.Nn;
-using Tessera.Nn.Blocks;
 
 namespace Tessera.Models.Recipes;
 
@@ -122,11 +123,17 @@ internal sealed class RecipeChecker(RecipeTypes types)
         {
             json.Deserialize(type, types.Options);
         }
-        catch (JsonException)
+        catch (JsonException error)
         {
+            // A type that reads itself knows best what is wrong with a text of the right sort.
+            if (Says(type) is not null && error.InnerException is FormatException or ArgumentException)
+                throw new RecipeException(path, error.InnerException.Message.Split(" (Parameter")[0]);
             throw new RecipeException(path, $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
         }
     }
+
+    /// <summary>What a type that reads itself says is expected of a recipe.</summary>
+    public static string? Says(Type type) => type.GetCustomAttribute<DescriptionAttribute>()?.Description;
 
     private static void Require(JsonElement json, JsonValueKind kind, string path, string expected)
     {
@@ -137,12 +144,11 @@ internal sealed class RecipeChecker(RecipeTypes types)
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         if (type == typeof(string)) return "a text";
-        if (type == typeof(LayerPattern)) return "a number of layers, or names such as \"3 x lstm, attention\"";
         if (type == typeof(bool)) return "true or false";
         if (type == typeof(int) || type == typeof(long) || type == typeof(ulong)) return "a whole number";
         if (type == typeof(float) || type == typeof(double)) return "a number";
         if (type.IsEnum) return "one of " + string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName));
-        return types.Info(type).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }";
+        return Says(type) ?? (types.Info(type).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }");
     }
 
     public static string Shorten(string text) => text.Length <= 60 ? text : text[..60] + "…";

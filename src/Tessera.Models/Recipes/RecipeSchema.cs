@@ -13,7 +13,8 @@ internal static class RecipeSchema
 
     private static JsonNode AddWords(JsonSchemaExporterContext context, JsonNode schema)
     {
-        if (context.TypeInfo.Type == typeof(LayerPattern)) return new JsonObject { ["type"] = new JsonArray("integer", "string") };
+        if (context.TypeInfo.Type == typeof(LayerPattern))
+            return new JsonObject { ["type"] = new JsonArray("integer", "string"), ["description"] = RecipeChecker.Says(typeof(LayerPattern)) };
         if (!Parts.IsGroup(context.TypeInfo.Type) || schema is not JsonObject { } group || group["anyOf"] is not JsonArray kinds) return schema;
         var words = new JsonArray();
         foreach (var kind in kinds.OfType<JsonObject>())

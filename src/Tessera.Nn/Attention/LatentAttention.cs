@@ -43,6 +43,10 @@ public sealed record LatentOptions(
     /// <inheritdoc/>
     public override Mixer Build(PartBuilder part, MixerRole role, int memoryWidth = 0) => new LatentAttention(this, part, role);
 
+    /// <inheritdoc/>
+    public override MixerOptions ForCross(int width) =>
+        new MultiHeadOptions(SizesIn(width).Heads) { HeadWidth = SizesIn(width).VHeadDim, Bias = Bias };
+
     /// <summary>The sizes in hidden states of a width.</summary>
     public LatentSizes SizesIn(int width)
     {

@@ -46,6 +46,9 @@ public sealed record MultiHeadOptions(int? Heads = null) : MixerOptions
     /// <inheritdoc/>
     public override Mixer Build(PartBuilder part, MixerRole role, int memoryWidth = 0) => new SoftmaxAttention(this, part, role, memoryWidth);
 
+    /// <inheritdoc/>
+    public override MixerOptions ForCross(int width) => this with { Pattern = new FullPattern() };
+
     /// <summary>The sizes of heads in hidden states of a width.</summary>
     public HeadSizes SizesIn(int width)
     {

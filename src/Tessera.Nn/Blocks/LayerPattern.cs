@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization;
@@ -28,6 +29,7 @@ public readonly record struct NamedLayer(string? Mixer, LayerBlocks Blocks = Lay
 /// what stands in parentheses; <c>only NAME</c> is a layer of that mixer without a feed-forward, <c>only feedForward</c> one without a mixer.
 /// </summary>
 [JsonConverter(typeof(LayerPatternConverter))]
+[Description("a number of layers, or names such as \"3 x lstm, attention\"")]
 public sealed class LayerPattern : IEquatable<LayerPattern>
 {
     private const int MaxLayers = 256;

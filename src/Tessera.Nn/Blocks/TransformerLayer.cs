@@ -35,7 +35,7 @@ public sealed class TransformerLayer : Module
             Add("input_norm", $"{mixer.PartName}_output_norm", mixer.PartName, () => mixer.Build(part.At(mixerPath), role));
         if (memoryWidth > 0 && blocks == LayerBlocks.All)
         {
-            var (cross, path) = options.CrossAttention is { } own ? (own, "crossAttention") : (options.Attention, "attention");
+            var (cross, path) = options.CrossAttention is { } own ? (own, "crossAttention") : (options.Attention.ForCross(part.Width), "attention");
             Add("cross_norm", "cross_output_norm", "cross_attention", () => cross.Build(part.At(path).Number(1), MixerRole.Cross, memoryWidth));
         }
 

@@ -18,7 +18,8 @@ public sealed record TransformerOptions : EncoderOptions
     /// <summary>Mixers that <see cref="Layers"/> names.</summary>
     public IReadOnlyDictionary<string, MixerOptions>? Mixers { get; init; }
 
-    /// <summary>How a decoder looks at its encoder's output; as <see cref="Attention"/> where null.</summary>
+    /// <summary>How a decoder looks at its encoder's output; where null as <see cref="Attention"/>, whatever its pattern, or with as many heads
+    /// where that cannot read another sequence.</summary>
     public MixerOptions? CrossAttention { get; init; }
 
     /// <summary>What is computed for each token on its own.</summary>

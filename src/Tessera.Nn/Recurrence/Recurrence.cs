@@ -9,8 +9,8 @@ public abstract record RecurrenceOptions : EncoderOptions
     /// <summary>How many layers; at least 1.</summary>
     public int Layers { get; init; } = 1;
 
-    /// <summary>Hidden units of a direction; 1 to 1,048,576.</summary>
-    public required int Hidden { get; init; }
+    /// <summary>Hidden units of a direction, 1 to 1,048,576; as the width where null, half of it where both are read.</summary>
+    public int? Hidden { get; init; }
 
     /// <summary>Whether each layer also reads from the end; its outputs are then twice as wide.</summary>
     public bool Bidirectional { get; init; }
@@ -20,6 +20,9 @@ public abstract record RecurrenceOptions : EncoderOptions
 
     /// <inheritdoc/>
     public override Encoder Build(PartBuilder part) => new Recurrence(this, part);
+
+    /// <summary>Hidden units of a direction in hidden states of a width.</summary>
+    public int HiddenIn(int width) => Hidden ?? (Bidirectional ? Math.Max(1, width / 2) : width);
 
     /// <summary>The cell.</summary>
     internal abstract RecurrentCell Cell { get; }
@@ -47,14 +50,15 @@ public sealed record GruOptions : RecurrenceOptions
 public sealed class Recurrence : Encoder
 {
     private readonly RecurrenceOptions _options;
+    private readonly int _hidden;
     private readonly List<(RecurrentWeightSet Forward, RecurrentWeightSet? Backward, Linear? Residual)> _layers = [];
 
     internal Recurrence(RecurrenceOptions options, PartBuilder part)
     {
         part.Require(options.Layers is >= 1 and <= 64, "layers", options.Layers, "1 to 64");
-        part.Require(options.Hidden is >= 1 and <= 1 << 20, "hidden", options.Hidden, $"1 to {1 << 20}");
-        _options = options;
-        OutputWidth = checked(options.Hidden * (options.Bidirectional ? 2 : 1));
+        (_options, _hidden) = (options, options.HiddenIn(part.Width));
+        part.Require(_hidden is >= 1 and <= 1 << 20, "hidden", _hidden, $"1 to {1 << 20}");
+        OutputWidth = checked(_hidden * (options.Bidirectional ? 2 : 1));
         for (var layer = 0; layer < options.Layers; layer++)
         {
             var inputs = layer == 0 ? part.Width : OutputWidth;
@@ -84,5 +88,5 @@ public sealed class Recurrence : Encoder
     }
 
     private RecurrentWeightSet Weights(PartBuilder part, int inputs, string suffix) =>
-        RecurrentWeightSet.Of(part, _options.Cell, inputs, _options.Hidden, suffix, Own);
+        RecurrentWeightSet.Of(part, _options.Cell, inputs, _hidden, suffix, Own);
 }

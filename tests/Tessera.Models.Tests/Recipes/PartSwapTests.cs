@@ -1,9 +1,10 @@
 using System.Text.Json.Nodes;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
-using Tessera.Nn.Attention;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Mixers;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
@@ -25,6 +26,8 @@ public sealed class PartSwapTests
     /// <summary>Where parts of a group stand, and those of its kinds that can stand there.</summary>
     private static readonly (string Path, string[] Kinds)[] s_places =
     [
+        (Attention, Kinds(typeof(MixerOptions))),
+        ($"{Attention}.pattern", Kinds(typeof(AttentionPattern))),
         (FeedForward, Kinds(typeof(FeedForwardOptions))),
         ($"{FeedForward}.expert", Kinds(typeof(DenseOptions))),
         ($"{FeedForward}.router", Kinds(typeof(RouterOptions))),
@@ -41,38 +44,31 @@ public sealed class PartSwapTests
     [MemberData(nameof(Swaps))]
     public void Every_kind_becomes_every_other_of_its_place_by_one_word_and_learns(string path, string before, string after)
     {
-        var recipe = Changed($"{path}={before}");
+        var recipe = Changed($$"""{{path}}={"kind":"{{before}}"}""");
         var notes = RecipeSettings.Apply<ModelConfig>(recipe, $"{path}.kind={after}");
         Assert.Empty(notes); // nothing but the kind was said
         Assert.Equal(after, At(recipe, path)["kind"]!.GetValue<string>());
         Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
     }
 
+    /// <summary>How the decoder looks at the source follows from an attention that cannot.</summary>
+    [Theory]
+    [InlineData("attention.kind", "multi-head", "latent", "lstm", "gru")]
+    [InlineData("attention.pattern", "full", "window", "dilated", "strided", "chunked")]
+    public void Decoders_with_an_encoder_swap_by_one_word_too(string path, params string[] kinds)
+    {
+        Assert.Equal(kinds.Order(), Kinds(path == "attention.kind" ? typeof(MixerOptions) : typeof(AttentionPattern)).Order());
+        foreach (var kind in kinds)
+        {
+            var recipe = Changed("model.kind=encoder-decoder", "model.encoder=lstm", "model.encoder.bidirectional=true");
+            RecipeSettings.Apply<ModelConfig>(recipe, $"{Decoder}.{path}={kind}");
+            Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
+        }
+    }
+
     [Fact]
     public void No_kind_of_position_is_without_a_place() => Assert.Equal(
         Kinds(typeof(PositionOptions)).Order(), s_places.Where(place => place.Path.EndsWith(".position", StringComparison.Ordinal)).SelectMany(place => place.Kinds).Order());
-
-    /// <summary>Attentions have options that have to be said; the others stay.</summary>
-    [Theory]
-    [InlineData("multi-head", "sliding-window", "window=4")]
-    [InlineData("multi-head", "latent", "kvLoraRank=8", "nopeHeadDim=8", "ropeHeadDim=4", "vHeadDim=6")]
-    [InlineData("sliding-window", "multi-head")]
-    [InlineData("sliding-window", "latent", "kvLoraRank=8", "nopeHeadDim=8", "ropeHeadDim=4", "vHeadDim=6")]
-    [InlineData("latent", "multi-head")]
-    [InlineData("latent", "sliding-window", "window=4")]
-    public void Attentions_swap_with_what_they_require(string before, string after, params string[] options)
-    {
-        var first = before switch
-        {
-            "sliding-window" => """{"kind":"sliding-window","heads":2,"window":8,"position":"rotary"}""",
-            "latent" => """{"kind":"latent","heads":2,"kvLoraRank":8,"nopeHeadDim":6,"ropeHeadDim":2,"vHeadDim":6}""",
-            _ => """{"kind":"multi-head","heads":2,"position":"rotary"}""",
-        };
-        var recipe = Changed($"{Attention}={first}");
-        RecipeSettings.Apply<ModelConfig>(recipe, [.. options.Select(option => $"{Attention}.{option}"), $"{Attention}.kind={after}"]);
-        Assert.Equal(2, At(recipe, Attention)["heads"]!.GetValue<int>());
-        Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
-    }
 
     [Fact]
     public void Options_that_both_kinds_have_stay_and_the_others_are_named()
@@ -196,7 +192,8 @@ public sealed class PartSwapTests
         using var scope = Arena.Current.Scope();
         var model = options.Build(SmallModels.Vocabulary, 3);
         int[] text = [1, .. SmallModels.Text(7, 1), 2];
-        var batch = SmallModels.Batch(null, [text[..^1]], [text[1..]]);
+        int[][]? sources = model.ReadsSource ? [SmallModels.Text(4, 2)] : null;
+        var batch = SmallModels.Batch(sources, [text[..^1]], [text[1..]]);
         var before = SmallModels.Loss(model, batch);
         for (var step = 0; step < 2; step++)
         {
@@ -211,7 +208,7 @@ public sealed class PartSwapTests
         }
 
         Assert.InRange(SmallModels.Loss(model, batch), 0, before - 1e-3);
-        var state = new DecodedRows(model, text[..4]);
+        var state = new DecodedRows(model, sources?[0] ?? []);
         Assert.All(state.Next(text[..4]).ToArray(), logit => Assert.True(float.IsFinite(logit)));
         Assert.Equal(SmallModels.Vocabulary, state.Next([5]).Shape.Width);
     }
