@@ -16,7 +16,7 @@ internal static class DecodeStep
     {
         var model = TrainingStep.Build("decoder");
         var session = new DecodingSession(model);
-        session.Prepare(WarmUpSteps + steps + 1);
+        session.Reserve(1, WarmUpSteps + steps + 1);
         var sequence = session.Add();
         var token = 1;
         var (times, bytes) = (new double[steps], 0L);

@@ -40,7 +40,7 @@ public sealed class DecodingAllocationTests
     {
         var model = TinyModel.Build(readsSource: false, 300, 1);
         var session = new DecodingSession(model);
-        session.Prepare(1400);
+        session.Reserve(1, 1400);
         var sequence = session.Add();
         Decode(100);
         Assert.Equal(0, TeamAllocation.During(() => Decode(1200)));

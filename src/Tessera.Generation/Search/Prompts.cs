@@ -16,7 +16,7 @@ internal static class Prompts
     /// <param name="maxNewTokens">How many tokens each may grow by.</param>
     public static IReadOnlyList<DecodingSequence> Join(DecodingSession session, SequenceModel model, IReadOnlyList<int[]> prompts, int maxNewTokens)
     {
-        session.Prepare((model.ReadsSource ? 1 : prompts.Max(prompt => prompt.Length)) + maxNewTokens);
+        session.Reserve(prompts.Count, (model.ReadsSource ? 1 : prompts.Max(prompt => prompt.Length)) + maxNewTokens);
         IReadOnlyList<DecodingSequence> sequences = model.ReadsSource ? session.Add(prompts) : [.. prompts.Select(_ => session.Add())];
         for (var index = 0; index < prompts.Count; index++) sequences[index].Read(model.ReadsSource ? s_begin : prompts[index]);
         return sequences;

@@ -22,10 +22,11 @@ public enum LogitPlaces
 public sealed class DecodingSequence
 {
     private readonly DecodingSession _session;
-    private readonly List<int> _tokens = [];
+    private readonly List<int> _tokens;
     private readonly List<int> _places = [];
 
-    internal DecodingSequence(DecodingSession session, int number) => (_session, Number) = (session, number);
+    internal DecodingSequence(DecodingSession session, int number, int expectedTokens) =>
+        (_session, Number, _tokens) = (session, number, new List<int>(expectedTokens));
 
     /// <summary>How many tokens it has, those included that the next step will read.</summary>
     public int Length => _tokens.Count;

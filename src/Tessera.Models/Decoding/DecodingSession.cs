@@ -30,6 +30,7 @@ public sealed class DecodingSession
     private readonly List<DecodingSequence> _reading = [];
     private readonly List<int> _rows = [];
     private readonly int _longest;
+    private int _expected;
     private int _isStepping;
 
     /// <summary>A session without sequences.</summary>
@@ -49,8 +50,14 @@ public sealed class DecodingSession
     /// <summary>Bytes held by the caches.</summary>
     public long CacheBytes => _caches.Bytes;
 
-    /// <summary>Does beforehand what sequences of so many tokens need done once, so that no step has to.</summary>
-    public void Prepare(int tokens) => _caches.Prepare(Math.Min(tokens, _longest));
+    /// <summary>Takes memory and computes tables beforehand, so that no step has to: one like an earlier one then allocates nothing.</summary>
+    /// <param name="sequences">How many sequences are going to join.</param>
+    /// <param name="tokens">How long each is expected to become.</param>
+    public void Reserve(int sequences, int tokens)
+    {
+        _expected = Math.Min(tokens, _longest);
+        _caches.Reserve(sequences, _expected);
+    }
 
     /// <summary>A sequence of a decoder joins; it has read nothing.</summary>
     /// <exception cref="InvalidOperationException">The model reads a source.</exception>
@@ -118,7 +125,7 @@ public sealed class DecodingSession
     internal DecodingSequence Fork(DecodingSequence sequence)
     {
         RequireHere(sequence);
-        var fork = new DecodingSequence(this, _caches.Fork(sequence.Number));
+        var fork = new DecodingSequence(this, _caches.Fork(sequence.Number), _expected);
         fork.CopyFrom(sequence);
         _sequences.Add(fork);
         return fork;
@@ -156,7 +163,7 @@ public sealed class DecodingSession
 
     private DecodingSequence Join()
     {
-        var sequence = new DecodingSequence(this, _caches.Add());
+        var sequence = new DecodingSequence(this, _caches.Add(), _expected);
         _sequences.Add(sequence);
         return sequence;
     }

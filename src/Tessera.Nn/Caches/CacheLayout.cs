@@ -30,6 +30,13 @@ public abstract class LayerCache
     /// <summary>Bytes of memory held.</summary>
     public abstract long Bytes { get; }
 
+    /// <summary>Takes the memory for some sequences beforehand, so that no step has to. Nothing unless said.</summary>
+    /// <param name="sequences">How many.</param>
+    /// <param name="tokens">How long each becomes.</param>
+    public virtual void Reserve(int sequences, int tokens)
+    {
+    }
+
     /// <summary>Begins a sequence that has read nothing.</summary>
     /// <param name="sequence">Its number, which no other has.</param>
     public abstract void Add(int sequence);

@@ -37,10 +37,13 @@ public sealed class CacheSet
     /// <summary>The cache of one part.</summary>
     public LayerCache Of(Module module) => _caches[module];
 
-    /// <summary>Does beforehand what sequences of so many tokens need done once, so that no step has to.</summary>
-    public void Prepare(int tokens)
+    /// <summary>Takes memory and computes tables beforehand, so that no step has to.</summary>
+    /// <param name="sequences">How many sequences there will be.</param>
+    /// <param name="tokens">How long each becomes.</param>
+    public void Reserve(int sequences, int tokens)
     {
         foreach (var position in _positions) position.Prepare(tokens);
+        foreach (var cache in _caches.Values) cache.Reserve(sequences, tokens);
     }
 
     /// <summary>Begins a sequence.</summary>

@@ -39,6 +39,7 @@ public sealed class TokenCache : LayerCache
     private readonly TokenCacheLayout _layout;
     private readonly TokenBlocks? _values;
     private readonly List<Kept?> _sequences = [];
+    private int _blocksEach = 4;
 
     /// <summary>An empty cache.</summary>
     /// <param name="layout">What a token is.</param>
@@ -63,10 +64,21 @@ public sealed class TokenCache : LayerCache
     public int Count(int sequence) => Of(sequence).Count;
 
     /// <inheritdoc/>
+    public override void Reserve(int sequences, int tokens)
+    {
+        if (_layout.IsOfMemory) return;
+        _blocksEach = Math.Max(_blocksEach, (tokens + Size - 1) / Size);
+        var kept = _layout.Keeps.Window is { } window ? Math.Min(tokens, (long)window + _layout.Keeps.First + TokenCacheLayout.Slack + Size) : tokens;
+        var taken = new int[checked((int)(sequences * ((kept + Size - 1) / Size)))];
+        for (var index = 0; index < taken.Length; index++) taken[index] = InStep(Keys.Take(), _values?.Take());
+        for (var index = taken.Length - 1; index >= 0; index--) Release(taken[index]);
+    }
+
+    /// <inheritdoc/>
     public override void Add(int sequence)
     {
         while (_sequences.Count <= sequence) _sequences.Add(null);
-        _sequences[sequence] = _sequences[sequence] is null ? new Kept() : throw new ArgumentException($"there is a sequence {sequence} already");
+        _sequences[sequence] = _sequences[sequence] is null ? new Kept(_blocksEach) : throw new ArgumentException($"there is a sequence {sequence} already");
     }
 
     /// <inheritdoc/>
@@ -217,10 +229,10 @@ public sealed class TokenCache : LayerCache
     }
 
     /// <summary>The blocks of one sequence.</summary>
-    private sealed class Kept
+    private sealed class Kept(int blocks)
     {
         /// <summary>By index; <see cref="BlockTable.None"/> where it was given back.</summary>
-        public List<int> Blocks { get; } = [];
+        public List<int> Blocks { get; } = new(blocks);
 
         /// <summary>Tokens written.</summary>
         public int Count { get; set; }
