@@ -114,7 +114,7 @@ internal sealed class Inspection : IDisposable
         var metadata = file.Metadata.Where(pair => pair.Value.Type != GgufValueType.Array && pair.Value.ToString().Length < 200)
             .ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
         var format = $"gguf {file.Version}";
-        if (!GgufArchitecture.IsSupported(file))
+        if (!GgufModel.IsSupported(file))
             return new Inspection(path, file, format) { Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null, Metadata = metadata };
         return OfModel(path, file, format, file.Text(ArchitectureKey)!, ModelFolder.Load(path, asStored: true), metadata);
     }

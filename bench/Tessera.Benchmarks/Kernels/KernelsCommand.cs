@@ -27,7 +27,7 @@ internal static class KernelsCommand
         BenchmarkSwitcher.FromAssembly(typeof(KernelsCommand).Assembly).Run(others.Length > 0 ? others : ["--filter", "*"], Configuration(levels));
     }
 
-    private static IReadOnlyList<string> Levels(string names)
+    private static List<string> Levels(string names)
     {
         var known = Processor.Levels.Where(level => Processor.WhyNot(level) is null).ToList();
         if (names == "all") return known;
