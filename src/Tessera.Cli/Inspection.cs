@@ -39,7 +39,7 @@ internal sealed record TokenizerFacts(string Kind, int Tokens, int Added, IReadO
 /// <summary>What a model, or a file of tensors, holds; weights are not read.</summary>
 internal sealed class Inspection : IDisposable
 {
-    private const string ArchitectureKey = GgufArchitecture.Key;
+    private const string ArchitectureKey = GgufModel.ArchitectureKey;
     private readonly TensorSource _source;
 
     private Inspection(string path, TensorSource source, string format) => (Path, _source, Format) = (path, source, format);

@@ -7,6 +7,9 @@ namespace Tessera.Models.Formats.Gguf;
 /// <summary>Models to and from GGUF files, as llama.cpp has them.</summary>
 public static class GgufModel
 {
+    /// <summary>The key of a file's metadata that names the kind of its model, such as <c>llama</c>.</summary>
+    public const string ArchitectureKey = GgufArchitecture.Key;
+
     private const string HeadTensor = "output.weight", TableTensor = "token_embd.weight";
     private const uint ModelQuantization = 2;
 
