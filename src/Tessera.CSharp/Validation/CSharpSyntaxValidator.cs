@@ -32,6 +32,9 @@ public sealed class CSharpSyntaxValidator : SyntaxValidator
     private static readonly CSharpParseOptions Options = new(LanguageVersion.Latest, DocumentationMode.None);
 
     /// <inheritdoc/>
+    public override string Language => "C#";
+
+    /// <inheritdoc/>
     public override bool IsValid(string text)
     {
         ArgumentNullException.ThrowIfNull(text);
