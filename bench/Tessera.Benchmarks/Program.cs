@@ -3,7 +3,9 @@ using Tessera.Benchmarks;
 using Tessera.Benchmarks.Fuzz;
 using Tessera.Benchmarks.Kernels;
 using Tessera.Benchmarks.Peers;
+using Tessera.CSharp;
 
+CSharpParts.Register();
 try
 {
     switch (args)

@@ -4,7 +4,6 @@ using Tessera.Cli.Commands;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Tensors;
-using Tessera.Tensors.Kernels;
 using Tessera.Text.Templates;
 
 namespace Tessera.Cli;
@@ -52,7 +51,7 @@ internal static class CommandRunner
     {
         try
         {
-            return Simd.Level <= Simd.Highest && Simd.Threads > 0 ? null : "no kernels for this processor";
+            return Processor.Level.Length > 0 && Processor.Threads > 0 ? null : "no kernels for this processor";
         }
         catch (TypeInitializationException error)
         {

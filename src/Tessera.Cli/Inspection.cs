@@ -39,7 +39,7 @@ internal sealed record TokenizerFacts(string Kind, int Tokens, int Added, IReadO
 /// <summary>What a model, or a file of tensors, holds; weights are not read.</summary>
 internal sealed class Inspection : IDisposable
 {
-    private const string ArchitectureKey = GgufArchitecture.Key;
+    private const string ArchitectureKey = GgufModel.ArchitectureKey;
     private readonly TensorSource _source;
 
     private Inspection(string path, TensorSource source, string format) => (Path, _source, Format) = (path, source, format);
@@ -114,7 +114,7 @@ internal sealed class Inspection : IDisposable
         var metadata = file.Metadata.Where(pair => pair.Value.Type != GgufValueType.Array && pair.Value.ToString().Length < 200)
             .ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
         var format = $"gguf {file.Version}";
-        if (!GgufArchitecture.IsSupported(file))
+        if (!GgufModel.IsSupported(file))
             return new Inspection(path, file, format) { Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null, Metadata = metadata };
         return OfModel(path, file, format, file.Text(ArchitectureKey)!, ModelFolder.Load(path, asStored: true), metadata);
     }

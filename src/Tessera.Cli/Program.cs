@@ -1,7 +1,9 @@
 using System.CommandLine;
 using Tessera.Cli;
 using Tessera.Cli.Commands;
+using Tessera.CSharp;
 
+CSharpParts.Register();
 var root = new RootCommand("Trains, evaluates and runs sequence models built from swappable parts, in C#, on ordinary processors.")
 {
     QuickstartCommand.Create(), TrainCommand.Create(), EvaluateCommand.Create(), GenerateCommand.Create(), DataCommand.Create(),

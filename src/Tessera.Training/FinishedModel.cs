@@ -1,3 +1,4 @@
+using Tessera.Models;
 using Tessera.Models.Formats.HuggingFace;
 
 namespace Tessera.Training;

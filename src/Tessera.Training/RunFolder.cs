@@ -3,7 +3,7 @@ using Tessera.Models;
 namespace Tessera.Training;
 
 /// <summary>The files of a run: its recipe, tokenizer, checkpoints, measurements, and at last the finished model, which
-/// <see cref="ModelFolder.Load"/> reads.</summary>
+/// <c>ModelFolder.Load</c> reads.</summary>
 /// <param name="Path">The folder.</param>
 public sealed record RunFolder(string Path)
 {

@@ -1,5 +1,5 @@
 using Tessera.Models.Recipes;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 using Tessera.Training.Precision;
 
 namespace Tessera.Training;
@@ -16,7 +16,7 @@ internal sealed record RunMachine(long FromStep, string Kernels, int Threads, IR
     /// <param name="recipe">What is computed.</param>
     /// <param name="step">The steps done already.</param>
     public static RunMachine Here(Recipe recipe, long step) =>
-        new(step, Simd.Level.Name(), Simd.Threads, [.. recipe.Phases.Select(phase => phase.Precision.Name())]);
+        new(step, Processor.Level, Processor.Threads, [.. recipe.Phases.Select(phase => phase.Precision.Name())]);
 
     /// <summary>Writes this stretch below those before it, of which steps from here on are done again.</summary>
     /// <returns>The last stretch before, where it was computed otherwise; else null.</returns>

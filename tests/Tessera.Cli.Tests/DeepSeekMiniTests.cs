@@ -1,3 +1,4 @@
+using Tessera.CSharp;
 using Tessera.Models;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Experts;
@@ -9,6 +10,8 @@ namespace Tessera.Cli.Tests;
 public sealed class DeepSeekMiniTests
 {
     private const int Length = 256;
+
+    public DeepSeekMiniTests() => CSharpParts.Register();
 
     [Fact]
     public void It_has_14_million_weights_and_one_expert_of_sixteen_runs()

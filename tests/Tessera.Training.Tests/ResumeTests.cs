@@ -44,7 +44,7 @@ public sealed class ResumeTests : IDisposable
         _folder.Crash(recipe, 5);
         Assert.DoesNotContain(Resumed(recipe, 7), happened => happened is MachineChanged);
         var machine = _folder.In("run/machine.json");
-        var found = $"\"threads\": {Tessera.Tensors.Kernels.Simd.Threads}";
+        var found = $"\"threads\": {Tessera.Tensors.Processor.Threads}";
         Assert.Contains(found, File.ReadAllText(machine), StringComparison.Ordinal);
         File.WriteAllText(machine, File.ReadAllText(machine).Replace(found, "\"threads\": 77", StringComparison.Ordinal));
         var changed = Assert.Single(Resumed(recipe, 9).OfType<MachineChanged>());

@@ -4,7 +4,7 @@ using BenchmarkDotNet.Exporters;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Loggers;
 using BenchmarkDotNet.Running;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Kernels;
 
@@ -22,21 +22,21 @@ internal static class KernelsCommand
     {
         var place = Array.IndexOf(arguments, LevelsOption);
         if (place >= 0 && place + 1 == arguments.Length) throw new ArgumentException($"{LevelsOption} needs names of levels, or 'all'");
-        var levels = place < 0 ? [Simd.Level] : Levels(arguments[place + 1]);
+        var levels = place < 0 ? [Processor.Level] : Levels(arguments[place + 1]);
         string[] others = place < 0 ? arguments : [.. arguments[..place], .. arguments[(place + 2)..]];
         BenchmarkSwitcher.FromAssembly(typeof(KernelsCommand).Assembly).Run(others.Length > 0 ? others : ["--filter", "*"], Configuration(levels));
     }
 
-    private static IReadOnlyList<KernelLevel> Levels(string names)
+    private static List<string> Levels(string names)
     {
-        var known = Enum.GetValues<KernelLevel>().Where(level => level <= Simd.Highest).ToDictionary(level => level.Name());
-        if (names == "all") return [.. known.Values];
-        return [.. names.Split(',').Select(name => known.TryGetValue(name, out var level)
-            ? level
-            : throw new ArgumentException($"{LevelsOption}: '{name}' is no level of this machine; allowed: all, {string.Join(", ", known.Keys)}"))];
+        var known = Processor.Levels.Where(level => Processor.WhyNot(level) is null).ToList();
+        if (names == "all") return known;
+        return [.. names.Split(',').Select(name => known.Contains(name)
+            ? name
+            : throw new ArgumentException($"{LevelsOption}: '{name}' is no level of this machine; allowed: all, {string.Join(", ", known)}"))];
     }
 
-    private static ManualConfig Configuration(IReadOnlyList<KernelLevel> levels)
+    private static ManualConfig Configuration(IReadOnlyList<string> levels)
     {
         var configuration = ManualConfig.CreateEmpty()
             .AddLogger(ConsoleLogger.Default)
@@ -46,8 +46,8 @@ internal static class KernelsCommand
         foreach (var level in levels)
         {
             configuration.AddJob(Job.ShortRun
-                .WithEnvironmentVariable("TESSERA_KERNELS", level.Name())
-                .WithId(level.Name()));
+                .WithEnvironmentVariable("TESSERA_KERNELS", level)
+                .WithId(level));
         }
 
         return configuration;

@@ -1,5 +1,5 @@
 using System.Globalization;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Peers;
 
@@ -14,12 +14,12 @@ internal static class DecodeRows
         for (var round = 0; round < Rounds; round++)
         {
             alone = Math.Min(alone, Time(1, out _));
-            together = Math.Min(together, Time(Simd.Threads, out bytes));
+            together = Math.Min(together, Time(Processor.Threads, out bytes));
         }
 
         const string Work = "decode step, decoder of 14.2 M, F32";
         report.Check(
-            $"{Work}: {Simd.Threads} threads over 1", $"{Report.Time(alone)} / {Report.Time(together)} = {Report.Number(alone / together)}",
+            $"{Work}: {Processor.Threads} threads over 1", $"{Report.Time(alone)} / {Report.Time(together)} = {Report.Number(alone / together)}",
             "1.00", alone >= together);
         report.Check($"{Work}: managed bytes a step", Report.Number(bytes), "0", bytes == 0);
     }

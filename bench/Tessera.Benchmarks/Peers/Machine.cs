@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Peers;
 
@@ -36,16 +36,19 @@ internal static class Machine
     /// <summary>What a reader needs to compare numbers: a name and a value each.</summary>
     public static IEnumerable<(string Name, string Value)> Facts(string python)
     {
-        yield return ("processor", $"{Processor()}, {Environment.ProcessorCount} processors, {Caches()}; {KindName}");
+        yield return ("processor", $"{ProcessorName()}, {Environment.ProcessorCount} processors, {Caches()}; {KindName}");
         yield return ("memory", $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):F0} GiB");
         yield return ("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.ProcessArchitecture}");
-        yield return ("kernels", $"{Simd.Level}{(Simd.Level == Simd.Highest ? "" : $" (the processor has {Simd.Highest})")}, {Simd.Threads} threads on each side");
+        yield return ("kernels", $"{Processor.Level}{Highest()}, {Processor.Threads} threads on each side");
         yield return (".NET", Environment.Version.ToString());
         yield return ("PyTorch", python);
         yield return ("date", $"{DateTime.UtcNow.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)} UTC{Load()}");
     }
 
-    private static string Processor() => Entry("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
+    private static string Highest() =>
+        Processor.Level == Processor.HighestLevel ? "" : $" (the processor has {Processor.HighestLevel})";
+
+    private static string ProcessorName() => Entry("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
 
     private static HashSet<string> Flags() => [.. (Entry("flags") ?? "").Split(' ')];
 

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Numerics.Tensors;
 using Tessera.Tensors;
-using Tessera.Tensors.Kernels;
 using Tensor = Tessera.Tensors.Tensor;
 
 namespace Tessera.Benchmarks.Peers;
@@ -46,7 +45,7 @@ internal static class MatrixVectorRows
         for (var pass = 0; pass < Passes; pass++)
         {
             var start = Stopwatch.GetTimestamp();
-            var threads = Enumerable.Range(0, Simd.Threads).Select(part => new Thread(() => Sum(array, part))).ToList();
+            var threads = Enumerable.Range(0, Processor.Threads).Select(part => new Thread(() => Sum(array, part))).ToList();
             threads.ForEach(thread => thread.Start());
             threads.ForEach(thread => thread.Join());
             best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
@@ -57,7 +56,7 @@ internal static class MatrixVectorRows
 
     private static void Sum(Tensor array, int part)
     {
-        var each = array.Floats.Length / Simd.Threads;
+        var each = array.Floats.Length / Processor.Threads;
         if (TensorPrimitives.Sum<float>(array.Floats.Slice(part * each, each)) == 0) throw new InvalidOperationException("ones add up to zero");
     }
 

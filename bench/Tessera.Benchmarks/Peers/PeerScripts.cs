@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Peers;
 
@@ -53,7 +53,7 @@ internal sealed class PeerScripts(string? folder)
             : folder is not null ? Path.Combine(folder, script)
             : throw new NotHereException($"{script} was not found: no folder shared/peers here or above; name one with --peers");
         if (!File.Exists(path)) throw new NotHereException($"{path} does not exist");
-        var result = Child.Run(Python, [path, "--threads", Simd.Threads.ToString(CultureInfo.InvariantCulture), .. arguments]);
+        var result = Child.Run(Python, [path, "--threads", Processor.Threads.ToString(CultureInfo.InvariantCulture), .. arguments]);
         return result.Lines.Count > 0 ? result : throw new NotHereException($"{script} printed nothing");
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Terminal;
+using Tessera.CSharp.Corpora;
 using Tessera.Text.Corpora;
 using Tessera.Training;
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tessera.Cli.Terminal;
+using Tessera.CSharp.Validation;
 using Tessera.Evaluation.Reports;
 using Tessera.Evaluation.Tasks;
 using Tessera.Models;
@@ -18,7 +19,7 @@ internal static class EvaluateCommand
         var run = new Argument<string>("run") { Description = "The folder of a finished run." };
         var metrics = new Option<string[]>("--metric")
         {
-            Description = $"A metric, instead of the recipe's; may be repeated: {string.Join(", ", Metric.All.Select(metric => metric.Name))}.",
+            Description = $"A metric, instead of the recipe's; may be repeated: {string.Join(", ", Metric.Names)}.",
             DefaultValueFactory = _ => [],
         };
         var examples = new Option<int>("--examples") { Description = "How many held-out examples at most.", DefaultValueFactory = _ => 500 };
@@ -39,7 +40,9 @@ internal static class EvaluateCommand
             var model = ModelFolder.Load(folder.Path);
             var recipe = Recipe.Load(folder.Recipe);
             var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate] : s_usual;
-            var request = new EvaluationRequest(Metric.Named(names), decoding.Read(parsed), count, !parsed.GetValue(noBaselines));
+            var validator = new CSharpSyntaxValidator();
+            var request = new EvaluationRequest(
+                Metric.Named(names, validator), decoding.Read(parsed), validator, count, !parsed.GetValue(noBaselines));
             Run(folder, recipe, model, request, parsed.GetValue(data), new Screen(parsed.GetValue(json)), cancellation);
             return Task.FromResult(CommandRunner.Success);
         });

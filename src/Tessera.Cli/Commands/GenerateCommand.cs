@@ -1,8 +1,8 @@
 using System.CommandLine;
 using System.Text.Json;
 using Tessera.Cli.Terminal;
+using Tessera.CSharp.Validation;
 using Tessera.Generation;
-using Tessera.Generation.Validation;
 
 namespace Tessera.Cli.Commands;
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Tessera.Cli.Terminal;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Cli.Commands;
 
@@ -35,9 +35,9 @@ internal static class InfoCommand
         (".NET", RuntimeInformation.FrameworkDescription),
         ("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.ProcessArchitecture}"),
         ("processors", Environment.ProcessorCount.ToString(CultureInfo.InvariantCulture)),
-        ("threads used", $"{Simd.Threads} (TESSERA_THREADS sets them)"),
+        ("threads used", $"{Processor.Threads} (TESSERA_THREADS sets them)"),
         ("memory", $"{MemoryBytes / (double)(1 << 30):F1} GiB"),
-        ("kernels", $"{Simd.Level.Name()}{Why()}"),
+        ("kernels", $"{Processor.Level}{Why()}"),
     ];
 
     /// <summary>The same for programs: numbers are numbers, and each level above the one in use says why it is not.</summary>
@@ -48,18 +48,20 @@ internal static class InfoCommand
         System = RuntimeInformation.OSDescription.Trim(),
         Architecture = RuntimeInformation.ProcessArchitecture.ToString(),
         Processors = Environment.ProcessorCount,
-        Simd.Threads,
+        Processor.Threads,
         MemoryBytes,
-        Level = Simd.Level.Name(),
-        Highest = Simd.Highest.Name(),
-        WhyNot = Enum.GetValues<KernelLevel>().Where(level => level > Simd.Level)
-            .ToDictionary(level => level.Name(), level => Simd.WhyNot(level) ?? $"TESSERA_KERNELS asks for {Simd.Level.Name()}"),
-        Simd.Features,
+        Processor.Level,
+        Highest = Processor.HighestLevel,
+        WhyNot = Above.ToDictionary(level => level, level => Processor.WhyNot(level) ?? $"TESSERA_KERNELS asks for {Processor.Level}"),
+        Processor.Features,
     };
+
+    /// <summary>The levels above the one in use.</summary>
+    private static IEnumerable<string> Above => Processor.Levels.SkipWhile(level => level != Processor.Level).Skip(1);
 
     private static string Why()
     {
-        if (Simd.Level < Simd.Highest) return $" (set by TESSERA_KERNELS; {Simd.Highest.Name()} can be used here)";
-        return Simd.WhyNotHigher == "" ? " (the highest there is)" : $" (not {(Simd.Level + 1).Name()}: {Simd.WhyNotHigher})";
+        if (Processor.Level != Processor.HighestLevel) return $" (set by TESSERA_KERNELS; {Processor.HighestLevel} can be used here)";
+        return Above.FirstOrDefault() is { } next ? $" (not {next}: {Processor.WhyNot(next)})" : " (the highest there is)";
     }
 }

@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Diagnostics;
 using System.Text.Json;
 using Tessera.Cli.Terminal;
+using Tessera.CSharp.Validation;
 using Tessera.Evaluation.Tasks;
 using Tessera.Generation;
-using Tessera.Generation.Validation;
 using Tessera.Models;
 using Tessera.Training;
 
@@ -52,7 +52,8 @@ internal static class QuickstartCommand
         screen.Line();
         screen.Heading("2. Evaluation");
         var (folder, model) = (new RunFolder(output), ModelFolder.Load(output));
-        var request = new EvaluationRequest(Metric.Named(recipe.Evaluate), new GreedyOptions(), examples);
+        var validator = new CSharpSyntaxValidator();
+        var request = new EvaluationRequest(Metric.Named(recipe.Evaluate, validator), new GreedyOptions(), validator, examples);
         EvaluateCommand.Run(folder, recipe, model, request, dataFolder: null, screen, cancellation);
 
         screen.Line();

@@ -81,7 +81,7 @@ internal static partial class RecipeCommand
     private static RecipeModel Load(string path, string[] settings)
     {
         var recipe = Recipe.Load(path, settings, CommonOptions.Note);
-        Metric.Named(recipe.Evaluate);
+        Metric.RequireKnown(recipe.Evaluate);
         return new RecipeModel(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 

@@ -27,7 +27,7 @@ internal static class TrainCommand
             var settings = parsed.GetValue(set) ?? [];
             var isResumed = parsed.GetValue(resume);
             var loaded = Recipe.Load(path, settings, CommonOptions.Note);
-            Metric.Named(loaded.Evaluate);
+            Metric.RequireKnown(loaded.Evaluate);
             var folder = parsed.GetValue(output) ?? Path.Combine("runs", loaded.Name);
             var begun = new RunFolder(folder);
             var from = parsed.GetValue(data)

@@ -19,5 +19,5 @@ public sealed record SystemScore(string System, IReadOnlyDictionary<string, doub
 /// <param name="Source">What was given.</param>
 /// <param name="Reference">What was wanted.</param>
 /// <param name="Output">What came out.</param>
-/// <param name="Valid">Whether it parses as C#.</param>
-public sealed record Sample(string Source, string Reference, string Output, bool Valid);
+/// <param name="Valid">Whether it is well formed; null where nobody asked.</param>
+public sealed record Sample(string Source, string Reference, string Output, bool? Valid);

@@ -13,9 +13,11 @@ namespace Tessera.Evaluation.Tasks;
 /// <summary>What to measure, and how to generate.</summary>
 /// <param name="Metrics">The metrics wanted.</param>
 /// <param name="Decoding">How outputs are generated.</param>
+/// <param name="Validator">Says which of the samples are well formed; null to leave it open.</param>
 /// <param name="Examples">How many examples at most, spread over the split.</param>
 /// <param name="Baselines">Whether to measure an untrained model and the nearest training pair too.</param>
-public sealed record EvaluationRequest(IReadOnlyList<Metric> Metrics, DecodingOptions Decoding, int Examples = 500, bool Baselines = true);
+public sealed record EvaluationRequest(
+    IReadOnlyList<Metric> Metrics, DecodingOptions Decoding, SyntaxValidator? Validator = null, int Examples = 500, bool Baselines = true);
 
 /// <summary>Generates for held-out sources and compares with their targets; for a model of plain text, its perplexity alone.</summary>
 public sealed class HeldOutEvaluation
@@ -113,10 +115,9 @@ public sealed class HeldOutEvaluation
 
     private List<Sample> Samples(IReadOnlyList<string> outputs)
     {
-        var validator = new CSharpSyntaxValidator();
         var count = Math.Min(SamplesShown, outputs.Count);
         return [.. Enumerable.Range(0, count)
             .Select(i => i * outputs.Count / count)
-            .Select(i => new Sample(_examples[i].Source!, _examples[i].Target, outputs[i], validator.IsValid(outputs[i])))];
+            .Select(i => new Sample(_examples[i].Source!, _examples[i].Target, outputs[i], _request.Validator?.IsValid(outputs[i])))];
     }
 }

@@ -13,26 +13,47 @@ namespace Tessera.Evaluation.Tasks;
 public sealed record Metric(
     string Name, string Title, string Format, Func<IReadOnlyList<string>, IReadOnlyList<string>, double>? Measure = null)
 {
-    /// <summary>All metrics.</summary>
-    public static IReadOnlyList<Metric> All { get; } =
-    [
-        new("bleu-4", "BLEU-4", "0.00", (outputs, references) => CorpusBleu.Score(outputs, references).Score),
-        new("codexglue-bleu", "CodeXGLUE BLEU", "0.00", (outputs, references) => 100 * CodeXGlueBleu.Score(outputs, references).Score),
-        new("exact-match", "exact match %", "0.0", (outputs, references) => 100 * ExactMatch.Measure(outputs, references).Share),
-        new("validity", "valid C# %", "0.0", (outputs, _) => 100 * Validity.Measure(outputs, new CSharpSyntaxValidator()).Share),
-        new("perplexity", "perplexity", "0.00"),
-        new("expert-use", "expert use (Jain)", "0.000"),
-        new("speed", "tokens/s", "0"),
-    ];
+    /// <summary>The names of all metrics.</summary>
+    public static IReadOnlyList<string> Names { get; } =
+        ["bleu-4", "codexglue-bleu", "exact-match", "validity", "perplexity", "expert-use", "speed"];
+
+    /// <summary>All metrics, in the order of <see cref="Names"/>.</summary>
+    /// <param name="validator">Says which outputs are well formed, for <c>validity</c>.</param>
+    public static IReadOnlyList<Metric> All(SyntaxValidator validator) => Named(Names, validator);
 
     /// <summary>Metrics by their names.</summary>
+    /// <param name="names">As in a recipe's <c>evaluate</c>.</param>
+    /// <param name="validator">Says which outputs are well formed, for <c>validity</c>.</param>
     /// <exception cref="RecipeException">A name is unknown; the message lists those that are not.</exception>
-    public static IReadOnlyList<Metric> Named(IReadOnlyList<string> names) =>
-    [
-        .. names.Select((name, index) => All.FirstOrDefault(metric => metric.Name == name)
-            ?? throw new RecipeException($"evaluate[{index}]", $"is '{name}'; allowed: {string.Join(", ", All.Select(metric => metric.Name))}")),
-    ];
+    public static IReadOnlyList<Metric> Named(IReadOnlyList<string> names, SyntaxValidator validator)
+    {
+        RequireKnown(names);
+        return [.. names.Select(name => Named(name, validator))];
+    }
+
+    /// <summary>Requires that all names are those of metrics.</summary>
+    /// <param name="names">As in a recipe's <c>evaluate</c>.</param>
+    /// <exception cref="RecipeException">One is not; the message lists those there are.</exception>
+    public static void RequireKnown(IReadOnlyList<string> names)
+    {
+        for (var index = 0; index < names.Count; index++)
+            if (!Names.Contains(names[index])) throw new RecipeException($"evaluate[{index}]", $"is '{names[index]}'; allowed: {string.Join(", ", Names)}");
+    }
 
     /// <summary>A value as text; a dash where there is none.</summary>
     public string Show(double value) => double.IsNaN(value) ? "–" : value.ToString(Format, CultureInfo.InvariantCulture);
+
+    private static Metric Named(string name, SyntaxValidator validator) => name switch
+    {
+        "bleu-4" => new(name, "BLEU-4", "0.00", (outputs, references) => CorpusBleu.Score(outputs, references).Score),
+        "codexglue-bleu" => new(
+            name, "CodeXGLUE BLEU", "0.00", (outputs, references) => 100 * CodeXGlueBleu.Score(outputs, references).Score),
+        "exact-match" => new(name, "exact match %", "0.0", (outputs, references) => 100 * ExactMatch.Measure(outputs, references).Share),
+        "validity" => new(
+            name, $"valid {validator.Language} %", "0.0", (outputs, _) => 100 * Validity.Measure(outputs, validator).Share),
+        "perplexity" => new(name, "perplexity", "0.00"),
+        "expert-use" => new(name, "expert use (Jain)", "0.000"),
+        "speed" => new(name, "tokens/s", "0"),
+        _ => throw new ArgumentException($"'{name}' is no metric", nameof(name)),
+    };
 }

@@ -6,6 +6,9 @@ namespace Tessera.Generation.Validation;
 /// </summary>
 public abstract class SyntaxValidator
 {
+    /// <summary>What people call the language, such as <c>C#</c>.</summary>
+    public abstract string Language { get; }
+
     /// <summary>Whether the text parses. Never throws for what a text contains.</summary>
     public virtual bool IsValid(string text) => FirstError(text) is null;
 

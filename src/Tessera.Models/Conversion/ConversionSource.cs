@@ -19,11 +19,13 @@ internal sealed record ConversionSource(string Path, ModelFolder Folder, Decoder
     /// <exception cref="InvalidDataException">It is damaged or not supported, or is no decoder.</exception>
     public static ConversionSource Open(string path)
     {
-        var folder = ModelFolder.Load(path, asStored: true, check: false);
+        var folder = ModelLoader.Load(path, asStored: true, check: false);
         try
         {
-            if (folder.Adapters is not null) throw new InvalidDataException($"'{path}' holds adapters; merge them into their model first");
-            if (folder.Config.Model is not DecoderOptions options) throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
+            if (folder.Adapters is not null)
+                throw new InvalidDataException($"'{path}' holds adapters; merge them into their model first");
+            if (folder.Config.Model is not DecoderOptions options)
+                throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
             var tensors = folder.Source!;
             var names = NamesOf(folder, options, tensors);
             Weights.Load(folder.Model, tensors, names, asStored: true, maps: false);
@@ -40,6 +42,6 @@ internal sealed record ConversionSource(string Path, ModelFolder Folder, Decoder
     public void Dispose() => Tensors.Dispose();
 
     private static TensorNames NamesOf(ModelFolder folder, DecoderOptions options, TensorSource tensors) => tensors is GgufFile file
-        ? GgufArchitecture.Of(file).Names(options, file.Tensors.ContainsKey)
+        ? GgufArchitectures.Of(file).Names(options, file.Tensors.ContainsKey)
         : folder.Family?.Names(options) ?? TensorNames.Identity(folder.Model);
 }

@@ -17,7 +17,7 @@ internal static class GgufTarget
     public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options, CancellationToken cancellation)
     {
         var (folder, decoder) = (source.Folder, source.Options);
-        var notes = GgufArchitecture.For(decoder).Notes(decoder).ToList();
+        var notes = GgufArchitectures.For(decoder).Notes(decoder).ToList();
         var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names));
         writer.Metadata[NameKey] = GgufValue.Of(source.Name);
         if (source.Tensors is GgufFile file) CopyMetadata(file, writer);

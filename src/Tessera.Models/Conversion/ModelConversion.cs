@@ -29,7 +29,9 @@ public static class ModelConversion
         try
         {
             using var from = ConversionSource.Open(source);
-            return toFile ? GgufTarget.Write(from, target, options, cancellation) : HuggingFaceTarget.Write(from, target, options, cancellation);
+            return toFile
+                ? GgufTarget.Write(from, target, options, cancellation)
+                : HuggingFaceTarget.Write(from, target, options, cancellation);
         }
         catch (RecipeException error)
         {
@@ -37,10 +39,25 @@ public static class ModelConversion
         }
     }
 
+    /// <summary>Writes the weights that a model has now in the format that it came from: as a model of its family where it has one, else as
+    /// one of ours.</summary>
+    /// <exception cref="InvalidDataException">The model did not come from a folder.</exception>
+    /// <exception cref="RecipeException">The model was given parts that its family cannot say.</exception>
+    /// <exception cref="IOException">The folder is the model's own, or a file cannot be written.</exception>
+    internal static void Save(ModelFolder model, string folder)
+    {
+        if (model.Path is null || !Directory.Exists(model.Path))
+            throw new InvalidDataException($"the model of '{model.Path}' does not come from a folder, whose files could be copied");
+        if (SamePlace.Is(folder, model.Path)) throw new IOException($"'{folder}' is the model's own folder; name another");
+        if (model.Family is not null && model.Config.Model is DecoderOptions decoder) HuggingFaceTarget.Save(model, decoder, folder);
+        else OwnTarget.Save(model, folder);
+    }
+
     private static void RequireFree(string target, bool toFile, bool overwrite)
     {
         if (toFile && Directory.Exists(target)) throw new IOException($"'{target}' is a folder; a GGUF file cannot have its name");
-        if (!toFile && File.Exists(target)) throw new IOException($"'{target}' is a file; a folder cannot have its name. Names of GGUF files end in {GgufEnding}");
+        if (!toFile && File.Exists(target))
+            throw new IOException($"'{target}' is a file; a folder cannot have its name. Names of GGUF files end in {GgufEnding}");
         var isThere = toFile ? File.Exists(target) : Directory.Exists(target) && Directory.EnumerateFileSystemEntries(target).Any();
         if (isThere && !overwrite) throw new TargetExistsException(target);
     }

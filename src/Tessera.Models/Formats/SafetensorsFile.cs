@@ -45,7 +45,7 @@ public sealed class SafetensorsFile : TensorSource
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is not a whole and valid safetensors file; the message names the tensor, what was
     /// found and what is allowed.</exception>
-    public static new SafetensorsFile Open(string path)
+    public static SafetensorsFile Open(string path)
     {
         var file = StoredFile.Open(path);
         try

@@ -38,7 +38,7 @@ public sealed class SafetensorsShards : TensorSource
     /// <exception cref="FileNotFoundException">There is no such index, or not all of its files are there.</exception>
     /// <exception cref="InvalidDataException">The index or a file is damaged, or they do not agree: the message names the file, the tensor, what was
     /// found and what is allowed.</exception>
-    public static new SafetensorsShards Open(string path) => new(path);
+    public static SafetensorsShards Open(string path) => new(path);
 
     /// <inheritdoc/>
     public override void Dispose()

@@ -22,32 +22,33 @@ internal static class StoredFloats
     };
 
     /// <summary>How many elements are stored together and in how many bytes, or null where they are not numbers that can be read.</summary>
-    public static (int Elements, int Bytes)? Block(StoredTensor tensor)
+    /// <param name="type">The type, as the format names it.</param>
+    /// <param name="element">The same as a type of tensors; null where they have none.</param>
+    public static (int Elements, int Bytes)? Block(string type, ElementType? element)
     {
-        if (tensor.Element is { } type) return type.IsReal() ? (type.BlockElements(), type.BlockBytes()) : null;
-        if (tensor.Type == "F64") return (1, sizeof(double));
-        return s_bytes.ContainsKey(tensor.Type) ? (1, 1) : null;
+        if (element is { } known) return known.IsReal() ? (known.BlockElements(), known.BlockBytes()) : null;
+        if (type == "F64") return (1, sizeof(double));
+        return s_bytes.ContainsKey(type) ? (1, 1) : null;
     }
 
-    /// <summary>As <see cref="Block"/>.</summary>
-    /// <exception cref="InvalidDataException">They cannot be read.</exception>
-    public static (int Elements, int Bytes) RequireBlock(string path, StoredTensor tensor) => Block(tensor) ?? throw new InvalidDataException(
-        $"{path}: tensor {tensor} does not hold floats that can be read; allowed: F64, {string.Join(", ", Enum.GetValues<ElementType>().Where(type => type.IsReal()))}, {string.Join(", ", s_bytes.Keys)}");
+    /// <summary>The names of the types that can be read.</summary>
+    public static string Readable { get; } =
+        string.Join(", ", Enum.GetValues<ElementType>().Where(type => type.IsReal()).Select(type => type.ToString()).Prepend("F64").Concat(s_bytes.Keys));
 
     /// <summary>Converts whole blocks to F32: F64 rounded to nearest, all others exactly.</summary>
-    public static void Convert(StoredTensor tensor, ReadOnlySpan<byte> from, Span<float> to)
+    public static void Convert(string type, ElementType? element, ReadOnlySpan<byte> from, Span<float> to)
     {
-        if (tensor.Element is { } type)
+        if (element is { } known)
         {
-            type.ToFloats(from, to);
+            known.ToFloats(from, to);
         }
-        else if (tensor.Type == "F64")
+        else if (type == "F64")
         {
             TensorPrimitives.ConvertTruncating(MemoryMarshal.Cast<byte, double>(from), to); // truncates integers only
         }
         else
         {
-            var values = s_bytes[tensor.Type];
+            var values = s_bytes[type];
             for (var i = 0; i < to.Length; i++) to[i] = values[from[i]];
         }
     }

@@ -16,7 +16,16 @@ public sealed record StoredTensor(string Name, string Type, IReadOnlyList<long> 
     public long Count => Shape.Contains(0) ? 0 : Shape.Aggregate(1L, (count, size) => checked(count * size));
 
     /// <summary>Whether <see cref="TensorSource.ReadFloats"/> can read it.</summary>
-    public bool IsReal => StoredFloats.Block(this) is not null;
+    public bool IsReal => Block is not null;
+
+    /// <summary>How many elements are stored together and in how many bytes, or null where they are not numbers that can be read.</summary>
+    internal (int Elements, int Bytes)? Block => StoredFloats.Block(Type, Element);
+
+    /// <summary>As <see cref="Block"/>.</summary>
+    /// <param name="path">The file, for the message.</param>
+    /// <exception cref="InvalidDataException">They cannot be read.</exception>
+    internal (int Elements, int Bytes) RequireBlock(string path) => Block
+        ?? throw new InvalidDataException($"{path}: tensor {this} does not hold floats that can be read; allowed: {StoredFloats.Readable}");
 
     /// <summary>Name, type and shape: <c>'lm_head.weight' BF16 [32, 8]</c>.</summary>
     public override string ToString() => $"'{Name}' {Type} [{string.Join(", ", Shape)}]";

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Tessera.Models.Formats.Gguf;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Formats;
@@ -26,17 +25,6 @@ public abstract class TensorSource : IDisposable
         ? tensor
         : throw new InvalidDataException($"{Path}: there is no tensor '{name}' among the {Tensors.Count} here");
 
-    /// <summary>Opens a checkpoint: a safetensors file, an index of several (<c>model.safetensors.index.json</c>), a folder with either, or
-    /// a GGUF file, which is known by its first bytes.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file, or the folder holds none of these.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged; the message names what was found and what is allowed.</exception>
-    public static TensorSource Open(string path)
-    {
-        if (Directory.Exists(path)) return SafetensorsFolder.Open(path);
-        if (path.EndsWith(SafetensorsShards.IndexEnding, StringComparison.Ordinal)) return SafetensorsShards.Open(path);
-        return GgufFile.IsGguf(path) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
-    }
-
     /// <summary>Copies bytes of a tensor as they are in the file.</summary>
     /// <param name="name">The tensor.</param>
     /// <param name="destination">Is filled.</param>
@@ -62,7 +50,7 @@ public abstract class TensorSource : IDisposable
     public void ReadFloats(string name, Span<float> destination, long offset = 0)
     {
         var tensor = this[name];
-        var (elements, bytes) = StoredFloats.RequireBlock(Path, tensor);
+        var (elements, bytes) = tensor.RequireBlock(Path);
         if (offset < 0 || offset > tensor.Count - destination.Length)
             throw new ArgumentException($"{destination.Length} elements from {offset} on are not within the {tensor.Count} elements of tensor {tensor}", nameof(destination));
         if (offset % elements != 0 || destination.Length % elements != 0)
@@ -123,7 +111,7 @@ public abstract class TensorSource : IDisposable
             var part = destination[..Math.Min(blocks * elements, destination.Length)];
             var stored = buffer.AsSpan(0, part.Length / elements * bytes);
             file.Read(stored, position);
-            StoredFloats.Convert(tensor, stored, part);
+            StoredFloats.Convert(tensor.Type, tensor.Element, stored, part);
             position += stored.Length;
             destination = destination[part.Length..];
         }

@@ -65,7 +65,7 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
                 var (tensor, expected) = (source[match.Theirs[index]], match.Layout.ShapeOf(index, match.Parameter.Shape));
                 if (!tensor.Shape.SequenceEqual(expected))
                     problems.Add($"tensor '{tensor.Name}' has the shape [{string.Join(", ", tensor.Shape)}], in the model [{string.Join(", ", expected)}]");
-                else StoredFloats.RequireBlock(source.Path, tensor);
+                else tensor.RequireBlock(source.Path);
             }
         }
 

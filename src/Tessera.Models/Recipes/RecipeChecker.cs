@@ -73,8 +73,13 @@ internal sealed class RecipeChecker(RecipeTypes types)
     }
 
     /// <summary>Complains of a kind that a group does not have.</summary>
-    public static RecipeException NoKind(JsonElement found, Type group, string path, string otherwise = "") =>
-        new(path, $"is {Shorten(found.GetRawText())}; allowed: {string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name))}{otherwise}");
+    public static RecipeException NoKind(JsonElement found, Type group, string path, string otherwise = "")
+    {
+        var moved = found.ValueKind == JsonValueKind.String ? FormerNames.Moved(group, found.GetString()!) : null;
+        return new(path, moved is null
+            ? $"is {Shorten(found.GetRawText())}; allowed: {string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name))}{otherwise}"
+            : $"is \"{moved.Kind}\", a kind of {moved.Assembly}; call {moved.Registration} before a recipe is read");
+    }
 
     private void CheckItem(JsonElement json, Type type, string path)
     {

@@ -1,7 +1,7 @@
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Which instructions the kernels use; each level has those below it as well.</summary>
-public enum KernelLevel
+internal enum KernelLevel
 {
     /// <summary>One number at a time.</summary>
     Scalar,
@@ -26,23 +26,32 @@ public enum KernelLevel
 }
 
 /// <summary>Names of levels, and the choice of one.</summary>
-public static class KernelLevels
+internal static class KernelLevels
 {
     private static readonly string[] s_names = ["scalar", "vector128", "vector256", "vector512", "avx512-vnni", "avx512-bf16", "amx"];
+
+    /// <summary>The names of all levels, from the lowest on.</summary>
+    public static IReadOnlyList<string> Names => s_names;
 
     /// <summary>The level's name, as <c>TESSERA_KERNELS</c> takes it.</summary>
     public static string Name(this KernelLevel level) => s_names[(int)level];
 
+    /// <summary>The level of a name, in capitals or not; null where it is none.</summary>
+    public static KernelLevel? Named(string name)
+    {
+        var place = Array.FindIndex(s_names, known => known.Equals(name, StringComparison.OrdinalIgnoreCase));
+        return place < 0 ? null : (KernelLevel)place;
+    }
+
     /// <summary>The level that <paramref name="wanted"/> names; <paramref name="highest"/> where it names none.</summary>
     /// <exception cref="InvalidOperationException"><paramref name="wanted"/> is no level, or one above the highest.</exception>
-    internal static KernelLevel Choose(string? wanted, KernelLevel highest, string whyNotHigher)
+    public static KernelLevel Choose(string? wanted, KernelLevel highest, string whyNotHigher)
     {
         if (string.IsNullOrEmpty(wanted)) return highest;
-        var level = (KernelLevel)Array.FindIndex(s_names, name => name.Equals(wanted, StringComparison.OrdinalIgnoreCase));
-        if (level < KernelLevel.Scalar)
+        if (Named(wanted) is not { } level)
             throw new InvalidOperationException($"TESSERA_KERNELS must be one of {string.Join(", ", s_names)}; found '{wanted}'");
-        return level <= highest
-            ? level
-            : throw new InvalidOperationException($"TESSERA_KERNELS asks for {level.Name()}, but {highest.Name()} is the highest here: {whyNotHigher}");
+        if (level <= highest) return level;
+        throw new InvalidOperationException(
+            $"TESSERA_KERNELS asks for {level.Name()}, but {highest.Name()} is the highest here: {whyNotHigher}");
     }
 }

@@ -11,7 +11,7 @@ internal interface IVectorWork
 }
 
 /// <summary>The vector width chosen at start, and how work is run at that width by the thread team.</summary>
-public static unsafe class Simd
+internal static unsafe class Simd
 {
     private static readonly ProcessorFeatures s_features = ProcessorFeatures.Detect();
 
@@ -39,7 +39,7 @@ public static unsafe class Simd
     public static int Threads => ThreadTeam.Shared.Threads;
 
     /// <summary>Runs all parts of the work and returns when they are done.</summary>
-    internal static void Run<TWork>(ref TWork work, int parts) where TWork : struct, IVectorWork, allows ref struct
+    public static void Run<TWork>(ref TWork work, int parts) where TWork : struct, IVectorWork, allows ref struct
     {
         var pointer = Unsafe.AsPointer(ref work);
         switch (Level)
@@ -54,11 +54,11 @@ public static unsafe class Simd
     /// <summary>How many parts to cut <paramref name="items"/> into so that each is worth a thread's while.</summary>
     /// <param name="items">Rows or elements that can be done independently.</param>
     /// <param name="costEach">What one item costs, in floats touched.</param>
-    internal static int Parts(long items, long costEach) =>
+    public static int Parts(long items, long costEach) =>
         (int)Math.Clamp(items * costEach / 16384, 1, Math.Min(items, 4L * Threads) is var max && max < 1 ? 1 : max);
 
     /// <summary>The items of one part when <paramref name="items"/> are cut into <paramref name="parts"/>.</summary>
-    internal static (int Start, int End) Share(int items, int parts, int part) =>
+    public static (int Start, int End) Share(int items, int parts, int part) =>
         ((int)((long)items * part / parts), (int)((long)items * (part + 1) / parts));
 
     private static void Run<TWork, V>(void* work, int parts)

@@ -8,7 +8,6 @@ namespace Tessera.Text.Corpora;
 /// the same group goes the same way on every machine and whatever else the corpus holds.
 /// </summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
-[JsonDerivedType(typeof(ApiPairsOptions), "api-pairs")]
 [JsonDerivedType(typeof(ParallelFilesOptions), "parallel-files")]
 [JsonDerivedType(typeof(JsonLinesOptions), "jsonl")]
 [JsonDerivedType(typeof(TextFolderOptions), "text")]
@@ -50,7 +49,13 @@ public abstract record CorpusOptions
     /// <param name="cancellationToken">Stops the reading between two files or lines.</param>
     protected abstract Corpus Read(string baseFolder, CancellationToken cancellationToken);
 
-    private protected static void RequireBetween(string key, double value, double min, double max)
+    /// <summary>Requires a number to lie between two others, both allowed.</summary>
+    /// <param name="key">The option's key in a recipe, below <c>data</c>.</param>
+    /// <param name="value">What it is; not a number is not allowed.</param>
+    /// <param name="min">The least that is allowed.</param>
+    /// <param name="max">The most that is allowed.</param>
+    /// <exception cref="ArgumentException">It does not.</exception>
+    protected static void RequireBetween(string key, double value, double min, double max)
     {
         if (!(value >= min && value <= max))
         {
@@ -59,7 +64,11 @@ public abstract record CorpusOptions
         }
     }
 
-    private protected static void RequireText(string key, string? value)
+    /// <summary>Requires a text that is not blank.</summary>
+    /// <param name="key">The option's key in a recipe, below <c>data</c>.</param>
+    /// <param name="value">What it is.</param>
+    /// <exception cref="ArgumentException">It is none.</exception>
+    protected static void RequireText(string key, string? value)
     {
         if (string.IsNullOrWhiteSpace(value)) throw new ArgumentException($"data.{key} is missing or empty");
     }

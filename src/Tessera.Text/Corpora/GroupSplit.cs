@@ -6,9 +6,15 @@ namespace Tessera.Text.Corpora;
 /// Divides examples into train, validation and test by a hash of their group, which makes a group's place depend on
 /// its name, the seed and the fractions only.
 /// </summary>
-internal static class GroupSplit
+public static class GroupSplit
 {
     /// <summary>The corpus that keeps the splits given and draws the missing ones (null) from <paramref name="examples"/>.</summary>
+    /// <param name="options">Have the fractions and the seed.</param>
+    /// <param name="origin">Where the examples came from, for people.</param>
+    /// <param name="dropped">How much was left out, by reason.</param>
+    /// <param name="examples">What is divided; what no other split takes is trained on.</param>
+    /// <param name="validation">Examples to choose by that have a file of their own.</param>
+    /// <param name="test">Examples to report on that have a file of their own.</param>
     /// <exception cref="InvalidDataException">There are no examples, or none is left to train on.</exception>
     public static Corpus Divide(
         CorpusOptions options, string origin, IReadOnlyDictionary<string, int> dropped, IReadOnlyList<Example> examples,
@@ -53,6 +59,8 @@ internal static class GroupSplit
     /// <summary>
     /// A number in [0, 1) that is the same for the same name and seed, on every machine: FNV-1a, then a mixing of its bits.
     /// </summary>
+    /// <param name="name">A group's name, or any other text.</param>
+    /// <param name="seed">Another seed gives other numbers.</param>
     public static double Place(string name, int seed)
     {
         const ulong Offset = 0xcbf29ce484222325, Prime = 0x100000001b3;

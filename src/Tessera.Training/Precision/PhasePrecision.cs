@@ -1,4 +1,4 @@
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Training.Precision;
 
@@ -23,11 +23,11 @@ public enum PhasePrecision
 /// <summary>What <see cref="PhasePrecision"/> comes to on this machine.</summary>
 internal static class PhasePrecisions
 {
-    /// <summary>The numbers that kernels of a level gain from.</summary>
-    public static PhasePrecision Best(KernelLevel level) => level >= KernelLevel.Avx512Bf16 ? PhasePrecision.BF16 : PhasePrecision.F32;
+    /// <summary>The numbers that this machine's kernels gain from.</summary>
+    public static PhasePrecision Best => Processor.GainsFromBf16 ? PhasePrecision.BF16 : PhasePrecision.F32;
 
     /// <summary><see cref="PhasePrecision.Auto"/> decided for this machine.</summary>
-    public static PhasePrecision Decided(this PhasePrecision precision) => precision == PhasePrecision.Auto ? Best(Simd.Level) : precision;
+    public static PhasePrecision Decided(this PhasePrecision precision) => precision == PhasePrecision.Auto ? Best : precision;
 
     /// <summary>The precision of the operations' scope.</summary>
     public static Tensors.Precision OfOperations(this PhasePrecision precision) => precision.Decided() switch

@@ -1,5 +1,5 @@
 using Tessera.Nn;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Training.Precision;
 
@@ -20,11 +20,12 @@ internal static class RunPrecision
         PhasePrecision Recorded(int index)
         {
             var recorded = index < begun.Phases.Count ? begun.Phases[index].Precision : PhasePrecision.Auto;
-            if (recorded == PhasePrecision.BF16 && PhasePrecisions.Best(Simd.Level) != recorded)
+            if (recorded == PhasePrecision.BF16 && PhasePrecisions.Best != recorded)
             {
                 throw new RecipeException(
                     $"phases[{index}].precision",
-                    $"is auto, which was bf16 where the run began; the kernels here ({Simd.Level.Name()}) have no bf16; resume on a machine that has it, or name f32 or bf16 yourself (--set phases[{index}].precision=f32)");
+                    $"is auto, which was bf16 where the run began; the kernels here ({Processor.Level}) have no bf16; "
+                    + $"resume on a machine that has it, or name f32 or bf16 yourself (--set phases[{index}].precision=f32)");
             }
 
             return recorded.Decided();

@@ -24,6 +24,8 @@ public sealed class HeldOutEvaluationTests
 
     private static readonly Example[] s_held = [new("alpha beta", "int A();", "x"), new("delta zeta", "int F();", "y"), new("eta", "bool E();", "z")];
 
+    private static readonly SemicolonValidator s_validator = new();
+
     private static readonly Tokenizer s_tokenizer = BytePairTrainer.Train(
         s_train.SelectMany(example => new[] { example.Source!, example.Target }), new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts));
 
@@ -31,7 +33,7 @@ public sealed class HeldOutEvaluationTests
     public void Every_figure_is_its_metric_of_the_outputs()
     {
         var model = Model(readsSource: true);
-        var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All, new BeamOptions(2)), seed: 9);
+        var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All(s_validator), new BeamOptions(2), s_validator), seed: 9);
         Assert.Equal(("test", 3), (result.Split, result.Examples));
         Assert.Equal(["this model", "nearest training pair", "untrained model"], result.Systems.Select(system => system.System));
 
@@ -45,6 +47,7 @@ public sealed class HeldOutEvaluationTests
         Assert.Equal(Math.Pow(loads.Sum(), 2) / (loads.Length * loads.Sum(load => load * load)), values["expert-use"], 1e-9);
         Assert.True(values["speed"] > 0);
         Assert.Equal(s_held.Zip(outputs).Select(pair => (pair.First.Source!, pair.First.Target, pair.Second)), result.Samples.Select(sample => (sample.Source, sample.Reference, sample.Output)));
+        Assert.Equal(outputs.Select(output => (bool?)s_validator.IsValid(output)), result.Samples.Select(sample => sample.Valid));
 
         // The nearest training sources share two, two and one words; the second's target differs.
         AssertMeasured(["int A();", "void D();", "bool E();"], references, result.Systems[1].Values);
@@ -56,10 +59,11 @@ public sealed class HeldOutEvaluationTests
     [Fact]
     public void Validation_examples_stand_in_for_a_missing_test_and_none_is_an_error()
     {
-        var request = new EvaluationRequest(Metric.Named(["perplexity"]), new GreedyOptions { MaxNewTokens = 2 }, Examples: 2, Baselines: false);
+        var request = new EvaluationRequest(Metric.Named(["perplexity"], s_validator), new GreedyOptions { MaxNewTokens = 2 }, Examples: 2, Baselines: false);
         var result = HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, s_held, []), request);
         Assert.Equal(("validation", 2), (result.Split, result.Examples));
         Assert.Equal(["alpha beta", "delta zeta"], result.Samples.Select(sample => sample.Source)); // spread: 0 and 3 / 2
+        Assert.All(result.Samples, sample => Assert.Null(sample.Valid)); // nobody asked
         Assert.Single(result.Systems);
         var error = Assert.Throws<InvalidDataException>(() => HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, [], []), request));
         Assert.Equal("data: the corpus has neither test nor validation examples; set data.testFraction, or give it more than two groups of examples", error.Message);
@@ -70,7 +74,7 @@ public sealed class HeldOutEvaluationTests
     {
         var longer = new Example(string.Join(' ', Enumerable.Repeat("omega", 40)), "int A();", "w");
         var result = HeldOutEvaluation.Run(
-            Model(readsSource: true), new Corpus(s_train, [], [longer]), new EvaluationRequest(Metric.Named(["exact-match", "perplexity"]), new GreedyOptions()));
+            Model(readsSource: true), new Corpus(s_train, [], [longer]), new EvaluationRequest(Metric.Named(["exact-match", "perplexity"], s_validator), new GreedyOptions()));
         Assert.Equal(1, result.Examples);
         Assert.True(double.IsFinite(result.Systems[0].Values["perplexity"]));
     }
@@ -79,7 +83,7 @@ public sealed class HeldOutEvaluationTests
     public void A_model_of_plain_text_has_its_perplexity_alone()
     {
         var texts = s_held.Select(example => new Example(null, example.Target, example.Group)).ToList();
-        var result = HeldOutEvaluation.Run(Model(readsSource: false), new Corpus(texts, [], texts), new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"]), new GreedyOptions()));
+        var result = HeldOutEvaluation.Run(Model(readsSource: false), new Corpus(texts, [], texts), new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"], s_validator), new GreedyOptions()));
         var system = Assert.Single(result.Systems);
         Assert.InRange(system.Values["perplexity"], 1, 10_000);
         Assert.True(double.IsNaN(system.Values["bleu-4"]));
@@ -89,16 +93,20 @@ public sealed class HeldOutEvaluationTests
     [Fact]
     public void An_unknown_metric_is_told_with_its_place_and_those_there_are()
     {
-        var error = Assert.Throws<RecipeException>(() => Metric.Named(["bleu-4", "blue"]));
+        var error = Assert.Throws<RecipeException>(() => Metric.Named(["bleu-4", "blue"], s_validator));
         Assert.Equal("evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed", error.Message);
-        Assert.Equal("–", Metric.All[0].Show(double.NaN));
+        Assert.Equal("–", Metric.All(s_validator)[0].Show(double.NaN));
     }
+
+    [Fact]
+    public void Validity_is_that_of_the_validators_language() =>
+        Assert.Equal(["exact match %", "valid Semicolon %"], Metric.Named(["exact-match", "validity"], s_validator).Select(metric => metric.Title));
 
     [Fact]
     public void The_report_of_a_run_shows_its_figures_curves_and_samples()
     {
         var model = Model(readsSource: true);
-        var metrics = Metric.Named(["exact-match", "perplexity"]);
+        var metrics = Metric.Named(["exact-match", "perplexity"], s_validator);
         var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(metrics, new GreedyOptions()));
         var recipe = Recipe.Read(RecipeJson.Parse(
             $$"""{ "name": "small", "model": {{Options(readsSource: true)}}, "data": { "kind": "text", "path": "." }, "phases": [{ "steps": 1 }] }""", "test"));
@@ -112,6 +120,7 @@ public sealed class HeldOutEvaluationTests
     {
         Assert.Equal(CorpusBleu.Score(outputs, references).Score, values["bleu-4"], 1e-9);
         Assert.Equal(100 * CodeXGlueBleu.Score(outputs, references).Score, values["codexglue-bleu"], 1e-9);
+        Assert.Equal(100.0 * outputs.Count(output => output.IndexOf(';', StringComparison.Ordinal) == output.Length - 1 && output.Length > 0) / outputs.Count, values["validity"], 1e-9);
         Assert.Equal(100.0 * outputs.Zip(references).Count(pair => pair.First == pair.Second) / outputs.Count, values["exact-match"], 1e-9);
     }
 

@@ -6,15 +6,15 @@ namespace Tessera.Tensors.Tests.Levels;
 
 /// <summary>A level with one, two and three threads; skipped, and why is said, where this machine lacks the level.</summary>
 [AttributeUsage(AttributeTargets.Method, AllowMultiple = true)]
-public sealed class LevelDataAttribute : DataAttribute
+internal sealed class LevelDataAttribute : DataAttribute
 {
     public LevelDataAttribute(KernelLevel level)
     {
-        Level = level;
+        Level = level.Name();
         if (level > Simd.Highest) Skip = $"{level.Name()} cannot be used here: {Simd.Highest.Name()} is the highest, {Simd.WhyNotHigher}";
     }
 
-    public KernelLevel Level { get; }
+    public string Level { get; }
 
     public override IEnumerable<object[]> GetData(MethodInfo testMethod) => Enumerable.Range(1, 3).Select(threads => new object[] { Level, threads });
 }

@@ -22,17 +22,17 @@ public class LevelTests(ITestOutputHelper output)
     [LevelData(KernelLevel.Avx512Vnni)]
     [LevelData(KernelLevel.Avx512Bf16)]
     [LevelData(KernelLevel.Amx)]
-    public void Every_operation_agrees_with_its_equation_and_stays_within_its_buffers(KernelLevel level, int threads)
+    public void Every_operation_agrees_with_its_equation_and_stays_within_its_buffers(string level, int threads)
     {
         var side = threads == 2 ? "start" : "end";
         var outcome = ChildProcess.Fuzz(
             1000UL * (ulong)threads, s_count, Fuzzed.Operations.Keys,
-            ("TESSERA_KERNELS", level.Name()), ("TESSERA_THREADS", $"{threads}"), (GuardedMemory.Variable, OperatingSystem.IsLinux() ? side : ""));
+            ("TESSERA_KERNELS", level), ("TESSERA_THREADS", $"{threads}"), (GuardedMemory.Variable, OperatingSystem.IsLinux() ? side : ""));
         output.WriteLine($"{outcome.Cases} cases, {outcome.Summary}");
         Assert.True(outcome.Died is null, outcome.Died);
         Assert.Empty(outcome.Failures);
         Assert.Equal((int)s_count * Fuzzed.Operations.Count, outcome.Cases);
-        Assert.StartsWith($"{level.Name()}, {threads} threads", outcome.Summary, StringComparison.Ordinal);
+        Assert.StartsWith($"{level}, {threads} threads", outcome.Summary, StringComparison.Ordinal);
     }
 
     [AssembledFact]

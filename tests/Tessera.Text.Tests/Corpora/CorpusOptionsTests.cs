@@ -21,10 +21,6 @@ public sealed class CorpusOptionsTests
             Read("""{ "kind": "jsonl", "train": "a.jsonl", "text": "body", "testFraction": 0 }"""));
         var text = Assert.IsType<TextFolderOptions>(Read("""{ "kind": "text", "path": "docs", "patterns": ["*.md"] }"""));
         Assert.Equal(["*.md"], text.Patterns!);
-        var api = Assert.IsType<ApiPairsOptions>(Read("""{ "kind": "api-pairs", "kinds": ["method", "enum-member"], "maximumSourceCharacters": 100 }"""));
-        Assert.Equal([ApiKind.Method, ApiKind.EnumMember], api.Kinds!);
-        Assert.Equal(100, api.MaximumSourceCharacters);
-        Assert.Equal(400, api.MaximumTargetCharacters);
     }
 
     [Fact]
@@ -32,7 +28,6 @@ public sealed class CorpusOptionsTests
     {
         Assert.Throws<JsonException>(() => Read("""{ "kind": "text", "path": "docs", "pattern": "*.md" }"""));
         Assert.Throws<JsonException>(() => Read("""{ "kind": "books" }"""));
-        Assert.Throws<JsonException>(() => Read("""{ "kind": "api-pairs", "kinds": ["methods"] }"""));
     }
 
     [Fact]
@@ -52,10 +47,6 @@ public sealed class CorpusOptionsTests
     [InlineData("""{ "kind": "jsonl", "train": "x", "text": " " }""", "data.text is missing or empty")]
     [InlineData("""{ "kind": "parallel-files", "trainSource": "x" }""", "data.trainTarget is missing or empty")]
     [InlineData("""{ "kind": "parallel-files", "trainSource": "x", "trainTarget": "y", "testTarget": "z" }""", "data.testTarget is given but data.testSource is not; a split needs both")]
-    [InlineData("""{ "kind": "api-pairs", "maximumSourceCharacters": 0 }""", "data.maximumSourceCharacters must be between 1 and 2147483647, found 0")]
-    [InlineData("""{ "kind": "api-pairs", "withoutType": 1.5 }""", "data.withoutType must be between 0 and 1, found 1.5")]
-    [InlineData("""{ "kind": "api-pairs", "kinds": [] }""", "data.kinds is empty; leave it out for the usual ones")]
-    [InlineData("""{ "kind": "api-pairs", "packs": ["../secret"] }""", "data.packs[0] must be a pack's name such as Microsoft.NETCore.App.Ref, found ../secret")]
     public void An_impossible_option_is_named_with_its_value(string json, string message) =>
         Assert.Equal(message, Assert.Throws<ArgumentException>(() => Read(json).Load(".")).Message);
 

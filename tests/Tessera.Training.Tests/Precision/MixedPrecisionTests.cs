@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Tessera.Models;
 using Tessera.Nn;
-using Tessera.Tensors.Kernels;
+using Tessera.Tensors;
 
 namespace Tessera.Training.Tests.Precision;
 
@@ -109,7 +109,7 @@ public sealed class MixedPrecisionTests : IDisposable
     [Fact]
     public void What_auto_was_decided_to_be_is_written_down_and_a_resumed_run_keeps_it()
     {
-        var best = Simd.Level >= KernelLevel.Avx512Bf16 ? "bf16" : "f32";
+        var best = Processor.GainsFromBf16 ? "bf16" : "f32";
         var recipe = Recipe("auto", "phases[0].steps=12");
         _folder.Crash(recipe, 6);
         Assert.Equal(best, Recorded());
@@ -125,7 +125,7 @@ public sealed class MixedPrecisionTests : IDisposable
     [Fact]
     public void A_run_begun_in_numbers_that_this_machine_lacks_is_refused_unless_others_are_named()
     {
-        if (Simd.Level >= KernelLevel.Avx512Bf16) return; // lacks none; other levels are tested by TESSERA_KERNELS
+        if (Processor.GainsFromBf16) return; // lacks none; other levels are tested by TESSERA_KERNELS
         _folder.Crash(Recipe("bf16"), 6);
         var message = Assert.Throws<RecipeException>(() => _folder.Train(Recipe("auto"), resume: true)).Message;
         Assert.StartsWith("phases[0].precision: is auto, which was bf16 where the run began", message, StringComparison.Ordinal);

@@ -36,7 +36,7 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
             yield return "llama.cpp ranks groups of experts by their best two, this model by the best one: some tokens may visit other experts there";
     }
 
-    private protected override bool IsNear(DecoderOptions options) => options.Decoder.Attention is LatentOptions;
+    public override bool IsNear(DecoderOptions options) => options.Decoder.Attention is LatentOptions;
 
     private protected override string? WhyNotStack(DecoderOptions options)
     {

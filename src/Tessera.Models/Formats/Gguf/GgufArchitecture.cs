@@ -7,7 +7,7 @@ namespace Tessera.Models.Formats.Gguf;
 /// How a kind of model lies in a GGUF file: which options its metadata stand for, and which of its tensors are which of ours.
 /// Each is what llama.cpp's model of that name reads.
 /// </summary>
-public abstract class GgufArchitecture
+internal abstract class GgufArchitecture
 {
     /// <summary>The key that names the architecture of a file.</summary>
     public const string Key = "general.architecture";
@@ -19,37 +19,10 @@ public abstract class GgufArchitecture
     private const string Embedding = "token_embd.weight", Output = "output.weight";
     private const int MaxLayers = 256;
 
-    private static readonly GgufArchitecture[] s_all =
-    [
-        new LlamaArchitecture("llama"), new LlamaArchitecture("qwen2"), new LlamaArchitecture("qwen3"), new LlamaArchitecture("qwen3moe"),
-        new DeepSeekArchitecture(), new Gpt2Architecture(),
-    ];
-
     private protected GgufArchitecture(string name) => Name = name;
 
     /// <summary>What <see cref="Key"/> says, such as <c>llama</c>.</summary>
     public string Name { get; }
-
-    /// <summary>The architecture of a file.</summary>
-    /// <exception cref="InvalidDataException">It has none, or one that is not known.</exception>
-    public static GgufArchitecture Of(GgufFile file)
-    {
-        var name = file.Text(Key) ?? throw new InvalidDataException($"{file.Path}: there is no metadata '{Key}', so the file holds no model");
-        return s_all.FirstOrDefault(architecture => architecture.Name == name)
-            ?? throw new InvalidDataException($"{file.Path}: metadata '{Key}' is '{name}'; supported: {string.Join(", ", s_all.Select(known => known.Name))}");
-    }
-
-    /// <summary>Whether a file's architecture is one of these.</summary>
-    public static bool IsSupported(GgufFile file) => file.Text(Key) is { } name && s_all.Any(architecture => architecture.Name == name);
-
-    /// <summary>The architecture that can hold a model.</summary>
-    /// <exception cref="ArgumentException">None can; the message says why for the one that comes nearest.</exception>
-    public static GgufArchitecture For(DecoderOptions options)
-    {
-        options = CanonicalOptions.Sized(options);
-        var near = s_all.First(architecture => architecture.IsNear(options));
-        return near.WhyNot(options) is { } problem ? throw new ArgumentException($"this model cannot be said in GGUF's architecture {near.Name}: {problem}") : near;
-    }
 
     /// <summary>The options and the number of tokens of the model in a file.</summary>
     /// <exception cref="InvalidDataException">The metadata are not those of such a model; the message names the key.</exception>
@@ -69,7 +42,7 @@ public abstract class GgufArchitecture
     }
 
     /// <summary>Writes the options of a model among the metadata of a file.</summary>
-    /// <param name="options">One that <see cref="For"/> gave this architecture.</param>
+    /// <param name="options">One that <see cref="GgufArchitectures.For"/> gave this architecture.</param>
     /// <param name="vocabulary">How many tokens the model knows.</param>
     /// <param name="metadata">Takes the keys.</param>
     public void Write(DecoderOptions options, int vocabulary, IDictionary<string, GgufValue> metadata)
@@ -103,7 +76,7 @@ public abstract class GgufArchitecture
     }
 
     /// <summary>Whether a model is of this kind, so that an error should say what is wrong with it as one.</summary>
-    private protected abstract bool IsNear(DecoderOptions options);
+    public abstract bool IsNear(DecoderOptions options);
 
     /// <summary>What this architecture cannot say of a model, or null.</summary>
     private protected abstract string? WhyNotStack(DecoderOptions options);
@@ -140,8 +113,8 @@ public abstract class GgufArchitecture
 
     private protected static RmsNormOptions ReadNorm(GgufKeys keys) => new(keys.Number(RmsEpsilon));
 
-    /// <summary>What files of every architecture leave unsaid.</summary>
-    private string? WhyNot(DecoderOptions options)
+    /// <summary>What this architecture cannot say of a model, or null: first what files of every architecture leave unsaid.</summary>
+    public string? WhyNot(DecoderOptions options)
     {
         var stack = options.Decoder;
         return options.LogitSoftCap != 0 ? "it has a soft cap of logits"

@@ -52,7 +52,7 @@ public sealed class GgufFile : TensorSource
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is not a whole and valid GGUF file; the message names the key or tensor, what was found
     /// and what is allowed.</exception>
-    public static new GgufFile Open(string path)
+    public static GgufFile Open(string path)
     {
         var file = StoredFile.Open(path);
         try

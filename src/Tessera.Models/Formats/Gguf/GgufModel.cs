@@ -7,6 +7,9 @@ namespace Tessera.Models.Formats.Gguf;
 /// <summary>Models to and from GGUF files, as llama.cpp has them.</summary>
 public static class GgufModel
 {
+    /// <summary>The key of a file's metadata that names the kind of its model, such as <c>llama</c>.</summary>
+    public const string ArchitectureKey = GgufArchitecture.Key;
+
     private const string HeadTensor = "output.weight", TableTensor = "token_embd.weight";
     private const uint ModelQuantization = 2;
 
@@ -22,7 +25,7 @@ public static class GgufModel
     /// <exception cref="InvalidDataException">It holds no model that is supported, or is damaged; the message names the key or tensor.</exception>
     public static (DecoderOptions Options, SequenceModel Model) Open(GgufFile file, bool asStored)
     {
-        var architecture = GgufArchitecture.Of(file);
+        var architecture = GgufArchitectures.Of(file);
         var (options, vocabulary) = architecture.Read(file);
         try
         {
@@ -36,32 +39,8 @@ public static class GgufModel
         }
     }
 
-    /// <summary>The model in a file with its tokenizer, as in a folder.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="asStored">As of <see cref="Open"/>.</param>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">As of <see cref="Open"/>.</exception>
-    internal static ModelFolder Load(string path, bool asStored)
-    {
-        var file = GgufFile.Open(path); // stays in use until the weights are read
-        try
-        {
-            return Load(file, asStored);
-        }
-        catch
-        {
-            file.Dispose();
-            throw;
-        }
-    }
-
-    private static ModelFolder Load(GgufFile file, bool asStored)
-    {
-        var (options, model) = Open(file, asStored);
-        var tokenizer = GgufText.Tokenizer(file);
-        var config = new ModelConfig { Model = options, Vocabulary = model.Vocabulary, Length = model.LongestSequence, SourceLength = 0 };
-        return new ModelFolder(config, tokenizer, model) { Texts = GgufText.Conventions(file, tokenizer), Source = file };
-    }
+    /// <summary>Whether a file holds a model of an architecture that is known.</summary>
+    public static bool IsSupported(GgufFile file) => GgufArchitectures.IsSupported(file);
 
     /// <summary>What writes a model to a file: its metadata, to which those of a tokenizer may be added, and its tensors.</summary>
     /// <param name="options">What the model is made of.</param>
@@ -74,7 +53,7 @@ public static class GgufModel
     {
         if (type is { } asked && !s_fileTypes.ContainsKey(asked))
             throw new ArgumentException($"matrices in a GGUF file cannot be {asked}; allowed: {string.Join(", ", s_fileTypes.Keys)}", nameof(type));
-        var architecture = GgufArchitecture.For(options);
+        var architecture = GgufArchitectures.For(options);
         var writer = new GgufWriter();
         writer.Metadata[GgufArchitecture.Key] = GgufValue.Of(architecture.Name);
         writer.Metadata["general.type"] = GgufValue.Of("model");

@@ -12,7 +12,7 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
 {
     private const string Epsilon = "attention.layer_norm_epsilon";
 
-    private protected override bool IsNear(DecoderOptions options) => true;
+    public override bool IsNear(DecoderOptions options) => true;
 
     private protected override string? WhyNotStack(DecoderOptions options)
     {

@@ -31,7 +31,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
             yield return $"llama.cpp's {Name} does not limit attention to the window of {keys} tokens: longer texts give other results there";
     }
 
-    private protected override bool IsNear(DecoderOptions options)
+    public override bool IsNear(DecoderOptions options)
     {
         if (options.Decoder.Attention is not MultiHeadOptions attention || options.Decoder.Norm is not RmsNormOptions) return false;
         return attention.QueryKeyNorm is not null

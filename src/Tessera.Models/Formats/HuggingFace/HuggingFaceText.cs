@@ -10,11 +10,14 @@ namespace Tessera.Models.Formats.HuggingFace;
 /// </summary>
 internal static class HuggingFaceText
 {
+    /// <summary>The name of the file with the tokenizer.</summary>
+    public const string TokenizerFile = "tokenizer.json";
+
     private const string SentencePieceName = "tokenizer.model";
 
     /// <summary>The tokenizer; null where the folder has none.</summary>
     public static Tokenizer? Tokenizer(string folder) =>
-        File.Exists(Path.Combine(folder, ModelFolder.TokenizerFile)) || File.Exists(Path.Combine(folder, SentencePieceName))
+        File.Exists(Path.Combine(folder, TokenizerFile)) || File.Exists(Path.Combine(folder, SentencePieceName))
             ? Text.Tokenizers.Tokenizer.Load(folder)
             : null;
 
@@ -25,7 +28,7 @@ internal static class HuggingFaceText
         var texts = Optional(folder, "tokenizer_config.json");
         var (begin, end) = (Token(texts, "bos_token"), Token(texts, "eos_token"));
         // A tokenizer.json says itself what it puts before texts; a SentencePiece file does not, and its texts have a beginning unless told otherwise.
-        var isBare = !File.Exists(Path.Combine(folder, ModelFolder.TokenizerFile));
+        var isBare = !File.Exists(Path.Combine(folder, TokenizerFile));
         var addsBegin = texts?.Truth("add_bos_token", isBare) ?? isBare;
         return new TextConventions
         {

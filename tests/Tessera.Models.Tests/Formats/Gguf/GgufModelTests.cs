@@ -51,7 +51,7 @@ public sealed class GgufModelTests(ITestOutputHelper output)
             foreach (var path in Directory.GetFiles(folder, "*.gguf").Where(path => !path.Contains("q5_k", StringComparison.Ordinal)))
             {
                 using var file = GgufFile.Open(path);
-                var (options, vocabulary) = GgufArchitecture.Of(file).Read(file);
+                var (options, vocabulary) = GgufArchitectures.Of(file).Read(file);
                 var ours = CanonicalOptions.Of(options);
                 Assert.Equal(320, vocabulary);
                 var difference = RecipeJson.FirstDifference(theirs, ours);

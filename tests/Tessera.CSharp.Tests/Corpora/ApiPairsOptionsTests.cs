@@ -1,8 +1,10 @@
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using Tessera.CSharp.Corpora;
 using Tessera.Text.Corpora;
+using Tessera.Text.Tests.Corpora;
 
-namespace Tessera.Text.Tests.Corpora;
+namespace Tessera.CSharp.Tests.Corpora;
 
 /// <summary>What becomes of a pack small enough to see through: compiled here, documentation and all.</summary>
 public sealed class ApiPairsOptionsTests : IDisposable

@@ -1,4 +1,4 @@
-namespace Tessera.Generation.Validation;
+namespace Tessera.CSharp.Validation;
 
 /// <summary>How deep a text's brackets are nested, by characters alone: those in strings and comments count too.</summary>
 internal static class BracketDepth

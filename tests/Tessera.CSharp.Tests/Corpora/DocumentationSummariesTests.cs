@@ -1,6 +1,7 @@
-using Tessera.Text.Corpora;
+using Tessera.CSharp.Corpora;
+using Tessera.Text.Tests.Corpora;
 
-namespace Tessera.Text.Tests.Corpora;
+namespace Tessera.CSharp.Tests.Corpora;
 
 public sealed class DocumentationSummariesTests : IDisposable
 {

@@ -1,6 +1,7 @@
+using Tessera.CSharp.Corpora;
 using Tessera.Text.Corpora;
 
-namespace Tessera.Text.Tests.Corpora;
+namespace Tessera.CSharp.Tests.Corpora;
 
 /// <summary>The pairs of the installed SDK's base class library, read once for all tests.</summary>
 public sealed class ApiCorpus

@@ -3,8 +3,9 @@ using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Text;
+using Tessera.Generation.Validation;
 
-namespace Tessera.Generation.Validation;
+namespace Tessera.CSharp.Validation;
 
 /// <summary>
 /// Whether a text is C#, by Roslyn's parser. A text is valid as members of a type (methods, constructors of any name,
@@ -29,6 +30,9 @@ public sealed class CSharpSyntaxValidator : SyntaxValidator
     private static readonly Error NoCode = new(0, "there is no code");
 
     private static readonly CSharpParseOptions Options = new(LanguageVersion.Latest, DocumentationMode.None);
+
+    /// <inheritdoc/>
+    public override string Language => "C#";
 
     /// <inheritdoc/>
     public override bool IsValid(string text)

@@ -1,7 +1,8 @@
 using System.ComponentModel;
 using Microsoft.CodeAnalysis;
+using Tessera.Text.Corpora;
 
-namespace Tessera.Text.Corpora;
+namespace Tessera.CSharp.Corpora;
 
 /// <summary>Pairs the documentation of public types and members with their declarations.</summary>
 internal sealed class ApiPairs

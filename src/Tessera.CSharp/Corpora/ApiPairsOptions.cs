@@ -1,6 +1,8 @@
 using System.Text.Json.Serialization;
+using Tessera.Nn;
+using Tessera.Text.Corpora;
 
-namespace Tessera.Text.Corpora;
+namespace Tessera.CSharp.Corpora;
 
 /// <summary>
 /// Descriptions and declarations of the public members of the .NET reference packs that an SDK brings with it;
@@ -32,6 +34,7 @@ namespace Tessera.Text.Corpora;
 /// <param name="MaximumRepeats">How many pairs may have the same target: at least 1.</param>
 /// <param name="WithoutType">Share of the pairs whose source does not name the containing type, among those whose words
 /// no other pair has, chosen by a hash: 0 to 1.</param>
+[Part("api-pairs")]
 public sealed record ApiPairsOptions(
     IReadOnlyList<string>? Packs = null, string? PacksFolder = null, IReadOnlyList<ApiKind>? Kinds = null,
     IReadOnlyList<string>? ExcludedNamespaces = null,

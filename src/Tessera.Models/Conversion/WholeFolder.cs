@@ -1,6 +1,7 @@
+using Tessera.Models.Formats;
 using Tessera.Models.Formats.HuggingFace;
 
-namespace Tessera.Models.Formats;
+namespace Tessera.Models.Conversion;
 
 /// <summary>Writes the folder of a model, which appears, or takes the place of the model that is there, only when all its files are whole.</summary>
 internal static class WholeFolder
@@ -39,14 +40,16 @@ internal static class WholeFolder
         }
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
-            throw new IOException($"'{target}' could not be replaced by the new model, whose remaining files are in '{unfinished}': {failure.Message}", failure);
+            throw new IOException(
+                $"'{target}' could not be replaced by the new model, whose remaining files are in '{unfinished}': {failure.Message}", failure);
         }
     }
 
     /// <summary>Copies the files about texts that a folder has.</summary>
     public static void CopyTexts(string source, string target)
     {
-        foreach (var file in TextFiles.Where(file => File.Exists(Path.Combine(source, file)))) File.Copy(Path.Combine(source, file), Path.Combine(target, file));
+        foreach (var file in TextFiles.Where(file => File.Exists(Path.Combine(source, file))))
+            File.Copy(Path.Combine(source, file), Path.Combine(target, file));
     }
 
     /// <summary>Files are replaced one by one, the configuration last; only then what only the former model had is removed.</summary>

@@ -1,6 +1,6 @@
 using System.Runtime.ExceptionServices;
 
-namespace Tessera.Generation.Validation;
+namespace Tessera.CSharp.Validation;
 
 /// <summary>
 /// Runs a parser that recurses, on a stack that the text cannot overflow. An overflow ends the process, and Roslyn, which

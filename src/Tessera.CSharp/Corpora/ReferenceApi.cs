@@ -1,7 +1,7 @@
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 
-namespace Tessera.Text.Corpora;
+namespace Tessera.CSharp.Corpora;
 
 /// <summary>The public types of reference packs, and what the documentation says of them and their members.</summary>
 /// <param name="Types">The public types, nested ones too, ordered by documentation id.</param>

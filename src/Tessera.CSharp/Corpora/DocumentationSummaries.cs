@@ -1,7 +1,7 @@
 using System.Text;
 using System.Xml;
 
-namespace Tessera.Text.Corpora;
+namespace Tessera.CSharp.Corpora;
 
 /// <summary>Reads the summaries of C# documentation files as plain words.</summary>
 /// <param name="typeNames">How types are written in C#, by documentation id (<c>T:System.Int32</c> → <c>int</c>).</param>

@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using Tessera.Generation.Validation;
+using Tessera.CSharp.Validation;
 using Tessera.Testing;
 
-namespace Tessera.Generation.Tests.Validation;
+namespace Tessera.CSharp.Tests.Validation;
 
 public sealed class CSharpSyntaxValidatorTests(Xunit.Abstractions.ITestOutputHelper output)
 {

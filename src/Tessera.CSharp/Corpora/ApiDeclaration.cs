@@ -1,6 +1,6 @@
 using Microsoft.CodeAnalysis;
 
-namespace Tessera.Text.Corpora;
+namespace Tessera.CSharp.Corpora;
 
 /// <summary>
 /// Writes symbols as C# declarations: on one line, without attributes, types named no further than by their containing types.

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Tessera.Text.Corpora;
+namespace Tessera.CSharp.Corpora;
 
 /// <summary>
 /// A pack of reference assemblies and their documentation, as an SDK keeps it:

@@ -1,8 +1,9 @@
 using Microsoft.CodeAnalysis.CSharp;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Tessera.CSharp.Corpora;
 using Tessera.Text.Corpora;
 
-namespace Tessera.Text.Tests.Corpora;
+namespace Tessera.CSharp.Tests.Corpora;
 
 public sealed class ApiCorpusTests(ApiCorpus api) : IClassFixture<ApiCorpus>
 {
