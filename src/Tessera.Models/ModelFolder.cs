@@ -63,8 +63,8 @@ public sealed record ModelFolder
     /// <exception cref="InvalidDataException">The folder has none.</exception>
     public Tokenizer Tokenizer => _tokenizer ?? throw new InvalidDataException($"the model has no tokenizer: its folder has neither {TokenizerFile} nor tokenizer.model");
 
-    /// <summary>How the model wants its texts.</summary>
-    public TextConventions Texts { get; init; } = TextConventions.Own;
+    /// <summary>How the model is prompted.</summary>
+    public PromptFormat PromptFormat { get; init; } = PromptFormat.Own;
 
     /// <summary>The family whose checkpoint this is; null where it is one of ours.</summary>
     public Family? Family { get; init; }
@@ -197,7 +197,7 @@ public sealed record ModelFolder
         var tokenizer = HuggingFaceText.Tokenizer(folder);
         return new ModelFolder(new ModelConfig { Model = options, Vocabulary = vocabulary, Length = model.LongestSequence, SourceLength = 0 }, tokenizer, model)
         {
-            Path = folder, Family = family, Source = weights, Texts = HuggingFaceText.Conventions(folder, config, tokenizer),
+            Path = folder, Family = family, Source = weights, PromptFormat = HuggingFaceText.PromptFormat(folder, config, tokenizer),
         };
     }
 

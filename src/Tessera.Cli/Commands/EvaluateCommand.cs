@@ -39,7 +39,7 @@ internal static class EvaluateCommand
             var model = ModelFolder.Load(folder.Path);
             var recipe = Recipe.Load(folder.Recipe);
             var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate] : s_usual;
-            var request = new EvaluationRequest(Metric.Named(names), decoding.Read(parsed), count, !parsed.GetValue(noBaselines));
+            var request = new EvaluationRequest(Metric.Named(names), decoding.Read(parsed), count, !parsed.GetValue(noBaselines), recipe.Phases[^1].Objective);
             Run(folder, recipe, model, request, parsed.GetValue(data), new Screen(parsed.GetValue(json)), cancellation);
             return Task.FromResult(CommandRunner.Success);
         });
@@ -51,7 +51,7 @@ internal static class EvaluateCommand
         RunFolder folder, Recipe recipe, ModelFolder model, EvaluationRequest request, string? dataFolder, Screen screen, CancellationToken cancellation)
     {
         // A published model may read far longer texts than it was trained on here.
-        model = model with { Config = model.Config with { Length = Math.Min(model.Config.Length, recipe.Batches.Length) } };
+        model = model with { Config = model.Config with { Length = Math.Min(model.Config.Length, recipe.MaxLength) } };
         var origin = dataFolder ?? File.ReadAllText(folder.Origin).Trim();
         var corpus = recipe.Data.Load(origin, cancellation);
         var result = Watch(screen, progress => HeldOutEvaluation.Run(model, corpus, request, recipe.Seed, progress, cancellation));

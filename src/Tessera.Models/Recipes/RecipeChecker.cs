@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Tessera.Nn;
 
@@ -121,9 +122,11 @@ internal sealed class RecipeChecker(RecipeTypes types)
         {
             json.Deserialize(type, types.Options);
         }
-        catch (JsonException)
+        catch (JsonException error)
         {
-            throw new RecipeException(path, $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
+            // A type with a converter of its own knows what it takes.
+            var isKnown = type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
+            throw new RecipeException(path, isKnown ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
         }
     }
 

@@ -60,7 +60,7 @@ public static class GgufModel
         var (options, model) = Open(file, asStored);
         var tokenizer = GgufText.Tokenizer(file);
         var config = new ModelConfig { Model = options, Vocabulary = model.Vocabulary, Length = model.LongestSequence, SourceLength = 0 };
-        return new ModelFolder(config, tokenizer, model) { Texts = GgufText.Conventions(file, tokenizer), Source = file };
+        return new ModelFolder(config, tokenizer, model) { PromptFormat = GgufText.PromptFormat(file, tokenizer), Source = file };
     }
 
     /// <summary>What writes a model to a file: its metadata, to which those of a tokenizer may be added, and its tensors.</summary>
