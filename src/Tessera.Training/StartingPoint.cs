@@ -36,7 +36,7 @@ internal static class StartingPoint
         var start = Load(path, asStored: recipe.Lora is not null, check: true);
         if (recipe.Lora is null && start.Path is null)
             throw new RecipeException("start", $"is '{path}', a file whose weights cannot be written back; convert it to a folder, or train adapters (lora)");
-        if (recipe.Tokenizer.Vocabulary == new TokenizerOptions().Vocabulary) return start;
+        if (recipe.Tokenizer.Vocabulary == new TokenizerOptions().Vocabulary || recipe.Tokenizer.Vocabulary == start.Tokenizer.VocabularySize) return start;
         throw new RecipeException(
             "tokenizer.vocabulary",
             $"is {recipe.Tokenizer.Vocabulary} with a start, which has a tokenizer of its own of {start.Tokenizer.VocabularySize} tokens; leave it out");

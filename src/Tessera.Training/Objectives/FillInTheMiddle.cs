@@ -44,7 +44,7 @@ public sealed record FillInTheMiddleOptions(
 /// holds of one is a piece that is rearranged, or not, by itself, so that gap and surroundings are in sight together. The places are drawn
 /// anew in each epoch, between tokens. Of a pair, source, line break and target are one text.
 /// <para>Bavarian et al. 2022, <see href="https://arxiv.org/abs/2207.14255"/>: the order prefix, suffix, middle, of pieces that fit the
-/// context (section 3.1 and appendix E).</para>
+/// context.</para>
 /// </summary>
 public sealed class FillInTheMiddle : Objective
 {
