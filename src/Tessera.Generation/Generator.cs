@@ -10,14 +10,12 @@ public static class Generator
     /// <summary>Rows that are decoded at once: enough to fill the processor, few enough for their caches.</summary>
     private const int RowsAtOnce = 64;
 
-    private static readonly int[] s_own = [SpecialTokens.End];
-
     /// <summary>The best sequence for each prompt.</summary>
     /// <param name="model">The model.</param>
     /// <param name="prompts">Token ids, none empty: sources of an encoder-decoder, beginnings of a decoder.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="maxNewTokens">The greatest number of tokens; at least 1.</param>
-    /// <param name="stopTokens">The tokens that end a sequence; <see cref="SpecialTokens.End"/> where null.</param>
+    /// <param name="stopTokens">The tokens that end a sequence; those of <see cref="PromptFormat.Own"/> where null.</param>
     /// <param name="progress">Told how many prompts are done.</param>
     /// <param name="wantsScores">Whether <see cref="Generated.Score"/> is computed; beam search has it anyway.</param>
     /// <param name="cancellation">Stops between two tokens.</param>
@@ -29,7 +27,7 @@ public static class Generator
         CancellationToken cancellation = default)
     {
         Check(prompts, options, maxNewTokens);
-        int[] last = [.. stopTokens ?? s_own];
+        int[] last = [.. stopTokens ?? PromptFormat.Own.StopTokens];
         var results = new Generated[prompts.Count];
         // Prompts of like length together, so that little is padding.
         var order = Enumerable.Range(0, prompts.Count).OrderBy(i => prompts[i].Length).ToArray();
@@ -52,7 +50,7 @@ public static class Generator
     {
         if (options is BeamOptions) throw new ArgumentException("beam search cannot be streamed: its beginning may change until the end");
         Check([prompt], options, maxNewTokens);
-        return new StepwiseSearch(model, options, maxNewTokens, [.. stopTokens ?? s_own], wantsScores: false)
+        return new StepwiseSearch(model, options, maxNewTokens, [.. stopTokens ?? PromptFormat.Own.StopTokens], wantsScores: false)
             .Run([prompt], [0], new Generated[1], cancellation).Select(chosen => chosen.Token);
     }
 

@@ -46,7 +46,7 @@ public sealed class LanguageModel(ModelFolder folder)
     {
         int[][] ids = [.. prompts.Select(prompt => Encode(prompt, asChat))];
         var max = MaxTokens(options, ids.Max(prompt => prompt.Length));
-        var generated = Generator.Generate(Folder.Model, ids, options, max, Folder.Texts.Ends, progress, cancellation: cancellation);
+        var generated = Generator.Generate(Folder.Model, ids, options, max, Folder.PromptFormat.StopTokens, progress, cancellation: cancellation);
         return [.. generated.Select(tokens => new GeneratedText(Folder.Tokenizer.Decode([.. tokens.Ids]), tokens))];
     }
 
@@ -57,7 +57,7 @@ public sealed class LanguageModel(ModelFolder folder)
         var decoding = options ?? new GreedyOptions();
         var pieces = new IncrementalDetokenizer(Folder.Tokenizer);
         var ids = Encode(prompt, asChat);
-        using var tokens = Generator.Stream(Folder.Model, ids, decoding, MaxTokens(decoding, ids.Length), Folder.Texts.Ends, cancellation).GetEnumerator();
+        using var tokens = Generator.Stream(Folder.Model, ids, decoding, MaxTokens(decoding, ids.Length), Folder.PromptFormat.StopTokens, cancellation).GetEnumerator();
         while (await Task.Run(tokens.MoveNext, cancellation).ConfigureAwait(false))
         {
             if (pieces.Add(tokens.Current) is { Length: > 0 } piece) yield return piece;
@@ -71,9 +71,10 @@ public sealed class LanguageModel(ModelFolder folder)
     {
         if (string.IsNullOrWhiteSpace(prompt)) throw new ArgumentException("the prompt is empty");
         var (config, tokenizer, translates) = (Folder.Config, Folder.Tokenizer, Folder.Model.ReadsSource);
-        int[] ids = asChat ? Folder.Texts.EncodeChat(tokenizer, prompt)
-            : translates ? [.. tokenizer.EncodeOrdinary(prompt), SpecialTokens.End]
-            : Folder.Texts.Encode(tokenizer, prompt);
+        var format = Folder.PromptFormat;
+        var ids = asChat ? format.EncodeChat(tokenizer, prompt)
+            : translates ? format.EncodeSource(tokenizer, prompt)
+            : format.EncodePrompt(tokenizer, prompt);
         var allowed = translates ? config.SourceLength : config.Length;
         if (ids.Length > allowed) throw new ArgumentException($"the prompt has {ids.Length} tokens; this model was trained on at most {allowed}");
         var unknown = Array.FindIndex(ids, id => id >= Folder.Model.Vocabulary);

@@ -62,8 +62,8 @@ public sealed record ModelFolder
     public Tokenizer Tokenizer => _tokenizer
         ?? throw new InvalidDataException($"the model has no tokenizer: its folder has neither {TokenizerFile} nor tokenizer.model");
 
-    /// <summary>How the model wants its texts.</summary>
-    public TextConventions Texts { get; init; } = TextConventions.Own;
+    /// <summary>How the model is prompted.</summary>
+    public PromptFormat PromptFormat { get; init; } = PromptFormat.Own;
 
     /// <summary>The family whose checkpoint this is; null where it is one of ours.</summary>
     public Family? Family { get; init; }

@@ -70,9 +70,8 @@ public sealed class ForwardContext : Recycled
         return context;
     }
 
-    /// <summary>Whether a part that can report a loss is to compute it. A part asks in every context that trains, so that whoever
-    /// wants losses learns which ones there are.</summary>
-    public bool Wants(string loss) => IsTraining && (WantedLosses is null || WantedLosses.Offer(loss));
+    /// <summary>Whether a part that offers a loss (<see cref="Module.OfferedLosses"/>) is to compute it.</summary>
+    public bool Wants(string loss) => IsTraining && (WantedLosses is null || WantedLosses.Contains(loss));
 
     /// <summary>Adds a loss of a part; only one that <see cref="Wants"/> allows.</summary>
     public void AddLoss(string name, Tensor loss) => Live(_losses).Add((name, loss));

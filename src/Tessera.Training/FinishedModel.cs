@@ -7,16 +7,16 @@ namespace Tessera.Training;
 internal static class FinishedModel
 {
     /// <summary>Writes into the run's folder.</summary>
-    public static void Save(TrainingSession session)
+    public static void Save(RunPlan plan, RunFolder folder)
     {
-        var (start, folder) = (session.Start!, session.Folder);
-        if (session.Adapters is not { } adapters)
+        var start = plan.Start!;
+        if (plan.Adapters is not { } adapters)
         {
-            (start with { Model = session.Model, Config = start.Config with { Model = session.Recipe.Model } }).Save(folder.Path);
+            (start with { Model = plan.Model, Config = start.Config with { Model = plan.Recipe.Model } }).Save(folder.Path);
             return;
         }
 
-        var baseModel = Path.GetRelativePath(Path.GetFullPath(folder.Path), session.Recipe.Start!);
-        PeftAdapter.Save(folder.Path, adapters, session.Recipe.Lora!, session.Model, start.Names, baseModel);
+        var baseModel = Path.GetRelativePath(Path.GetFullPath(folder.Path), plan.Recipe.Start!);
+        PeftAdapter.Save(folder.Path, adapters, plan.Recipe.Lora!, plan.Model, start.Names, baseModel);
     }
 }

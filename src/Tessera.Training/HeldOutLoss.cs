@@ -1,8 +1,8 @@
-using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Nn.Experts;
 using Tessera.Tensors;
 using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Training;
 
@@ -16,10 +16,10 @@ public sealed record HeldOutLoss(double Nats, long Tokens, IReadOnlyDictionary<s
     public double Mean => Nats / Math.Max(1, Tokens);
 
     /// <summary>Measures the first examples of a dataset.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="data">The examples.</param>
+    /// <param name="objective">What is learned, and by which model.</param>
+    /// <param name="data">Examples that it prepared.</param>
     /// <param name="examples">How many at most.</param>
-    public static HeldOutLoss Measure(SequenceModel model, Dataset data, int examples)
+    public static HeldOutLoss Measure(Objective objective, Dataset data, int examples)
     {
         var (nats, tokens, use) = (0.0, 0L, new ExpertUse());
         var batches = data.InOrder(examples).GetEnumerator();
@@ -31,10 +31,10 @@ public sealed record HeldOutLoss(double Nats, long Tokens, IReadOnlyDictionary<s
             var batch = batches.Current;
             var step = ForwardContext.At(batch.Positions);
             (step.Segments, step.ExpertUse) = (batch.Segments, use);
-            nats += model.Loss(batch, step).Item() * (double)batch.TargetTokens;
+            nats += objective.Loss(batch, step, default).Item() * (double)batch.TargetTokens;
             tokens += batch.TargetTokens;
         }
 
-        return new HeldOutLoss(nats, tokens, use.In(model).ToDictionary(layer => layer.Layer, layer => layer.Counts));
+        return new HeldOutLoss(nats, tokens, use.In(objective.Model).ToDictionary(layer => layer.Layer, layer => layer.Counts));
     }
 }

@@ -5,6 +5,9 @@ namespace Tessera.Training;
 /// <summary>Options of the tokenizer; <c>"tokenizer"</c> in a recipe.</summary>
 public sealed record TokenizerOptions
 {
+    /// <summary>The bytes and the special tokens that every tokenizer trained here has, and one merge.</summary>
+    internal const int Least = 260;
+
     /// <summary>How many tokens a trained tokenizer has: 260 to 1,000,000.</summary>
     public int Vocabulary { get; init; } = 8192;
 
@@ -13,8 +16,8 @@ public sealed record TokenizerOptions
 
     internal void Validate()
     {
-        if (Vocabulary is < 260 or > 1_000_000)
-            throw new RecipeException("tokenizer.vocabulary", $"is {Vocabulary}; allowed: 260 (the bytes and the special tokens) to 1000000");
+        if (Vocabulary is < Least or > 1_000_000)
+            throw new RecipeException("tokenizer.vocabulary", $"is {Vocabulary}; allowed: {Least} (the bytes and the special tokens) to 1000000");
     }
 }
 

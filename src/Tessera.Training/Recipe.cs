@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
@@ -38,7 +39,7 @@ public sealed record Recipe
     /// <summary>The model; may be absent where the recipe has a <see cref="Start"/>.</summary>
     public ModelOptions Model { get; init; } = null!;
 
-    /// <summary>The corpus.</summary>
+    /// <summary>The corpus of phases that name none, and of <c>tessera evaluate</c>.</summary>
     public required CorpusOptions Data { get; init; }
 
     /// <summary>How examples are put together into batches.</summary>
@@ -58,6 +59,14 @@ public sealed record Recipe
 
     /// <summary>What <c>tessera evaluate</c> measures; see <c>tessera evaluate --help</c> for the names.</summary>
     public IReadOnlyList<string> Evaluate { get; init; } = [];
+
+    /// <summary>The longest target that any phase learns, in tokens.</summary>
+    [JsonIgnore]
+    public int MaxLength => Phases.Max(phase => phase.Length?.Max ?? Batches.Length);
+
+    /// <summary>The longest source that any phase learns from, in tokens.</summary>
+    [JsonIgnore]
+    public int MaxSourceLength => Phases.Max(phase => phase.SourceLength?.Max ?? Batches.SourceLength);
 
     /// <summary>Reads a recipe.</summary>
     /// <param name="path">A JSON file.</param>
@@ -117,18 +126,46 @@ public sealed record Recipe
         if (Lora is not null && Start is null) throw new RecipeException("lora", "needs a start: adapters learn beside a model that stays as it is");
         if (Start is not null && Tokenizer.File is not null) throw new RecipeException("tokenizer.file", "is given with a start, which has a tokenizer of its own; allowed: one of them");
         if (Phases.Count == 0) throw new RecipeException("phases", "is empty; at least one phase is needed");
-        for (var i = 0; i < Phases.Count; i++) Phases[i].Validate($"phases[{i}]");
+        for (var i = 0; i < Phases.Count; i++)
+        {
+            Phases[i].Validate($"phases[{i}]");
+            Validate(Phases[i].Data, $"phases[{i}].");
+        }
+
+        Optimizer.Validate("optimizer");
         Tokenizer.Validate();
+        if (Start is null && Tokenizer.File is null) RequireRoom(RunTokenizer.SpecialTexts(this).Count);
         Batches.Validate();
         Validation.Validate();
         Checkpoints.Validate();
+        Validate(Data, "");
+    }
+
+    /// <summary>The JSON schema of recipes, so that editors complete and check them.</summary>
+    public static JsonNode Schema()
+    {
+        var schema = RecipeJson.Schema<Recipe>();
+        var phase = schema["properties"]!["phases"]!["items"]!["properties"]!;
+        foreach (var key in (string[])["length", "sourceLength"]) phase[key] = LengthSchedule.Schema();
+        return schema;
+    }
+
+    private void RequireRoom(int specialTokens)
+    {
+        var least = TokenizerOptions.Least + specialTokens - SpecialTokens.Texts.Count;
+        if (Tokenizer.Vocabulary < least)
+            throw new RecipeException("tokenizer.vocabulary", $"is {Tokenizer.Vocabulary}; allowed: at least {least}, the bytes and {specialTokens} special tokens");
+    }
+
+    private static void Validate(CorpusOptions? data, string before)
+    {
         try
         {
-            Data.Validate();
+            data?.Validate();
         }
         catch (ArgumentException error)
         {
-            throw new RecipeException(error.Message, error); // begins with the key already
+            throw new RecipeException(before + error.Message, error); // begins with the key already
         }
     }
 }

@@ -27,6 +27,21 @@ internal static class StartingPoint
         }
     }
 
+    /// <summary>Loads the model that a recipe goes on from; null where it begins anew.</summary>
+    /// <exception cref="RecipeException">There is nothing of the kind, or the recipe asks for what cannot be made of it.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged.</exception>
+    public static ModelFolder? Of(Recipe recipe)
+    {
+        if (recipe.Start is not { } path) return null;
+        var start = Load(path, asStored: recipe.Lora is not null, check: true);
+        if (recipe.Lora is null && start.Path is null)
+            throw new RecipeException("start", $"is '{path}', a file whose weights cannot be written back; convert it to a folder, or train adapters (lora)");
+        if (recipe.Tokenizer.Vocabulary == new TokenizerOptions().Vocabulary || recipe.Tokenizer.Vocabulary == start.Tokenizer.VocabularySize) return start;
+        throw new RecipeException(
+            "tokenizer.vocabulary",
+            $"is {recipe.Tokenizer.Vocabulary} with a start, which has a tokenizer of its own of {start.Tokenizer.VocabularySize} tokens; leave it out");
+    }
+
     /// <summary>The recipe's model with the weights of the one it goes on from: that itself, or one whose options differ only in what
     /// matters in training, such as dropout.</summary>
     /// <exception cref="RecipeException">They would not compute the same.</exception>

@@ -33,7 +33,7 @@ public sealed class Trainer
 
     private TrainingState State => _session.State;
 
-    private Phase Phase => _session.Recipe.Phases[State.Phase];
+    private Phase Phase => _session.Phase.Phase;
 
     /// <summary>Trains on a thread of its own; see <see cref="Run"/>.</summary>
     public static Task RunAsync(
@@ -69,11 +69,7 @@ public sealed class Trainer
     {
         using var log = new StreamWriter(_session.Folder.Metrics, append: true) { AutoFlush = true };
         foreach (var problem in _session.PassedOver) _report?.Invoke(new CheckpointPassedOver(problem));
-        _report?.Invoke(new Prepared(
-            _session.Train.Count, _session.Validation?.Count ?? 0, _session.Train.TooLong, _session.Tokenizer.VocabularySize,
-            _session.Model.ParameterCount(), _session.Model.ActiveParameterCount(),
-            _session.Optimizer.Learning.Sum(own => own.Parameter.Shape.Count), State.Step,
-            [.. _session.Recipe.Phases.Select(phase => phase.Precision.Name())]));
+        _report?.Invoke(Prepared());
         if (State.Done) return; // a finished run has nothing left to do
         NoteMachine();
         for (; State.Phase < _session.Recipe.Phases.Count && !State.Done; NextPhase())
@@ -105,10 +101,24 @@ public sealed class Trainer
         Save();
     }
 
+    private Prepared Prepared()
+    {
+        var (plan, data) = (_session.Plan, _session.Datasets.ToList());
+        return new Prepared(
+            data.Sum(one => one.Train.Count), data.Sum(one => one.Validation?.Count ?? 0), data.Sum(one => one.Train.TooLong),
+            plan.Tokenizer!.VocabularySize, plan.Model.ParameterCount(), plan.Model.ActiveParameterCount(),
+            plan.Parameters.Learning.Sum(own => own.Parameter.Shape.Count), State.Step,
+            [.. plan.Recipe.Phases.Select(phase => phase.Precision.Name())]);
+    }
+
     private void NextPhase()
     {
+        var before = _session.Data;
         State.Phase++;
         (State.PhaseStep, State.PhaseSeconds, State.WarmupSeconds, State.PhaseSkipped) = (0, 0, 0, 0);
+        if (State.Phase == _session.Plan.Phases.Count || ReferenceEquals(before, _session.Data)) return;
+        // Losses on other examples, or of another objective, cannot be compared with those before.
+        (State.BestLoss, State.BestStep, State.SinceBest, State.ComparedFrom) = (null, null, 0, State.Step);
     }
 
     private void NoteMachine()
@@ -117,10 +127,7 @@ public sealed class Trainer
         if (here.WriteDown(_session.Folder) is { } before) _report?.Invoke(new MachineChanged(State.Step, before.Describe(), here.Describe()));
     }
 
-    /// <summary>The share of the phase that is done, by steps or by time, whichever is further.</summary>
-    private double PhaseProgress() => Math.Max(
-        Phase.Steps is { } steps ? (double)State.PhaseStep / steps : 0,
-        Phase.Minutes is { } minutes ? State.PhaseSeconds / (60 * minutes) : 0);
+    private double PhaseProgress() => State.Progress(Phase);
 
     private double LearningRate()
     {
@@ -212,9 +219,9 @@ public sealed class Trainer
 
     private void Validate(StreamWriter log)
     {
-        if (_session.Validation is null) return;
+        if (_session.Data is not { Validation: { } held, Objective: var objective }) return;
         using var precision = Autocast.Enter(Phase.Precision.OfOperations());
-        var loss = HeldOutLoss.Measure(_session.Model, _session.Validation, _session.Recipe.Validation.Examples);
+        var loss = HeldOutLoss.Measure(objective, held, _session.Recipe.Validation.Examples);
         var isBest = double.IsFinite(loss.Mean) && (State.BestLoss is null || loss.Mean < State.BestLoss);
         (State.BestLoss, State.SinceBest) = isBest ? (loss.Mean, 0) : (State.BestLoss, State.SinceBest + 1);
         if (_session.Recipe.Validation.Patience is { } patience)

@@ -1,12 +1,9 @@
 using System.Text.Json.Nodes;
-using Tessera.Models.Formats;
-using Tessera.Models.Formats.HuggingFace;
 using Tessera.Models;
+using Tessera.Models.Formats;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Nn.Lora;
-using Tessera.Tensors;
-using Tessera.Text.Corpora;
 using Tessera.Text.Tokenizers;
 using Tessera.Training.Checkpoints;
 using Tessera.Training.Data;
@@ -16,62 +13,45 @@ using Tessera.Training.Precision;
 
 namespace Tessera.Training;
 
-/// <summary>All that a run is made of: corpus, tokenizer, datasets, model, optimizer and where training stands.</summary>
+/// <summary>A run that is going on: what was prepared, its optimizers, and where training stands.</summary>
 internal sealed class TrainingSession
 {
     private readonly CheckpointStore _store;
 
-    private TrainingSession(Recipe recipe, RunFolder folder, Corpus corpus, Tokenizer tokenizer, ModelFolder? start)
+    private TrainingSession(RunPlan plan, RunFolder folder)
     {
-        (Recipe, Folder, Tokenizer, Start) = (recipe, folder, tokenizer, start);
-        Model = start is null ? recipe.Model.Build(tokenizer.VocabularySize, recipe.Seed) : StartingPoint.Model(start, recipe);
-        RequirePositions(recipe.Batches, Model);
-        var texts = start?.Texts ?? TextConventions.Own;
-        Train = Dataset.Of(corpus.Train, tokenizer, texts, recipe.Batches, Model.ReadsSource);
-        Validation = corpus.Validation.Count == 0 ? null : Dataset.Of(corpus.Validation, tokenizer, texts, recipe.Batches, Model.ReadsSource);
-        StartingPoint.RequireTokens(Train, Model);
-        if (Validation is not null) StartingPoint.RequireTokens(Validation, Model);
-        if (recipe.Lora is { } lora)
-        {
-            Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
-            foreach (var (_, parameter) in Model.Parameters()) parameter.IsFrozen = true;
-            _ = PeftAdapter.Tensors(Adapters, start!.Names).ToList(); // what cannot be named cannot be saved at the end
-        }
-
-        Parameters = [.. Learner.Parameters()];
-        Rules = new PhaseRules(recipe, Parameters);
-        State = new TrainingState { Data = Train.Fingerprint() };
-        _store = new CheckpointStore(folder.Checkpoints, recipe.Checkpoints.Keep);
+        (Plan, Folder) = (plan, folder);
+        Parameters = [.. plan.Learner.Parameters()];
+        Optimizers = plan.Parameters.Build();
+        State = new TrainingState { Datasets = [.. Datasets.Select(data => new DataPosition { Fingerprint = data.Train.Fingerprint() })] };
+        _store = new CheckpointStore(folder.Checkpoints, plan.Recipe.Checkpoints.Keep);
     }
 
-    public Recipe Recipe { get; }
+    public RunPlan Plan { get; }
 
     public RunFolder Folder { get; }
 
-    public Tokenizer Tokenizer { get; }
+    public Recipe Recipe => Plan.Recipe;
 
-    public SequenceModel Model { get; }
+    public SequenceModel Model => Plan.Model;
 
-    /// <summary>The model that the run went on from, as it was loaded; null where it began anew.</summary>
-    public ModelFolder? Start { get; }
+    public LoraAdapters? Adapters => Plan.Adapters;
 
-    /// <summary>What learns instead of the model; null where the model does.</summary>
-    public LoraAdapters? Adapters { get; }
+    public OptimizerGroups Optimizers { get; }
 
-    /// <summary>What learns, and is saved.</summary>
-    public Module Learner => Adapters is null ? Model : Adapters;
-
-    public Dataset Train { get; }
-
-    public Dataset? Validation { get; }
-
-    public Optimizer Optimizer => Rules.Optimizer;
-
-    public PhaseRules Rules { get; }
-
+    /// <summary>All of what may learn, by name.</summary>
     public IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
 
     public TrainingState State { get; private set; }
+
+    /// <summary>The current phase.</summary>
+    public PhasePlan Phase => Plan.Phases[State.Phase];
+
+    /// <summary>What the current phase learns from.</summary>
+    public RunDataset Data => Plan.Data[State.Phase];
+
+    /// <summary>The datasets of all phases, each once, in the order of their indices.</summary>
+    public IEnumerable<RunDataset> Datasets => Plan.Data.Distinct();
 
     /// <summary>Why newer checkpoints than the one gone on from were passed over.</summary>
     public List<string> PassedOver { get; } = [];
@@ -86,14 +66,8 @@ internal sealed class TrainingSession
     {
         var goesOn = resume && folder.HasRun; // the recipe is written last: without it the run was killed before it began
         recipe = goesOn ? RunPrecision.Same(recipe, Recipe.Load(folder.Recipe)) : RunPrecision.Decide(recipe);
-        var corpus = recipe.Data.Load(recipeFolder, cancellation);
-        var start = recipe.Start is { } path ? StartingPoint.Load(path, asStored: recipe.Lora is not null, check: true) : null;
-        if (recipe.Lora is null && start is { Path: null })
-            throw new RecipeException("start", $"is '{recipe.Start}', a file whose weights cannot be written back; convert it to a folder, or train adapters (lora)");
-        var tokenizer = start is not null ? start.Tokenizer
-            : goesOn ? Tokenizer.Load(folder.Tokenizer)
-            : TokenizerFor(recipe, recipeFolder, corpus, cancellation);
-        var session = new TrainingSession(recipe, folder, corpus, tokenizer, start);
+        var tokenizer = goesOn && recipe.Start is null ? Tokenizer.Load(folder.Tokenizer) : null;
+        var session = new TrainingSession(RunPlan.WithData(recipe, recipeFolder, tokenizer, cancellation), folder);
         // Nothing is written before everything that can be wrong with recipe and data has been found.
         Directory.CreateDirectory(folder.Path);
         if (goesOn)
@@ -103,7 +77,7 @@ internal sealed class TrainingSession
             return session;
         }
 
-        if (start is null) tokenizer.Save(folder.Tokenizer);
+        if (recipe.Start is null) session.Plan.Tokenizer!.Save(folder.Tokenizer);
         RunFolder.Write(folder.Origin, Path.GetFullPath(recipeFolder) + "\n");
         RunFolder.Write(folder.Recipe, recipe.ToJson() + "\n");
         return session;
@@ -114,60 +88,30 @@ internal sealed class TrainingSession
         State.Step,
         checkpoint =>
         {
-            checkpoint.Model(Learner);
-            checkpoint.Optimizer(Optimizer);
+            checkpoint.Model(Plan.Learner);
+            checkpoint.Optimizer(Optimizers.State);
             checkpoint.State(State);
         },
-        State.BestStep == State.Step ? State.BestLoss : null).Folder;
+        State.BestStep == State.Step ? State.BestLoss : null,
+        State.ComparedFrom).Folder;
 
     /// <summary>Writes the finished model beside the recipe: with early stopping the best, else the last.</summary>
     public void Finish()
     {
-        if (Recipe.Validation.Patience is not null) _store.Best()?.Restore(Learner);
-        if (Start is not null)
+        if (Recipe.Validation.Patience is not null) _store.Best(State.ComparedFrom)?.Restore(Plan.Learner);
+        if (Plan.Start is not null)
         {
-            FinishedModel.Save(this);
+            FinishedModel.Save(Plan, Folder);
             return;
         }
 
         Weights.Save(Folder.Weights, Model);
         var config = new ModelConfig
         {
-            Model = Recipe.Model, Vocabulary = Tokenizer.VocabularySize, Length = Recipe.Batches.Length, SourceLength = Recipe.Batches.SourceLength,
+            Model = Recipe.Model, Vocabulary = Model.Vocabulary, Length = Recipe.MaxLength, SourceLength = Recipe.MaxSourceLength,
             WeightsHash = ModelFolder.Hash(Folder.Weights),
         };
         RunFolder.Write(Folder.Config, RecipeJson.Write(config) + "\n");
-    }
-
-    /// <summary>Sequences are framed with the ids that tokenizers trained here give their special tokens.</summary>
-    private static Tokenizer WithSpecialTokens(Tokenizer tokenizer)
-    {
-        for (var id = 0; id < SpecialTokens.Texts.Count; id++)
-        {
-            if (tokenizer.Find(SpecialTokens.Texts[id]) != id)
-                throw new RecipeException("tokenizer.file", $"has another token than '{SpecialTokens.Texts[id]}' with the id {id}; allowed: a tokenizer whose first tokens are {string.Join(", ", SpecialTokens.Texts)}");
-        }
-
-        return tokenizer;
-    }
-
-    /// <summary>Sequences must fit the tables of the model's position encodings.</summary>
-    private static void RequirePositions(BatchOptions batches, SequenceModel model)
-    {
-        Require("batches.length", batches.Length, model.LongestSequence);
-        if (model.ReadsSource) Require("batches.sourceLength", batches.SourceLength, model.LongestSource);
-
-        static void Require(string path, int found, int max)
-        {
-            if (found > max) throw new RecipeException(path, $"is {found}; allowed: at most {max}, the positions that the model's encoding has");
-        }
-    }
-
-    private static Tokenizer TokenizerFor(Recipe recipe, string recipeFolder, Corpus corpus, CancellationToken cancellation)
-    {
-        if (recipe.Tokenizer.File is { } file) return WithSpecialTokens(Tokenizer.Load(Path.Combine(recipeFolder, file)));
-        var texts = corpus.Train.SelectMany(example => example.Source is null ? [example.Target] : new[] { example.Source, example.Target });
-        return BytePairTrainer.Train(texts, new BytePairTrainerOptions(recipe.Tokenizer.Vocabulary, SpecialTokens: SpecialTokens.Texts), cancellation);
     }
 
     /// <summary>A run that went on with another recipe would be neither's. Only how long its phases last, and in which numbers
@@ -198,10 +142,11 @@ internal sealed class TrainingSession
         }
 
         var state = checkpoint.State<TrainingState>();
-        if (state.Data != State.Data)
+        if (state.Datasets.Count == 0) state.Datasets = [checkpoint.State<EarlierState>().Position];
+        if (!state.Datasets.Select(data => data.Fingerprint).SequenceEqual(State.Datasets.Select(data => data.Fingerprint)))
             throw new InvalidDataException($"{checkpoint.Folder}: the run was trained on other data than the recipe's corpus gives now; start a new run");
-        checkpoint.Restore(Learner);
-        checkpoint.Restore(Optimizer);
+        checkpoint.Restore(Plan.Learner);
+        checkpoint.Restore(Optimizers.State);
         State = state;
         MetricsLog.Cut(Folder.Metrics, state.Step);
     }

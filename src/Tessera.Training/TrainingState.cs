@@ -1,3 +1,4 @@
+using Tessera.Training.Phases;
 using Tessera.Training.Precision;
 
 namespace Tessera.Training;
@@ -21,11 +22,8 @@ internal sealed record TrainingState
     /// <summary>Seconds of the phase when its warm-up ended.</summary>
     public double WarmupSeconds { get; set; }
 
-    /// <summary>Passes over the data that are complete.</summary>
-    public int Epoch { get; set; }
-
-    /// <summary>Batches used of the current pass.</summary>
-    public int BatchesUsed { get; set; }
+    /// <summary>Where training stands in each of the run's datasets, in the order in which phases first use them.</summary>
+    public IReadOnlyList<DataPosition> Datasets { get; set; } = [];
 
     /// <summary>The loss scale of the next step.</summary>
     public LossScale LossScale { get; set; } = LossScale.None;
@@ -51,9 +49,43 @@ internal sealed record TrainingState
     /// <summary>Evaluations since then.</summary>
     public int SinceBest { get; set; }
 
+    /// <summary>The steps done when the validation losses that are compared began to be of the same examples.</summary>
+    public long ComparedFrom { get; set; }
+
     /// <summary>Whether training has ended.</summary>
     public bool Done { get; set; }
 
-    /// <summary>Hash of the training data's ids.</summary>
-    public string Data { get; set; } = "";
+    /// <summary>The share of a phase that is done, by steps or by time, whichever is further.</summary>
+    public double Progress(Phase phase) => Math.Max(
+        phase.Steps is { } steps ? (double)PhaseStep / steps : 0,
+        phase.Minutes is { } minutes ? PhaseSeconds / (60 * minutes) : 0);
+}
+
+/// <summary>Where training stands in one dataset.</summary>
+internal sealed record DataPosition
+{
+    /// <summary>Hash of the dataset's ids.</summary>
+    public string Fingerprint { get; init; } = "";
+
+    /// <summary>Passes that are complete, or were left for other lengths.</summary>
+    public int Epoch { get; set; }
+
+    /// <summary>Batches used of the current pass.</summary>
+    public int BatchesUsed { get; set; }
+
+    /// <summary>The length of the current pass; not begun where 0.</summary>
+    public int Length { get; set; }
+
+    /// <summary>The length of sources of the current pass.</summary>
+    public int SourceLength { get; set; }
+}
+
+/// <summary>What the state of a run that Tessera 0.1 saved says of its one dataset.</summary>
+/// <param name="Epoch">Passes that are complete.</param>
+/// <param name="BatchesUsed">Batches used of the current pass.</param>
+/// <param name="Data">Hash of the dataset's ids.</param>
+internal sealed record EarlierState(int Epoch, int BatchesUsed, string Data)
+{
+    /// <summary>The same, as it is said now.</summary>
+    public DataPosition Position => new() { Fingerprint = Data, Epoch = Epoch, BatchesUsed = BatchesUsed };
 }

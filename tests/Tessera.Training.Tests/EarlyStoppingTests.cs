@@ -1,5 +1,4 @@
 using Tessera.Models;
-using Tessera.Training.Data;
 using Tessera.Training.Phases;
 
 namespace Tessera.Training.Tests;
@@ -61,6 +60,6 @@ public sealed class EarlyStoppingTests : IDisposable
     {
         var loaded = ModelFolder.Load(_folder.In("run"));
         var corpus = TrainingFolder.Recipe().Data.Load(_folder.Path);
-        return HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, loaded.Texts, TrainingFolder.Recipe().Batches, pairs: true), 500).Mean;
+        return TrainingFolder.Loss(loaded, corpus, TrainingFolder.Recipe().Batches);
     }
 }

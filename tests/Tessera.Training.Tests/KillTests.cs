@@ -10,11 +10,13 @@ public sealed class KillTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    [Fact]
-    public void A_run_killed_at_random_moments_reaches_the_bits_of_an_undisturbed_one()
+    [Theory]
+    [InlineData("phases[0].length=32")]
+    [InlineData("""phases[0].length={"from":6,"to":30}""")]
+    public void A_run_killed_at_random_moments_reaches_the_bits_of_an_undisturbed_one(string length)
     {
         const int Steps = 150;
-        WriteRecipe(Steps, "checkpoints.everySteps=10", "validation.everySteps=50");
+        WriteRecipe(Steps, "checkpoints.everySteps=10", "validation.everySteps=50", length);
         Assert.Equal(0, Run("whole", resume: false));
         var random = new Random(); // any moment will do
         var moments = Enumerable.Range(0, 2).Select(_ => new Moment(random.Next(1, Steps / 3), random.Next(0, 20))).ToList();

@@ -3,6 +3,7 @@ using Tessera.Models.Formats;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
 using Tessera.Tensors;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Training.Tests;
 
@@ -92,7 +93,7 @@ public sealed class LoraTrainingTests : IDisposable
     [Fact]
     public void A_text_with_a_token_that_the_model_of_the_start_does_not_have_is_refused()
     {
-        var data = new Training.Data.PackedDataset([new(null, "az", "g")], Data.ByteTokens.Tokenizer, TextConventions.Own, new() { Length = 4 });
+        var data = Data.ByteTokens.Prepare(new NextTokenOptions(), [new(null, "az", "g")], new() { Length = 4 });
         var largest = Data.ByteTokens.Of("z")[0];
         StartingPoint.RequireTokens(data, TrainingFolder.TextRecipe().Model.Build(largest + 1, 1));
         var message = Assert.Throws<RecipeException>(() => StartingPoint.RequireTokens(data, TrainingFolder.TextRecipe().Model.Build(largest, 1))).Message;
@@ -142,18 +143,17 @@ public sealed class LoraTrainingTests : IDisposable
         loaded.Save(_folder.In("merged"));
         Assert.Equal(validated, Loss(ModelFolder.Load(_folder.In("merged"))), 1e-5);
 
-        double Loss(ModelFolder folder) => HeldOutLoss.Measure(
-            folder.Model, Training.Data.Dataset.Of(corpus.Validation, folder.Tokenizer, folder.Texts, TrainingFolder.TextRecipe().Batches, pairs: false), 500).Mean;
+        double Loss(ModelFolder folder) => TrainingFolder.Loss(folder, corpus, TrainingFolder.TextRecipe().Batches);
     }
 
     [Fact]
     public void Adapters_change_nothing_before_training_and_nothing_but_they_has_a_gradient()
     {
         var session = TrainingSession.Open(WithoutModel(Lora), _folder.Path, new RunFolder(_folder.In("run")), resume: false, default);
-        session.Rules.Apply(session.Recipe.Phases[0]);
+        session.Plan.Parameters.Apply(session.Recipe.Phases[0], session.Optimizers);
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
-        var batch = session.Train.Make(0, 0, new CounterRandom(1));
+        var batch = session.Data.Train.Make(0, 0, new CounterRandom(1));
         var step = ForwardContext.At(batch.Positions);
         step.Segments = batch.Segments;
         var loss = session.Model.Loss(batch, step);
@@ -163,7 +163,7 @@ public sealed class LoraTrainingTests : IDisposable
         tape.Backward(loss);
         Assert.All(session.Model.Parameters(), own => Assert.True(own.Parameter.Value.Gradient.IsEmpty, own.Name));
         Assert.All(session.Adapters!.Parameters().Where(own => own.Name.Contains("lora_B", StringComparison.Ordinal)), own => Assert.False(own.Parameter.Value.Gradient.IsEmpty, own.Name));
-        Assert.All(session.Optimizer.State, state => Assert.Contains(".lora_", state.Name, StringComparison.Ordinal));
+        Assert.All(session.Optimizers.State, state => Assert.Contains(".lora_", state.Name, StringComparison.Ordinal));
     }
 
     private string Start => $"start={_folder.In("base")}";

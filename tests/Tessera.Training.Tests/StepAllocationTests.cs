@@ -40,6 +40,15 @@ public sealed class StepAllocationTests : IDisposable
         """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.mtpDepth=1", "model.decoder.layers=2", "phases[0].checkpointing=true",
         """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""));
 
+    [Fact]
+    public void Fifty_steps_that_fill_gaps_with_optimizers_by_group_allocate_nothing() => AllocatesNothing(TrainingFolder.TextRecipe(
+        """phases[0].objective={"kind":"fill-in-the-middle"}""", """model.decoder.feedForward={"kind":"swiglu","hidden":48}""", "phases[0].losses={}",
+        """optimizer={"kind":"adamw","rules":[{"pattern":"*norm*","optimizer":{"kind":"nesterov"}}]}"""));
+
+    [Fact]
+    public void Fifty_steps_of_span_corruption_allocate_nothing() => AllocatesNothing(TrainingFolder.Recipe(
+        """phases[0].objective={"kind":"span-corruption"}""", "tokenizer.vocabulary=380"));
+
     private void AllocatesNothing(Recipe recipe)
     {
         var session = TrainingSession.Open(recipe, _folder.Path, new RunFolder(_folder.In("run")), resume: false, default);

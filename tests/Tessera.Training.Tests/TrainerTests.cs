@@ -1,7 +1,6 @@
 using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Tensors;
-using Tessera.Training.Data;
 using Tessera.Training.Optimizers;
 using Tessera.Training.Phases;
 using Tessera.Training.Schedules;
@@ -147,8 +146,8 @@ public sealed class TrainerTests : IDisposable
         Assert.Equal([5L, 10, 12], validated.Select(happened => happened.Step)); // and at the end
         var loaded = ModelFolder.Load(_folder.In("run"));
         var corpus = TrainingFolder.Recipe().Data.Load(_folder.Path);
-        var loss = HeldOutLoss.Measure(loaded.Model, Dataset.Of(corpus.Validation, loaded.Tokenizer, loaded.Texts, TrainingFolder.Recipe().Batches, pairs: true), 500);
-        Assert.Equal(loss.Mean, validated[^1].Loss);
+        var loss = TrainingFolder.Loss(loaded, corpus, TrainingFolder.Recipe().Batches);
+        Assert.Equal(loss, validated[^1].Loss);
         Assert.Equal("decoder.layers.0.feed_forward", Assert.Single(validated[^1].ExpertUse).Key);
         Assert.InRange(validated[^1].ExpertUse.Values.Single(), 1.0 / 3, 1);
         var prepared = Assert.IsType<Prepared>(events[0]);
@@ -195,9 +194,8 @@ public sealed class TrainerTests : IDisposable
         var ids = Tensor.From([3, 4, 5, 6, 7, 8], [2, 3]);
         var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(2, 3));
         Assert.Equal(["balance", "sequence-balance", "balance", "sequence-balance", "mtp"], Reported(null));
-        var some = new WantedLosses(["mtp"]);
-        Assert.Equal(["mtp"], Reported(some));
-        Assert.Equal(["balance", "mtp", "sequence-balance"], some.Offered.Order());
+        Assert.Equal(["mtp"], Reported(new WantedLosses(["mtp"])));
+        Assert.Equal(["balance", "mtp", "sequence-balance"], model.Modules().SelectMany(named => named.Module.OfferedLosses).Distinct().Order());
         Assert.Equal(["sequence-balance"], Reported(new WantedLosses(["sequence-balance", "none"])));
         Assert.Empty(Reported(new WantedLosses([])));
 

@@ -1,5 +1,9 @@
 using System.Security.Cryptography;
+using Tessera.Models;
 using Tessera.Models.Recipes;
+using Tessera.Text.Corpora;
+using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Training.Tests;
 
@@ -67,6 +71,13 @@ internal sealed class TrainingFolder : IDisposable
         {
             if (happened is StepDone { Step: var step } && step == afterStep) throw new CrashException();
         }));
+
+    /// <summary>The loss of a finished model on the validation examples, in nats a token.</summary>
+    public static double Loss(ModelFolder model, Corpus corpus, BatchOptions batches)
+    {
+        var objective = ObjectiveOptions.Of(model);
+        return HeldOutLoss.Measure(objective, objective.Prepare(corpus.Validation, batches), 500).Mean;
+    }
 
     /// <summary>A hash of a run's finished weights.</summary>
     public string Weights(string run = "run") => Hash(In($"{run}/model.safetensors"));

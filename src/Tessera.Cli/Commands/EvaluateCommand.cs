@@ -42,7 +42,8 @@ internal static class EvaluateCommand
             var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate] : s_usual;
             var validator = new CSharpSyntaxValidator();
             var request = new EvaluationRequest(
-                Metric.Named(names, validator), decoding.Read(parsed), validator, count, !parsed.GetValue(noBaselines));
+                Metric.Named(names, validator), decoding.Read(parsed), validator, count, !parsed.GetValue(noBaselines),
+                recipe.Phases[^1].Objective);
             Run(folder, recipe, model, request, parsed.GetValue(data), new Screen(parsed.GetValue(json)), cancellation);
             return Task.FromResult(CommandRunner.Success);
         });
@@ -54,7 +55,7 @@ internal static class EvaluateCommand
         RunFolder folder, Recipe recipe, ModelFolder model, EvaluationRequest request, string? dataFolder, Screen screen, CancellationToken cancellation)
     {
         // A published model may read far longer texts than it was trained on here.
-        model = model with { Config = model.Config with { Length = Math.Min(model.Config.Length, recipe.Batches.Length) } };
+        model = model with { Config = model.Config with { Length = Math.Min(model.Config.Length, recipe.MaxLength) } };
         var origin = dataFolder ?? File.ReadAllText(folder.Origin).Trim();
         var corpus = recipe.Data.Load(origin, cancellation);
         var result = Watch(screen, progress => HeldOutEvaluation.Run(model, corpus, request, recipe.Seed, progress, cancellation));

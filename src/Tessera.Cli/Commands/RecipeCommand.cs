@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Tessera.Cli.Terminal;
 using Tessera.Evaluation.Tasks;
@@ -8,6 +9,7 @@ using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn.Lora;
 using Tessera.Training;
+using Tessera.Training.Phases;
 
 namespace Tessera.Cli.Commands;
 
@@ -31,8 +33,8 @@ internal static partial class RecipeCommand
         command.SetAction(parsed =>
         {
             if (parsed.GetValue(length) is < 1 or > MaxLength) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: 1 to {MaxLength}");
-            var model = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
-            Print(model, ModelSummary.Of(model.Model, parsed.GetValue(length)), new Screen(parsed.GetValue(json)));
+            var plan = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
+            Print(plan, ModelSummary.Of(plan.Model, parsed.GetValue(length)), new Screen(parsed.GetValue(json)));
             return CommandRunner.Success;
         });
         return command;
@@ -44,7 +46,7 @@ internal static partial class RecipeCommand
         var command = new Command("check", "Says whether a recipe is valid, its data aside; if not, where and what is allowed.") { recipe, set };
         command.SetAction(parsed =>
         {
-            Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!).Check();
+            _ = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
             Console.Out.WriteLine($"{parsed.GetRequiredValue(recipe)}: valid");
             return CommandRunner.Success;
         });
@@ -56,7 +58,7 @@ internal static partial class RecipeCommand
         var command = new Command("schema", "Prints the JSON schema of recipes, for editors.");
         command.SetAction(_ =>
         {
-            Console.Out.WriteLine(RecipeJson.Schema<Recipe>().ToJsonString(new() { WriteIndented = true }));
+            Console.Out.WriteLine(Recipe.Schema().ToJsonString(new() { WriteIndented = true }));
             return CommandRunner.Success;
         });
         return command;
@@ -78,11 +80,12 @@ internal static partial class RecipeCommand
 
     private static Argument<string> RecipeArgument() => new("recipe") { Description = "A recipe." };
 
-    private static RecipeModel Load(string path, string[] settings)
+    /// <summary>Prepares a recipe as training would, its data aside.</summary>
+    private static RunPlan Load(string path, string[] settings)
     {
         var recipe = Recipe.Load(path, settings, CommonOptions.Note);
         Metric.RequireKnown(recipe.Evaluate);
-        return new RecipeModel(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!);
+        return RunPlan.Of(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!);
     }
 
     private static string Share(ModelSummary summary) => summary.CacheBytes == summary.HeadsCacheBytes
@@ -90,15 +93,15 @@ internal static partial class RecipeCommand
         : string.Create(CultureInfo.InvariantCulture, $", {100.0 * summary.CacheBytes / summary.HeadsCacheBytes:F1} % of the {Amount.Bytes(summary.HeadsCacheBytes)} of keys and values of all heads");
 
     /// <summary>The adapters as parts beside the model's.</summary>
-    private static IEnumerable<PartSummary> Parts(RecipeModel model) => (model.Adapters?.All ?? []).Select(own => new PartSummary(
+    private static IEnumerable<PartSummary> Parts(RunPlan plan) => (plan.Adapters?.All ?? []).Select(own => new PartSummary(
         own.Name, nameof(LoraAdapter), string.Join(", ", own.Adapter.OwnParameters.Select(parameter => $"{parameter.Name} {parameter.Parameter.Shape}")), own.Adapter.ParameterCount()));
 
-    private static void Print(RecipeModel model, ModelSummary summary, Screen screen)
+    private static void Print(RunPlan plan, ModelSummary summary, Screen screen)
     {
-        var learning = model.Learning;
+        var learning = plan.Parameters.Learning.Sum(own => own.Parameter.Shape.Count);
         screen.Table(
             ["part", "kind", "shapes", "parameters"],
-            summary.Parts.Concat(Parts(model)).GroupBy(part => (LayerNumber().Replace(part.Name, "$1#"), part.Kind, part.Shapes)).Select(alike => (IReadOnlyList<string>)
+            summary.Parts.Concat(Parts(plan)).GroupBy(part => (LayerNumber().Replace(part.Name, "$1#"), part.Kind, part.Shapes)).Select(alike => (IReadOnlyList<string>)
             [
                 alike.Count() == 1 ? alike.First().Name : $"{alike.Key.Item1}  × {alike.Count()}", alike.Key.Kind, alike.Key.Shapes,
                 Amount.Of(alike.Sum(part => part.Parameters)),
@@ -106,14 +109,35 @@ internal static partial class RecipeCommand
             textColumns: 3);
         screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
         screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
-        screen.Line($"learn                {Amount.Of(learning)}{(model.Adapters is { } adapters ? $", in {adapters.All.Count} adapters beside the model" : "")}");
-        screen.Line($"vocabulary           {Amount.Of(model.Model.Vocabulary)} tokens");
-        var adapted = model.Adapters is null ? 0 : learning * sizeof(float);
+        screen.Line($"learn                {Amount.Of(learning)}{(plan.Adapters is { } adapters ? $", in {adapters.All.Count} adapters beside the model" : "")}");
+        foreach (var group in plan.Parameters.Groups)
+            screen.Line($"  by {Kind(group.Optimizer),-18}{Amount.Of(group.Parameters.Sum(own => own.Parameter.Shape.Count))}");
+        screen.Line($"vocabulary           {Amount.Of(plan.Model.Vocabulary)} tokens");
+        var adapted = plan.Adapters is null ? 0 : learning * sizeof(float);
         screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes + adapted)}; with gradients and AdamW's state {Amount.Bytes(summary.WeightBytes + adapted + (3 * sizeof(float) * learning))}");
         screen.Line($"cache                {Amount.Bytes(summary.CacheBytes)} for a sequence of {summary.Length}{Share(summary)}");
         screen.Line($"operations a token   {Amount.Of((long)summary.FlopsPerToken)} FLOPs forward at length {summary.Length}; about three times that in training");
+        screen.Line($"losses               {OrNone(plan.Losses)}");
+        screen.Line($"measurements         {OrNone(plan.Measurements)}");
+        foreach (var phase in plan.Phases) screen.Line($"{phase.Path,-21}{phase.Phase.Name}: {Kind(phase.Objective)}, {Lengths(phase, plan.Model.ReadsSource)}");
         var line = JsonSerializer.SerializeToNode(summary, JsonOutput.Options)!.AsObject();
-        (line["learning"], line["vocabulary"]) = (learning, model.Model.Vocabulary);
+        (line["learning"], line["vocabulary"]) = (learning, plan.Model.Vocabulary);
+        (line["losses"], line["measurements"]) = (JsonSerializer.SerializeToNode(plan.Losses), JsonSerializer.SerializeToNode(plan.Measurements));
+        line["optimizers"] = new JsonArray([.. plan.Parameters.Groups.Select(group => new JsonObject
+        {
+            ["kind"] = Kind(group.Optimizer), ["parameters"] = group.Parameters.Sum(own => own.Parameter.Shape.Count),
+        })]);
+        line["phases"] = new JsonArray([.. plan.Phases.Select(phase => new JsonObject { ["name"] = phase.Phase.Name, ["objective"] = Kind(phase.Objective) })]);
         screen.Json(line);
     }
+
+    private static string OrNone(IReadOnlyList<string> names) => names.Count == 0 ? "none" : string.Join(", ", names);
+
+    private static string Lengths(PhasePlan phase, bool readsSource) =>
+        $"length {Text(phase.Length)}{(readsSource ? $", source {Text(phase.SourceLength)}" : "")}";
+
+    private static string Text(LengthSchedule length) => length.From == length.To ? Amount.Of(length.To) : $"{Amount.Of(length.From)} to {Amount.Of(length.To)}";
+
+    /// <summary>What a recipe calls a part.</summary>
+    private static string Kind(object options) => Nn.Parts.KindOf(options.GetType()) ?? options.GetType().Name;
 }

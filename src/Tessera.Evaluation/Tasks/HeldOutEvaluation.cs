@@ -7,6 +7,7 @@ using Tessera.Nn.Experts;
 using Tessera.Text.Corpora;
 using Tessera.Training;
 using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Evaluation.Tasks;
 
@@ -16,8 +17,10 @@ namespace Tessera.Evaluation.Tasks;
 /// <param name="Validator">Says which of the samples are well formed; null to leave it open.</param>
 /// <param name="Examples">How many examples at most, spread over the split.</param>
 /// <param name="Baselines">Whether to measure an untrained model and the nearest training pair too.</param>
+/// <param name="Objective">What the model learned, for its perplexity; where null, what its kind learns where nobody says otherwise.</param>
 public sealed record EvaluationRequest(
-    IReadOnlyList<Metric> Metrics, DecodingOptions Decoding, SyntaxValidator? Validator = null, int Examples = 500, bool Baselines = true);
+    IReadOnlyList<Metric> Metrics, DecodingOptions Decoding, SyntaxValidator? Validator = null, int Examples = 500, bool Baselines = true,
+    ObjectiveOptions? Objective = null);
 
 /// <summary>Generates for held-out sources and compares with their targets; for a model of plain text, its perplexity alone.</summary>
 public sealed class HeldOutEvaluation
@@ -37,7 +40,7 @@ public sealed class HeldOutEvaluation
         if (all.Count == 0) throw new InvalidDataException("data: the corpus has neither test nor validation examples; set data.testFraction, or give it more than two groups of examples");
         var count = Math.Min(request.Examples, all.Count);
         _examples = [.. Enumerable.Range(0, count).Select(i => all[(int)((long)i * all.Count / count)])];
-        _isTranslation = readsSource;
+        _isTranslation = readsSource && (request.Objective is null or PairsOptions);
     }
 
     /// <summary>Evaluates a model.</summary>
@@ -70,16 +73,18 @@ public sealed class HeldOutEvaluation
     {
         progress?.Invoke($"{name}: likelihood");
         var options = new BatchOptions { Length = model.Config.Length, SourceLength = model.Config.SourceLength };
-        var loss = HeldOutLoss.Measure(model.Model, Dataset.Of(_examples, model.Tokenizer, model.Texts, options, _isTranslation), int.MaxValue);
+        var objective = (_request.Objective ?? ObjectiveOptions.For(model.Model))
+            .Build(new ObjectiveContext(model.Model, model.Tokenizer, model.PromptFormat));
+        var loss = HeldOutLoss.Measure(objective, objective.Prepare(_examples, options), int.MaxValue);
         var (outputs, seconds, tokens) = ((IReadOnlyList<string>)[], 0.0, 0L);
         if (_isTranslation)
         {
             var clock = Stopwatch.StartNew();
             var generated = Generator.Generate(
                 model.Model, [.. _examples.Select(example => Source(model, example.Source!))], _request.Decoding,
-                _request.Decoding.MaxNewTokens ?? model.Config.Length,
-                progress: done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"),
-                wantsScores: false, cancellation: cancellation);
+                _request.Decoding.MaxNewTokens ?? model.Config.Length, model.PromptFormat.StopTokens,
+                done => progress?.Invoke($"{name}: {done} of {_examples.Count} outputs"),
+                wantsScores: false, cancellation);
             (outputs, seconds) = ([.. generated.Select(found => model.Tokenizer.Decode([.. found.Ids]))], clock.Elapsed.TotalSeconds);
             tokens = generated.Sum(found => (long)found.Ids.Count + (found.FinishReason == FinishReason.StopToken ? 1 : 0));
         }
@@ -97,7 +102,7 @@ public sealed class HeldOutEvaluation
 
     /// <summary>A source with its end; where it is too long it is cut, as it was in training.</summary>
     private static int[] Source(ModelFolder model, string text) =>
-        [.. model.Tokenizer.EncodeOrdinary(text).Take(model.Config.SourceLength - 1), SpecialTokens.End];
+        model.PromptFormat.EncodeSource(model.Tokenizer, text, model.Config.SourceLength);
 
     private SystemScore OfNearestPair()
     {

@@ -6,7 +6,7 @@ namespace Tessera.Generation.Search;
 /// <summary>How prompts become sequences of a session.</summary>
 internal static class Prompts
 {
-    private static readonly int[] s_begin = [SpecialTokens.Begin];
+    private static readonly int[] s_opening = PromptFormat.Own.TargetOpening();
 
     /// <summary>A sequence for each prompt, which is to read what stands before its text: the prompt, or, where that is a source to be
     /// translated, the token that begins every text.</summary>
@@ -18,7 +18,7 @@ internal static class Prompts
     {
         session.Reserve(prompts.Count, (model.ReadsSource ? 1 : prompts.Max(prompt => prompt.Length)) + maxNewTokens);
         IReadOnlyList<DecodingSequence> sequences = model.ReadsSource ? session.Add(prompts) : [.. prompts.Select(_ => session.Add())];
-        for (var index = 0; index < prompts.Count; index++) sequences[index].Read(model.ReadsSource ? s_begin : prompts[index]);
+        for (var index = 0; index < prompts.Count; index++) sequences[index].Read(model.ReadsSource ? s_opening : prompts[index]);
         return sequences;
     }
 }

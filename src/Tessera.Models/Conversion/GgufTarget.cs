@@ -60,16 +60,16 @@ internal static class GgufTarget
         var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
         if (vocabulary.Tokens.Count > folder.Model.Vocabulary)
             throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {folder.Model.Vocabulary}");
-        var texts = folder.Texts;
+        var format = folder.PromptFormat;
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
-            BeginId = texts.Begin ?? Named("bos_token") ?? vocabulary.BeginId,
-            EndId = Named("eos_token") ?? (texts.Ends is [var end, ..] ? end : vocabulary.EndId),
-            AddsBegin = texts.Begin is not null ? true : vocabulary.AddsBegin,
+            BeginId = format.BosToken ?? Named("bos_token") ?? vocabulary.BeginId,
+            EndId = Named("eos_token") ?? (format.StopTokens is [var end, ..] ? end : vocabulary.EndId),
+            AddsBegin = format.BosToken is not null ? true : vocabulary.AddsBegin,
         };
         GgufTokenizer.Write(vocabulary, writer.Metadata);
-        if (GgufText.Write(texts, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
+        if (GgufText.Write(format, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
 
-        int? Named(string role) => texts.ChatVariables[role] is { } name ? folder.Tokenizer.Find(name.GetValue<string>()) : null;
+        int? Named(string role) => format.ChatVariables[role] is { } name ? folder.Tokenizer.Find(name.GetValue<string>()) : null;
     }
 }

@@ -89,8 +89,9 @@ internal static class HuggingFaceTarget
         }
 
         if (!folder.HasTokenizer) return;
-        config["bos_token_id"] = folder.Texts.Begin ?? folder.Tokenizer.BeginId;
-        config["eos_token_id"] = folder.Texts.Ends.Count > 1 ? JsonSerializer.SerializeToNode(folder.Texts.Ends) : folder.Texts.Ends is [var end] ? end : folder.Tokenizer.EndId;
+        var format = folder.PromptFormat;
+        config["bos_token_id"] = format.BosToken ?? folder.Tokenizer.BeginId;
+        config["eos_token_id"] = format.StopTokens.Count > 1 ? JsonSerializer.SerializeToNode(format.StopTokens) : format.EosToken ?? folder.Tokenizer.EndId;
         config["pad_token_id"] = folder.Tokenizer.PaddingId;
     }
 
@@ -111,11 +112,11 @@ internal static class HuggingFaceTarget
 
         if (!folder.HasTokenizer) return;
         folder.Tokenizer.Save(Path.Combine(target, ModelFolder.TokenizerFile));
-        var (tokenizer, texts) = (folder.Tokenizer, new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast" });
-        foreach (var (key, id) in ((string, int?)[])[("bos_token", folder.Texts.Begin ?? tokenizer.BeginId), ("eos_token", tokenizer.EndId), ("pad_token", tokenizer.PaddingId)])
+        var (tokenizer, format, texts) = (folder.Tokenizer, folder.PromptFormat, new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast" });
+        foreach (var (key, id) in ((string, int?)[])[("bos_token", format.BosToken ?? tokenizer.BeginId), ("eos_token", tokenizer.EndId), ("pad_token", tokenizer.PaddingId)])
             if (id is { } known) texts[key] = tokenizer.TokenText(known);
-        if (folder.Texts.Begin is not null) texts["add_bos_token"] = true;
-        if (folder.Texts.Chat is { } chat) texts["chat_template"] = chat.Source;
+        if (format.BosToken is not null) texts["add_bos_token"] = true;
+        if (format.ChatTemplate is { } chat) texts["chat_template"] = chat.Source;
         File.WriteAllText(Path.Combine(target, TokenizerConfigFile), texts.ToJsonString(s_json) + "\n");
     }
 }

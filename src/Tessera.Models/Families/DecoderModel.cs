@@ -44,6 +44,9 @@ public sealed class DecoderModel : SequenceModel
     }
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> OfferedLosses => _mtp.Count > 0 ? ["mtp"] : [];
+
+    /// <inheritdoc/>
     public override bool ReadsSource => false;
 
     /// <inheritdoc/>

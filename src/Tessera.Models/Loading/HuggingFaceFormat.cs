@@ -38,7 +38,7 @@ internal sealed class HuggingFaceFormat : ModelFormat
         var said = new ModelConfig { Model = options, Vocabulary = vocabulary, Length = model.LongestSequence, SourceLength = 0 };
         return new ModelFolder(said, tokenizer, model)
         {
-            Path = folder, Family = family, Source = weights, Texts = HuggingFaceText.Conventions(folder, config, tokenizer),
+            Path = folder, Family = family, Source = weights, PromptFormat = HuggingFaceText.PromptFormat(folder, config, tokenizer),
         };
     }
 }

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
 using Tessera.Nn;
 
@@ -131,9 +132,10 @@ internal sealed class RecipeChecker(RecipeTypes types)
         catch (JsonException error)
         {
             // A type that reads itself knows best what is wrong with a text of the right sort.
-            if (Says(type) is not null && error.InnerException is FormatException or ArgumentException)
+            if (error.InnerException is FormatException or ArgumentException)
                 throw new RecipeException(path, error.InnerException.Message.Split(" (Parameter")[0]);
-            throw new RecipeException(path, $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
+            var readsItself = Says(type) is null && type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
+            throw new RecipeException(path, readsItself ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
         }
     }
 

@@ -179,7 +179,7 @@ public sealed class ModelVerification
         {
             using var scope = Arena.Current.Scope();
             if (place > 0) sequence.Read(tokens[place - 1]);
-            else sequence.Read(Model.ReadsSource ? [SpecialTokens.Begin] : prompt);
+            else sequence.Read(Model.ReadsSource ? PromptFormat.Own.TargetOpening() : prompt);
             var logits = session.Step();
             if (Chooses(logits.Floats, tokens[place], mayTie: margins[place] < Tie)) equal++;
         }

@@ -82,6 +82,12 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     public int Routed => _options.Routed;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> OfferedLosses { get; } = ["balance", "sequence-balance"];
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> OfferedMeasurements { get; } = ["expert-use"];
+
+    /// <inheritdoc/>
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
         var tokens = x.Reshape([x.Shape.Rows, x.Shape.Width]);

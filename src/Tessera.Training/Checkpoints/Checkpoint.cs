@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Tessera.Models.Formats;
 using Tessera.Nn;
+using Tessera.Tensors;
 using Tessera.Training.Optimizers;
 
 namespace Tessera.Training.Checkpoints;
@@ -55,12 +56,13 @@ public sealed class Checkpoint
         Weights.Load(file, model);
     }
 
-    /// <summary>Sets what an optimizer remembers to what was saved.</summary>
-    /// <exception cref="InvalidDataException">Names or shapes differ; the optimizer is as it was.</exception>
-    public void Restore(Optimizer optimizer)
+    /// <summary>Sets what optimizers remember to what was saved.</summary>
+    /// <param name="state">That of one (<see cref="Optimizer.State"/>), or of several together.</param>
+    /// <exception cref="InvalidDataException">Names or shapes differ; nothing is changed.</exception>
+    public void Restore(IReadOnlyList<(string Name, Tensor Tensor)> state)
     {
         using var file = SafetensorsFile.Open(File(CheckpointFormat.Optimizer));
-        Weights.Load(file, optimizer.State);
+        Weights.Load(file, state);
     }
 
     /// <summary>The state of training as it was given to <see cref="CheckpointWriter.State"/>.</summary>

@@ -34,10 +34,11 @@ public sealed partial class CheckpointStore
     /// <param name="step">The step it was made after, at least 0. Where the store has one of this step it is replaced.</param>
     /// <param name="write">Writes the files.</param>
     /// <param name="score">How good the model is, lower is better, as a loss on held-out data; null or not finite where it is not known.</param>
+    /// <param name="comparedFrom">Scores of checkpoints of this step and those before are of something else, and count no more.</param>
     /// <returns>The checkpoint.</returns>
     /// <exception cref="IOException">The disk is full or fails: the message names the file, the bytes needed and those free. Earlier
     /// checkpoints are as they were and nothing is left of this one.</exception>
-    public Checkpoint Save(long step, Action<CheckpointWriter> write, double? score = null)
+    public Checkpoint Save(long step, Action<CheckpointWriter> write, double? score = null, long comparedFrom = -1)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(step);
         Directory.CreateDirectory(Folder);
@@ -66,7 +67,7 @@ public sealed partial class CheckpointStore
 
         FolderFlush.ToDisk(Folder);
         foreach (var (_, _, replaced) in same) Discard(replaced);
-        Retire(path);
+        Retire(path, comparedFrom);
         return Checkpoint.Unverified(path);
     }
 
@@ -77,9 +78,10 @@ public sealed partial class CheckpointStore
         FirstWhole(Stored().OrderByDescending(stored => (stored.Step, stored.Repeat)), damaged);
 
     /// <summary>The checkpoint with the lowest score among those that are whole and have one.</summary>
+    /// <param name="comparedFrom">Only checkpoints of later steps than this count.</param>
     /// <param name="damaged">Told why each better one was passed over.</param>
     /// <returns>The checkpoint, or null where there is none.</returns>
-    public Checkpoint? Best(Action<Exception>? damaged = null) => FirstWhole(ByScore(), damaged);
+    public Checkpoint? Best(long comparedFrom = -1, Action<Exception>? damaged = null) => FirstWhole(ByScore(comparedFrom), damaged);
 
     private static Checkpoint? FirstWhole(IEnumerable<StoredCheckpoint> stored, Action<Exception>? damaged)
     {
@@ -121,8 +123,9 @@ public sealed partial class CheckpointStore
                 path);
     }
 
-    private IEnumerable<StoredCheckpoint> ByScore() =>
+    private IEnumerable<StoredCheckpoint> ByScore(long comparedFrom) =>
         from stored in Stored()
+        where stored.Step > comparedFrom
         let score = Checkpoint.ScoreOf(stored.Path)
         where score is not null
         orderby score, stored.Step descending
@@ -130,9 +133,9 @@ public sealed partial class CheckpointStore
 
     /// <summary>Removes old checkpoints. Those of later steps than the one just saved are damaged ones that were passed over;
     /// they must not push it out.</summary>
-    private void Retire(string saved)
+    private void Retire(string saved, long comparedFrom)
     {
-        var best = ByScore().FirstOrDefault();
+        var best = ByScore(comparedFrom).FirstOrDefault();
         var old = Stored().OrderByDescending(stored => (stored.Step, stored.Repeat)).Skip(_keep).Where(stored => stored != best && stored.Path != saved);
         foreach (var (_, _, path) in old.ToList()) Discard(path);
     }

@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Tessera.Models.Formats;
 using Tessera.Nn;
+using Tessera.Tensors;
 using Tessera.Training.Optimizers;
 
 namespace Tessera.Training.Checkpoints;
@@ -25,8 +26,9 @@ public sealed class CheckpointWriter
     /// <summary>Writes the parameters of a model, by their full names, to <c>model.safetensors</c>.</summary>
     public void Model(Module model) => Tensors(CheckpointFormat.Model, Weights.Writer(model));
 
-    /// <summary>Writes what an optimizer remembers to <c>optimizer.safetensors</c>.</summary>
-    public void Optimizer(Optimizer optimizer) => Tensors(CheckpointFormat.Optimizer, Weights.Writer(optimizer.State));
+    /// <summary>Writes what optimizers remember to <c>optimizer.safetensors</c>.</summary>
+    /// <param name="state">That of one (<see cref="Optimizers.Optimizer.State"/>), or of several together.</param>
+    public void Optimizer(IReadOnlyList<(string Name, Tensor Tensor)> state) => Tensors(CheckpointFormat.Optimizer, Weights.Writer(state));
 
     /// <summary>Writes the state of training (place in the data, random state, phase …) to <c>state.json</c>.</summary>
     /// <typeparam name="T">A record that <c>System.Text.Json</c> can write, or a <see cref="JsonElement"/>.</typeparam>

@@ -2,17 +2,17 @@ using System.Security.Cryptography;
 using System.Runtime.InteropServices;
 using Tessera.Models;
 using Tessera.Tensors;
-using Tessera.Text.Corpora;
-using Tessera.Text.Tokenizers;
 
 namespace Tessera.Training.Data;
 
 /// <summary>
-/// Examples as token ids, and how they become batches. The order of an epoch is a function of the seed and the epoch's
+/// Examples as token ids, and how they become batches. The batches of an epoch are a function of the seed and the epoch's
 /// number alone, so that training can stop and go on anywhere.
 /// </summary>
 public abstract class Dataset
 {
+    private static readonly CounterRandom s_heldOut = new CounterRandom(0).Derive("held out");
+
     private readonly List<(int Start, int Count)> _plan = [];
     private (int Epoch, CounterRandom Random)? _planned;
     private int[] _order = [];
@@ -20,21 +20,19 @@ public abstract class Dataset
     /// <summary>How many examples were left out because they were too long.</summary>
     public int TooLong { get; protected init; }
 
-    /// <summary>How many examples (pairs, or rows of packed text) there are.</summary>
+    /// <summary>How many examples (pairs, or rows of packed text) there are at the present lengths.</summary>
     public abstract int Count { get; }
 
     /// <summary>The largest id of a token in any example.</summary>
     public int LargestToken => Rows().Max(row => row.DefaultIfEmpty().Max());
 
-    /// <summary>A dataset for a model: pairs for one that reads a source, packed text for one that continues.</summary>
-    /// <param name="examples">The texts.</param>
-    /// <param name="tokenizer">Turns them into ids.</param>
-    /// <param name="conventions">What stands before and after a text that is continued.</param>
-    /// <param name="options">Sizes of batches.</param>
-    /// <param name="pairs">Whether the model reads a source.</param>
-    /// <exception cref="InvalidDataException">Nothing is left, or pairs are needed and there is only text.</exception>
-    public static Dataset Of(IReadOnlyList<Example> examples, Tokenizer tokenizer, TextConventions conventions, BatchOptions options, bool pairs) =>
-        pairs ? new PairDataset(examples, tokenizer, options) : new PackedDataset(examples, tokenizer, conventions, options);
+    /// <summary>From now on rows are at most so long. Where that changes, nothing that was made or counted before holds any more.</summary>
+    /// <param name="length">Tokens of a target or text; at most what the dataset was prepared for.</param>
+    /// <param name="sourceLength">Tokens of a source; at most what the dataset was prepared for.</param>
+    public void Resize(int length, int sourceLength)
+    {
+        if (Fit(length, sourceLength)) _planned = null;
+    }
 
     /// <summary>How many batches an epoch has.</summary>
     public int BatchesIn(int epoch, CounterRandom random)
@@ -50,10 +48,13 @@ public abstract class Dataset
         return Make(_order.AsSpan(_plan[index].Start, _plan[index].Count));
     }
 
-    /// <summary>The batches of the first examples, shorter ones first, as for evaluation.</summary>
+    /// <summary>The batches of the first examples, shorter ones first, as for evaluation: always the same. No batch of an epoch
+    /// is to be made meanwhile.</summary>
     /// <param name="examples">How many examples at most.</param>
     public IEnumerable<Batch> InOrder(int examples)
     {
+        _planned = null;
+        Arrange(s_heldOut);
         int[] order = [.. Enumerable.Range(0, Math.Min(examples, Count)).OrderBy(LengthOf)];
         var batches = new List<(int Start, int Count)>();
         Cut(order, batches);
@@ -79,6 +80,14 @@ public abstract class Dataset
     /// <summary>All sequences of ids, and of what is to be predicted.</summary>
     protected abstract IEnumerable<int[]> Rows();
 
+    /// <summary>Takes other lengths; says whether they are others.</summary>
+    protected abstract bool Fit(int length, int sourceLength);
+
+    /// <summary>Draws what differs from epoch to epoch besides the order; nothing unless said.</summary>
+    protected virtual void Arrange(CounterRandom random)
+    {
+    }
+
     /// <summary>Puts an epoch's examples into the order in which they are cut into batches.</summary>
     protected abstract void Sort(Span<int> examples, CounterRandom random);
 
@@ -93,11 +102,13 @@ public abstract class Dataset
     {
         if (_planned == (epoch, random)) return;
         var ofEpoch = random.Derive((ulong)epoch);
-        if (_order.Length != Count) _order = new int[Count];
-        for (var example = 0; example < _order.Length; example++) _order[example] = example;
-        Sort(_order, ofEpoch.Derive("examples"));
+        Arrange(ofEpoch.Derive("arrangement"));
+        if (_order.Length < Count) _order = new int[Count];
+        var order = _order.AsSpan(0, Count);
+        for (var example = 0; example < order.Length; example++) order[example] = example;
+        Sort(order, ofEpoch.Derive("examples"));
         _plan.Clear();
-        Cut(_order, _plan);
+        Cut(order, _plan);
         ofEpoch.Derive("batches").Shuffle(CollectionsMarshal.AsSpan(_plan));
         _planned = (epoch, random);
     }

@@ -1,123 +1,132 @@
 using Tessera.Models;
 using Tessera.Tensors;
-using Tessera.Text.Corpora;
-using Tessera.Text.Tokenizers;
 
 namespace Tessera.Training.Data;
 
 /// <summary>
-/// Texts laid end to end in rows of equal length, so that nothing is padding but the last row's end; a token sees only its
-/// own text. A pair becomes one text, its source, a line break and its target, of which only the target is to be predicted.
+/// Pieces of texts laid end to end in rows of equal length, so that nothing is padding but the last row's end; a token sees only its
+/// own piece, whose positions count from 0. How texts become pieces is for those who derive from this.
 /// </summary>
-internal sealed class PackedDataset : Dataset
+/// <param name="options">Sizes of batches.</param>
+internal abstract class PackedDataset(BatchOptions options) : Dataset
 {
-    private readonly List<Row> _rows = [];
-    private readonly int _length;
-    private readonly int _rowsAtOnce;
+    private readonly List<Piece> _pieces = [];
+    private readonly List<int> _rows = [];
+    private int _room;
 
-    public PackedDataset(IReadOnlyList<Example> examples, Tokenizer tokenizer, TextConventions conventions, BatchOptions options)
-    {
-        (_length, _rowsAtOnce) = (options.Length, Math.Max(1, options.Tokens / options.Length));
-        var row = new Row(_length);
-        var begin = Before(tokenizer, conventions);
-        int[] end = conventions.Ends is [var usual, ..] ? [usual] : [];
-        foreach (var example in examples)
-        {
-            var source = example.Source is null ? [] : tokenizer.EncodeOrdinary(example.Source + "\n");
-            int[] text = [.. begin, .. source, .. tokenizer.EncodeOrdinary(example.Target), .. end];
-            // Input i predicts token i + 1, so a text of n tokens takes n − 1 places.
-            for (var start = 0; start < text.Length - 1;)
-            {
-                var count = Math.Min(_length - row.Used, text.Length - 1 - start);
-                row.Add(text, start, count, predictFrom: begin.Length + source.Length - 1);
-                start += count;
-                if (row.Used < _length) continue;
-                _rows.Add(row);
-                row = new Row(_length);
-            }
-        }
-
-        if (row.Used > 0) _rows.Add(row);
-        if (_rows.Count == 0) throw new InvalidDataException("data: the corpus has no text to learn from");
-    }
-
-    /// <summary>What stands before a text: of what frames an empty one, that which a text does not push away.</summary>
-    private static int[] Before(Tokenizer tokenizer, TextConventions conventions)
-    {
-        var frame = conventions.Encode(tokenizer, "");
-        return frame[..frame.AsSpan().CommonPrefixLength(conventions.Encode(tokenizer, "a"))];
-    }
-
+    /// <inheritdoc/>
     public override int Count => _rows.Count;
 
-    protected override IEnumerable<int[]> Rows() => _rows.SelectMany(row => new[] { row.Inputs, row.Targets });
+    /// <summary>How many places a row has.</summary>
+    protected int Length { get; private set; } = options.Length;
 
-    protected override void Sort(Span<int> examples, CounterRandom random) => random.Shuffle(examples);
+    /// <summary>How many places the row that is being filled has left; never 0.</summary>
+    protected int Room => _room == 0 ? Length : _room;
 
-    protected override void Cut(ReadOnlySpan<int> order, List<(int Start, int Count)> batches)
+    /// <summary>A stretch of a row.</summary>
+    /// <param name="Text">Which text it is of.</param>
+    /// <param name="Start">Where in the text it begins.</param>
+    /// <param name="Count">How many places of the row it takes, at least 1.</param>
+    /// <param name="Arrangement">How the text stands there; for those who derive from this.</param>
+    protected readonly record struct Piece(int Text, int Start, int Count, (int First, int Second) Arrangement = default);
+
+    /// <summary>Forgets all pieces, before they are placed anew.</summary>
+    protected void Clear()
     {
-        for (var start = 0; start < order.Length; start += _rowsAtOnce) batches.Add((start, Math.Min(_rowsAtOnce, order.Length - start)));
+        _pieces.Clear();
+        _rows.Clear();
+        _room = 0;
     }
 
+    /// <summary>Takes memory for so many pieces and rows at once.</summary>
+    protected void Reserve(int pieces, int rows)
+    {
+        _pieces.EnsureCapacity(pieces);
+        _rows.EnsureCapacity(rows);
+    }
+
+    /// <summary>Puts a piece of at most <see cref="Room"/> places into the row that is being filled.</summary>
+    protected void Place(Piece piece)
+    {
+        if (_room == 0) _rows.Add(_pieces.Count);
+        _room = Room - piece.Count;
+        _pieces.Add(piece);
+    }
+
+    /// <summary>Writes what a piece reads and what it predicts at each of its places, −1 for nothing.</summary>
+    protected abstract void Write(in Piece piece, Span<int> inputs, Span<int> targets);
+
+    /// <inheritdoc/>
+    protected override IEnumerable<int[]> Rows()
+    {
+        for (var row = 0; row < _rows.Count; row++)
+        {
+            var (inputs, targets) = (new int[Length], new int[Length]);
+            Array.Fill(targets, -1);
+            var at = 0;
+            var (first, end) = PiecesOf(row);
+            foreach (var piece in _pieces[first..end])
+            {
+                Write(piece, inputs.AsSpan(at, piece.Count), targets.AsSpan(at, piece.Count));
+                at += piece.Count;
+            }
+
+            yield return inputs;
+            yield return targets;
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override bool Fit(int length, int sourceLength)
+    {
+        if (length == Length) return false;
+        Length = length;
+        return true;
+    }
+
+    /// <inheritdoc/>
+    protected override void Sort(Span<int> examples, CounterRandom random) => random.Shuffle(examples);
+
+    /// <inheritdoc/>
+    protected override void Cut(ReadOnlySpan<int> order, List<(int Start, int Count)> batches)
+    {
+        var rowsAtOnce = Math.Max(1, options.Tokens / Length);
+        for (var start = 0; start < order.Length; start += rowsAtOnce) batches.Add((start, Math.Min(rowsAtOnce, order.Length - start)));
+    }
+
+    /// <inheritdoc/>
     protected override Batch Make(ReadOnlySpan<int> examples)
     {
-        var (inputs, targets) = (Ids(examples.Length), Ids(examples.Length));
-        var (positions, segments) = (Ids(examples.Length), Ids(examples.Length));
+        var (inputs, targets) = (Ids(examples.Length, 0), Ids(examples.Length, -1));
+        var (positions, segments) = (Ids(examples.Length, 0), Ids(examples.Length, -1));
         var (predicted, used) = (0, 0);
         for (var place = 0; place < examples.Length; place++)
         {
-            var row = _rows[examples[place]];
-            var at = place * _length;
-            row.Inputs.CopyTo(inputs.Ints[at..]);
-            row.Targets.CopyTo(targets.Ints[at..]);
-            row.Positions.CopyTo(positions.Ints[at..]);
-            row.Segments.CopyTo(segments.Ints[at..]);
-            (predicted, used) = (predicted + row.Predicted, used + row.Used);
+            var (row, at) = (examples[place], place * Length);
+            var (first, end) = PiecesOf(row);
+            for (var index = first; index < end; index++)
+            {
+                var piece = _pieces[index];
+                Write(piece, inputs.Ints.Slice(at, piece.Count), targets.Ints.Slice(at, piece.Count));
+                for (var i = 0; i < piece.Count; i++) positions.Ints[at + i] = i;
+                segments.Ints.Slice(at, piece.Count).Fill(index - first);
+                at += piece.Count;
+                used += piece.Count;
+            }
         }
 
+        foreach (var target in targets.Ints) predicted += target >= 0 ? 1 : 0;
         var batch = Batch.Of(inputs, targets, positions);
         (batch.Segments, batch.TargetTokens, batch.Tokens) = (segments, predicted, used);
         return batch;
     }
 
-    private Tensor Ids(int rows) => Tensor.Temporary([rows, _length], ElementType.I32);
+    private (int First, int End) PiecesOf(int row) => (_rows[row], row + 1 < _rows.Count ? _rows[row + 1] : _pieces.Count);
 
-    private sealed class Row(int length)
+    private Tensor Ids(int rows, int value)
     {
-        private int _segment;
-
-        public int[] Inputs { get; } = new int[length];
-
-        public int[] Targets { get; } = Filled(length, -1);
-
-        public int[] Positions { get; } = new int[length];
-
-        public int[] Segments { get; } = Filled(length, -1);
-
-        public int Used { get; private set; }
-
-        public int Predicted { get; private set; }
-
-        /// <summary>Appends the places <paramref name="start"/> … of a text; positions start anew in each row.</summary>
-        public void Add(int[] text, int start, int count, int predictFrom)
-        {
-            for (var i = 0; i < count; i++, Used++)
-            {
-                Inputs[Used] = text[start + i];
-                Targets[Used] = start + i >= predictFrom ? text[start + i + 1] : -1;
-                if (Targets[Used] >= 0) Predicted++;
-                Positions[Used] = i;
-                Segments[Used] = _segment;
-            }
-
-            _segment++;
-        }
-
-        private static int[] Filled(int length, int value)
-        {
-            var array = new int[length];
-            Array.Fill(array, value);
-            return array;
-        }
+        var ids = Tensor.Temporary([rows, Length], ElementType.I32);
+        ids.Ints.Fill(value);
+        return ids;
     }
 }

@@ -14,11 +14,17 @@ public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.95, doubl
     /// <inheritdoc/>
     public override Optimizer Build(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
     {
+        Check();
+        return new AdamW(this, parameters);
+    }
+
+    /// <inheritdoc/>
+    protected override void Check()
+    {
         Require(Beta1, nameof(Beta1), below: 1);
         Require(Beta2, nameof(Beta2), below: 1);
         Require(Epsilon, nameof(Epsilon));
         Require(WeightDecay, nameof(WeightDecay));
-        return new AdamW(this, parameters);
     }
 }
 
@@ -40,7 +46,7 @@ public sealed class AdamW : Optimizer
         _options = options;
         _means = Remember("exp_avg");
         _squares = Remember("exp_avg_sq");
-        _steps = Remember("step", scalar: true);
+        _steps = Remember("step", _ => [], ElementType.I32);
     }
 
     /// <inheritdoc/>

@@ -11,9 +11,15 @@ public sealed record NesterovOptions(double Momentum = 0.9, double WeightDecay =
     /// <inheritdoc/>
     public override Optimizer Build(IReadOnlyList<(string Name, Parameter Parameter)> parameters)
     {
+        Check();
+        return new Nesterov(this, parameters);
+    }
+
+    /// <inheritdoc/>
+    protected override void Check()
+    {
         Require(Momentum, nameof(Momentum), below: 1);
         Require(WeightDecay, nameof(WeightDecay));
-        return new Nesterov(this, parameters);
     }
 }
 

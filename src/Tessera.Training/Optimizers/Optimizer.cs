@@ -70,11 +70,11 @@ public abstract class Optimizer
     /// <summary>Allocates a tensor of zeros for every trained parameter, in the order of the index given to <see cref="Add"/>;
     /// in <see cref="State"/> it is named <c>&lt;parameter&gt;.&lt;name&gt;</c>.</summary>
     /// <param name="name">The last part of the name.</param>
-    /// <param name="scalar">Whether it is one integer (I32) instead of as many floats as the parameter has.</param>
-    protected IReadOnlyList<Tensor> Remember(string name, bool scalar = false)
+    /// <param name="shape">Its shape, of the parameter's; the same where null.</param>
+    /// <param name="type">What its elements are.</param>
+    protected IReadOnlyList<Tensor> Remember(string name, Func<Shape, Shape>? shape = null, ElementType type = ElementType.F32)
     {
-        var tensors = _trained.ConvertAll(trained =>
-            scalar ? Tensor.Allocate([], ElementType.I32) : Tensor.Allocate(trained.Parameter.Shape));
+        var tensors = _trained.ConvertAll(trained => Tensor.Allocate(shape is null ? trained.Parameter.Shape : shape(trained.Parameter.Shape), type));
         _state.AddRange(_trained.Zip(tensors, (trained, tensor) => ($"{trained.Name}.{name}", tensor)));
         return tensors;
     }

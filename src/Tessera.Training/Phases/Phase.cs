@@ -1,11 +1,13 @@
 using Tessera.Nn;
+using Tessera.Text.Corpora;
+using Tessera.Training.Objectives;
 using Tessera.Training.Optimizers;
 using Tessera.Training.Precision;
 using Tessera.Training.Schedules;
 
 namespace Tessera.Training.Phases;
 
-/// <summary>A stretch of training with its own length, learning rate and losses.</summary>
+/// <summary>A stretch of training with its own data, objective, lengths, learning rate and losses.</summary>
 public sealed record Phase
 {
     /// <summary>What the phase is called.</summary>
@@ -17,6 +19,19 @@ public sealed record Phase
     /// <summary>How many minutes of training, validation and saving not counted; without limit where null. A phase needs
     /// steps or minutes, and ends with the first that is reached. Only a phase in steps is the same on every machine.</summary>
     public double? Minutes { get; init; }
+
+    /// <summary>The corpus of the phase; the recipe's where null. Phases of the same data, objective and lengths go on in it where the one
+    /// before stopped.</summary>
+    public CorpusOptions? Data { get; init; }
+
+    /// <summary>What is learned from the data; where null, what the kind of model learns: a decoder the next token, an encoder-decoder pairs.</summary>
+    public ObjectiveOptions? Objective { get; init; }
+
+    /// <summary>The longest target in tokens: a number, or a curriculum (<see cref="LengthSchedule"/>); <c>batches.length</c> where null.</summary>
+    public LengthSchedule? Length { get; init; }
+
+    /// <summary>The longest source in tokens: a number, or a curriculum; <c>batches.sourceLength</c> where null.</summary>
+    public LengthSchedule? SourceLength { get; init; }
 
     /// <summary>The peak learning rate; greater than 0.</summary>
     public double LearningRate { get; init; } = 1e-3;
@@ -39,7 +54,8 @@ public sealed record Phase
     public LossScaleOptions LossScale { get; init; } = new();
 
     /// <summary>Which parameters learn in this phase at another rate or not at all, instead of the optimizer's rules, which count
-    /// where null. What is frozen costs no gradient; what is frozen in every phase has no place in the optimizer.</summary>
+    /// where null. What is frozen costs no gradient; what is frozen in every phase has no place in the optimizer. Which optimizer changes
+    /// a parameter is for the optimizer's rules alone to say.</summary>
     public IReadOnlyList<ParameterRule>? Rules { get; init; }
 
     /// <summary>How many batches make one optimizer step, 1 to 65,536: the memory of one, the gradient of all, each target counting alike.</summary>
@@ -62,6 +78,15 @@ public sealed record Phase
         Require(Accumulate is >= 1 and <= 65536, "accumulate", Accumulate, "1 to 65536");
         Require(ClipNorm > 0, "clipNorm", ClipNorm, "greater than 0");
         LossScale.Validate($"{path}.lossScale");
+        Objective?.Validate($"{path}.objective");
+        Length?.Validate($"{path}.length", least: 2);
+        SourceLength?.Validate($"{path}.sourceLength", least: 1);
+        for (var rule = 0; rule < Rules?.Count; rule++)
+        {
+            if (Rules[rule].Optimizer is not null)
+                throw new RecipeException($"{path}.rules[{rule}].optimizer", "is named in a phase; allowed: in optimizer.rules, since what an optimizer remembers lasts the whole run");
+        }
+
         foreach (var (loss, weight) in Losses) Require(double.IsFinite(weight), $"losses.{loss}", weight, "a finite number");
 
         void Require(bool condition, string key, object? found, string allowed)

@@ -68,8 +68,8 @@ public sealed class OwnModelTests : IDisposable
         foreach (var (expected, found) in LogitsOf(before.Model, ids).Zip(LogitsOf(after.Model, ids))) Assert.Equal(expected, found, 2e-5);
 
         // What stands before a text, and its tokens, are the model's own as well.
-        Assert.Equal(before.Texts.Encode(before.Tokenizer, Text), after.Texts.Encode(after.Tokenizer, Text));
-        Assert.Equal(before.Texts.Ends, after.Texts.Ends);
+        Assert.Equal(before.PromptFormat.EncodePrompt(before.Tokenizer, Text), after.PromptFormat.EncodePrompt(after.Tokenizer, Text));
+        Assert.Equal(before.PromptFormat.StopTokens, after.PromptFormat.StopTokens);
         Assert.Equal(s_tokenizer.PaddingId, after.Tokenizer.PaddingId);
     }
 

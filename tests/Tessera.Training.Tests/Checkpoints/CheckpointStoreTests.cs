@@ -38,12 +38,12 @@ public sealed class CheckpointStoreTests : IDisposable
         store.Save(3, writer =>
         {
             writer.Model(first.Model);
-            writer.Optimizer(first.Optimizer);
+            writer.Optimizer(first.Optimizer.State);
         });
         var second = new Run();
         var checkpoint = store.Latest()!;
         checkpoint.Restore(second.Model);
-        checkpoint.Restore(second.Optimizer);
+        checkpoint.Restore(second.Optimizer.State);
         second.Advance(3, 6);
         Assert.Equal(whole.Weights(), second.Weights());
         Assert.NotEqual(whole.Weights(), first.Weights());
@@ -162,6 +162,17 @@ public sealed class CheckpointStoreTests : IDisposable
         CheckpointFolder.AssertIsOf(6, store.Latest());
         CheckpointFolder.Save(store, 7, 1.5);
         Assert.Equal(["step-000000006", "step-000000007"], _folder.Names);
+    }
+
+    [Fact]
+    public void Scores_of_something_else_count_no_more()
+    {
+        var store = new CheckpointStore(_folder.Store, keep: 1);
+        double[] scores = [2, 1, 7, 6, 8];
+        for (var step = 1; step <= scores.Length; step++) store.Save(step, writer => writer.State(step), scores[step - 1], comparedFrom: step <= 2 ? 0 : 2);
+        Assert.Equal(["step-000000004", "step-000000005"], _folder.Names);
+        Assert.Equal(4, store.Best(comparedFrom: 2)!.Step);
+        Assert.Null(store.Best(comparedFrom: 5));
     }
 
     [Fact]

@@ -6,6 +6,7 @@ using Tessera.Tensors;
 using Tessera.Text.Corpora;
 using Tessera.Text.Tokenizers;
 using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Training.Tests.Data;
 
@@ -34,8 +35,8 @@ public sealed class PackedDatasetTests
     public void What_a_tokenizer_puts_around_texts_stands_there_once(bool before, bool after)
     {
         var tokenizer = Framing([.. before ? ["<s>"] : Array.Empty<string>(), "A", .. after ? ["</s>"] : Array.Empty<string>()]);
-        var conventions = new TextConventions { ReadsSpecialTokens = true, Ends = [SpecialTokens.End] };
-        var data = new PackedDataset([Text("ab")], tokenizer, conventions, new BatchOptions { Length = 6, Tokens = 6 });
+        var format = new PromptFormat { ReadsSpecialTokens = true, StopTokens = [SpecialTokens.End] };
+        var data = ByteTokens.Prepare(new NextTokenOptions(), [Text("ab")], new BatchOptions { Length = 6, Tokens = 6 }, tokenizer, format);
         using var scope = Arena.Current.Scope();
         var batch = Assert.Single(data.InOrder(9));
         var (a, b) = (ByteTokens.Of("a")[0], ByteTokens.Of("b")[0]);
@@ -125,8 +126,8 @@ public sealed class PackedDatasetTests
 
     private static Example Text(string text) => new(null, text, "group");
 
-    private static PackedDataset Data(Example[] examples, int length = 16, int tokens = 64) =>
-        new(examples, ByteTokens.Tokenizer, TextConventions.Own, new BatchOptions { Length = length, Tokens = tokens });
+    private static Dataset Data(Example[] examples, int length = 16, int tokens = 64) =>
+        ByteTokens.Prepare(new NextTokenOptions(), examples, new BatchOptions { Length = length, Tokens = tokens });
 
     /// <summary>The tokenizer of bytes with a post-processor in its file.</summary>
     private static Tokenizer Framing(string[] pieces)
@@ -154,7 +155,7 @@ public sealed class PackedDatasetTests
         }
     }
 
-    private static List<string> Epoch(PackedDataset data, int epoch, CounterRandom random)
+    private static List<string> Epoch(Dataset data, int epoch, CounterRandom random)
     {
         var batches = new List<string>();
         for (var index = 0; index < data.BatchesIn(epoch, random); index++)

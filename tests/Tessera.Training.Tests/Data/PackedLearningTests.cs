@@ -3,6 +3,7 @@ using Tessera.Nn;
 using Tessera.Tensors;
 using Tessera.Text.Corpora;
 using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Training.Tests.Data;
 
@@ -51,7 +52,7 @@ public sealed class PackedLearningTests
 
     private static (double Loss, Dictionary<string, double[]> Gradients) Learn(SequenceModel model, string[] documents, bool later, float weight)
     {
-        var data = new PackedDataset([.. documents.Select(text => new Example(null, text, text))], ByteTokens.Tokenizer, TextConventions.Own, new BatchOptions { Length = 40, Tokens = 40 });
+        var data = ByteTokens.Prepare(new NextTokenOptions(), [.. documents.Select(text => new Example(null, text, text))], new BatchOptions { Length = 40, Tokens = 40 });
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
         var batch = Assert.Single(data.InOrder(9));

@@ -4,6 +4,7 @@ using Tessera.Models;
 using Tessera.Tensors;
 using Tessera.Text.Corpora;
 using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Training.Tests.Data;
 
@@ -18,7 +19,7 @@ public sealed class PairDatasetTests
             (from count in Gen.Choose(1, 40) from length in Gen.Choose(1, 20) from tokens in Gen.Choose(24, 90) select (count, length, tokens)).ToArbitrary(),
             sizes =>
             {
-                var data = new PairDataset(Pairs(sizes.count, sizes.length), ByteTokens.Tokenizer, new BatchOptions { Tokens = sizes.tokens, Length = 64 });
+                var data = Data(Pairs(sizes.count, sizes.length), new BatchOptions { Tokens = sizes.tokens, Length = 64 });
                 for (var epoch = 0; epoch < 3; epoch++)
                 {
                     var seen = new List<string>();
@@ -38,7 +39,7 @@ public sealed class PairDatasetTests
     [Fact]
     public void A_row_begins_with_begin_predicts_up_to_end_and_is_padded_with_nothing_to_predict()
     {
-        var data = new PairDataset([Pair("abc", "x"), Pair("d", "wxyz")], ByteTokens.Tokenizer, new BatchOptions { Tokens = 100, Length = 10 });
+        var data = Data([Pair("abc", "x"), Pair("d", "wxyz")], new BatchOptions { Tokens = 100, Length = 10 });
         using var scope = Arena.Current.Scope();
         var batch = Assert.Single(data.InOrder(2));
         int[] Ids(string text) => ByteTokens.Of(text);
@@ -73,8 +74,8 @@ public sealed class PairDatasetTests
     public void Targets_that_are_too_long_are_left_out_and_counted_and_sources_are_cut()
     {
         // A target of n tokens takes n + 1 places: Begin and n, or n and End.
-        var data = new PairDataset(
-            [Pair("abcdefgh", "123"), Pair("a", "1234"), Pair("b", "12345")], ByteTokens.Tokenizer, new BatchOptions { Length = 4, SourceLength = 5 });
+        var data = Data(
+            [Pair("abcdefgh", "123"), Pair("a", "1234"), Pair("b", "12345")], new BatchOptions { Length = 4, SourceLength = 5 });
         Assert.Equal((1, 2), (data.Count, data.TooLong));
         using var scope = Arena.Current.Scope();
         var batch = Assert.Single(data.InOrder(9));
@@ -108,8 +109,8 @@ public sealed class PairDatasetTests
     {
         Assert.Contains("none of 0 pairs", Assert.Throws<InvalidDataException>(() => Data([])).Message, StringComparison.Ordinal);
         Assert.Contains("none of 1 pairs has a target of fewer than 3 tokens", Assert.Throws<InvalidDataException>(
-            () => new PairDataset([Pair("a", "bcd")], ByteTokens.Tokenizer, new BatchOptions { Length = 3 })).Message, StringComparison.Ordinal);
-        Assert.Contains("reads a source", Assert.Throws<InvalidDataException>(
+            () => Data([Pair("a", "bcd")], new BatchOptions { Length = 3 })).Message, StringComparison.Ordinal);
+        Assert.Contains("pairs need a source", Assert.Throws<InvalidDataException>(
             () => Data([new Example(null, "text", "g")])).Message, StringComparison.Ordinal);
     }
 
@@ -119,9 +120,11 @@ public sealed class PairDatasetTests
     private static Example[] Pairs(int count, int longest) => [.. Enumerable.Range(0, count).Select(i =>
         Pair($"{i}{new string('s', i * 7 % longest)}", $"{i}{new string('t', i * 5 % longest)}"))];
 
-    private static PairDataset Data(Example[] examples) => new(examples, ByteTokens.Tokenizer, new BatchOptions { Tokens = 40, Length = 64 });
+    private static Dataset Data(Example[] examples) => Data(examples, new BatchOptions { Tokens = 40, Length = 64 });
 
-    private static List<string> Epoch(PairDataset data, int epoch, CounterRandom random)
+    private static Dataset Data(Example[] examples, BatchOptions batches) => ByteTokens.Prepare(new PairsOptions(), examples, batches, readsSource: true);
+
+    private static List<string> Epoch(Dataset data, int epoch, CounterRandom random)
     {
         var batches = new List<string>();
         for (var index = 0; index < data.BatchesIn(epoch, random); index++)

@@ -64,7 +64,7 @@ public sealed class MixedPrecisionTests : IDisposable
         var session = TrainingSession.Open(recipe, _folder.Path, new RunFolder(_folder.In("run")), resume: false, default);
         new OptimizerStep(session).Run(1e-2);
         Assert.Equal(1, session.State.Skipped);
-        var untrained = recipe.Model.Build(session.Tokenizer.VocabularySize, recipe.Seed);
+        var untrained = recipe.Model.Build(session.Plan.Tokenizer!.VocabularySize, recipe.Seed);
         foreach (var (before, after) in untrained.Parameters().Zip(session.Model.Parameters()))
             Assert.Equal(before.Parameter.Value.ToArray(), after.Parameter.Value.ToArray());
     }

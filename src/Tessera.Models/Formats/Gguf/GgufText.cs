@@ -4,7 +4,7 @@ using Tessera.Text.Tokenizers;
 
 namespace Tessera.Models.Formats.Gguf;
 
-/// <summary>The tokenizer of a GGUF file and how its model wants texts.</summary>
+/// <summary>The tokenizer of a GGUF file and how its model is prompted.</summary>
 internal static class GgufText
 {
     private const string ModelKey = "tokenizer.ggml.model", NoModel = "none";
@@ -16,26 +16,26 @@ internal static class GgufText
     /// <summary>The tokenizer; null where the file has none.</summary>
     public static Tokenizer? Tokenizer(GgufFile file) => file.Text(ModelKey) is null or NoModel or "no_vocab" ? null : GgufTokenizer.Read(file);
 
-    /// <summary>What the file says about texts; what goes around them is the tokenizer's matter.</summary>
-    public static TextConventions Conventions(GgufFile file, Tokenizer? tokenizer) => new()
+    /// <summary>What the file says about prompts; what goes around them is the tokenizer's matter.</summary>
+    public static PromptFormat PromptFormat(GgufFile file, Tokenizer? tokenizer) => new()
     {
         ReadsSpecialTokens = true,
-        Ends = [.. s_ends.Select(file.Whole).OfType<long>().Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id).Distinct()],
-        Chat = Template(file),
+        StopTokens = [.. s_ends.Select(file.Whole).OfType<long>().Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id).Distinct()],
+        ChatTemplate = Template(file),
         ChatVariables = Variables(tokenizer),
     };
 
     /// <summary>Writes how a conversation becomes a text, and what ends a turn or a message in it: with the end of texts, three tokens
     /// that end what a model writes.</summary>
-    /// <param name="texts">What the model wants.</param>
+    /// <param name="format">How the model is prompted.</param>
     /// <param name="end">The token that ends texts.</param>
     /// <param name="metadata">Takes the keys.</param>
     /// <returns>A note on the ends that are lost, null where none is.</returns>
-    public static string? Write(TextConventions texts, int? end, IDictionary<string, GgufValue> metadata)
+    public static string? Write(PromptFormat format, int? end, IDictionary<string, GgufValue> metadata)
     {
-        if (texts.Chat is not null) metadata[TemplateKey] = GgufValue.Of(texts.Chat.Source);
+        if (format.ChatTemplate is not null) metadata[TemplateKey] = GgufValue.Of(format.ChatTemplate.Source);
         string[] keys = [EndOfTurnKey, EndOfMessageKey];
-        int[] ends = [.. texts.Ends.Where(id => id >= 0).Distinct()];
+        int[] ends = [.. format.StopTokens.Where(id => id >= 0).Distinct()];
         // One alone is that of texts, also where the tokenizer names another.
         ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end)];
         foreach (var (key, id) in keys.Zip(ends)) metadata[key] = GgufValue.Of((uint)id);

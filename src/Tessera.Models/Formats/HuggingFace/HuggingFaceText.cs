@@ -5,7 +5,7 @@ using Tessera.Text.Tokenizers;
 namespace Tessera.Models.Formats.HuggingFace;
 
 /// <summary>
-/// The tokenizer of a Hugging Face folder and how its model wants texts. Token ids come from <c>generation_config.json</c>, then from
+/// The tokenizer of a Hugging Face folder and how its model is prompted. Token ids come from <c>generation_config.json</c>, then from
 /// <c>config.json</c>, then from the tokens that <c>tokenizer_config.json</c> names.
 /// </summary>
 internal static class HuggingFaceText
@@ -21,8 +21,8 @@ internal static class HuggingFaceText
             ? Text.Tokenizers.Tokenizer.Load(folder)
             : null;
 
-    /// <summary>What the folder says about texts.</summary>
-    public static TextConventions Conventions(string folder, HuggingFaceConfig config, Tokenizer? tokenizer)
+    /// <summary>What the folder says about prompts.</summary>
+    public static PromptFormat PromptFormat(string folder, HuggingFaceConfig config, Tokenizer? tokenizer)
     {
         var generation = Optional(folder, "generation_config.json");
         var texts = Optional(folder, "tokenizer_config.json");
@@ -30,13 +30,13 @@ internal static class HuggingFaceText
         // A tokenizer.json says itself what it puts before texts; a SentencePiece file does not, and its texts have a beginning unless told otherwise.
         var isBare = !File.Exists(Path.Combine(folder, TokenizerFile));
         var addsBegin = texts?.Truth("add_bos_token", isBare) ?? isBare;
-        return new TextConventions
+        return new PromptFormat
         {
             ReadsSpecialTokens = true,
-            Begin = !addsBegin ? null : config.WholeOrNull("bos_token_id", min: 0) ?? (begin is null ? null : tokenizer?.Find(begin)) ?? tokenizer?.BeginId,
-            Ends = generation?.OneOrMore("eos_token_id") ?? config.OneOrMore("eos_token_id")
+            BosToken = !addsBegin ? null : config.WholeOrNull("bos_token_id", min: 0) ?? (begin is null ? null : tokenizer?.Find(begin)) ?? tokenizer?.BeginId,
+            StopTokens = generation?.OneOrMore("eos_token_id") ?? config.OneOrMore("eos_token_id")
                 ?? (((end is null ? null : tokenizer?.Find(end)) ?? tokenizer?.EndId) is { } id ? [id] : []),
-            Chat = Template(folder, texts),
+            ChatTemplate = Template(folder, texts),
             ChatVariables = Variables(("bos_token", begin), ("eos_token", end)),
         };
     }

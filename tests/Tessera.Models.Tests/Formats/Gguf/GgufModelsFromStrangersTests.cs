@@ -88,7 +88,7 @@ public sealed class GgufModelsFromStrangersTests : IDisposable
         static (string? Note, string Keys) Written(int end, params int[] ends)
         {
             var metadata = new SortedDictionary<string, GgufValue>(StringComparer.Ordinal);
-            var note = GgufText.Write(new TextConventions { Ends = ends }, end, metadata);
+            var note = GgufText.Write(new PromptFormat { StopTokens = ends }, end, metadata);
             return (note, string.Join(", ", metadata.Select(entry => $"{entry.Key} {entry.Value}")));
         }
     }

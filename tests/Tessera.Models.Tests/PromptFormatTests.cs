@@ -1,12 +1,13 @@
 using System.Text.Json.Nodes;
 using Tessera.Models.Tests.Formats;
 using Tessera.Testing;
+using Tessera.Text.Templates;
 using Tessera.Text.Tokenizers;
 
 namespace Tessera.Models.Tests;
 
-/// <summary>What folders of the hub say about texts.</summary>
-public sealed class TextConventionsTests
+/// <summary>How models are prompted: those trained here, and those of folders of the hub.</summary>
+public sealed class PromptFormatTests
 {
     private static readonly BytePairTokenizer s_tokenizer = BytePairTrainer.Train(
         ["the cat", "the dog"], new BytePairTrainerOptions(270, SpecialTokens: ["<pad>", "<s>", "</s>", "<turn>"]));
@@ -14,11 +15,55 @@ public sealed class TextConventionsTests
     [Fact]
     public void Models_trained_here_begin_their_texts_and_know_no_special_tokens_in_them()
     {
-        var ids = TextConventions.Own.Encode(s_tokenizer, "the </s>");
+        var ids = PromptFormat.Own.EncodePrompt(s_tokenizer, "the </s>");
         Assert.Equal([SpecialTokens.Begin, .. s_tokenizer.EncodeOrdinary("the </s>")], ids);
         Assert.DoesNotContain(SpecialTokens.End, ids);
-        Assert.Equal([SpecialTokens.End], TextConventions.Own.Ends);
-        Assert.Equal("this model has no chat template", Assert.Throws<ArgumentException>(() => TextConventions.Own.EncodeChat(s_tokenizer, "the")).Message);
+        Assert.Equal([SpecialTokens.End], PromptFormat.Own.StopTokens);
+        Assert.Equal([SpecialTokens.Begin], PromptFormat.Own.Opening(s_tokenizer));
+        Assert.Equal("this model has no chat template", Assert.Throws<ArgumentException>(() => PromptFormat.Own.EncodeChat(s_tokenizer, "the")).Message);
+    }
+
+    [Fact]
+    public void Texts_and_pairs_are_learned_as_prompts_begin()
+    {
+        var own = PromptFormat.Own;
+        int[] Ids(string text) => s_tokenizer.EncodeOrdinary(text);
+        var text = own.EncodeText(s_tokenizer, "the </s>");
+        Assert.Equal([1, .. Ids("the </s>"), 2], text.Ids);
+        Assert.Equal(own.EncodePrompt(s_tokenizer, "the </s>"), text.Ids[..^1]);
+        Assert.Equal(1, text.TargetStart);
+        var pair = own.EncodePair(s_tokenizer, "the cat", "the dog");
+        Assert.Equal([1, .. Ids("the cat\n"), .. Ids("the dog"), 2], pair.Ids);
+        Assert.Equal(1 + Ids("the cat\n").Length, pair.TargetStart);
+        pair = (own with { Separator = " " }).EncodePair(s_tokenizer, "the cat", "the dog");
+        Assert.Equal([1, .. Ids("the cat "), .. Ids("the dog"), 2], pair.Ids);
+        Assert.Equal([.. Ids("the cat"), 2], own.EncodeSource(s_tokenizer, "the cat"));
+        Assert.Equal([.. Ids("the cat").AsSpan(0, 1), 2], own.EncodeSource(s_tokenizer, "the cat", maxLength: 2));
+        Assert.Equal([1, .. Ids("the dog"), 2], own.EncodeTarget(s_tokenizer, "the dog"));
+        Assert.Equal([1], own.TargetOpening());
+
+        var bare = new PromptFormat();
+        Assert.Equal(Ids("the"), bare.EncodeText(s_tokenizer, "the").Ids);
+        Assert.Equal(Ids("the"), bare.EncodeSource(s_tokenizer, "the"));
+        Assert.Null(bare.EosToken);
+        Assert.Throws<InvalidOperationException>(() => bare.EncodeTarget(s_tokenizer, "the"));
+    }
+
+    [Fact]
+    public void A_conversation_is_written_by_the_template_with_variables_of_its_own_first()
+    {
+        var format = new PromptFormat
+        {
+            ChatTemplate = ChatTemplate.Parse("{{ begin }}{% for m in messages %}{{ m.content }}<turn>{% endfor %}{{ mode }}"),
+            ChatVariables = new JsonObject { ["begin"] = "<s>", ["mode"] = "cat" },
+        };
+        var conversation = new ChatInput
+        {
+            Messages = [new JsonObject { ["role"] = "user", ["content"] = "the cat" }, new JsonObject { ["role"] = "assistant", ["content"] = "the dog" }],
+            Variables = new JsonObject { ["mode"] = "dog" },
+        };
+        Assert.Equal(s_tokenizer.Encode("<s>the cat<turn>the dog<turn>dog"), format.EncodeChat(s_tokenizer, conversation));
+        Assert.Equal(s_tokenizer.Encode("<s>the dog<turn>cat"), format.EncodeChat(s_tokenizer, "the dog"));
     }
 
     [Fact]
@@ -37,13 +82,13 @@ public sealed class TextConventionsTests
     public void Ends_come_from_the_first_file_that_names_them()
     {
         using var folder = Folder();
-        Assert.Equal([2], Load(folder).Texts.Ends); // the tokenizer's
+        Assert.Equal([2], Load(folder).PromptFormat.StopTokens); // the tokenizer's
         Write(folder, "tokenizer_config.json", new JsonObject { ["eos_token"] = new JsonObject { ["content"] = "<turn>" } });
-        Assert.Equal([3], Load(folder).Texts.Ends);
+        Assert.Equal([3], Load(folder).PromptFormat.StopTokens);
         Configure(folder, config => config["eos_token_id"] = 1);
-        Assert.Equal([1], Load(folder).Texts.Ends);
+        Assert.Equal([1], Load(folder).PromptFormat.StopTokens);
         Write(folder, "generation_config.json", new JsonObject { ["eos_token_id"] = new JsonArray(2, 3) });
-        Assert.Equal([2, 3], Load(folder).Texts.Ends);
+        Assert.Equal([2, 3], Load(folder).PromptFormat.StopTokens);
     }
 
     [Fact]
@@ -53,10 +98,10 @@ public sealed class TextConventionsTests
         const string template = "{{ bos_token }}{% for m in messages %}<turn>{{ m.role }}: {{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<turn>{% endif %}";
         Write(folder, "tokenizer_config.json", new JsonObject { ["bos_token"] = "<s>", ["chat_template"] = template });
         var loaded = Load(folder);
-        Assert.Equal(s_tokenizer.Encode("<s><turn>user: the cat</s><turn>"), loaded.Texts.EncodeChat(loaded.Tokenizer, "the cat"));
+        Assert.Equal(s_tokenizer.Encode("<s><turn>user: the cat</s><turn>"), loaded.PromptFormat.EncodeChat(loaded.Tokenizer, "the cat"));
         File.WriteAllText(folder.File("chat_template.jinja"), "{{ messages[0].content }}<turn>");
         loaded = Load(folder);
-        Assert.Equal(s_tokenizer.Encode("the dog<turn>"), loaded.Texts.EncodeChat(loaded.Tokenizer, "the dog"));
+        Assert.Equal(s_tokenizer.Encode("the dog<turn>"), loaded.PromptFormat.EncodeChat(loaded.Tokenizer, "the dog"));
         File.WriteAllText(folder.File("chat_template.jinja"), "{% for %}");
         Assert.Contains("chat_template.jinja: the chat template cannot be read", Assert.Throws<InvalidDataException>(() => Load(folder)).Message, StringComparison.Ordinal);
     }
@@ -68,7 +113,7 @@ public sealed class TextConventionsTests
         File.Delete(folder.File("tokenizer.json"));
         var loaded = Load(folder);
         Assert.False(loaded.HasTokenizer);
-        Assert.Empty(loaded.Texts.Ends);
+        Assert.Empty(loaded.PromptFormat.StopTokens);
         Assert.Contains("no tokenizer", Assert.Throws<InvalidDataException>(() => loaded.Tokenizer).Message, StringComparison.Ordinal);
     }
 
@@ -77,7 +122,7 @@ public sealed class TextConventionsTests
     private static int[] Encode(TemporaryFolder folder, string text)
     {
         var loaded = Load(folder);
-        return loaded.Texts.Encode(loaded.Tokenizer, text);
+        return loaded.PromptFormat.EncodePrompt(loaded.Tokenizer, text);
     }
 
     private static TemporaryFolder Folder()

@@ -1,0 +1,172 @@
+using Tessera.Models;
+using Tessera.Models.Formats.HuggingFace;
+using Tessera.Models.Recipes;
+using Tessera.Nn;
+using Tessera.Nn.Lora;
+using Tessera.Tensors;
+using Tessera.Text.Corpora;
+using Tessera.Text.Tokenizers;
+using Tessera.Training.Data;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimizers;
+using Tessera.Training.Phases;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// What a recipe comes to, before its first step: the model that it starts from or builds, what of it learns, by which optimizer and
+/// in which phase, and which losses there are. Training, <c>recipe show</c> and <c>recipe check</c> prepare by it alike; training reads
+/// the data besides. No weight is drawn.
+/// </summary>
+public sealed class RunPlan
+{
+    private RunPlan(Recipe recipe, ModelFolder? start, Tokenizer? tokenizer)
+    {
+        (Recipe, Start, Tokenizer) = (recipe, start, tokenizer);
+        Format = start?.PromptFormat ?? PromptFormat.Own;
+        Model = start is null ? recipe.Model.Build(tokenizer?.VocabularySize ?? recipe.Tokenizer.Vocabulary, recipe.Seed) : StartingPoint.Model(start, recipe);
+        Phases = [.. recipe.Phases.Select((phase, index) => new PhasePlan(
+            $"phases[{index}]", phase, phase.Objective ?? ObjectiveOptions.For(Model), phase.Length ?? recipe.Batches.Length,
+            phase.SourceLength ?? recipe.Batches.SourceLength))];
+        foreach (var phase in Phases)
+        {
+            RequireLengths(phase);
+            RequireObjective(phase);
+        }
+
+        if (recipe.Lora is { } lora)
+        {
+            Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
+            foreach (var (_, parameter) in Model.Parameters()) parameter.IsFrozen = true;
+            _ = PeftAdapter.Tensors(Adapters, start!.Names).ToList(); // what cannot be named cannot be saved at the end
+        }
+
+        Parameters = new ParameterGroups(recipe, Learner.Parameters());
+        Losses = [.. Model.Modules().SelectMany(named => named.Module.OfferedLosses).Distinct()];
+        Measurements = [.. Model.Modules().SelectMany(named => named.Module.OfferedMeasurements).Distinct()];
+        foreach (var phase in Phases) RequireLosses(phase);
+    }
+
+    /// <summary>The recipe.</summary>
+    public Recipe Recipe { get; }
+
+    /// <summary>The model that the run goes on from, as it was loaded; null where it begins anew.</summary>
+    public ModelFolder? Start { get; }
+
+    /// <summary>Turns texts into tokens; null where it is not known before the data is read.</summary>
+    public Tokenizer? Tokenizer { get; }
+
+    /// <summary>How the model is prompted, and so how its texts are framed.</summary>
+    public PromptFormat Format { get; }
+
+    /// <summary>The model, with as many tokens as its tokenizer has, or will have been trained to have.</summary>
+    public SequenceModel Model { get; }
+
+    /// <summary>What learns instead of the model; null where the model does.</summary>
+    public LoraAdapters? Adapters { get; }
+
+    /// <summary>What learns, and is saved.</summary>
+    public Module Learner => Adapters is null ? Model : Adapters;
+
+    /// <summary>Which parameters learn, and by which optimizer.</summary>
+    public ParameterGroups Parameters { get; }
+
+    /// <summary>The losses of the model's parts that a phase can weigh.</summary>
+    public IReadOnlyList<string> Losses { get; }
+
+    /// <summary>What evaluation can measure in the model's parts, by the names of metrics.</summary>
+    public IReadOnlyList<string> Measurements { get; }
+
+    /// <summary>The phases.</summary>
+    public IReadOnlyList<PhasePlan> Phases { get; }
+
+    /// <summary>The dataset of each phase; none where the data was not read.</summary>
+    internal IReadOnlyList<RunDataset> Data { get; private set; } = [];
+
+    /// <summary>Prepares a run without its data, to be looked at.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="folder">Where the recipe's relative paths start. A tokenizer's file that is not there is passed over: training may be
+    /// told another folder.</param>
+    /// <exception cref="RecipeException">The recipe asks for what cannot be.</exception>
+    /// <exception cref="InvalidDataException">The start is damaged or has no tokenizer.</exception>
+    public static RunPlan Of(Recipe recipe, string folder)
+    {
+        recipe.Validate();
+        var start = StartingPoint.Of(recipe);
+        var file = recipe.Tokenizer.File is { } name ? Path.Combine(folder, name) : null;
+        return new RunPlan(recipe, start, start?.Tokenizer ?? (File.Exists(file) ? RunTokenizer.Load(file) : null));
+    }
+
+    /// <summary>Prepares a run with its data.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="folder">Where the recipe's relative paths start.</param>
+    /// <param name="tokenizer">That of a run that goes on; trained or loaded where null.</param>
+    /// <param name="cancellation">Stops reading and training the tokenizer.</param>
+    /// <exception cref="RecipeException">The recipe asks for what cannot be.</exception>
+    /// <exception cref="InvalidDataException">The corpus or the start is not as it should be.</exception>
+    internal static RunPlan WithData(Recipe recipe, string folder, Tokenizer? tokenizer, CancellationToken cancellation)
+    {
+        recipe.Validate();
+        var corpora = new RunCorpora(recipe, folder, cancellation);
+        var start = StartingPoint.Of(recipe);
+        var plan = new RunPlan(recipe, start, start?.Tokenizer ?? tokenizer ?? RunTokenizer.For(recipe, folder, corpora, cancellation));
+        plan.Read(corpora);
+        return plan;
+    }
+
+    /// <summary>Encodes the examples of each phase; phases that learn the same from the same share them.</summary>
+    private void Read(RunCorpora corpora)
+    {
+        var (datasets, data) = (new Dictionary<string, RunDataset>(), new List<RunDataset>());
+        foreach (var phase in Phases)
+        {
+            var (corpus, corpusKey) = corpora.Of(phase.Phase);
+            var key = $"{corpusKey} {RecipeJson.Write(phase.Objective)} {RecipeJson.Write(phase.Length)} {RecipeJson.Write(phase.SourceLength)}";
+            if (!datasets.TryGetValue(key, out var dataset))
+            {
+                var objective = phase.Objective.Build(new ObjectiveContext(Model, Tokenizer!, Format));
+                dataset = RunDataset.Of(datasets.Count, corpus, objective, Recipe.Batches, phase);
+                StartingPoint.RequireTokens(dataset.Train, Model);
+                if (dataset.Validation is not null) StartingPoint.RequireTokens(dataset.Validation, Model);
+                datasets.Add(key, dataset);
+            }
+
+            data.Add(dataset);
+        }
+
+        Data = data;
+    }
+
+    /// <summary>Sequences must fit the tables of the model's position encodings, and what the objective makes of them.</summary>
+    private void RequireLengths(PhasePlan phase)
+    {
+        Require(phase.LengthPath, phase.Length, phase.Objective.MinLength(), Model.LongestSequence);
+        if (Model.ReadsSource) Require(phase.SourceLengthPath, phase.SourceLength, phase.Objective.MinSourceLength(), Model.LongestSource);
+
+        static void Require(string path, LengthSchedule found, int min, int max)
+        {
+            if (found.Max > max) throw new RecipeException(path, $"is {found.Max}; allowed: at most {max}, the positions that the model's encoding has");
+            if (found.Min < min) throw new RecipeException(path, $"is {found.Min}; allowed: at least {min}, for what the objective makes of a text");
+        }
+    }
+
+    private void RequireObjective(PhasePlan phase)
+    {
+        phase.Objective.RequireFits(Model, $"{phase.Path}.objective");
+        if (Tokenizer is null) return; // it will be trained with all of them
+        foreach (var (key, text) in phase.Objective.Sentinels())
+        {
+            if (Tokenizer.Find(text) is not { } id)
+                throw new RecipeException($"{phase.Path}.objective.{key}", $"names '{text}', which is no token of the tokenizer; allowed: tokens that it has");
+            if (id >= Model.Vocabulary)
+                throw new RecipeException($"{phase.Path}.objective.{key}", $"names '{text}', token {id}, which the model does not have; its tokens are 0 to {Model.Vocabulary - 1}");
+        }
+    }
+
+    private void RequireLosses(PhasePlan phase)
+    {
+        if (phase.Phase.Losses.Keys.FirstOrDefault(name => !Losses.Contains(name)) is not { } unknown) return;
+        var allowed = Losses.Count == 0 ? "none, this model's parts report no losses" : string.Join(", ", Losses);
+        throw new RecipeException($"{phase.Path}.losses.{unknown}", $"is no loss of this model; allowed: {allowed}");
+    }
+}
