@@ -51,7 +51,8 @@ public sealed class VerifyTests
     public void A_folder_of_the_hub_goes_on_with_a_text()
     {
         var folder = Fixture.Shared(WithTokenizer)!;
-        var found = TesseraProcess.Run(AppContext.BaseDirectory, ["generate", folder, "Hello, world!", "--max-tokens", "5", "--min-tokens", "5", "--json"]);
+        var found = TesseraProcess.Run(
+            AppContext.BaseDirectory, ["generate", folder, "Hello, world!", "--max-tokens", "5", "--min-tokens", "5", "--json"]);
         Assert.Equal((0, ""), (found.Code, found.Error));
         var row = JsonDocument.Parse(found.Lines[0]).RootElement;
         Assert.Equal((5, "length"), (row.GetProperty("tokens").GetInt32(), row.GetProperty("finishReason").GetString()));
