@@ -66,6 +66,7 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData("temperature is 0; allowed: greater than 0", "hi", "--temperature", "0")]
     [InlineData("top-p is 2; allowed: greater than 0, at most 1", "hi", "--top-p", "2")]
     [InlineData("max new tokens is 2000000000; allowed: 1 to 1048576", "hi", "--max-tokens", "2000000000")]
+    [InlineData("min new tokens is 9; allowed: 0 to 4", "hi", "--max-tokens", "4", "--min-tokens", "9")]
     public void Generating_says_in_one_line_what_is_wrong(string message, params string[] arguments) => Complains(message, ["generate", "run", .. arguments]);
 
     [Fact]

@@ -51,9 +51,11 @@ public sealed class VerifyTests
     public void A_folder_of_the_hub_goes_on_with_a_text()
     {
         var folder = Fixture.Shared(WithTokenizer)!;
-        var found = TesseraProcess.Run(AppContext.BaseDirectory, ["generate", folder, "Hello, world!", "--max-tokens", "5", "--json"]);
+        var found = TesseraProcess.Run(
+            AppContext.BaseDirectory, ["generate", folder, "Hello, world!", "--max-tokens", "5", "--min-tokens", "5", "--json"]);
         Assert.Equal((0, ""), (found.Code, found.Error));
-        Assert.InRange(JsonDocument.Parse(found.Lines[0]).RootElement.GetProperty("tokens").GetInt32(), 1, 5);
+        var row = JsonDocument.Parse(found.Lines[0]).RootElement;
+        Assert.Equal((5, "length"), (row.GetProperty("tokens").GetInt32(), row.GetProperty("finishReason").GetString()));
         var chat = TesseraProcess.Run(AppContext.BaseDirectory, ["generate", folder, "Hello", "--chat"]);
         Assert.Equal((2, "tessera: this model has no chat template"), (chat.Code, chat.Error.TrimEnd()));
         var none = TesseraProcess.Run(AppContext.BaseDirectory, ["generate", Fixture.Shared($"{Published}/llama")!, "Hello"]);

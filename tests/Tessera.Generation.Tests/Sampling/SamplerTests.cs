@@ -71,6 +71,34 @@ public sealed class SamplerTests
         }).QuickCheckThrowOnFailure();
 
     [Fact]
+    public void Choosing_allocates_nothing_once_a_token_has_been_chosen()
+    {
+        var (logits, tokens) = (Logits(12_000, new CounterRandom(4)), new int[300]);
+        foreach (var options in new DecodingOptions[]
+        {
+            new GreedyOptions(), new GreedyOptions { NoRepeatNgramSize = 2 },
+            new SamplingOptions(0.8f), new SamplingOptions(0.8f, 40, 0.95f), new SamplingOptions(TopP: 0.9f),
+        })
+        {
+            var (sampler, constraint) = (Sampler.Of(options), new CombinedConstraint(new MinimumLength(250, 2), new ForbiddenTokens(1, 7000)));
+            Choose(2);
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            Choose(20);
+            Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+
+            void Choose(int count)
+            {
+                for (var i = 0; i < count; i++)
+                {
+                    var history = new TokenHistory(tokens.AsSpan(0, 100 + i), 5);
+                    sampler.Choose(logits, history);
+                    constraint.Accept(sampler.Choose(logits, history, constraint, wantsLogProbability: true).Token);
+                }
+            }
+        }
+    }
+
+    [Fact]
     public void Scores_that_nobody_asks_for_are_not_there_and_change_no_token()
     {
         var model = TinyModel.Build(readsSource: false, 300, seed: 2);
