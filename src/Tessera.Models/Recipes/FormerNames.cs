@@ -15,12 +15,13 @@ internal sealed record FormerKey(Type Record, string Former, string Now);
 /// <param name="Group">The group of parts.</param>
 /// <param name="Former">What it was called.</param>
 /// <param name="Now">What it is called.</param>
-/// <param name="With">What it says besides, unless the recipe says it: words at paths below the part, such as (<c>pattern.kind</c>, <c>window</c>).</param>
+/// <param name="With">What it says besides, unless the recipe says it: words at paths below the part, such as (<c>pattern.kind</c>,
+/// <c>window</c>).</param>
 internal sealed record FormerKind(Type Group, string Former, string Now, params IReadOnlyList<(string Path, string Word)> With);
 
 /// <summary>
-/// What keys and kinds were called, so that recipes and models of earlier versions can be read, and people's <c>--set</c> goes on working. The only
-/// place that knows former names: schema, messages and files that are written have the present ones.
+/// What keys and kinds were called, so that recipes and models of earlier versions can be read, and people's <c>--set</c> goes on working.
+/// The only place that knows former names: schema, messages and files that are written have the present ones.
 /// </summary>
 internal sealed class FormerNames(IReadOnlyList<FormerKey> keys, IReadOnlyList<FormerKind> kinds)
 {
@@ -53,5 +54,6 @@ internal sealed class FormerNames(IReadOnlyList<FormerKey> keys, IReadOnlyList<F
     public IEnumerable<FormerKey> KeysOf(Type record) => keys.Where(key => key.Record.IsAssignableFrom(record));
 
     /// <summary>What a kind of a group was; null where no kind was called so.</summary>
-    public FormerKind? Kind(Type group, string? kind) => kinds.FirstOrDefault(former => former.Former == kind && former.Group.IsAssignableFrom(group));
+    public FormerKind? Kind(Type group, string? kind) =>
+        kinds.FirstOrDefault(former => former.Former == kind && former.Group.IsAssignableFrom(group));
 }

@@ -74,7 +74,9 @@ internal sealed class RecipeChecker(RecipeTypes types)
 
     /// <summary>Complains of a kind that a group does not have.</summary>
     public static RecipeException NoKind(JsonElement found, Type group, string path, string otherwise = "") =>
-        new(path, $"is {Shorten(found.GetRawText())}; allowed: {string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name))}{otherwise}");
+        new(path, $"is {Shorten(found.GetRawText())}; allowed: {Names(group)}{otherwise}");
+
+    private static string Names(Type group) => string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name));
 
     private void CheckItem(JsonElement json, Type type, string path)
     {
@@ -93,7 +95,11 @@ internal sealed class RecipeChecker(RecipeTypes types)
             found.Add(member.Name);
             if (isPart && member.Name == "kind") continue;
             if (!keys.TryGetValue(member.Name, out var property))
-                throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", (isPart ? ["kind"] : Enumerable.Empty<string>()).Concat(keys.Keys))}");
+            {
+                var allowed = isPart ? keys.Keys.Prepend("kind") : keys.Keys;
+                throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", allowed)}");
+            }
+
             if (member.Value.ValueKind == JsonValueKind.Null && !MayBeNull(property))
                 throw new RecipeException(place, $"is null; expected {Describe(property.PropertyType)}");
             Check(member.Value, property.PropertyType, place);
@@ -113,8 +119,9 @@ internal sealed class RecipeChecker(RecipeTypes types)
     {
         path = FullForm.Join(path, "kind");
         if (!json.TryGetProperty("kind", out var kind))
-            throw new RecipeException(path, $"is missing; allowed: {string.Join(", ", Parts.Kinds(group).Select(known => known.Name))}");
-        return (kind.ValueKind == JsonValueKind.String ? RecipeTypes.Part(group, kind.GetString()) : null) ?? throw NoKind(kind, group, path);
+            throw new RecipeException(path, $"is missing; allowed: {Names(group)}");
+        var record = kind.ValueKind == JsonValueKind.String ? RecipeTypes.Part(group, kind.GetString()) : null;
+        return record ?? throw NoKind(kind, group, path);
     }
 
     private void CheckValue(JsonElement json, Type type, string path)
