@@ -38,12 +38,13 @@ internal sealed class OptionDefaults(Func<Type, IReadOnlyList<PropertyInfo>> opt
             return JsonSerializer.Serialize(value, type, s_written).Replace("E-0", "e-", StringComparison.Ordinal);
         var kind = Parts.IsGroup(declared) ? Parts.KindOf(type) : null;
         var said = options(type)
-            .Select(option => (Name: JsonNamingPolicy.CamelCase.ConvertName(option.Name), Own: Of(type, option), Value: Written(option.GetValue(value), option.PropertyType)))
+            .Select(option => (option.Name, Own: Of(type, option), Value: Written(option.GetValue(value), option.PropertyType)))
             .Where(option => option.Own != option.Value)
-            .Select(option => $"\"{option.Name}\": {option.Value}");
+            .Select(option => $"\"{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}\": {option.Value}");
         var members = (kind is null ? [] : new[] { $"\"kind\": \"{kind}\"" }).Concat(said).ToList();
         return members.Count == 0 ? "{}" : $"{{ {string.Join(", ", members)} }}";
     }
 
-    private static ConstructorInfo? Constructor(Type record) => record.GetConstructors().MaxBy(constructor => constructor.GetParameters().Length);
+    private static ConstructorInfo? Constructor(Type record) =>
+        record.GetConstructors().MaxBy(constructor => constructor.GetParameters().Length);
 }

@@ -31,12 +31,13 @@ internal static partial class PartCatalogue
         written that differ from the object's own defaults; `{}` has all of them.
 
         Where a recipe expects a part, the word of its kind stands for an object of that kind with its defaults: `"norm": "layer"` is
-        `"norm": { "kind": "layer" }`. `--set model.decoder.norm.kind=layer` swaps a part, `--set model.decoder.norm=layer` too: options that both kinds have
-        stay, those that the new kind does not take are dropped and named in a note.
+        `"norm": { "kind": "layer" }`. `--set model.decoder.norm.kind=layer` swaps a part, `--set model.decoder.norm=layer` too: options
+        that both kinds have stay, those that the new kind does not take are dropped and named in a note.
 
         Parts of your own: mark a record of options in an assembly of yours with `[Part("kind")]`, derive it from a group's base such as
-        `MixerOptions`, and name the assembly in the recipe, `"parts": ["bin/OwnMixer.dll"]`, or on the command line, `--parts bin/OwnMixer.dll`, which
-        models made with them need as well. `tessera recipe parts --parts bin/OwnMixer.dll` lists them with the others.
+        `MixerOptions`, and name the assembly in the recipe, `"parts": ["bin/OwnMixer.dll"]`, or on the command line,
+        `--parts bin/OwnMixer.dll`, which models made with them need as well. `tessera recipe parts --parts bin/OwnMixer.dll` lists them
+        with the others.
 
         """;
 
@@ -124,8 +125,10 @@ internal static partial class PartCatalogue
     /// <summary>The options of a record: what JSON can set.</summary>
     private static List<PropertyInfo> Options(Type record)
     {
-        var parameters = record.GetConstructors().SelectMany(constructor => constructor.GetParameters()).Select(parameter => parameter.Name).ToHashSet();
-        return [.. record.GetProperties().Where(option => option.CanWrite || (option.GetCustomAttribute<JsonIgnoreAttribute>() is null && parameters.Contains(option.Name)))];
+        var parameters = record.GetConstructors().SelectMany(constructor => constructor.GetParameters())
+            .Select(parameter => parameter.Name).ToHashSet();
+        return [.. record.GetProperties().Where(option =>
+            option.CanWrite || (option.GetCustomAttribute<JsonIgnoreAttribute>() is null && parameters.Contains(option.Name)))];
     }
 
     private static void AppendOptions(StringBuilder text, Type record, Dictionary<string, XElement> comments)
@@ -136,7 +139,8 @@ internal static partial class PartCatalogue
         foreach (var option in options)
         {
             var unsaid = s_defaults.Of(record, option) is { } value ? $"`{value}`" : "*required*";
-            text.Append(CultureInfo.InvariantCulture, $"| `{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}` | {unsaid} | {Describe(comments, record, option)}{Allowed(option.PropertyType)} |\n");
+            var (name, what) = (JsonNamingPolicy.CamelCase.ConvertName(option.Name), Describe(comments, record, option));
+            text.Append(CultureInfo.InvariantCulture, $"| `{name}` | {unsaid} | {what}{Allowed(option.PropertyType)} |\n");
         }
     }
 
@@ -145,7 +149,8 @@ internal static partial class PartCatalogue
     {
         var values = Nullable.GetUnderlyingType(type) ?? type;
         if (values is { IsGenericType: true } && values.GetGenericArguments() is [var only]) values = only;
-        return values.IsEnum ? $" One of {string.Join(", ", Enum.GetNames(values).Select(name => $"`{JsonNamingPolicy.KebabCaseLower.ConvertName(name)}`"))}." : "";
+        var names = values.IsEnum ? Enum.GetNames(values).Select(name => $"`{JsonNamingPolicy.KebabCaseLower.ConvertName(name)}`") : [];
+        return values.IsEnum ? $" One of {string.Join(", ", names)}." : "";
     }
 
     private static void Append(StringBuilder text, PartKind kind, Dictionary<string, XElement> comments)
@@ -154,17 +159,20 @@ internal static partial class PartCatalogue
         if (Summary(comments, kind.Part) is { Length: > 0 } summary) text.Append(CultureInfo.InvariantCulture, $"\n{summary}\n");
         // The module's own comment gives the equation, the cost and the source.
         var module = kind.Part.Assembly.GetType(kind.Part.FullName!.Replace("Options", "", StringComparison.Ordinal));
-        if (module is not null && module != kind.Part && Summary(comments, module) is { Length: > 0 } computes) text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");
+        if (module is not null && module != kind.Part && Summary(comments, module) is { Length: > 0 } computes)
+            text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");
 
         AppendOptions(text, kind.Part, comments);
     }
 
     private static string Describe(Dictionary<string, XElement> comments, Type part, PropertyInfo option)
     {
-        if (comments.TryGetValue($"P:{option.DeclaringType!.FullName}.{option.Name}", out var own) && Plain(own.Element("summary")) is { Length: > 0 } summary) return summary;
+        if (comments.TryGetValue($"P:{option.DeclaringType!.FullName}.{option.Name}", out var own)
+            && Plain(own.Element("summary")) is { Length: > 0 } summary) return summary;
         for (var type = part; type is not null; type = type.BaseType)
         {
-            var parameter = comments.GetValueOrDefault($"T:{type.FullName}")?.Elements("param").FirstOrDefault(found => found.Attribute("name")?.Value == option.Name);
+            var parameter = comments.GetValueOrDefault($"T:{type.FullName}")?.Elements("param")
+                .FirstOrDefault(found => found.Attribute("name")?.Value == option.Name);
             if (parameter is not null) return Plain(parameter);
         }
 
@@ -174,7 +182,8 @@ internal static partial class PartCatalogue
     private static Dictionary<string, XElement> Comments(Assembly assembly)
     {
         var path = Path.ChangeExtension(assembly.Location, ".xml");
-        if (!File.Exists(path)) throw new FileNotFoundException($"the documentation {path} is missing; it is built beside the assembly", path);
+        if (!File.Exists(path))
+            throw new FileNotFoundException($"the documentation {path} is missing; it is built beside the assembly", path);
         return Members(path);
     }
 
@@ -187,10 +196,12 @@ internal static partial class PartCatalogue
 
     /// <summary>The comments of types and their properties; the compiler generates some in a namespace of its own.</summary>
     private static Dictionary<string, XElement> Members(string path) => XDocument.Load(path).Descendants("member")
-        .Where(member => member.Attribute("name")!.Value is ['T' or 'P', ':', ..] name && !name.StartsWith("T:System.", StringComparison.Ordinal))
+        .Where(member => member.Attribute("name")!.Value is ['T' or 'P', ':', ..] name
+            && !name.StartsWith("T:System.", StringComparison.Ordinal))
         .ToDictionary(member => member.Attribute("name")!.Value);
 
-    private static string Title(Type group) => Capitals().Replace(group.Name.Replace("Options", "", StringComparison.Ordinal), " $1").Trim();
+    private static string Title(Type group) =>
+        Capitals().Replace(group.Name.Replace("Options", "", StringComparison.Ordinal), " $1").Trim();
 
     private static string Summary(Dictionary<string, XElement> comments, Type type) =>
         comments.TryGetValue($"T:{type.FullName}", out var member) ? Plain(member.Element("summary")) : "";
@@ -209,7 +220,8 @@ internal static partial class PartCatalogue
             XElement other => Plain(other),
             _ => "",
         }));
-        return string.Join("\n\n", text.Split("\n\n").Select(paragraph => Blanks().Replace(paragraph, " ").Trim()).Where(paragraph => paragraph.Length > 0));
+        var paragraphs = text.Split("\n\n").Select(paragraph => Blanks().Replace(paragraph, " ").Trim());
+        return string.Join("\n\n", paragraphs.Where(paragraph => paragraph.Length > 0));
     }
 
     private static string Reference(XElement reference)

@@ -10,27 +10,30 @@ namespace Tessera.Nn;
 public sealed record PartKind(string Name, Type Part);
 
 /// <summary>
-/// The kinds of parts that recipes can name. A group is the base record of options of one sort: attention, norm, corpus, optimizer, schedule …
+/// The kinds of parts that recipes can name. A group is the base record of options of one sort: mixer, norm, corpus, optimizer, schedule …
 /// <para>The kinds of this library stand in attributes on their group: one line each, read together with what they have in common, and
-/// <c>System.Text.Json</c> knows them wherever it is used. Those of other assemblies are registered here and count from then on, in recipes that
-/// were read before too.</para>
+/// <c>System.Text.Json</c> knows them wherever it is used. Those of other assemblies are registered here and count from then on, even if
+/// recipes have been read before.</para>
 /// </summary>
 public static partial class Parts
 {
+    private const string NoGroup = "no group of parts, as MixerOptions or NormOptions are";
     private static readonly Lock s_registering = new();
     private static volatile IReadOnlyList<PartKind> s_registered = [];
 
-    /// <summary>The kinds of other assemblies, in the order in which they were registered; another list as soon as there are more.</summary>
+    /// <summary>The kinds of other assemblies, in the order in which they were registered; another list once there are more.</summary>
     public static IReadOnlyList<PartKind> Registered => s_registered;
 
     /// <summary>Whether a type is a group: whether recipes tell its records apart by their <c>kind</c>.</summary>
     public static bool IsGroup(Type type) => type.IsDefined(typeof(JsonPolymorphicAttribute), inherit: false);
 
-    /// <summary>The kinds of a group: first this library's, then those registered. A kind belongs to every group that its record derives from.</summary>
+    /// <summary>The kinds of a group: first this library's, then those registered. A kind belongs to every group that its record derives
+    /// from.</summary>
     /// <param name="group">A base of options; a type that is none has no kinds.</param>
     public static IReadOnlyList<PartKind> Kinds(Type group) =>
     [
-        .. group.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false).Select(own => new PartKind((string)own.TypeDiscriminator!, own.DerivedType)),
+        .. group.GetCustomAttributes<JsonDerivedTypeAttribute>(inherit: false)
+            .Select(own => new PartKind((string)own.TypeDiscriminator!, own.DerivedType)),
         .. s_registered.Where(kind => IsGroup(group) && group.IsAssignableFrom(kind.Part)),
     ];
 
@@ -47,7 +50,7 @@ public static partial class Parts
     public static void Register<TGroup, TPart>(string kind) where TGroup : class where TPart : class, TGroup
     {
         if (!IsGroup(typeof(TGroup)))
-            throw new ArgumentException($"'{kind}' cannot be registered: {typeof(TGroup)} is no group of parts, as MixerOptions or NormOptions are");
+            throw new ArgumentException($"'{kind}' cannot be registered: {typeof(TGroup)} is {NoGroup}");
         Register(typeof(TPart), kind);
     }
 
@@ -67,8 +70,10 @@ public static partial class Parts
     {
         var groups = Groups(part).ToList();
         Require(kind.Length > 0 && KindName().IsMatch(kind), "a kind is written in lower-case letters, digits and hyphens");
-        Require(groups.Count > 0, "it derives from no group of parts, as MixerOptions or NormOptions are");
-        Require(part is { IsAbstract: false, ContainsGenericParameters: false } && part.GetConstructors().Length > 0, "it cannot be made: it is abstract, generic, or has no public constructor");
+        Require(groups.Count > 0, $"it derives from {NoGroup}");
+        Require(
+            part is { IsAbstract: false, ContainsGenericParameters: false } && part.GetConstructors().Length > 0,
+            "it cannot be made: it is abstract, generic, or has no public constructor");
         lock (s_registering)
         {
             foreach (var known in groups.SelectMany(Kinds))

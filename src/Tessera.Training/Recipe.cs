@@ -29,8 +29,8 @@ public sealed record Recipe
     /// <summary>Adapters of low rank that learn instead of the model; none where null. Needs <see cref="Start"/>.</summary>
     public LoraOptions? Lora { get; init; }
 
-    /// <summary>Assemblies with parts of their own, as paths from the recipe's folder: their records that are marked <c>[Part("kind")]</c> can be named like any
-    /// other part. Their code runs: name only what you trust.</summary>
+    /// <summary>Assemblies with parts of their own, as paths from the recipe's folder: their records that are marked <c>[Part("kind")]</c>
+    /// can be named like any other part. Their code runs: name only what you trust.</summary>
     public IReadOnlyList<string> Parts { get; init; } = [];
 
     /// <summary>The tokenizer to train, or to load.</summary>
@@ -104,13 +104,16 @@ public sealed record Recipe
         return recipe;
     }
 
-    /// <summary>Loads the assemblies that a recipe names, before it is read: it may name their parts. It has their full paths then. What else stands there is
-    /// for the reader to refuse.</summary>
+    /// <summary>Loads the assemblies that a recipe names, before it is read: it may name their parts. It has their full paths then. What
+    /// else stands there is for the reader to refuse.</summary>
     private static void LoadParts(JsonObject json, string folder)
     {
         if (json[PartsKey] is not JsonArray files) return;
         for (var index = 0; index < files.Count; index++)
-            if (files[index] is JsonValue file && file.TryGetValue(out string? path)) files[index] = PartAssembly.Load(path, folder, $"{PartsKey}[{index}]");
+        {
+            if (files[index] is JsonValue file && file.TryGetValue(out string? path))
+                files[index] = PartAssembly.Load(path, folder, $"{PartsKey}[{index}]");
+        }
     }
 
     /// <summary>The recipe as JSON, with every default written out.</summary>

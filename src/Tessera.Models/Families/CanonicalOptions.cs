@@ -46,7 +46,8 @@ public static class CanonicalOptions
         return form;
     }
 
-    /// <summary>The options of a decoder with the sizes of its feed-forwards said that follow from its width, for formats that have no defaults like ours.</summary>
+    /// <summary>The options of a decoder with the sizes of its feed-forwards said that follow from its width, for formats that have no
+    /// defaults like ours.</summary>
     public static DecoderOptions Sized(DecoderOptions options)
     {
         var (stack, width) = (options.Decoder, options.Width);

@@ -32,7 +32,8 @@ public abstract class Family
             foreach (var known in s_all)
             {
                 if (known.GetType() == family.GetType()) return;
-                if (known.Name == family.Name) throw new ArgumentException($"{family.GetType()} cannot be registered: the name {family.Name} is {known.GetType()}'s");
+                if (known.Name == family.Name)
+                    throw new ArgumentException($"{family.GetType()} cannot be registered: the name {family.Name} is {known.GetType()}'s");
                 if (known.ModelTypes.Intersect(family.ModelTypes).FirstOrDefault() is { } taken)
                     throw new ArgumentException($"{family.GetType()} cannot be registered: the model type {taken} is {known.Name}'s");
             }

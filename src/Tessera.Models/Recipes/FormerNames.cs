@@ -16,7 +16,8 @@ internal sealed record FormerKey(Type Record, string Former, string Now);
 /// <param name="Group">The group of parts.</param>
 /// <param name="Former">What it was called.</param>
 /// <param name="Now">What it is called.</param>
-/// <param name="With">What it says besides, unless the recipe says it: words at paths below the part, such as (<c>pattern.kind</c>, <c>window</c>).</param>
+/// <param name="With">What it says besides, unless the recipe says it: words at paths below the part, such as (<c>pattern.kind</c>,
+/// <c>window</c>).</param>
 internal sealed record FormerKind(Type Group, string Former, string Now, params IReadOnlyList<(string Path, string Word)> With);
 
 /// <summary>A kind that another assembly has now; it counts where it is registered.</summary>
@@ -27,8 +28,8 @@ internal sealed record FormerKind(Type Group, string Former, string Now, params 
 internal sealed record MovedKind(Type Group, string Kind, string Assembly, string Registration);
 
 /// <summary>
-/// What keys and kinds were called, so that recipes and models of earlier versions can be read, and people's <c>--set</c> goes on working. The only
-/// place that knows former names: schema, messages and files that are written have the present ones.
+/// What keys and kinds were called, so that recipes and models of earlier versions can be read, and people's <c>--set</c> goes on working.
+/// The only place that knows former names: schema, messages and files that are written have the present ones.
 /// </summary>
 internal sealed class FormerNames(IReadOnlyList<FormerKey> keys, IReadOnlyList<FormerKind> kinds)
 {
@@ -64,7 +65,8 @@ internal sealed class FormerNames(IReadOnlyList<FormerKey> keys, IReadOnlyList<F
     public IEnumerable<FormerKey> KeysOf(Type record) => keys.Where(key => key.Record.IsAssignableFrom(record));
 
     /// <summary>What a kind of a group was; null where no kind was called so.</summary>
-    public FormerKind? Kind(Type group, string? kind) => kinds.FirstOrDefault(former => former.Former == kind && former.Group.IsAssignableFrom(group));
+    public FormerKind? Kind(Type group, string? kind) =>
+        kinds.FirstOrDefault(former => former.Former == kind && former.Group.IsAssignableFrom(group));
 
     /// <summary>Where a kind of a group has gone that this library had; null where it never had it.</summary>
     public static MovedKind? Moved(Type group, string kind) => Array.Find(s_moved, moved => moved.Kind == kind && moved.Group == group);

@@ -4,8 +4,8 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Recipes;
 
-/// <summary>Writes out what a recipe may say shorter or as it was said before: a word becomes the object of that kind, former names become the
-/// present ones. What it does not understand it leaves for <see cref="RecipeChecker"/> to complain about.</summary>
+/// <summary>Writes out what a recipe may say shorter or as it was said before: a word becomes the object of that kind, former names become
+/// the present ones. What it does not understand it leaves for <see cref="RecipeChecker"/> to complain about.</summary>
 internal sealed class FullForm(RecipeTypes types, FormerNames former)
 {
     /// <summary>The full form of a value. The tree itself is changed.</summary>
@@ -46,7 +46,8 @@ internal sealed class FullForm(RecipeTypes types, FormerNames former)
             if (Parent(part, path, out var key) is { } parent && !parent.ContainsKey(key)) parent[key] = word;
     }
 
-    private bool IsKind(Type type, string word) => Parts.IsGroup(type) && (RecipeTypes.Part(type, word) is not null || former.Kind(type, word) is not null);
+    private bool IsKind(Type type, string word) =>
+        Parts.IsGroup(type) && (RecipeTypes.Part(type, word) is not null || former.Kind(type, word) is not null);
 
     private void WriteOut(JsonObject json, Type type, string path)
     {
@@ -68,7 +69,8 @@ internal sealed class FullForm(RecipeTypes types, FormerNames former)
         var value = json[key.Former];
         json.Remove(key.Former);
         var parent = Parent(json, key.Now, out var last);
-        if (parent.ContainsKey(last)) throw new RecipeException(Join(path, key.Former), $"is the former name of {key.Now}, which is there too");
+        if (parent.ContainsKey(last))
+            throw new RecipeException(Join(path, key.Former), $"is the former name of {key.Now}, which is there too");
         parent[last] = value;
     }
 

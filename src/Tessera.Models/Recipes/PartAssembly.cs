@@ -3,11 +3,12 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Recipes;
 
-/// <summary>An assembly with parts or families of its own, named by a recipe's <c>parts</c> or <c>--parts</c>: records that have a <see cref="PartAttribute"/>,
-/// and classes derived from <see cref="Family"/>. Its code runs: load only what you trust.</summary>
+/// <summary>An assembly with parts or families of its own, named by a recipe's <c>parts</c> or <c>--parts</c>: records that have a
+/// <see cref="PartAttribute"/>, and classes derived from <see cref="Family"/>. Its code runs: load only what you trust.</summary>
 public static class PartAssembly
 {
-    /// <summary>Loads an assembly and registers its parts and families. To load it again changes nothing. What it needs besides is sought in its folder.</summary>
+    /// <summary>Loads an assembly and registers its parts and families. To load it again changes nothing. What it needs besides is sought
+    /// in its folder.</summary>
     /// <param name="path">The file.</param>
     /// <param name="folder">Where its path begins.</param>
     /// <param name="place">Where it is named, for messages: <c>parts[0]</c>, <c>--parts</c>.</param>
@@ -31,7 +32,12 @@ public static class PartAssembly
         }
         catch (Exception error) when (error is not OutOfMemoryException) // code of others: anything may go wrong
         {
-            var cause = error is ReflectionTypeLoadException { LoaderExceptions: [{ } first, ..] } ? first : error is TargetInvocationException { InnerException: { } inner } ? inner : error;
+            var cause = error switch
+            {
+                ReflectionTypeLoadException { LoaderExceptions: [{ } first, ..] } => first,
+                TargetInvocationException { InnerException: { } inner } => inner,
+                _ => error,
+            };
             throw new RecipeException(place, $"is '{file}', whose parts cannot be used: {cause.Message.ReplaceLineEndings(" ")}");
         }
 

@@ -47,8 +47,9 @@ internal sealed class RecipeChange(RecipeTypes types, FormerNames former)
     }
 
     /// <summary>What a key of a record is called now; null where it is called so.</summary>
-    private string? Present(Type? record, string key) =>
-        record is null || types.Property(record, key) is not null ? null : former.KeysOf(record).FirstOrDefault(own => own.Former == key)?.Now;
+    private string? Present(Type? record, string key) => record is null || types.Property(record, key) is not null
+        ? null
+        : former.KeysOf(record).FirstOrDefault(own => own.Former == key)?.Now;
 
     private JsonNode Descend(JsonNode node, Type? record, string key, string path) => node switch
     {
@@ -59,17 +60,20 @@ internal sealed class RecipeChange(RecipeTypes types, FormerNames former)
 
     /// <summary>An object of which the recipe said nothing: of the kind that it is then.</summary>
     private JsonObject Begun(Type? record, string key) =>
-        types.Property(record, key) is { } property && RecipeTypes.DefaultKind(record!, property) is { } kind ? new JsonObject { ["kind"] = kind } : [];
+        types.Property(record, key) is { } property && RecipeTypes.DefaultKind(record!, property) is { } kind
+            ? new JsonObject { ["kind"] = kind }
+            : [];
 
     private void Set(JsonNode node, Type? declared, Type? record, string key, RecipeSetting setting)
     {
         switch (node)
         {
             case JsonObject part when key == "kind" && declared is not null && Parts.IsGroup(declared):
-                Swap(part, declared, setting, setting.Path.EndsWith(".kind", StringComparison.Ordinal) ? setting.Path[..^".kind".Length] : setting.Path);
+                Swap(part, declared, setting);
                 break;
             case JsonObject parent:
-                SetAt(types.Property(record, key)?.PropertyType ?? types.ItemOf(declared), parent[key], value => parent[key] = value, setting);
+                var expected = types.Property(record, key)?.PropertyType ?? types.ItemOf(declared);
+                SetAt(expected, parent[key], value => parent[key] = value, setting);
                 break;
             case JsonArray list when Index(list, key) is { } index:
                 SetAt(types.ItemOf(declared), list[index], value => list[index] = value, setting);
@@ -84,7 +88,7 @@ internal sealed class RecipeChange(RecipeTypes types, FormerNames former)
         if (declared is not null && Parts.IsGroup(declared) && RecipeTypes.Word(setting.Value) is not null)
         {
             var part = before as JsonObject ?? [];
-            Swap(part, declared, setting, setting.Path);
+            Swap(part, declared, setting);
             if (before is not JsonObject) set(part);
             return;
         }
@@ -93,13 +97,15 @@ internal sealed class RecipeChange(RecipeTypes types, FormerNames former)
     }
 
     /// <summary>Makes a part one of another kind.</summary>
-    private void Swap(JsonObject part, Type group, RecipeSetting setting, string path)
+    private void Swap(JsonObject part, Type group, RecipeSetting setting)
     {
-        var kind = RecipeTypes.Word(setting.Value);
+        var (kind, path) = (RecipeTypes.Word(setting.Value), setting.PartPath);
         var renamed = former.Kind(group, kind);
         kind = renamed?.Now ?? kind;
-        if (RecipeTypes.Part(group, kind) is not { } record) throw RecipeChecker.NoKind(JsonSerializer.SerializeToElement(setting.Value), group, setting.Path);
-        if (RecipeTypes.Word(part["kind"]) is { } before && before != kind) DropOptions(part, RecipeTypes.Part(group, before), record, $"{path} is now {kind}");
+        if (RecipeTypes.Part(group, kind) is not { } record)
+            throw RecipeChecker.NoKind(JsonSerializer.SerializeToElement(setting.Value), group, setting.Path);
+        if (RecipeTypes.Word(part["kind"]) is { } before && before != kind)
+            DropOptions(part, RecipeTypes.Part(group, before), record, $"{path} is now {kind}");
         if (part.ContainsKey("kind")) part["kind"] = kind;
         else part.Insert(0, "kind", kind);
         if (renamed is null) return;
@@ -114,8 +120,9 @@ internal sealed class RecipeChange(RecipeTypes types, FormerNames former)
         foreach (var (key, value) in part.Where(member => member.Key != "kind").ToList())
         {
             part.Remove(key);
-            if (types.Property(record, key) is { } property && Carried(value, types.Property(before, key)?.PropertyType, property.PropertyType) is var carried
-                && _checker.Accepts(carried, property)) part[key] = carried;
+            var option = types.Property(record, key);
+            var carried = option is null ? value : Carried(value, types.Property(before, key)?.PropertyType, option.PropertyType);
+            if (option is not null && _checker.Accepts(carried, option)) part[key] = carried;
             else dropped.Add($"{key} ({RecipeChecker.Shorten(value?.ToJsonString() ?? "null")})");
         }
 
@@ -126,12 +133,15 @@ internal sealed class RecipeChange(RecipeTypes types, FormerNames former)
     private static JsonNode? Carried(JsonNode? value, Type? from, Type to)
     {
         if (value is not JsonObject part) return value;
-        if (!Parts.IsGroup(to) && Parts.KindOf(to) is { } only && RecipeTypes.Word(part["kind"]) == only) part.Remove("kind");
-        else if (Parts.IsGroup(to) && !part.ContainsKey("kind") && from is not null && Parts.KindOf(from) is { } kind) part.Insert(0, "kind", kind);
+        if (!Parts.IsGroup(to) && Parts.KindOf(to) is { } only && RecipeTypes.Word(part["kind"]) == only)
+            part.Remove("kind");
+        else if (Parts.IsGroup(to) && !part.ContainsKey("kind") && from is not null && Parts.KindOf(from) is { } kind)
+            part.Insert(0, "kind", kind);
         return part;
     }
 
     private static RecipeException Nowhere(string path, string key) => new(path, $"leads nowhere: there is no '{key}'");
 
-    private static int? Index(JsonArray list, string key) => int.TryParse(key, out var index) && index >= 0 && index < list.Count ? index : null;
+    private static int? Index(JsonArray list, string key) =>
+        int.TryParse(key, out var index) && index >= 0 && index < list.Count ? index : null;
 }

@@ -78,9 +78,11 @@ internal sealed class RecipeChecker(RecipeTypes types)
     {
         var moved = found.ValueKind == JsonValueKind.String ? FormerNames.Moved(group, found.GetString()!) : null;
         return new(path, moved is null
-            ? $"is {Shorten(found.GetRawText())}; allowed: {string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name))}{otherwise}"
+            ? $"is {Shorten(found.GetRawText())}; allowed: {Names(group)}{otherwise}"
             : $"is \"{moved.Kind}\", a kind of {moved.Assembly}; call {moved.Registration} before a recipe is read");
     }
+
+    private static string Names(Type group) => string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name));
 
     private void CheckItem(JsonElement json, Type type, string path)
     {
@@ -99,7 +101,11 @@ internal sealed class RecipeChecker(RecipeTypes types)
             found.Add(member.Name);
             if (isPart && member.Name == "kind") continue;
             if (!keys.TryGetValue(member.Name, out var property))
-                throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", (isPart ? ["kind"] : Enumerable.Empty<string>()).Concat(keys.Keys))}");
+            {
+                var allowed = isPart ? keys.Keys.Prepend("kind") : keys.Keys;
+                throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", allowed)}");
+            }
+
             if (member.Value.ValueKind == JsonValueKind.Null && !MayBeNull(property))
                 throw new RecipeException(place, $"is null; expected {Describe(property.PropertyType)}");
             Check(member.Value, property.PropertyType, place);
@@ -119,8 +125,9 @@ internal sealed class RecipeChecker(RecipeTypes types)
     {
         path = FullForm.Join(path, "kind");
         if (!json.TryGetProperty("kind", out var kind))
-            throw new RecipeException(path, $"is missing; allowed: {string.Join(", ", Parts.Kinds(group).Select(known => known.Name))}");
-        return (kind.ValueKind == JsonValueKind.String ? RecipeTypes.Part(group, kind.GetString()) : null) ?? throw NoKind(kind, group, path);
+            throw new RecipeException(path, $"is missing; allowed: {Names(group)}");
+        var record = kind.ValueKind == JsonValueKind.String ? RecipeTypes.Part(group, kind.GetString()) : null;
+        return record ?? throw NoKind(kind, group, path);
     }
 
     private void CheckValue(JsonElement json, Type type, string path)
@@ -132,10 +139,10 @@ internal sealed class RecipeChecker(RecipeTypes types)
         catch (JsonException error)
         {
             // A type that reads itself knows best what is wrong with a text of the right sort.
-            if (error.InnerException is FormatException or ArgumentException)
+            var readsItself = type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
+            if (readsItself && error.InnerException is FormatException or ArgumentException)
                 throw new RecipeException(path, error.InnerException.Message.Split(" (Parameter")[0]);
-            var readsItself = Says(type) is null && type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
-            throw new RecipeException(path, readsItself ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
+            throw new RecipeException(path, readsItself && Says(type) is null ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
         }
     }
 

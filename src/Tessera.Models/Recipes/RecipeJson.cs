@@ -6,8 +6,8 @@ using Tessera.Nn;
 namespace Tessera.Models.Recipes;
 
 /// <summary>
-/// Reads and writes option records as JSON: one object a part, <c>kind</c> naming it, options beside it in camel case. A word stands for a part of
-/// that kind with its defaults, <c>"norm": "layer"</c>; names of earlier versions are understood.
+/// Reads and writes option records as JSON: one object a part, <c>kind</c> naming it, options beside it in camel case. A word stands for a
+/// part of that kind with its defaults, <c>"norm": "layer"</c>; names of earlier versions are understood.
 /// What a record does not have is an error, and every error names its place (<c>model.decoder.attention.heads</c>), what
 /// was found there and what is allowed.
 /// </summary>

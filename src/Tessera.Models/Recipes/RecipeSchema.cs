@@ -5,7 +5,8 @@ using Tessera.Nn.Blocks;
 
 namespace Tessera.Models.Recipes;
 
-/// <summary>The JSON schema of a record, for editors: where a part is expected, an object of one of its kinds or the word for one.</summary>
+/// <summary>The JSON schema of a record, for editors: where a part is expected, an object of one of its kinds or the word for
+/// one.</summary>
 internal static class RecipeSchema
 {
     public static JsonNode Of(Type type) => RecipeTypes.Current.Options.GetJsonSchemaAsNode(
@@ -14,8 +15,14 @@ internal static class RecipeSchema
     private static JsonNode AddWords(JsonSchemaExporterContext context, JsonNode schema)
     {
         if (context.TypeInfo.Type == typeof(LayerPattern))
-            return new JsonObject { ["type"] = new JsonArray("integer", "string"), ["description"] = RecipeChecker.Says(typeof(LayerPattern)) };
-        if (!Parts.IsGroup(context.TypeInfo.Type) || schema is not JsonObject { } group || group["anyOf"] is not JsonArray kinds) return schema;
+        {
+            return new JsonObject
+            {
+                ["type"] = new JsonArray("integer", "string"), ["description"] = RecipeChecker.Says(typeof(LayerPattern)),
+            };
+        }
+
+        if (!Parts.IsGroup(context.TypeInfo.Type) || schema is not JsonObject group || group["anyOf"] is not JsonArray kinds) return schema;
         var words = new JsonArray();
         foreach (var kind in kinds.OfType<JsonObject>())
         {

@@ -18,7 +18,8 @@ internal sealed class RecipeTypes
     private RecipeTypes() => Options = Create();
 
     /// <summary>With the kinds that are registered now.</summary>
-    public static RecipeTypes Current => ReferenceEquals(s_current._registered, Parts.Registered) ? s_current : s_current = new RecipeTypes();
+    public static RecipeTypes Current =>
+        ReferenceEquals(s_current._registered, Parts.Registered) ? s_current : s_current = new RecipeTypes();
 
     /// <summary>How JSON becomes a record and a record JSON.</summary>
     public JsonSerializerOptions Options { get; }
@@ -41,13 +42,18 @@ internal sealed class RecipeTypes
         Info(record).Properties.Where(property => property.Set is not null || property.AssociatedParameter is not null);
 
     /// <summary>The option of a record with this key; null where it has none.</summary>
-    public JsonPropertyInfo? Property(Type? record, string key) => record is null ? null : Properties(record).FirstOrDefault(property => property.Name == key);
+    public JsonPropertyInfo? Property(Type? record, string key) =>
+        record is null ? null : Properties(record).FirstOrDefault(property => property.Name == key);
 
     /// <summary>What a list or dictionary holds; null of other types.</summary>
-    public Type? ItemOf(Type? type) => type is null ? null : Info(type) is { Kind: JsonTypeInfoKind.Enumerable or JsonTypeInfoKind.Dictionary } many ? many.ElementType : null;
+    public Type? ItemOf(Type? type) =>
+        type is not null && Info(type) is { Kind: JsonTypeInfoKind.Enumerable or JsonTypeInfoKind.Dictionary } many
+            ? many.ElementType
+            : null;
 
     /// <summary>A text of JSON; null where it is something else.</summary>
-    public static string? Word(JsonNode? node) => node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
+    public static string? Word(JsonNode? node) =>
+        node is JsonValue value && value.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
 
     /// <summary>A record of which nothing is said: options have their defaults, and what is required is empty.</summary>
     public static object Unsaid(Type record)

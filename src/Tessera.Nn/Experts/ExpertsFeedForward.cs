@@ -9,11 +9,12 @@ namespace Tessera.Nn.Experts;
 /// <param name="Routed">Experts to choose from; 1 to 65,536.</param>
 /// <param name="Active">How many of them a token visits; 1 to <paramref name="Routed"/>.</param>
 /// <param name="Expert">What one expert is; all are alike. A <c>swiglu</c> where null.</param>
-/// <param name="Shared">Experts that every token visits, 0 to 1,024; as few as the router allows where null: one for <c>two-stage</c>, none for others.</param>
+/// <param name="Shared">Experts that every token visits, 0 to 1,024; as few as the router allows where null: one for <c>two-stage</c>,
+/// none for others.</param>
 public sealed record ExpertsOptions(int Routed = 8, int Active = 2, DenseOptions? Expert = null, int? Shared = null) : FeedForwardOptions
 {
-    /// <summary>What one expert is; all are alike. Where its <c>hidden</c> is null, all experts that a token visits are together about as wide as a dense
-    /// feed-forward would be.</summary>
+    /// <summary>What one expert is; all are alike. Where its <c>hidden</c> is null, all experts that a token visits are together about as
+    /// wide as a dense feed-forward would be.</summary>
     public DenseOptions Expert { get; init; } = Expert ?? new SwiGluOptions();
 
     /// <summary>The hidden width of one shared expert; as the routed ones' where null.</summary>

@@ -4,7 +4,8 @@ using Tessera.Tensors;
 namespace Tessera.Nn.FeedForward;
 
 /// <summary>Options of <see cref="DenseFeedForward"/> and of one expert of a mixture.</summary>
-/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; where null 4 times the width, or ⅔ of that, rounded up to a multiple of 8, with a gate.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; where null 4 times the width, or ⅔ of that, rounded up to a multiple
+/// of 8, with a gate.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
@@ -29,8 +30,8 @@ public abstract record DenseOptions(int? Hidden = null) : FeedForwardOptions
     /// <summary>Whether the hidden layer is gated: three matrices, not two.</summary>
     internal abstract bool IsGated { get; }
 
-    /// <summary>The width of the hidden layer where tokens have a width: as said, or 4 times that width without a gate, ⅔ of it with one, so that both
-    /// have as many weights (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 8.</summary>
+    /// <summary>The width of the hidden layer where tokens have a width: as said, or 4 times that width without a gate, ⅔ of it with one,
+    /// so that both have as many weights (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 8.</summary>
     public int HiddenAt(int width) => Hidden ?? (IsGated ? RoundUp(8L * width, 3) : 4 * width);
 
     /// <inheritdoc/>
@@ -44,7 +45,7 @@ public abstract record DenseOptions(int? Hidden = null) : FeedForwardOptions
 }
 
 /// <summary><c>"kind": "swiglu"</c>: <c>W₂ (silu(W₁ x) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, in eights, where null.</param>
 public sealed record SwiGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Silu;
@@ -53,7 +54,7 @@ public sealed record SwiGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "geglu"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, in eights, where null.</param>
 public sealed record GeGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Gelu;
@@ -62,7 +63,7 @@ public sealed record GeGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "geglu-tanh"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>, gelu by its tanh approximation.</summary>
-/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, in eights, where null.</param>
 public sealed record GeGluTanhOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.GeluTanh;
@@ -71,7 +72,7 @@ public sealed record GeGluTanhOptions(int? Hidden = null) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "reglu"</c>: <c>W₂ (max(W₁ x, 0) · W₃ x)</c>.</summary>
-/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, in eights, where null.</param>
 public sealed record ReGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Relu;
@@ -80,7 +81,7 @@ public sealed record ReGluOptions(int? Hidden = null) : DenseOptions(Hidden)
 }
 
 /// <summary><c>"kind": "glu"</c>: <c>W₂ (σ(W₁ x) · W₃ x)</c> (Dauphin et al. 2016, arXiv 1612.08083).</summary>
-/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, rounded up to a multiple of 8, where null.</param>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, in eights, where null.</param>
 public sealed record GluOptions(int? Hidden = null) : DenseOptions(Hidden)
 {
     internal override Activation Activation => Activation.Sigmoid;
