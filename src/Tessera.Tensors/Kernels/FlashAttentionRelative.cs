@@ -211,7 +211,7 @@ internal readonly unsafe struct FlashAttentionRelative
         /// <summary>[128 distances, lanes], from the smallest on.</summary>
         public float* Products => Keys + (Size * (nint)width);
 
-        /// <summary>[64 distances, lanes]: the products of the smaller half of a tile's distances, the larger half of the next tile's.</summary>
+        /// <summary>[64 distances, lanes]: the products of the smaller half of a tile's distances, the larger of the next one's.</summary>
         public float* Kept => Products + (2 * Size * Size);
 
         /// <summary>As <see cref="Kept"/>: their gradients.</summary>
