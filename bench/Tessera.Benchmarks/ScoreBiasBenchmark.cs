@@ -9,7 +9,8 @@ namespace Tessera.Benchmarks;
 /// <summary>
 /// Causal attention with a score bias, forward and backward: 8 heads of 64 over 4, 8 and 16 thousand tokens. Each bias is evaluated in
 /// the tiles and, as "table", as it once was: a number for each head and pair, made from distances pair by pair. Each case is a
-/// process of its own, so that its peak memory is its own; a table of 16 thousand tokens does not fit, and is computed from half the length.
+/// process of its own, so that its peak memory is its own; a table of 16 thousand tokens does not fit, and is computed from half the
+/// length.
 /// </summary>
 internal static class ScoreBiasBenchmark
 {
@@ -28,11 +29,12 @@ internal static class ScoreBiasBenchmark
         {
             foreach (var length in lengths)
                 foreach (var kind in s_kinds.Where(kind => length < longest || !IsTable(kind)))
-                    found[(kind, length)] = Better(found.GetValueOrDefault((kind, length), (double.MaxValue, 0)), Measure(kind, precision, length));
+                    Note(found, (kind, length), Measure(kind, precision, length));
         }
 
         Console.WriteLine($"{Heads} heads of {Width}, causal, forward and backward, {precision}; seconds and MiB at most\n");
-        Console.WriteLine($"| bias | {string.Join(" | ", lengths.Select(length => $"{length} tokens"))} |\n|---|{string.Concat(lengths.Select(_ => "---:|"))}");
+        Console.WriteLine($"| bias | {string.Join(" | ", lengths.Select(length => $"{length} tokens"))} |");
+        Console.WriteLine($"|---|{string.Concat(lengths.Select(_ => "---:|"))}");
         foreach (var kind in s_kinds)
             Console.WriteLine($"| {kind} | {string.Join(" | ", lengths.Select(length => Cell(found, kind, length)))} |");
     }
@@ -63,8 +65,12 @@ internal static class ScoreBiasBenchmark
         return (child.Lines[^1].GetProperty("seconds").GetDouble(), child.PeakBytes / 1048576.0);
     }
 
-    private static (double Seconds, double MiB) Better((double Seconds, double MiB) one, (double Seconds, double MiB) other) =>
-        (Math.Min(one.Seconds, other.Seconds), Math.Max(one.MiB, other.MiB));
+    private static void Note(
+        Dictionary<(string, int), (double Seconds, double MiB)> found, (string, int) at, (double Seconds, double MiB) next)
+    {
+        var (seconds, memory) = found.GetValueOrDefault(at, (double.MaxValue, 0));
+        found[at] = (Math.Min(seconds, next.Seconds), Math.Max(memory, next.MiB));
+    }
 
     private static string Cell(Dictionary<(string, int), (double Seconds, double MiB)> found, string kind, int length)
     {
@@ -72,7 +78,8 @@ internal static class ScoreBiasBenchmark
         var half = found[(kind, length / 2)];
         return $"({Text((4 * half.Seconds, 4 * half.MiB))})";
 
-        static string Text((double Seconds, double MiB) cell) => string.Create(CultureInfo.InvariantCulture, $"{cell.Seconds:F2} s, {cell.MiB:F0} MiB");
+        static string Text((double Seconds, double MiB) cell) =>
+            string.Create(CultureInfo.InvariantCulture, $"{cell.Seconds:F2} s, {cell.MiB:F0} MiB");
     }
 
     private static void Step(Inputs inputs, Precision precision)
@@ -161,6 +168,7 @@ internal static class ScoreBiasBenchmark
     {
         const int Near = Buckets / 2;
         if (distance < Near) return Math.Max(0, distance);
-        return Math.Min(Buckets - 1, Near + (int)(Math.Log((double)distance / Near) / Math.Log((double)MaxDistance / Near) * (Buckets - Near)));
+        var share = Math.Log((double)distance / Near) / Math.Log((double)MaxDistance / Near);
+        return Math.Min(Buckets - 1, Near + (int)(share * (Buckets - Near)));
     }
 }

@@ -8,9 +8,10 @@ internal sealed class BucketBias : DistanceBias
 
     public static BucketBias Of(Tensor table, int maxDistance, bool bidirectional)
     {
+        var min = bidirectional ? 4 : 2;
         ShapeException.Require(
-            table.Type == ElementType.F32 && table.Shape.Rank == 2 && table.Shape[0] >= (bidirectional ? 4 : 2), "bucket bias", "table", table,
-            $"F32 [buckets, heads] of at least {(bidirectional ? 4 : 2)} buckets");
+            table.Type == ElementType.F32 && table.Shape.Rank == 2 && table.Shape[0] >= min, "bucket bias", "table", table,
+            $"F32 [buckets, heads] of at least {min} buckets");
         var bias = Arena.Current.Lend(static () => new BucketBias());
         bias._buckets.Set(table.Shape[0], maxDistance, bidirectional);
         bias._table = table;

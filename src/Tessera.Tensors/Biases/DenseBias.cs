@@ -24,7 +24,10 @@ internal sealed class DenseBias : ScoreBias
     {
         var (batch, heads) = (queries.Shape[0], queries.Shape[2]);
         if (Table.Shape != [heads, mask.Queries, mask.Keys] && Table.Shape != [batch, heads, mask.Queries, mask.Keys])
-            throw new ShapeException($"attention: bias is {Table}, expected [{heads}, {mask.Queries}, {mask.Keys}], with or without {batch} before it");
+        {
+            throw new ShapeException(
+                $"attention: bias is {Table}, expected [{heads}, {mask.Queries}, {mask.Keys}], with or without {batch} before it");
+        }
     }
 
     protected override void Forget() => _table = null!;

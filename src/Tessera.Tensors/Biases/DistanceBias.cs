@@ -14,7 +14,8 @@ internal abstract class DistanceBias : ScoreBias
     /// <summary>How many numbers of each head have a gradient.</summary>
     public abstract int LearnedOfHead { get; }
 
-    /// <summary>Gives the biases of consecutive relative positions, position of the key less that of the query; NaN only as <see cref="float.NaN"/>.</summary>
+    /// <summary>Gives the biases of consecutive relative positions, position of the key less that of the query; NaN only as
+    /// <see cref="float.NaN"/>.</summary>
     /// <param name="head">Query head.</param>
     /// <param name="first">The relative position of the first.</param>
     /// <param name="strip">What to fill, at most <see cref="MaxStrip"/>.</param>
@@ -33,9 +34,11 @@ internal abstract class DistanceBias : ScoreBias
     /// <inheritdoc/>
     internal sealed override void Require(Tensor queries, BlockMask mask)
     {
-        if (Heads != queries.Shape[2]) throw new ShapeException($"attention: the bias is for {Heads} heads, which does not fit queries, {queries}");
+        if (Heads != queries.Shape[2])
+            throw new ShapeException($"attention: the bias is for {Heads} heads, which does not fit queries, {queries}");
     }
 
-    /// <summary>The number as it is or, where it is none, the NaN whose lower bits are 0: others would not survive powers and rounding.</summary>
+    /// <summary>The number as it is or, where it is none, the NaN whose lower bits are 0: others would not survive powers and
+    /// rounding.</summary>
     public static float Quiet(float value) => float.IsNaN(value) ? float.NaN : value;
 }

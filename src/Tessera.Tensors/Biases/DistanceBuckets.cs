@@ -19,7 +19,12 @@ internal sealed class DistanceBuckets
         var count = bidirectional ? buckets / 2 : buckets;
         if ((count, maxDistance, bidirectional) == (_count, _maxDistance, _bidirectional)) return;
         if (maxDistance <= count / 2)
-            throw new ArgumentOutOfRangeException(nameof(maxDistance), maxDistance, $"the distance from which on all share a bucket must be above {count / 2}, those that have one each");
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(maxDistance), maxDistance,
+                $"the distance from which on all share a bucket must be above {count / 2}, those that have one each");
+        }
+
         (_count, _maxDistance, _bidirectional) = (count, maxDistance, bidirectional);
         if (_first.Length < count) _first = new int[count];
         for (var bucket = 0; bucket < count; bucket++) _first[bucket] = FirstOf(bucket);

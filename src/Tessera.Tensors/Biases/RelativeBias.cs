@@ -12,8 +12,8 @@ internal sealed class RelativeBias : ScoreBias
             positionQueries.Type == ElementType.F32 && q.Rank == 4 && q.Width > 0, "relative bias", "position queries", positionQueries,
             "F32 [batch, queries, heads, width]");
         ShapeException.Require(
-            positionKeys.Type == ElementType.F32 && k.Rank == 3 && k[0] > 0 && k[1] == q[2] && k[2] == q[3], "relative bias", "position keys",
-            positionKeys, "position queries", positionQueries);
+            positionKeys.Type == ElementType.F32 && k.Rank == 3 && k[0] > 0 && k[1] == q[2] && k[2] == q[3],
+            "relative bias", "position keys", positionKeys, "position queries", positionQueries);
         var bias = Arena.Current.Lend(static () => new RelativeBias());
         (bias._queries, bias._keys) = (positionQueries, positionKeys);
         (bias.FirstDistance, bias.Scale) = (firstDistance, scale ?? 1 / MathF.Sqrt(q.Width));
@@ -33,7 +33,8 @@ internal sealed class RelativeBias : ScoreBias
     internal override void Require(Tensor queries, BlockMask mask)
     {
         var (q, p) = (queries.Shape, PositionQueries.Shape);
-        ShapeException.Require(p[0] == q[0] && p[1] == q[1] && p[2] == q[2], "attention", "position queries", PositionQueries, "queries", queries);
+        ShapeException.Require(
+            p[0] == q[0] && p[1] == q[1] && p[2] == q[2], "attention", "position queries", PositionQueries, "queries", queries);
     }
 
     protected override void Forget() => _queries = _keys = null!;

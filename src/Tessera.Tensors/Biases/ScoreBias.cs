@@ -38,7 +38,8 @@ public abstract class ScoreBias : Recycled
     /// which is how distances are clamped (XLNet's <c>clamp_len</c>; Shaw et al. 2018, <see href="https://arxiv.org/abs/1803.02155"/>).
     /// </summary>
     /// <param name="positionQueries">F32 [batch, queries, heads, width], the width being any. Has a gradient.</param>
-    /// <param name="positionKeys">F32 [distances, heads, width]: row <c>n</c> is for <c>i − j = firstDistance + n</c>. Has a gradient.</param>
+    /// <param name="positionKeys">F32 [distances, heads, width]: row <c>n</c> is for <c>i − j = firstDistance + n</c>. Has a
+    /// gradient.</param>
     /// <param name="firstDistance">0 where no key after a query is seen; <c>1 − length</c> where all are.</param>
     /// <param name="scale">Factor of the products; 1/√width unless said.</param>
     /// <exception cref="ShapeException">Shapes do not fit each other, or there is no distance.</exception>

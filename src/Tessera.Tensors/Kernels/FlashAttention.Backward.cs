@@ -132,7 +132,8 @@ internal static unsafe partial class FlashAttention
             switch (Pass)
             {
                 case Pass.KeyHeads:
-                    new BackwardSweep<V, F>(Problem, Gradients, BiasSums, 0, Problem.KeyCount, Pass).Run(item / Problem.KeyHeads, item % Problem.KeyHeads);
+                    new BackwardSweep<V, F>(Problem, Gradients, BiasSums, 0, Problem.KeyCount, Pass)
+                        .Run(item / Problem.KeyHeads, item % Problem.KeyHeads);
                     break;
                 case Pass.TableHeads:
                     for (var batch = 0; batch < Problem.Batch; batch++)

@@ -44,7 +44,8 @@ internal static unsafe partial class FlashAttention
         private readonly float* _keyGradient, _valueGradient;
 
         public BackwardSweep(
-            in FlashAttentionProblem problem, in FlashAttentionGradients gradients, in FlashAttentionBiasSums biasSums, int firstKey, int lastKey, Pass pass)
+            in FlashAttentionProblem problem, in FlashAttentionGradients gradients, in FlashAttentionBiasSums biasSums,
+            int firstKey, int lastKey, Pass pass)
         {
             _problem = ref problem;
             _gradients = ref gradients;

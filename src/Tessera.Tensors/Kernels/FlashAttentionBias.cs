@@ -40,10 +40,12 @@ internal readonly unsafe struct FlashAttentionBias
     public bool IsTableOfAllRows => _table != null && _tableBatch == 0;
 
     /// <summary>Floats of a tile's room: a row of a query, then two strips or what products need.</summary>
-    public long RoomFloats(bool backward) => IsNone ? 0 : Size + (_relative.IsNone ? 2 * DistanceBias.MaxStrip : _relative.RoomFloats(backward));
+    public long RoomFloats(bool backward) =>
+        IsNone ? 0 : Size + (_relative.IsNone ? 2 * DistanceBias.MaxStrip : _relative.RoomFloats(backward));
 
     /// <summary>Numbers of <see cref="FlashAttentionBiasSums"/> that have gradients of a head, and whether they are F64.</summary>
-    public (long Count, bool AreDoubles) LearnedOfHead => _byDistance is null ? (_relative.LearnedOfHead, false) : (_byDistance.LearnedOfHead, true);
+    public (long Count, bool AreDoubles) LearnedOfHead =>
+        _byDistance is null ? (_relative.LearnedOfHead, false) : (_byDistance.LearnedOfHead, true);
 
     /// <summary>Where those are rows, how long they are.</summary>
     public int LearnedWidth => _relative.PaddedWidth;
@@ -69,12 +71,14 @@ internal readonly unsafe struct FlashAttentionBias
 
         if (_byDistance is not null) AddStrip<V>(problem, tile);
         else _relative.Add<V, F>(problem, tile, tile.BiasRoom + Size);
-        for (var key = 0; key < tile.Keys && tile.Queries < tile.Lanes; key++)
-            new Span<float>(tile.Scores + (key * tile.Lanes) + tile.Queries, tile.Lanes - tile.Queries).Clear(); // lanes without a query stay finite
+        var unused = tile.Lanes - tile.Queries; // they stay finite
+        for (var key = 0; key < tile.Keys && unused > 0; key++)
+            new Span<float>(tile.Scores + (key * tile.Lanes) + tile.Queries, unused).Clear();
     }
 
     /// <summary>The biases of one query for consecutive keys; NaN only as <see cref="float.NaN"/>.</summary>
-    public void Row<V>(in FlashAttentionProblem problem, int batch, int head, int query, int firstKey, int keys, float* to) where V : struct, ILanes<V>
+    public void Row<V>(in FlashAttentionProblem problem, int batch, int head, int query, int firstKey, int keys, float* to)
+        where V : struct, ILanes<V>
     {
         if (_table != null)
         {
@@ -133,7 +137,8 @@ internal readonly unsafe struct FlashAttentionBias
     private static int FirstOf(in FlashAttentionProblem problem, in FlashAttentionTile tile) =>
         tile.FirstKey - tile.Position(problem, tile.Queries - 1);
 
-    private float* TableRow(float* table, int batch, int head, int query) => table + (batch * _tableBatch) + (head * _tableHead) + (query * _tableQuery);
+    private float* TableRow(float* table, int batch, int head, int query) =>
+        table + (batch * _tableBatch) + (head * _tableHead) + (query * _tableQuery);
 
     private Span<double> Doubles(void* sums) => new(sums, _byDistance!.LearnedOfHead);
 

@@ -26,7 +26,8 @@ internal readonly unsafe struct FlashAttentionBiasSums
     /// <param name="problem">What is computed.</param>
     /// <param name="gradients">Which gradients are wanted.</param>
     /// <param name="queriesOfItem">How many queries of a head are summed together.</param>
-    public static FlashAttentionBiasSums Take(in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, int queriesOfItem) =>
+    public static FlashAttentionBiasSums Take(
+        in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, int queriesOfItem) =>
         gradients.AreShared ? new FlashAttentionBiasSums(problem, Math.Max(1, queriesOfItem)) : default;
 
     /// <summary>Whether sums of each tile of queries would take more memory than the queries' gradients do.</summary>

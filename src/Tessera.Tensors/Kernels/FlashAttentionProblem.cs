@@ -77,7 +77,8 @@ internal unsafe struct FlashAttentionProblem
 
 /// <summary>Where attention's gradients come from and go to; null where one is not wanted. All are added to.</summary>
 internal readonly unsafe struct FlashAttentionGradients(
-    AttentionRows output, float* flow, AttentionRows queries, AttentionRows keys, AttentionRows values, FlashAttentionBiasGradients bias, float* sinks)
+    AttentionRows output, float* flow, AttentionRows queries, AttentionRows keys, AttentionRows values,
+    FlashAttentionBiasGradients bias, float* sinks)
 {
     /// <summary>The gradient of the output.</summary>
     public readonly AttentionRows Output = output;

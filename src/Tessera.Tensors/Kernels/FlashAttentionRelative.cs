@@ -75,7 +75,8 @@ internal readonly unsafe struct FlashAttentionRelative
     /// <summary>Adds what the gradients of a tile's scores give to position queries and keys; that of the distances which the next
     /// tile may have too, and that of the queries, is kept until <see cref="AddPackedGradient"/>.</summary>
     public void AddGradient<V, F>(
-        in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, float* start, float* scores, float* sums)
+        in FlashAttentionProblem problem, in FlashAttentionBiasGradients gradients, in FlashAttentionTile tile, float* start, float* scores,
+        float* sums)
         where V : struct, ILanes<V>
         where F : struct, IAttentionFactors<V>
     {
@@ -103,8 +104,8 @@ internal readonly unsafe struct FlashAttentionRelative
         FlashAttentionTranspose.Run(room.QueryGradient, tile.Lanes, _width, tile.Queries, 1, room.QueryRows, _width);
         for (var query = 0; query < tile.Queries; query++)
         {
-            FlashAttention.AddRow<V>(
-                room.QueryRows + (query * _width), _scale, gradients.PositionQueries.At(tile.Batch, tile.Head, tile.FirstQuery + query), _width);
+            var to = gradients.PositionQueries.At(tile.Batch, tile.Head, tile.FirstQuery + query);
+            FlashAttention.AddRow<V>(room.QueryRows + (query * _width), _scale, to, _width);
         }
     }
 
@@ -118,13 +119,17 @@ internal readonly unsafe struct FlashAttentionRelative
             var factor = row[key] * _scale;
             if (!gradients.PositionQueries.IsNull)
                 FlashAttention.AddRow<V>(Key(head, distance - key), factor, gradients.PositionQueries.At(batch, head, query), _width);
-            if (sums != null) FlashAttention.AddRow<V>(_queries.At(batch, head, query), factor, sums + RowOf(distance - key, PaddedWidth), _width);
+            if (sums != null)
+                FlashAttention.AddRow<V>(_queries.At(batch, head, query), factor, sums + RowOf(distance - key, PaddedWidth), _width);
         }
     }
 
     /// <summary>Adds one row of the sums of a head to the gradient of the position keys.</summary>
-    public void AddSums<V>(in FlashAttentionBiasGradients gradients, int head, int row, float* sums) where V : struct, ILanes<V> =>
-        FlashAttention.AddRow<V>(sums + (row * (nint)PaddedWidth), 1, gradients.PositionKeys + ((((nint)row * _heads) + head) * _width), _width);
+    public void AddSums<V>(in FlashAttentionBiasGradients gradients, int head, int row, float* sums) where V : struct, ILanes<V>
+    {
+        var to = gradients.PositionKeys + ((((nint)row * _heads) + head) * _width);
+        FlashAttention.AddRow<V>(sums + (row * (nint)PaddedWidth), 1, to, _width);
+    }
 
     /// <summary>The smallest distance of a tile, were it of 64 keys: of the first query and the last key.</summary>
     private static int FirstOf(in FlashAttentionProblem problem, int firstKey, in FlashAttentionTile tile) =>
@@ -172,15 +177,16 @@ internal readonly unsafe struct FlashAttentionRelative
             var to = isWhole ? sums + RowOf(first, padded) : room.KeyGradient;
             var folded = F.FoldLanes(products, Size, lanes, room.Folded);
             F.Multiply(folded, queryWords, 1, room.QueryRows, padded, to, padded, Size, padded, queryWords, add: isWhole);
-            for (var n = 0; n < Size && !isWhole; n++) FlashAttention.AddRow<V>(to + (n * padded), 1, sums + RowOf(first + n, padded), padded);
+            for (var n = 0; n < Size && !isWhole; n++)
+                FlashAttention.AddRow<V>(to + (n * padded), 1, sums + RowOf(first + n, padded), padded);
         }
 
         if (gradients.PositionQueries.IsNull) return;
         for (var n = 0; n < Size; n++) FlashAttention.ScaleRow<V>(Key(tile.Head, first + n), 1, _width, room.Keys + (n * _width));
         F.PackRows(room.Keys, _width, Size, Size, _width, 1, room.Keys, _width);
         F.FoldRows(products, Size, lanes);
-        F.Multiply(
-            room.Keys, 1, _width, products, lanes, room.QueryGradient, lanes, _width, lanes, FlashAttention.Words(Size, F.PerWord), add: true);
+        var keyWords = FlashAttention.Words(Size, F.PerWord);
+        F.Multiply(room.Keys, 1, _width, products, lanes, room.QueryGradient, lanes, _width, lanes, keyWords, add: true);
     }
 
     /// <summary>A tile's working memory.</summary>
@@ -205,7 +211,7 @@ internal readonly unsafe struct FlashAttentionRelative
         /// <summary>[128 distances, lanes], from the smallest on.</summary>
         public float* Products => Keys + (Size * (nint)width);
 
-        /// <summary>[64 distances, lanes]: the products of the smaller half of a tile's distances, which are the larger half of the next tile's.</summary>
+        /// <summary>[64 distances, lanes]: the products of the smaller half of a tile's distances, the larger of the next one's.</summary>
         public float* Kept => Products + (2 * Size * Size);
 
         /// <summary>As <see cref="Kept"/>: their gradients.</summary>

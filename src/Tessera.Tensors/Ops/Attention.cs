@@ -115,7 +115,8 @@ public static partial class Op
             var flow = Tensor.Temporary(LogSum.Shape);
             var gradients = new FlashAttentionGradients(
                 new AttentionRows(OutputGradient, Output.Shape), AttentionRows.Address(flow.Floats), AttentionRows.Gradient(Queries),
-                AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), new FlashAttentionBiasGradients(Settings.Bias), Gradient(Settings.Sinks));
+                AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), new FlashAttentionBiasGradients(Settings.Bias),
+                Gradient(Settings.Sinks));
             FlashAttention.Backward(
                 new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }, Precision), gradients);
         }

@@ -17,7 +17,8 @@ internal static class FuzzedAttention
     private static readonly string[] s_biases = ["", "dense", "linear", "buckets", "buckets of both sides", "relative"];
 
     private sealed record Sizes(
-        int Batch, int Queries, int Keys, int Capacity, int Heads, int KeyHeads, int Width, int ValueWidth, float Cap, string Bias, bool Sinks)
+        int Batch, int Queries, int Keys, int Capacity, int Heads, int KeyHeads, int Width, int ValueWidth, float Cap, string Bias,
+        bool Sinks)
     {
         public long Multiplications => (long)Batch * Heads * Queries * Keys * (Width + ValueWidth);
 
@@ -56,7 +57,10 @@ internal static class FuzzedAttention
             "dense" => [draw.Normal([s.Heads, s.Queries, s.Keys])],
             "linear" => [draw.Normal([s.Heads])],
             "buckets" or "buckets of both sides" => [draw.Normal([draw.Between(4, 40), s.Heads])],
-            "relative" => [draw.Normal([s.Batch, s.Queries, s.Heads, s.PositionWidth]), draw.Normal([s.Distances.Count, s.Heads, s.PositionWidth])],
+            "relative" =>
+            [
+                draw.Normal([s.Batch, s.Queries, s.Heads, s.PositionWidth]), draw.Normal([s.Distances.Count, s.Heads, s.PositionWidth]),
+            ],
             _ => (ReadOnlySpan<(Shape, float[])>)[],
         });
         return FuzzCase.Of(

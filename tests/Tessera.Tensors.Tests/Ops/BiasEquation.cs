@@ -6,7 +6,10 @@ internal sealed record BiasEquation(AttentionTests.Sizes Sizes, string Kind)
     private const int PositionWidth = 11;
 
     public static readonly string[] Kinds =
-        ["linear", "buckets-6", "buckets-32", "buckets-both-8", "buckets-both-32", "relative", "relative-both", "relative-clamped", "relative-one", "dense", "dense-rows"];
+    [
+        "linear", "buckets-6", "buckets-32", "buckets-both-8", "buckets-both-32", "relative", "relative-both", "relative-clamped",
+        "relative-one", "dense", "dense-rows",
+    ];
 
     private bool IsBoth => Kind.Contains("both", StringComparison.Ordinal);
 
@@ -75,8 +78,13 @@ internal sealed record BiasEquation(AttentionTests.Sizes Sizes, string Kind)
         if (both) return (relative > 0 ? buckets / 2 : 0) + Side(Math.Abs(relative), buckets / 2, maxDistance);
         return Side(Math.Max(0, -relative), buckets, maxDistance);
 
-        static int Side(int distance, int count, int maxDistance) => distance < count / 2 ? distance : Math.Min(
-            count - 1, (count / 2) + (int)(Math.Log((double)distance / (count / 2)) / Math.Log((double)maxDistance / (count / 2)) * (count - (count / 2))));
+        static int Side(int distance, int count, int maxDistance)
+        {
+            var near = count / 2;
+            if (distance < near) return distance;
+            var share = Math.Log((double)distance / near) / Math.Log((double)maxDistance / near);
+            return Math.Min(count - 1, near + (int)(share * (count - near)));
+        }
     }
 
     /// <summary>Every bias is a sum of an input times a factor, which of relative ones is a second input times the scale.</summary>

@@ -41,9 +41,15 @@ public class ScoreBiasFixtureTests
     private static void AgreeOnLayer(int layer)
     {
         var folder = Fixture.Shared("fixtures/families/transfo_xl")!;
-        var (weights, expected) = (new ReferenceTensors(Path.Combine(folder, "model.safetensors")), new ReferenceTensors(Path.Combine(folder, "expected.safetensors")));
+        var weights = new ReferenceTensors(Path.Combine(folder, "model.safetensors"));
+        var expected = new ReferenceTensors(Path.Combine(folder, "expected.safetensors"));
         using var scope = Arena.Current.Scope();
-        Tensor Weight(string name) => Tensor.From(weights.Floats($"transformer.layers.{layer}.{name}"), new Shape(weights.Shape($"transformer.layers.{layer}.{name}")));
+        Tensor Weight(string name)
+        {
+            var whole = $"transformer.layers.{layer}.{name}";
+            return Tensor.From(weights.Floats(whole), new Shape(weights.Shape(whole)));
+        }
+
         const int Rows = 2, Memory = 7, Length = 12, Keys = Memory + Length, Width = 32, Heads = 4, HeadWidth = Width / Heads;
 
         // Memory before the hidden states; transformers has the first axes of memory the other way round.
