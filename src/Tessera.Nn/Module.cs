@@ -25,7 +25,8 @@ public abstract class Module
     public IReadOnlyList<(string Name, Parameter Parameter)> OwnParameters => [.. _own.SelectMany(own => own.Parameters)];
 
     /// <summary>This part's own weights with their names, in order.</summary>
-    public IReadOnlyList<(string Name, Weight Weight)> OwnWeights => [.. _own.Where(own => own.Weight is not null).Select(own => (own.Name, own.Weight!))];
+    public IReadOnlyList<(string Name, Weight Weight)> OwnWeights =>
+        [.. _own.Where(own => own.Weight is not null).Select(own => (own.Name, own.Weight!))];
 
     /// <summary>All parameters with their full names, in order; one that is shared comes once, by the name it has in the
     /// last part that owns it: a tied head by its embedding's, as Hugging Face names it.</summary>
@@ -46,7 +47,8 @@ public abstract class Module
     {
         var weights = Weights();
         var fitting = weights.Where(own => WeightPattern.Fits(pattern, own.Name)).ToList();
-        if (fitting.Count == 0) throw new ArgumentException($"'{pattern}' fits no weight; allowed, for example: {WeightPattern.Examples(weights)}", nameof(pattern));
+        if (fitting.Count == 0)
+            throw new ArgumentException($"'{pattern}' fits no weight; allowed, for example: {WeightPattern.Examples(weights)}");
         var changes = new List<(Weight Weight, WeightForm Form)>();
         foreach (var alike in fitting.GroupBy(own => own.Weight.Form))
         {
@@ -78,13 +80,16 @@ public abstract class Module
     /// and the rows of embedding tables that it does not look up. Of a shared parameter the part that uses most of it
     /// counts, so that this is never more than <see cref="ParameterCount"/>.</summary>
     public long ActiveParameterCount() => Modules()
-        .SelectMany(module => module.Module.OwnParameters.Where(own => own.Parameter.IsTrained), (module, own) => (own.Parameter, Active: module.Module.ActiveWeights(own.Parameter)))
+        .SelectMany(
+            module => module.Module.OwnParameters.Where(own => own.Parameter.IsTrained),
+            (module, own) => (own.Parameter, Active: module.Module.ActiveWeights(own.Parameter)))
         .GroupBy(use => use.Parameter, (_, uses) => uses.Max(use => use.Active))
         .Sum();
 
     /// <summary>Multiplications and additions for one token of a sequence of <paramref name="length"/>, forward: two for
     /// each active weight of a matrix, and what a part adds of its own (attention's scores).</summary>
-    public virtual double FlopsPerToken(int length) => _own.Sum(own => 2.0 * own.MatrixElements) + _children.Sum(child => child.Module.FlopsPerToken(length));
+    public virtual double FlopsPerToken(int length) =>
+        _own.Sum(own => 2.0 * own.MatrixElements) + _children.Sum(child => child.Module.FlopsPerToken(length));
 
     /// <summary>Called for every part of a model at the end of each context of training, once the optimizer has changed the weights:
     /// for what is learned without a gradient. Nothing unless a part says otherwise.</summary>
@@ -144,11 +149,13 @@ public abstract class Module
             get
             {
                 var name = Name;
-                return Parameter is not null ? [(name, Parameter)] : Weight!.Form.Parameters.Select(own => (Join(name, own.Name), own.Parameter));
+                return Parameter is not null
+                    ? [(name, Parameter)]
+                    : Weight!.Form.Parameters.Select(own => (Join(name, own.Name), own.Parameter));
             }
         }
 
-        /// <summary>The elements of a matrix or of several; of a weight those that it stands for, however many numbers store them.</summary>
+        /// <summary>The elements of a matrix or of several; of a weight those that it stands for, whatever stores them.</summary>
         public long MatrixElements => Weight is not null ? Weight.Shape.Count : Parameter!.Shape.Rank >= 2 ? Parameter.Shape.Count : 0;
     }
 }

@@ -41,7 +41,7 @@ public sealed class Activations : Recycled, IDisposable
         return activations;
     }
 
-    /// <summary>Gives back, before the scope ends, the memory of what x was rounded to; should it be needed again, it is made again.</summary>
+    /// <summary>Gives back, before the scope ends, the memory of what x was rounded to; needed again, it is made again.</summary>
     public void Dispose()
     {
         if (_tensor is null) return; // the scope has ended, and the memory with it
@@ -54,7 +54,8 @@ public sealed class Activations : Recycled, IDisposable
     {
         if (_quantizedMemory.IsTaken) return _quantized;
         var x = Tensor.AsMatrix();
-        return _quantized = QuantizedActivations.Of(x, _quantizedMemory.Take(_arena, _depth, QuantizedActivations.Bytes(x.Rows, x.Columns)));
+        var bytes = QuantizedActivations.Bytes(x.Rows, x.Columns);
+        return _quantized = QuantizedActivations.Of(x, _quantizedMemory.Take(_arena, _depth, bytes));
     }
 
     /// <summary>x in BF16, for few rows and weights in BF16.</summary>
@@ -62,7 +63,8 @@ public sealed class Activations : Recycled, IDisposable
     {
         if (_roundedMemory.IsTaken) return _rounded;
         var x = Tensor.AsMatrix();
-        return _rounded = Bf16Activations.Of(x, _roundedMemory.Take(_arena, _depth, Bf16Activations.Bytes(x.Rows, x.Columns)));
+        var bytes = Bf16Activations.Bytes(x.Rows, x.Columns);
+        return _rounded = Bf16Activations.Of(x, _roundedMemory.Take(_arena, _depth, bytes));
     }
 
     /// <inheritdoc/>

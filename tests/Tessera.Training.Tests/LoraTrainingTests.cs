@@ -49,7 +49,9 @@ public sealed class LoraTrainingTests : IDisposable
         message = Assert.Throws<RecipeException>(() => TrainingFolder.TextRecipe(Lora)).Message;
         Assert.StartsWith("lora: needs a start", message, StringComparison.Ordinal);
         message = Assert.Throws<RecipeException>(() => _folder.Train(WithoutModel(Lora, "lora.targets[1]=*.nobody"), "none")).Message;
-        Assert.StartsWith("lora.targets[1]: is '*.nobody', which fits no weight; allowed, for example: lm_head, embed_tokens, *.q_proj, *.k_proj", message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "lora.targets[1]: is '*.nobody', which fits no weight; allowed, for example: lm_head, embed_tokens, *.q_proj, *.k_proj",
+            message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -15,8 +15,8 @@ internal static class Embeddings
     public static Embedding Of(PartBuilder part, int vocabulary, int width, float? scale) =>
         new(part, vocabulary, width, scale ?? MathF.Sqrt(width), 1 / Math.Sqrt(width));
 
-    /// <summary>What maps vectors to logits: where it is tied, a weight of its own that begins with the form of the embedding's, so that both can be
-    /// exchanged together or, as by adapters, each alone.</summary>
+    /// <summary>What maps vectors to logits: where it is tied, a weight of its own that begins with the form of the embedding's, so
+    /// that both can be exchanged together or, as by adapters, each alone.</summary>
     /// <param name="part">The model's.</param>
     /// <param name="embedding">What it may be tied to.</param>
     /// <param name="vocabulary">How many tokens.</param>

@@ -76,7 +76,8 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         _down = Experts("down_proj", width, hidden, part.OutputDeviation(hidden));
 
         Weight Experts(string name, int outputs, int inputs, double deviation) => Own(
-            $"experts.{name}", new Weight(part.At("experts").Normal(name, [options.Routed, outputs, inputs], deviation, mayBeStored: true)));
+            $"experts.{name}",
+            new Weight(part.At("experts").Normal(name, [options.Routed, outputs, inputs], deviation, mayBeStored: true)));
     }
 
     /// <summary>How many experts there are to choose from.</summary>

@@ -179,6 +179,7 @@ public sealed class DenseFeedForward : FeedForward
     {
         using var shared = Activations.Of(x);
         var up = _up.Forward(shared, context);
-        return _down.Forward(_gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(shared, context), up, _activation), context);
+        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(shared, context), up, _activation);
+        return _down.Forward(hidden, context);
     }
 }

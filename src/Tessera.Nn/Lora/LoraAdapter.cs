@@ -4,9 +4,9 @@ using Tessera.Tensors;
 namespace Tessera.Nn.Lora;
 
 /// <summary>
-/// What is added to a weight W that is kept as it is (<see cref="LowRankForm"/>): <c>s · B A</c>, with A [r, inputs] and B [outputs, r] of low
-/// rank, or as many of each as W has groups. B is 0 at first, so that nothing has changed before training. r (inputs + outputs) weights
-/// instead of inputs · outputs.
+/// What is added to a weight W that is kept as it is (<see cref="LowRankForm"/>): <c>s · B A</c>, with A [r, inputs] and B [outputs, r] of
+/// low rank, or as many of each as W has groups. B is 0 at first, so that nothing has changed before training. r (inputs + outputs)
+/// weights instead of inputs · outputs.
 /// <para>Hu et al. 2021, <see href="https://arxiv.org/abs/2106.09685"/>, section 4.1.</para>
 /// </summary>
 public sealed class LoraAdapter : Module

@@ -4,9 +4,9 @@ using Tessera.Tensors;
 namespace Tessera.Nn.Lora;
 
 /// <summary>
-/// The adapters of a model's weights, as a part of their own: they act in the model, as <see cref="LowRankForm"/>s, but their parameters, named
-/// after the weight (<c>decoder.layers.0.attention.q_proj.lora_A.weight</c>), are here and not among the model's, so that each can be saved
-/// without the other.
+/// The adapters of a model's weights, as a part of their own: they act in the model, as <see cref="LowRankForm"/>s, but their parameters,
+/// named after the weight (<c>decoder.layers.0.attention.q_proj.lora_A.weight</c>), are here and not among the model's, so that each can
+/// be saved without the other.
 /// </summary>
 public sealed class LoraAdapters : Module
 {
@@ -34,7 +34,9 @@ public sealed class LoraAdapters : Module
         for (var index = 0; index < options.Targets.Count; index++)
         {
             if (weights.Any(own => WeightPattern.Fits(options.Targets[index], own.Name))) continue;
-            throw new RecipeException($"lora.targets[{index}]", $"is '{options.Targets[index]}', which fits no weight; allowed, for example: {WeightPattern.Examples(weights)}");
+            throw new RecipeException(
+                $"lora.targets[{index}]",
+                $"is '{options.Targets[index]}', which fits no weight; allowed, for example: {WeightPattern.Examples(weights)}");
         }
 
         var adapters = new LoraAdapters(model);
@@ -83,11 +85,15 @@ public sealed class LoraAdapters : Module
 
     private static void RequireMergeable(string name, Weight weight, LowRankForm form, IEnumerable<(string Name, Weight Weight)> users)
     {
-        if (weight.Form != form) throw new InvalidOperationException($"'{name}' was given another form than its adapter's, which can no longer be merged");
-        if (!form.Base.IsWritable) throw new InvalidOperationException($"'{name}' has {form.Base.Description} weights; only F32 can be added to");
+        if (weight.Form != form)
+            throw new InvalidOperationException($"'{name}' was given another form than its adapter's, which can no longer be merged");
+        if (!form.Base.IsWritable)
+            throw new InvalidOperationException($"'{name}' has {form.Base.Description} weights; only F32 can be added to");
         var other = users.FirstOrDefault(own => own.Weight != weight);
-        if (other.Weight is not null)
-            throw new InvalidOperationException($"'{name}' shares its weights with '{WeightPattern.Short(other.Name)}', which would change too; adapters of tied weights cannot be merged");
+        if (other.Weight is null) return;
+        throw new InvalidOperationException(
+            $"'{name}' shares its weights with '{WeightPattern.Short(other.Name)}', which would change too; "
+            + "adapters of tied weights cannot be merged");
     }
 
     private static WeightForm BaseOf(WeightForm form) => form is LowRankForm adapted ? adapted.Base : form;

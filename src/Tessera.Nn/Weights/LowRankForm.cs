@@ -4,8 +4,8 @@ using Tessera.Tensors;
 namespace Tessera.Nn.Weights;
 
 /// <summary>
-/// Another form W and what an adapter adds to it: <c>W + s · B A</c>, with W as it is and s · B A never formed. Costs r (inputs + outputs) for each
-/// product more. The adapter's parameters are not among the weight's: they are saved beside the model.
+/// Another form W and what an adapter adds to it: <c>W + s · B A</c>, with W as it is and s · B A never formed. Costs r (inputs + outputs)
+/// more for each product. The adapter's parameters are not among the weight's: they are saved beside the model.
 /// <para>Hu et al. 2021, <see href="https://arxiv.org/abs/2106.09685"/>, section 4.1.</para>
 /// </summary>
 public sealed class LowRankForm : WeightForm
@@ -16,7 +16,8 @@ public sealed class LowRankForm : WeightForm
     /// <exception cref="ArgumentException">The adapter is for another shape.</exception>
     public LowRankForm(WeightForm @base, LoraAdapter adapter)
     {
-        if (adapter.Shape != @base.Shape) throw new ArgumentException($"an adapter of {adapter.Shape} does not fit a weight of {@base.Shape}");
+        if (adapter.Shape != @base.Shape)
+            throw new ArgumentException($"an adapter of {adapter.Shape} does not fit a weight of {@base.Shape}");
         (Base, Adapter, _scale) = (@base, adapter, (float)adapter.Scale);
     }
 

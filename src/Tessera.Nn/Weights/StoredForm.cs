@@ -10,7 +10,8 @@ public sealed class StoredForm : WeightForm
     /// <exception cref="ArgumentException">It has another rank.</exception>
     public StoredForm(Parameter parameter)
     {
-        if (parameter.Shape.Rank is not (2 or 3)) throw new ArgumentException($"a weight of {parameter.Shape}; allowed: [outputs, inputs] or [groups, outputs, inputs]");
+        if (parameter.Shape.Rank is not (2 or 3))
+            throw new ArgumentException($"a weight of {parameter.Shape}; allowed: [outputs, inputs] or [groups, outputs, inputs]");
         (Parameter, Parameters) = (parameter, [("", parameter)]);
     }
 
@@ -42,10 +43,12 @@ public sealed class StoredForm : WeightForm
     public override Tensor Apply(Activations x, Tensor? bias, ForwardContext context) => Op.Linear(x, Parameter.Value, bias);
 
     /// <inheritdoc/>
-    public override Tensor ApplyGrouped(Activations x, Tensor offsets, ForwardContext context) => Op.GroupedLinear(x, Parameter.Value, offsets);
+    public override Tensor ApplyGrouped(Activations x, Tensor offsets, ForwardContext context) =>
+        Op.GroupedLinear(x, Parameter.Value, offsets);
 
     /// <inheritdoc/>
-    public override Tensor ApplyPerHead(Tensor x, int first, int count, bool transposed) => Op.HeadLinear(x, Parameter.Value, first, count, transposed);
+    public override Tensor ApplyPerHead(Tensor x, int first, int count, bool transposed) =>
+        Op.HeadLinear(x, Parameter.Value, first, count, transposed);
 
     /// <inheritdoc/>
     public override Tensor Rows(Tensor ids, float scale) => Op.Embedding(ids, Parameter.Value, scale);

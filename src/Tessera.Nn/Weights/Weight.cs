@@ -4,8 +4,8 @@ namespace Tessera.Nn.Weights;
 
 /// <summary>
 /// What a part multiplies by: W [outputs, inputs], or [groups, outputs, inputs] of several alike. A part owns it
-/// (<see cref="Module.Own(string, Weight)"/>) and keeps it for life; how it is stored and computed with is its <see cref="WeightForm"/>, which
-/// is exchanged from outside (<see cref="Module.ReplaceWeights"/>), so that compression, adapters and parallelism never edit a part.
+/// (<see cref="Module.Own(string, Weight)"/>) and keeps it for life; how it is stored and computed with is its <see cref="WeightForm"/>,
+/// which is exchanged from outside (<see cref="Module.ReplaceWeights"/>), so that compression, adapters and parallelism never edit a part.
 /// </summary>
 public sealed class Weight
 {
@@ -63,7 +63,8 @@ public sealed class Weight
     /// <exception cref="ShapeException">Shapes do not fit, or there are groups.</exception>
     public Tensor Apply(Activations x, Tensor? bias, ForwardContext context) => _form.Apply(x, bias, context);
 
-    /// <summary><c>y[i] = x[i] W[g]ᵀ</c> for the rows i of each group g; see <see cref="Op.GroupedLinear(Activations, Tensor, Tensor)"/>.</summary>
+    /// <summary><c>y[i] = x[i] W[g]ᵀ</c> for the rows i of each group g; see
+    /// <see cref="Op.GroupedLinear(Activations, Tensor, Tensor)"/>.</summary>
     /// <param name="x">[slots, inputs], rows sorted by group.</param>
     /// <param name="offsets">I32 [groups + 1]: the first row of each group, and where the last ends.</param>
     /// <param name="context">Whether it trains.</param>
@@ -93,6 +94,7 @@ public sealed class Weight
     internal void RequireFits(WeightForm form)
     {
         ArgumentNullException.ThrowIfNull(form);
-        if (form.Shape != Shape) throw new ArgumentException($"a weight of {Shape} cannot take the form {form.Description} of {form.Shape}");
+        if (form.Shape == Shape) return;
+        throw new ArgumentException($"a weight of {Shape} cannot take the form {form.Description} of {form.Shape}");
     }
 }

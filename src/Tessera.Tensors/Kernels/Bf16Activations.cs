@@ -20,7 +20,10 @@ internal unsafe struct Bf16Activations
     /// <param name="memory">Of <see cref="Bytes"/>.</param>
     public static Bf16Activations Of(Matrix x, nint memory)
     {
-        var result = new Bf16Activations { Numbers = (byte*)memory, Stride = (nint)StrideOf(x.Columns), Rows = x.Rows, Columns = x.Columns };
+        var result = new Bf16Activations
+        {
+            Numbers = (byte*)memory, Stride = (nint)StrideOf(x.Columns), Rows = x.Rows, Columns = x.Columns,
+        };
         fixed (float* from = x.Data)
             Bf16Rounding.Rows(from, (nint)x.RowStride * sizeof(float), x.Rows, x.Columns, (ushort*)memory, result.Stride);
         return result;

@@ -154,7 +154,8 @@ internal static unsafe class StoredProduct
     }
 
     /// <summary>The product of some rows of x.</summary>
-    private static void MultiplyWide(Activations x, int start, int count, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
+    private static void MultiplyWide(
+        Activations x, int start, int count, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         var isBf16 = kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16;
         var rows = Rows(x.Tensor.AsMatrix(), start, count);

@@ -32,8 +32,10 @@ public static partial class Op
         ShapeException.Require(rank is 2 or 3, "add product", "y", y, "[rows, outputs] or [groups, rows, outputs]");
         var (groups, rows, outputs, inputs) = (rank == 3 ? y.Shape[0] : 1, y.Shape[rank - 2], y.Shape[rank - 1], x.Shape.Width);
         ShapeException.Require(x.Shape.Rank == rank && x.Shape == y.Shape.WithWidth(inputs), "add product", "x", x, "y", y);
-        ShapeException.Require(weight.Shape == (rank == 3 ? [groups, inputs, outputs] : new Shape(inputs, outputs)), "add product", "weight", weight, "x", x);
-        if (Tape.Wants(y, x, weight)) throw new InvalidOperationException("add product has no gradient; it is for weights, outside a recorded tape");
+        var fitting = rank == 3 ? new Shape(groups, inputs, outputs) : new Shape(inputs, outputs);
+        ShapeException.Require(weight.Shape == fitting, "add product", "weight", weight, "x", x);
+        if (Tape.Wants(y, x, weight))
+            throw new InvalidOperationException("add product has no gradient; it is for weights, outside a recorded tape");
         for (var group = 0; group < groups; group++)
         {
             var left = new Matrix(x.Floats.Slice(group * rows * inputs, rows * inputs), rows, inputs);
@@ -55,7 +57,8 @@ public static partial class Op
         {
             var dy = Matrix.Of(OutputGradient, Output.Shape);
             if (X.Slot is { } x) MatrixProduct.Multiply(dy, Weight.AsMatrix().T, x.Write(out var accumulate), accumulate, kind: Kind);
-            if (Weight.Slot is { } weight) MatrixProduct.Multiply(X.AsMatrix().T, dy, weight.Write(out var accumulate), accumulate, kind: Kind);
+            if (Weight.Slot is { } weight)
+                MatrixProduct.Multiply(X.AsMatrix().T, dy, weight.Write(out var accumulate), accumulate, kind: Kind);
         }
     }
 }

@@ -38,21 +38,25 @@ public sealed class ExpertsFeedForwardTests
         var part = (ExpertsFeedForward)options.Build(PartCheck.Builder(Width));
         var adapters = LoraAdapters.Attach(part, new LoraOptions { Rank = Rank, Alpha = 3, Targets = ["experts.*"] }, new CounterRandom(4));
         Assert.Equal(kind == "relu" ? 2 : 3, adapters.All.Count);
-        foreach (var (name, _, adapter) in adapters.All) PartCheck.Normal(adapter.Up.Value.Floats.Length, (ulong)name.Length, 0.4).CopyTo(adapter.Up.Value.Floats);
+        foreach (var (name, _, adapter) in adapters.All)
+            PartCheck.Normal(adapter.Up.Value.Floats.Length, (ulong)name.Length, 0.4).CopyTo(adapter.Up.Value.Floats);
         PartCheck.Run(
             new Pair(part, adapters), inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)),
             exact => Equation(Merged(exact), options), 5e-6, null, ("x", [Batch, Length, Width]));
 
         Dictionary<string, double[]> Merged(Dictionary<string, double[]> exact)
         {
-            var whole = exact.Where(own => !own.Key.StartsWith("adapters.", StringComparison.Ordinal)).ToDictionary(own => own.Key.Replace("part.", "", StringComparison.Ordinal), own => own.Value.ToArray());
+            var whole = exact.Where(own => !own.Key.StartsWith("adapters.", StringComparison.Ordinal))
+                .ToDictionary(own => own.Key.Replace("part.", "", StringComparison.Ordinal), own => own.Value.ToArray());
             foreach (var (name, weight, _) in adapters.All)
             {
                 var (down, up) = (exact[$"adapters.{name}.lora_A.weight"], exact[$"adapters.{name}.lora_B.weight"]);
                 for (var i = 0; i < whole[name].Length; i++)
                 {
                     var (row, column) = (i / weight.Inputs, i % weight.Inputs);
-                    for (var k = 0; k < Rank; k++) whole[name][i] += 1.5 * up[(row * Rank) + k] * down[((((row / weight.Outputs) * Rank) + k) * weight.Inputs) + column];
+                    var first = row / weight.Outputs * Rank; // of its expert's A
+                    for (var k = 0; k < Rank; k++)
+                        whole[name][i] += 1.5 * up[(row * Rank) + k] * down[((first + k) * weight.Inputs) + column];
                 }
             }
 

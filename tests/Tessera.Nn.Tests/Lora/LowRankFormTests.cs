@@ -42,7 +42,8 @@ public sealed class LowRankFormTests
                     return
                     [
                         .. ExactMath.Linear(x[..(rows * inputs)], weight[..each], null, inputs),
-                        .. ExactMath.Linear(x[(rows * inputs)..(2 * rows * inputs)], weight[(2 * each)..], null, inputs), .. new double[outputs],
+                        .. ExactMath.Linear(x[(rows * inputs)..(2 * rows * inputs)], weight[(2 * each)..], null, inputs),
+                        .. new double[outputs],
                     ];
                 },
                 Tolerance, null, ("x", [(2 * rows) + 1, inputs]));
@@ -59,7 +60,8 @@ public sealed class LowRankFormTests
             var part = new Adapted(new Shape(outputs, inputs), rank);
             PartCheck.Run(
                 part, _ => part.Weight.Rows(PartCheck.Ints([1, count], ids), 3),
-                exact => [.. ids.SelectMany(id => part.Merged(exact)[(id * inputs)..((id + 1) * inputs)].Select(value => 3 * value))], Tolerance, null);
+                exact => [.. ids.SelectMany(id => part.Merged(exact)[(id * inputs)..((id + 1) * inputs)].Select(value => 3 * value))],
+                Tolerance, null);
         }));
     }
 
@@ -153,11 +155,14 @@ public sealed class LowRankFormTests
     {
         var part = new Adapted(new Shape(5, 6), rank: 2);
         var again = new LoraAdapter(PartCheck.Builder(6), [5, 6], 2, 1);
-        Assert.Equal("'map' has an adapter already", Assert.Throws<ArgumentException>(() => part.Adapters.Add("map.weight", part.Weight, again)).Message);
+        Assert.Equal(
+            "'map' has an adapter already",
+            Assert.Throws<ArgumentException>(() => part.Adapters.Add("map.weight", part.Weight, again)).Message);
         var bare = new Weight(PartCheck.Builder(6).Matrix("weight", 5, 6));
+        var turned = new LoraAdapter(PartCheck.Builder(6), [6, 5], 2, 1);
         Assert.Equal(
             "an adapter of [6, 5] does not fit a weight of [5, 6]",
-            Assert.Throws<ArgumentException>(() => part.Adapters.Add("other.weight", bare, new LoraAdapter(PartCheck.Builder(6), [6, 5], 2, 1))).Message);
+            Assert.Throws<ArgumentException>(() => part.Adapters.Add("other.weight", bare, turned)).Message);
         Assert.IsType<StoredForm>(bare.Form);
     }
 
@@ -187,12 +192,14 @@ public sealed class LowRankFormTests
         /// <summary>W + s · B A in double precision.</summary>
         public double[] Merged(Dictionary<string, double[]> exact)
         {
-            var (merged, down, up) = (exact["map.weight"].ToArray(), exact["adapters.map.lora_A.weight"], exact["adapters.map.lora_B.weight"]);
+            var (down, up) = (exact["adapters.map.lora_A.weight"], exact["adapters.map.lora_B.weight"]);
+            var merged = exact["map.weight"].ToArray();
             var (inputs, outputs) = (_shape[^1], _shape[^2]);
             for (var i = 0; i < merged.Length; i++)
             {
-                var (group, row, column) = (i / (outputs * inputs), i / inputs, i % inputs);
-                for (var k = 0; k < _rank; k++) merged[i] += Scale * up[(row * _rank) + k] * down[(((group * _rank) + k) * inputs) + column];
+                var (row, column) = (i / inputs, i % inputs);
+                var first = row / outputs * _rank; // of its group's A
+                for (var k = 0; k < _rank; k++) merged[i] += Scale * up[(row * _rank) + k] * down[((first + k) * inputs) + column];
             }
 
             return merged;

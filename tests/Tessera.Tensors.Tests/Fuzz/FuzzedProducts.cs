@@ -33,7 +33,8 @@ internal static class FuzzedProducts
         var (rows, inputs, outputs) = Sizes(draw);
         return FuzzCase.Of(
             "product", t => Op.Product(t[0], t[1]),
-            t => [.. Enumerable.Range(0, rows * outputs).Select(i => Real.Dot(inputs, t[0].AsSpan(i / outputs * inputs), 1, t[1].AsSpan(i % outputs), outputs, 0))],
+            t => [.. Enumerable.Range(0, rows * outputs).Select(i =>
+                Real.Dot(inputs, t[0].AsSpan(i / outputs * inputs), 1, t[1].AsSpan(i % outputs), outputs))],
             draw.Normal([rows, inputs]), draw.Normal([inputs, outputs]));
     }
 

@@ -22,7 +22,8 @@ public class ProductTests(ITestOutputHelper output)
     [Fact]
     public void Products_are_added_in_place_to_one_matrix_or_to_each_of_several()
     {
-        var sizes = Gen.Elements(0, 1, 3).Zip(Gen.Elements(1, 2, 7, 33), Gen.Elements(1, 3, 17)).Zip(Gen.Elements(1, 5, 16, 40)).Zip(Samples.Seed);
+        var sizes = Gen.Elements(0, 1, 3).Zip(Gen.Elements(1, 2, 7, 33), Gen.Elements(1, 3, 17)).Zip(Gen.Elements(1, 5, 16, 40))
+            .Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((groups, rows, inputs), outputs), seed) = size;
@@ -41,7 +42,8 @@ public class ProductTests(ITestOutputHelper output)
 
             // No groups stand for one matrix that is none of several.
             Tensor Random(int down, int across, int offset) => Tensor.From(
-                OperationCheck.Random([count, down, across], seed + offset).Values, groups == 0 ? new Shape(down, across) : new Shape(count, down, across));
+                OperationCheck.Random([count, down, across], seed + offset).Values,
+                groups == 0 ? new Shape(down, across) : new Shape(count, down, across));
         });
     }
 
@@ -53,13 +55,16 @@ public class ProductTests(ITestOutputHelper output)
         Assert.Contains("product: weight is F32 [4, 3], which does not fit x, F32 [2, 3]", error.Message, StringComparison.Ordinal);
         Assert.Throws<ShapeException>(() => Op.AddProduct(Tensor.Temporary([2, 4]), Tensor.Temporary([3, 3]), Tensor.Temporary([3, 4])));
         Assert.Throws<ShapeException>(() => Op.AddProduct(Tensor.Temporary([2, 4]), Tensor.Temporary([2, 3]), Tensor.Temporary([4, 3])));
-        Assert.Throws<ShapeException>(() => Op.AddProduct(Tensor.Temporary([5, 2, 4]), Tensor.Temporary([5, 2, 3]), Tensor.Temporary([3, 4])));
+        Assert.Throws<ShapeException>(() =>
+            Op.AddProduct(Tensor.Temporary([5, 2, 4]), Tensor.Temporary([5, 2, 3]), Tensor.Temporary([3, 4])));
         Assert.Throws<ShapeException>(() => Op.AddProduct(Tensor.Temporary([4]), Tensor.Temporary([3]), Tensor.Temporary([3, 4])));
         using var tape = Tape.Record();
-        Assert.Throws<InvalidOperationException>(() => Op.AddProduct(Tensor.Temporary([2, 4]), Tensor.Temporary([2, 3]).WithGradient(), Tensor.Temporary([3, 4])));
+        var wanted = Tensor.Temporary([2, 3]).WithGradient();
+        Assert.Throws<InvalidOperationException>(() => Op.AddProduct(Tensor.Temporary([2, 4]), wanted, Tensor.Temporary([3, 4])));
     }
 
-    private static double[] Part(Tensor tensor, int size, int group) => [.. tensor.ToArray().Skip(group * size).Take(size).Select(value => (double)value)];
+    private static double[] Part(Tensor tensor, int size, int group) =>
+        [.. tensor.ToArray().Skip(group * size).Take(size).Select(value => (double)value)];
 
     private static double[] Equation(double[] x, double[] weight, int rows, int inputs, int outputs)
     {

@@ -10,7 +10,8 @@ public class ActivationsTests
     [Fact]
     public void Weights_that_share_activations_give_the_bits_they_give_alone_on_random_shapes()
     {
-        var sizes = Gen.Choose(1, 40).Zip(Gen.Elements(256, 512), Gen.Elements(1, 3, 17, 40)).Zip(Gen.Elements(s_types).ArrayOf(3), Gen.Elements(Precision.F32, Precision.BF16)).Zip(Samples.Seed);
+        var sizes = Gen.Choose(1, 40).Zip(Gen.Elements(256, 512), Gen.Elements(1, 3, 17, 40))
+            .Zip(Gen.Elements(s_types).ArrayOf(3), Gen.Elements(Precision.F32, Precision.BF16)).Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((rows, inputs, outputs), types, precision), seed) = size;
@@ -29,7 +30,8 @@ public class ActivationsTests
     [Fact]
     public void Groups_of_weights_that_share_activations_give_the_bits_they_give_alone_on_random_shapes()
     {
-        var sizes = Gen.Choose(0, 35).Zip(Gen.Choose(0, 35), Gen.Elements(0, 1, 90)).Zip(Gen.Elements(s_types).ArrayOf(2), Gen.Elements(Precision.F32, Precision.BF16)).Zip(Samples.Seed);
+        var sizes = Gen.Choose(0, 35).Zip(Gen.Choose(0, 35), Gen.Elements(0, 1, 90))
+            .Zip(Gen.Elements(s_types).ArrayOf(2), Gen.Elements(Precision.F32, Precision.BF16)).Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((first, second, last), types, precision), seed) = size;
@@ -114,9 +116,11 @@ public class ActivationsTests
         using var shared = Activations.Of(x);
         tape.Backward(Op.Add(Op.Linear(shared, stored), Op.Linear(shared, dense)), upstream);
         var sum = Stored.Values(stored).Zip(dense.ToArray(), (left, right) => (double)left + right).ToArray();
-        var expected = Enumerable.Range(0, 5 * 64).Select(i => Enumerable.Range(0, 7).Sum(output => upstream[(i / 64 * 7) + output] * sum[(output * 64) + (i % 64)]));
+        var expected = Enumerable.Range(0, 5 * 64).Select(i =>
+            Enumerable.Range(0, 7).Sum(output => upstream[(i / 64 * 7) + output] * sum[(output * 64) + (i % 64)]));
         OperationCheck.Compare("gradient of x", [.. expected], x.Gradient.ToArray(), 1e-5);
-        var outer = Enumerable.Range(0, 7 * 64).Select(i => Enumerable.Range(0, 5).Sum(row => (double)upstream[(row * 7) + (i / 64)] * x.Floats[(row * 64) + (i % 64)]));
+        var outer = Enumerable.Range(0, 7 * 64).Select(i =>
+            Enumerable.Range(0, 5).Sum(row => (double)upstream[(row * 7) + (i / 64)] * x.Floats[(row * 64) + (i % 64)]));
         OperationCheck.Compare("gradient of the weight", [.. outer], dense.Gradient.ToArray(), 1e-5);
     }
 

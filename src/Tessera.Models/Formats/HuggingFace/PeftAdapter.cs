@@ -9,9 +9,9 @@ namespace Tessera.Models.Formats.HuggingFace;
 /// <summary>
 /// Low-rank adapters as Hugging Face's PEFT saves them: a folder with <c>adapter_config.json</c> and
 /// <c>adapter_model.safetensors</c>, whose tensors are named after the base model's in its own names:
-/// <c>base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight</c>. Those of embeddings are called <c>lora_embedding_A</c>; those of experts
-/// have a name for each expert, as PEFT has them where a checkpoint keeps experts apart. Of our own models, which keep them as one tensor,
-/// an adapter of experts is one tensor [experts, r, inputs] and one [experts, outputs, r].
+/// <c>base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight</c>. Those of embeddings are called <c>lora_embedding_A</c>; those
+/// of experts have a name for each expert, as PEFT has them where a checkpoint keeps experts apart. Of our own models, which keep them as
+/// one tensor, an adapter of experts is one tensor [experts, r, inputs] and one [experts, outputs, r].
 /// </summary>
 public static class PeftAdapter
 {
@@ -64,7 +64,8 @@ public static class PeftAdapter
     {
         var writer = new SafetensorsWriter();
         foreach (var tensor in Tensors(adapters, names)) writer.Add(tensor.Name, tensor.Of(tensor.Parameter.Value.Floats));
-        var adapted = adapters.All.SelectMany(own => Modules(own.Name, own.Weight, names)).Select(module => module.Name).ToHashSet(StringComparer.Ordinal);
+        var modules = adapters.All.SelectMany(own => Modules(own.Name, own.Weight, names));
+        var adapted = modules.Select(module => module.Name).ToHashSet(StringComparer.Ordinal);
         Directory.CreateDirectory(folder);
         writer.Save(Path.Combine(folder, WeightsFile));
         var config = new JsonObject
@@ -97,9 +98,10 @@ public static class PeftAdapter
     private static IReadOnlyList<PeftModule> Modules(string ours, Weight weight, TensorNames names)
     {
         var modules = PeftModule.Of(ours, weight, names);
-        return modules.Count > 0 && modules.All(module => module.IsWhole(weight))
-            ? modules
-            : throw new RecipeException("lora.targets", $"names '{ours}', which is a part of '{string.Join(", ", PeftModule.LayoutOf(ours, names).Theirs)}' in the family's checkpoints: PEFT cannot adapt it alone");
+        if (modules.Count > 0 && modules.All(module => module.IsWhole(weight))) return modules;
+        var theirs = string.Join(", ", PeftModule.LayoutOf(ours, names).Theirs);
+        throw new RecipeException(
+            "lora.targets", $"names '{ours}', which is a part of '{theirs}' in the family's checkpoints: PEFT cannot adapt it alone");
     }
 
     private static void RequireSupported(HuggingFaceConfig config)
@@ -114,7 +116,8 @@ public static class PeftAdapter
     /// <summary>The last parts of names where all modules that end so are adapted, else whole names.</summary>
     private static IEnumerable<string> Targets(HashSet<string> adapted, Module model, TensorNames names)
     {
-        var all = model.Weights().SelectMany(own => PeftModule.Of(own.Name, own.Weight, names)).Select(module => module.Name).Distinct().ToLookup(Last);
+        var modules = model.Weights().SelectMany(own => PeftModule.Of(own.Name, own.Weight, names));
+        var all = modules.Select(module => module.Name).Distinct().ToLookup(Last);
         return adapted.Select(name => all[Last(name)].All(adapted.Contains) ? Last(name) : name).Distinct();
 
         static string Last(string name) => name[(name.LastIndexOf('.') + 1)..];

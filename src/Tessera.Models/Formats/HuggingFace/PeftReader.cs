@@ -27,14 +27,18 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         var read = new List<(string Name, Weight Weight, LoraAdapter Adapter)>();
         foreach (var (name, weight) in model.Weights())
         {
-            List<PeftModule> modules = [.. PeftModule.Of(name, weight, names).Where(module => adapted.TryGetValue(module.Name, out var isTable) && isTable == module.IsTable)];
+            List<PeftModule> modules = [.. PeftModule.Of(name, weight, names)
+                .Where(module => adapted.TryGetValue(module.Name, out var isTable) && isTable == module.IsTable)];
             if (modules.Count == 0) continue;
             foreach (var module in modules) RequireBase(module, weight);
             read.Add((name, weight, Read(weight, modules)));
             left.ExceptWith(modules.Select(module => module.Name));
         }
 
-        return left.Count == 0 ? read : throw new InvalidDataException($"{file.Path}: adapts '{left.First()}', which is no weight of the model that can have such an adapter");
+        return left.Count == 0
+            ? read
+            : throw new InvalidDataException(
+                $"{file.Path}: adapts '{left.First()}', which is no weight of the model that can have such an adapter");
     }
 
     /// <summary>The modules that the file adapts, and whether as embeddings; each has both of its tensors.</summary>
@@ -45,12 +49,17 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         {
             var (ending, isTable) = Ending(tensor);
             if (ending is null || !tensor.StartsWith(PeftModule.Prefix, StringComparison.Ordinal))
-                throw new InvalidDataException($"{file.Path}: holds '{tensor}'; allowed: {PeftModule.Prefix}…{PeftModule.DownOf(false)} and {PeftModule.Prefix}…{PeftModule.UpOf(false)}");
+            {
+                var allowed = $"{PeftModule.Prefix}…{PeftModule.DownOf(false)} and {PeftModule.Prefix}…{PeftModule.UpOf(false)}";
+                throw new InvalidDataException($"{file.Path}: holds '{tensor}'; allowed: {allowed}");
+            }
+
             if (ending == Base) continue;
             var name = tensor[PeftModule.Prefix.Length..^ending.Length];
             var isDown = ending == PeftModule.DownOf(isTable);
             var other = PeftModule.Prefix + name + (isDown ? PeftModule.UpOf(isTable) : PeftModule.DownOf(isTable));
-            if (!file.Tensors.ContainsKey(other)) throw new InvalidDataException($"{file.Path}: '{tensor}' stands alone; there is no '{other}'");
+            if (!file.Tensors.ContainsKey(other))
+                throw new InvalidDataException($"{file.Path}: '{tensor}' stands alone; there is no '{other}'");
             modules[name] = isTable;
         }
 
@@ -76,12 +85,18 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
             var scale = LoraOptions.Scale(Alpha(module.Name), rank, config.Truth("use_rslora", false));
             if (adapter is null)
             {
-                adapter = new LoraAdapter(new PartBuilder(weight.Inputs, module.Name, default), weight.Shape, rank, scale, (float)config.Number("lora_dropout", 0));
+                var part = new PartBuilder(weight.Inputs, module.Name, default);
+                adapter = new LoraAdapter(part, weight.Shape, rank, scale, (float)config.Number("lora_dropout", 0));
                 (down, up) = (new float[adapter.Down.Shape.Count], new float[adapter.Up.Shape.Count]);
             }
 
             if (adapter.Rank != rank || adapter.Scale != scale)
-                throw new InvalidDataException($"{file.Path}: the adapter of '{module.Name}' has rank {rank} and factor {scale}; allowed: {adapter.Rank} and {adapter.Scale}, as '{modules[0].Name}', another part of the same weight");
+            {
+                throw new InvalidDataException(
+                    $"{file.Path}: the adapter of '{module.Name}' has rank {rank} and factor {scale}; "
+                    + $"allowed: {adapter.Rank} and {adapter.Scale}, as '{modules[0].Name}', another part of the same weight");
+            }
+
             var (a, b) = module.TensorsOf(adapter);
             a.Set(Numbers(a, 0), module.IsTable ? up : down);
             b.Set(Numbers(b, module.Rows.First * rank), module.IsTable ? down : up);
@@ -109,14 +124,17 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
     /// <summary>r, by the shapes of both tensors.</summary>
     private int RankOf(PeftModule module, Weight weight)
     {
-        var (down, up) = (file[PeftModule.Prefix + module.Name + PeftModule.DownOf(module.IsTable)], file[PeftModule.Prefix + module.Name + PeftModule.UpOf(module.IsTable)]);
+        var name = PeftModule.Prefix + module.Name;
+        var (down, up) = (file[name + PeftModule.DownOf(module.IsTable)], file[name + PeftModule.UpOf(module.IsTable)]);
         var groups = weight.Shape.Rank == 3 && module.Rows.Group is null ? new long[] { weight.Groups } : [];
         var (inputs, outputs) = module.IsTable ? (weight.Outputs, weight.Inputs) : (weight.Inputs, module.Rows.Of);
         var rank = down.Shape.Count == groups.Length + 2 ? down.Shape[groups.Length] : 0;
-        if (rank is >= 1 and <= int.MaxValue && down.Shape.SequenceEqual([.. groups, rank, inputs]) && up.Shape.SequenceEqual([.. groups, outputs, rank])) return (int)rank;
+        var fits = down.Shape.SequenceEqual([.. groups, rank, inputs]) && up.Shape.SequenceEqual([.. groups, outputs, rank]);
+        if (fits && rank is >= 1 and <= int.MaxValue) return (int)rank;
         var each = string.Concat(groups.Select(size => $"{size}, "));
         throw new InvalidDataException(
-            $"{file.Path}: the adapter of '{module.Name}' has the shapes [{string.Join(", ", down.Shape)}] and [{string.Join(", ", up.Shape)}]; allowed: [{each}r, {inputs}] and [{each}{outputs}, r]");
+            $"{file.Path}: the adapter of '{module.Name}' has the shapes [{string.Join(", ", down.Shape)}] and "
+            + $"[{string.Join(", ", up.Shape)}]; allowed: [{each}r, {inputs}] and [{each}{outputs}, r]");
     }
 
     /// <summary>Weights that came with an adapter must be the model's: an adapter of others would give something else.</summary>
@@ -127,7 +145,9 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         var ours = weight.Form is StoredForm { Parameter: var parameter } ? parameter.Peek() : null;
         if (ours is null || ours.Type.BlockElements() > 1 || !stored.IsReal) return; // nothing exact to compare with
         var same = stored.Shape.SequenceEqual(ours.Shape.AsSpan().ToArray().Select(size => (long)size)) && IsSame(name, ours);
-        if (!same) throw new InvalidDataException($"{file.Path}: '{name}' is not as in the base model; adapters of embeddings that were resized or trained cannot be used");
+        if (same) return;
+        throw new InvalidDataException(
+            $"{file.Path}: '{name}' is not as in the base model; adapters of embeddings that were resized or trained cannot be used");
     }
 
     private bool IsSame(string name, Tensor ours)
@@ -143,7 +163,7 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         return true;
     }
 
-    /// <summary>α of one module: that of the first pattern that fits the end of its name, as PEFT matches them, or the one of all.</summary>
+    /// <summary>α of a module: that of the first pattern that fits the end of its name, as PEFT matches them, or the one of all.</summary>
     private double Alpha(string name)
     {
         var patterns = config.Object("alpha_pattern");
@@ -151,7 +171,8 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         {
             try
             {
-                if (Regex.IsMatch(name, $@"^(.*\.)?({pattern})$", RegexOptions.CultureInvariant, s_patience)) return patterns!.Number(pattern);
+                var fits = Regex.IsMatch(name, $@"^(.*\.)?({pattern})$", RegexOptions.CultureInvariant, s_patience);
+                if (fits) return patterns!.Number(pattern);
             }
             catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
             {

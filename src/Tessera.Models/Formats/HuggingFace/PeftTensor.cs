@@ -3,8 +3,8 @@ using Tessera.Tensors;
 
 namespace Tessera.Models.Formats.HuggingFace;
 
-/// <summary>A tensor of an adapter as PEFT names and lays it out: a parameter of ours, one of its groups, or its transpose, which PEFT keeps
-/// of the adapters of embeddings.</summary>
+/// <summary>A tensor of an adapter as PEFT names and lays it out: a parameter of ours, one of its groups, or its transpose, which PEFT
+/// keeps of the adapters of embeddings.</summary>
 /// <param name="Name">PEFT's name.</param>
 /// <param name="Parameter">Ours.</param>
 /// <param name="Group">Which of the groups of ours; null for all of it.</param>
