@@ -74,7 +74,7 @@ public sealed class UnsaidSizesTests
     private static string Metadata(DecoderOptions options)
     {
         var metadata = new SortedDictionary<string, GgufValue>(StringComparer.Ordinal);
-        GgufArchitecture.For(options).Write(options, SmallModels.Vocabulary, metadata);
+        GgufArchitectures.For(options).Write(options, SmallModels.Vocabulary, metadata);
         return string.Join('\n', metadata.Select(pair => $"{pair.Key}={pair.Value}"));
     }
 }
