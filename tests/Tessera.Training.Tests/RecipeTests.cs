@@ -1,3 +1,4 @@
+using Tessera.CSharp;
 using Tessera.Models;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
@@ -10,6 +11,8 @@ namespace Tessera.Training.Tests;
 /// <summary>Recipes as files: those of earlier versions, changes with notes, assemblies with parts.</summary>
 public sealed class RecipeTests
 {
+    public RecipeTests() => CSharpParts.Register();
+
     public static TheoryData<string> Former => [.. Directory.GetFiles(Folder, "*.json").Select(file => Path.GetFileNameWithoutExtension(file)!)];
 
     private static string Folder => Path.Combine(AppContext.BaseDirectory, "Fixtures", "recipes-0.1");
