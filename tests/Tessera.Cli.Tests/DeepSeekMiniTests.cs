@@ -49,6 +49,6 @@ public sealed class DeepSeekMiniTests
     {
         var shown = TesseraProcess.Run(AppContext.BaseDirectory, ["recipe", "show", CommittedFilesTests.InCheckout("recipes/deepseek-mini.json")]);
         Assert.Equal(0, shown.Code);
-        Assert.Contains("for a sequence of 256, 10.9 % of the 2.5 MiB of keys and values of all heads", shown.Output, StringComparison.Ordinal);
+        Assert.Contains("for a sequence of 256, 10.9 % of the 2.0 MiB of keys and values of all heads", shown.Output, StringComparison.Ordinal);
     }
 }
