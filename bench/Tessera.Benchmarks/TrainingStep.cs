@@ -112,7 +112,7 @@ internal sealed class TrainingStep
         using var tape = Tape.Record();
         var batch = Batch.Of(_inputs, _targets, _positions);
         (batch.Source, batch.TargetTokens, batch.Tokens) = (_model.ReadsSource ? _inputs : null, Rows * Length, Rows * Length);
-        var step = ForwardContext.At(_positions);
+        var step = batch.Context();
         (step.IsTraining, step.Random) = (true, new CounterRandom(11).Derive((ulong)_step));
         var loss = _model.Loss(batch, step);
         var value = loss.Item();

@@ -1,3 +1,4 @@
+using Tessera.Nn;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -16,6 +17,9 @@ public sealed class Batch : Recycled
 
     /// <summary>I32 [batch, length]: which of several packed sequences each input belongs to; null: one a row.</summary>
     public Tensor? Segments { get => Live(field); set; }
+
+    /// <summary>I32 [batch]: how many inputs of a row are real, where rows are padded at the end; null: all.</summary>
+    public Tensor? Lengths { get => Live(field); set; }
 
     /// <summary>I32 [batch, source length]: the tokens that an encoder reads; null where there is no source.</summary>
     public Tensor? Source { get => Live(field); set; }
@@ -40,6 +44,14 @@ public sealed class Batch : Recycled
         return batch;
     }
 
+    /// <summary>What a forward pass over the batch needs besides its inputs; made once and handed down.</summary>
+    public ForwardContext Context()
+    {
+        var context = ForwardContext.At(Positions);
+        (context.Segments, context.Lengths) = (Segments, Lengths);
+        return context;
+    }
+
     /// <summary>I32 [rows, length] counting up from 0 in each row.</summary>
     public static Tensor PositionsFromStart(int rows, int length)
     {
@@ -61,7 +73,7 @@ public sealed class Batch : Recycled
     /// <inheritdoc/>
     protected override void Forget()
     {
-        (Inputs, Targets, Positions, Segments, Source, SourceLengths) = (null!, null!, null!, null, null, null);
+        (Inputs, Targets, Positions, Segments, Lengths, Source, SourceLengths) = (null!, null!, null!, null, null, null, null);
         (TargetTokens, Tokens) = (0, 0);
     }
 }

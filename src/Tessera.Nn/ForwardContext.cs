@@ -15,6 +15,7 @@ public sealed class ForwardContext : Recycled
     private readonly List<(AttentionPattern Pattern, PatternContext Of, BlockMask Mask)> _masks = [];
     private readonly List<(AttentionPattern Pattern, PatternContext Of, int Run, BlockMask Mask)> _stepMasks = [];
     private readonly List<(RotaryTables Of, RotaryTable Table)> _rotary = [];
+    private ForwardContext? _pass;
     private ulong _draws;
     private int _segments;
 
@@ -59,7 +60,7 @@ public sealed class ForwardContext : Recycled
     public WantedLosses? WantedLosses { get => Live(field); set; }
 
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
-    public IReadOnlyList<(string Name, Tensor Loss)> Losses => Live(_losses);
+    public IReadOnlyList<(string Name, Tensor Loss)> Losses => Reported;
 
     /// <summary>A context of the arena's current scope, with nothing set but its positions; <c>new ForwardContext</c> gives one that may be kept.</summary>
     /// <param name="positions">I32 [batch, length].</param>
@@ -70,11 +71,24 @@ public sealed class ForwardContext : Recycled
         return context;
     }
 
+    /// <summary>The context of another sequence that is read in the same pass, as an encoder's source is: it trains, counts and reports where
+    /// this one does, and has random numbers of its own.</summary>
+    /// <param name="name">Whose it is, from which its random numbers are derived.</param>
+    /// <param name="positions">I32 [batch, length].</param>
+    /// <param name="lengths">I32 [batch]: how many of a row's tokens are real; null: all.</param>
+    public ForwardContext Of(string name, Tensor positions, Tensor? lengths)
+    {
+        var other = At(positions);
+        (other._pass, other.Lengths, other.Random) = (this, lengths, Random.Derive(name));
+        (other.IsTraining, other.IsCheckpointed, other.ExpertUse, other.WantedLosses) = (IsTraining, IsCheckpointed, ExpertUse, WantedLosses);
+        return other;
+    }
+
     /// <summary>Whether a part that offers a loss (<see cref="Module.OfferedLosses"/>) is to compute it.</summary>
     public bool Wants(string loss) => IsTraining && (WantedLosses is null || WantedLosses.Contains(loss));
 
     /// <summary>Adds a loss of a part; only one that <see cref="Wants"/> allows.</summary>
-    public void AddLoss(string name, Tensor loss) => Live(_losses).Add((name, loss));
+    public void AddLoss(string name, Tensor loss) => Reported.Add((name, loss));
 
     /// <summary>Drops elements of <paramref name="x"/> while training, each call differently.</summary>
     public Tensor Dropout(Tensor x, float rate) =>
@@ -90,7 +104,7 @@ public sealed class ForwardContext : Recycled
         var repeated = Arena.Current.Lend(static () => new RepeatedSegment());
         repeated.Begin(this, segment);
         var y = Op.Checkpoint(x, repeated.Run, repeated.Losses);
-        for (var index = 0; index < repeated.Losses.Count; index++) _losses.Add((repeated.Names[index], repeated.Losses[index]));
+        for (var index = 0; index < repeated.Losses.Count; index++) Reported.Add((repeated.Names[index], repeated.Losses[index]));
         return y;
     }
 
@@ -146,6 +160,9 @@ public sealed class ForwardContext : Recycled
         ? Segments.Ints[token] < 0
         : Lengths is not null && token % Positions.Shape[1] >= Lengths.Ints[token / Positions.Shape[1]];
 
+    /// <summary>The losses of the pass.</summary>
+    private List<(string Name, Tensor Loss)> Reported => _pass is null ? Live(_losses) : _pass.Reported;
+
     /// <summary>What was made for other places of tokens is forgotten.</summary>
     private Tensor? Anew(Tensor? value)
     {
@@ -159,7 +176,7 @@ public sealed class ForwardContext : Recycled
     protected override void Forget()
     {
         (Positions, Lengths, Segments, Memory, MemoryLengths, Decoding) = (null!, null, null, null, null, null);
-        (ExpertUse, HiddenStates, WantedLosses) = (null, null, null);
+        (ExpertUse, HiddenStates, WantedLosses, _pass) = (null, null, null, null);
         (IsTraining, IsCheckpointed, IsRepeated, Random, _draws, _segments) = (false, false, false, default, 0, 0);
         _losses.Clear();
     }
@@ -193,20 +210,20 @@ public sealed class ForwardContext : Recycled
         /// <summary>Runs the segment from where the context's random numbers were, and takes its losses out of the context.</summary>
         private Tensor Forward(Tensor x)
         {
-            var (draws, repeated, own) = (_context._draws, _context.IsRepeated, _context._losses.Count);
+            var (draws, repeated, own) = (_context._draws, _context.IsRepeated, _context.Reported.Count);
             (_context._draws, _context.IsRepeated) = (_firstDraw, repeated || _hasRun);
             _context._segments++;
             var y = _segment(x, _context);
             _context._segments--;
             (_context._draws, _context.IsRepeated, _hasRun) = (Math.Max(_context._draws, draws), repeated, true);
             Names.Clear();
-            for (var index = own; index < _context._losses.Count; index++)
+            for (var index = own; index < _context.Reported.Count; index++)
             {
-                Names.Add(_context._losses[index].Name);
-                Losses.Add(_context._losses[index].Loss);
+                Names.Add(_context.Reported[index].Name);
+                Losses.Add(_context.Reported[index].Loss);
             }
 
-            _context._losses.RemoveRange(own, _context._losses.Count - own);
+            _context.Reported.RemoveRange(own, _context.Reported.Count - own);
             return y;
         }
     }

@@ -29,8 +29,8 @@ public sealed record HeldOutLoss(double Nats, long Tokens, IReadOnlyDictionary<s
             using var pause = Tape.Pause();
             if (!batches.MoveNext()) break;
             var batch = batches.Current;
-            var step = ForwardContext.At(batch.Positions);
-            (step.Segments, step.ExpertUse) = (batch.Segments, use);
+            var step = batch.Context();
+            step.ExpertUse = use;
             nats += objective.Loss(batch, step, default).Item() * (double)batch.TargetTokens;
             tokens += batch.TargetTokens;
         }

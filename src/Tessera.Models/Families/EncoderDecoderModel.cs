@@ -77,8 +77,8 @@ public sealed class EncoderDecoderModel : SequenceModel
             lengths.Ints[row] = sources[row].Length;
         }
 
-        var memory = Encode(ids, lengths, context: null);
         var pass = ForwardContext.At(Batch.PositionsFromStart(1, 1));
+        var memory = Encode(ids, lengths, pass);
         foreach (var (_, part) in _decoder.Modules())
             if (part is IReadsMemory reader) reader.Remember(memory, lengths.Ints, sequences, caches, pass);
     }
@@ -95,18 +95,9 @@ public sealed class EncoderDecoderModel : SequenceModel
     /// <inheritdoc/>
     protected override Tensor Decode(Tensor inputs, ForwardContext context) => _decoder.Forward(_targetEmbedding.Forward(inputs), context);
 
-    private Tensor Encode(Tensor source, Tensor? lengths, ForwardContext? context)
+    private Tensor Encode(Tensor source, Tensor? lengths, ForwardContext context)
     {
-        var encoding = ForwardContext.At(Batch.PositionsFromStart(source.Shape[0], source.Shape[1]));
-        encoding.Lengths = lengths;
-        if (context is not null)
-        {
-            (encoding.IsTraining, encoding.IsCheckpointed, encoding.Random) = (context.IsTraining, context.IsCheckpointed, context.Random.Derive("encoder"));
-            (encoding.ExpertUse, encoding.WantedLosses) = (context.ExpertUse, context.WantedLosses);
-        }
-
-        var memory = _encoder.Forward(_sourceEmbedding.Forward(source), encoding);
-        for (var index = 0; index < encoding.Losses.Count; index++) context?.AddLoss(encoding.Losses[index].Name, encoding.Losses[index].Loss);
-        return memory;
+        var positions = Batch.PositionsFromStart(source.Shape[0], source.Shape[1]);
+        return _encoder.Forward(_sourceEmbedding.Forward(source), context.Of("encoder", positions, lengths));
     }
 }

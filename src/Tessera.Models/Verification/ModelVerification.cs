@@ -86,13 +86,13 @@ public sealed class ModelVerification
     {
         using var scope = Arena.Current.Scope();
         var batch = BatchOf(rows);
-        return Largest(name, Model.Logits(batch, ForwardContext.At(batch.Positions)).Floats);
+        return Largest(name, Model.Logits(batch, batch.Context()).Floats);
     }
 
     private double Hidden(Batch batch)
     {
         using var scope = Arena.Current.Scope();
-        var (streams, step) = (new List<Tensor>(), ForwardContext.At(batch.Positions));
+        var (streams, step) = (new List<Tensor>(), batch.Context());
         step.HiddenStates = streams;
         Model.Logits(batch, step);
         return streams.Select((stream, layer) => Largest($"batch.hidden.{layer}", stream.Floats)).Max();
@@ -102,7 +102,7 @@ public sealed class ModelVerification
     private double MtpLogits(Batch batch)
     {
         using var scope = Arena.Current.Scope();
-        var later = RequireLater().MtpLogits(batch, ForwardContext.At(batch.Positions));
+        var later = RequireLater().MtpLogits(batch, batch.Context());
         var (largest, length) = (0.0, batch.Inputs.Shape[1]);
         for (var depth = 0; _recorded.Has($"mtp.{depth}.logits"); depth++)
         {
@@ -121,7 +121,7 @@ public sealed class ModelVerification
     private VerificationResult Gradients(VerificationResult result, Batch batch)
     {
         using var tape = Tape.Record();
-        var step = ForwardContext.At(batch.Positions);
+        var step = batch.Context();
         step.IsTraining = _recorded.Has("main.loss"); // with the losses of later tokens
         var total = Model.Loss(batch, step);
         if (step.IsTraining)
@@ -151,9 +151,8 @@ public sealed class ModelVerification
         if (masks.Length != rows.Length || masks[0].Length != length || masks.Any(mask => mask.Any(one => one is not (0 or 1)) || mask[^1] == 0 || !mask.Order().SequenceEqual(mask)))
             throw new InvalidDataException("'padded.mask' must hold 0 or 1 for each of 'padded.input_ids': in each row 1 for one token or more, all at its end");
         var batch = BatchOf([.. rows.Zip(masks, (row, mask) => row.Zip(mask).OrderBy(token => token.Second == 0).Select(token => token.First).ToArray())]);
-        var step = ForwardContext.At(batch.Positions);
-        step.Lengths = Tensor.From([.. masks.Select(mask => mask.Sum())], [rows.Length]);
-        var found = Model.Logits(batch, step).ToArray();
+        batch.Lengths = Tensor.From([.. masks.Select(mask => mask.Sum())], [rows.Length]);
+        var found = Model.Logits(batch, batch.Context()).ToArray();
         var expected = _recorded.Floats("padded.logits", found.Length);
         var largest = 0.0;
         for (var row = 0; row < rows.Length; row++)
@@ -224,7 +223,7 @@ public sealed class ModelVerification
         {
             using var scope = Arena.Current.Scope();
             var batch = BatchOf([.. rows.Select(row => row[..tokens])]);
-            return Model.Logits(batch, ForwardContext.At(batch.Positions)).ToArray();
+            return Model.Logits(batch, batch.Context()).ToArray();
         }
     }
 

@@ -23,14 +23,13 @@ internal sealed class PhaseLoss(Objective objective, Phase phase)
     public double AddGradient(Batch batch, CounterRandom random, float scale)
     {
         using var tape = Tape.Record();
-        var step = ForwardContext.At(batch.Positions);
-        (step.Segments, step.IsTraining, step.Random, step.WantedLosses) = (batch.Segments, true, random, _wanted);
-        step.IsCheckpointed = phase.Checkpointing;
-        var loss = objective.Loss(batch, step, new CrossEntropySettings(phase.LabelSmoothing));
+        var context = batch.Context();
+        (context.IsTraining, context.IsCheckpointed, context.Random, context.WantedLosses) = (true, phase.Checkpointing, random, _wanted);
+        var loss = objective.Loss(batch, context, new CrossEntropySettings(phase.LabelSmoothing));
         var total = loss;
-        for (var index = 0; index < step.Losses.Count; index++)
+        for (var index = 0; index < context.Losses.Count; index++)
         {
-            var (name, part) = step.Losses[index];
+            var (name, part) = context.Losses[index];
             total = Op.Add(total, Op.Scale(part, (float)phase.Losses[name]));
         }
 
