@@ -3,8 +3,9 @@ using System.Text.Json;
 namespace Tessera.Cli.Tests;
 
 /// <summary>
-/// A run that version 0.1 trained (commit 12e1d8f; <c>written.json</c> is its recipe as it was written) and that goes on working: latent attention, experts, windows,
-/// relative position bias, a multi-token prediction module, norms before and after parts, under the names that they had then.
+/// A run that version 0.1 trained (commit 12e1d8f; <c>written.json</c> is its recipe as it was written) and that goes on working: latent
+/// attention, experts, windows, relative position bias, a multi-token prediction module, norms before and after parts, under the names that
+/// they had then.
 /// </summary>
 public sealed class FormerRunTests
 {
@@ -28,7 +29,8 @@ public sealed class FormerRunTests
     [InlineData("recipe.json")] // as the run kept it, with every default
     public void Its_recipe_is_valid_and_makes_the_same_model(string recipe)
     {
-        Assert.Equal((0, $"{recipe}: valid\n"), (TesseraProcess.Run(Run, ["recipe", "check", recipe]).Code, TesseraProcess.Run(Run, ["recipe", "check", recipe]).Output));
+        var check = TesseraProcess.Run(Run, ["recipe", "check", recipe]);
+        Assert.Equal((0, $"{recipe}: valid\n"), (check.Code, check.Output));
         var shown = JsonDocument.Parse(TesseraProcess.Run(Run, ["recipe", "show", recipe, "--json"]).Output).RootElement;
         Assert.Equal((15112, 12808), (shown.GetProperty("parameters").GetInt32(), shown.GetProperty("activeParameters").GetInt32()));
     }

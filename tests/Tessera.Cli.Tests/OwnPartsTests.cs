@@ -46,7 +46,10 @@ public sealed class OwnPartsTests(TinyRun tiny)
     {
         Directory.CreateDirectory(tiny.In("own"));
         Compile("own/Halved.dll", Halved);
-        tiny.Write("own.json", TinyRun.Recipe.Replace("\"name\": \"tiny\"", "\"name\": \"own\", \"parts\": [\"own/Halved.dll\"]", StringComparison.Ordinal));
+        const string Named = """
+            "name": "own", "parts": ["own/Halved.dll"]
+            """;
+        tiny.Write("own.json", TinyRun.Recipe.Replace("\"name\": \"tiny\"", Named, StringComparison.Ordinal));
         string[] swap = ["--set", "model.decoder.norm.times=2", "--set", "model.decoder.norm=own-halved"];
         var trained = tiny.Tessera(["train", "own.json", "--out", "own-run", "--set", "phases[0].steps=2", .. swap]);
         Assert.Equal((0, ""), (trained.Code, trained.Error));
@@ -56,7 +59,8 @@ public sealed class OwnPartsTests(TinyRun tiny)
         Assert.True(JsonDocument.Parse(written.Output).RootElement.GetProperty("score").GetDouble() < 0); // a log-likelihood
 
         var unknown = tiny.Tessera("generate", "own-run", "alpha");
-        Assert.Equal((2, $"tessera: {Path.Combine("own-run", "config.json")}: model.decoder.norm.kind: is \"own-halved\"; allowed: rms, layer\n"), (unknown.Code, unknown.Error));
+        var expected = $"tessera: {Path.Combine("own-run", "config.json")}: model.decoder.norm.kind: is \"own-halved\"; allowed: rms, layer\n";
+        Assert.Equal((2, expected), (unknown.Code, unknown.Error));
 
         var refused = tiny.Tessera(["recipe", "check", "own.json", .. swap, "--set", "model.decoder.norm.times=0"]);
         Assert.Equal((2, "tessera: model.decoder.norm.times: is 0; allowed: at least 1\n"), (refused.Code, refused.Error));
@@ -69,9 +73,12 @@ public sealed class OwnPartsTests(TinyRun tiny)
         var (catalogue, plain) = (tiny.Tessera("recipe", "parts", "--parts", "Halved.dll"), tiny.Tessera("recipe", "parts"));
         Assert.Equal((0, ""), (catalogue.Code, catalogue.Error));
         Assert.Contains("### `layer`", catalogue.Output, StringComparison.Ordinal);
-        Assert.Contains("### `own-halved`\n\n| option | default | |\n|---|---|---|\n| `times` | `1` |  |\n| `epsilon` | `0.001` |", catalogue.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "### `own-halved`\n\n| option | default | |\n|---|---|---|\n| `times` | `1` |  |\n| `epsilon` | `0.001` |", catalogue.Output,
+            StringComparison.Ordinal);
         Assert.DoesNotContain("own-halved", plain.Output, StringComparison.Ordinal);
-        Assert.Contains("\"const\": \"own-halved\"", tiny.Tessera("recipe", "schema", "--parts", "Halved.dll").Output, StringComparison.Ordinal);
+        var schema = tiny.Tessera("recipe", "schema", "--parts", "Halved.dll");
+        Assert.Contains("\"const\": \"own-halved\"", schema.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -90,16 +97,19 @@ public sealed class OwnPartsTests(TinyRun tiny)
                 public override System.Collections.Generic.IReadOnlyList<string> ModelTypes => ["own_tiny"];
                 public override string Architecture => "OwnForCausalLM";
                 public override TensorNames Names(DecoderOptions options) => new();
-                protected override DecoderOptions Read(HuggingFaceConfig config) => throw config.Problem("own_size", config.Whole("own_size"), "another size");
+                protected override DecoderOptions Read(HuggingFaceConfig config) =>
+                    throw config.Problem("own_size", config.Whole("own_size"), "another size");
                 protected override void Write(DecoderOptions options, JsonObject config) { }
             }
             """);
         Directory.CreateDirectory(tiny.In("own-model"));
         tiny.Write("own-model/config.json", """{ "model_type": "own_tiny", "own_size": 7 }""");
         File.Copy(tiny.In("run", "model.safetensors"), tiny.In("own-model", "model.safetensors"), overwrite: true);
-        Assert.StartsWith($"tessera: {Path.Combine("own-model", "config.json")}: model_type is own_tiny; ", tiny.Tessera("inspect", "own-model").Error, StringComparison.Ordinal);
+        var config = Path.Combine("own-model", "config.json");
+        var unknown = tiny.Tessera("inspect", "own-model");
+        Assert.StartsWith($"tessera: {config}: model_type is own_tiny; ", unknown.Error, StringComparison.Ordinal);
         var read = tiny.Tessera("inspect", "own-model", "--parts", "Own.Family.dll");
-        Assert.StartsWith($"tessera: {Path.Combine("own-model", "config.json")}: own_size is 7", read.Error, StringComparison.Ordinal);
+        Assert.StartsWith($"tessera: {config}: own_size is 7", read.Error, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -112,18 +122,23 @@ public sealed class OwnPartsTests(TinyRun tiny)
     public void An_assembly_that_cannot_be_used_is_named_in_one_line(string file, string message)
     {
         Compile("Empty.dll", "public sealed class Nobody;");
-        Compile("Taken.dll", Halved.Replace("own-halved", "layer", StringComparison.Ordinal).Replace("OwnHalvedOptions", "TakenOptions", StringComparison.Ordinal));
+        var layer = Halved.Replace("own-halved", "layer", StringComparison.Ordinal);
+        Compile("Taken.dll", layer.Replace("OwnHalvedOptions", "TakenOptions", StringComparison.Ordinal));
         Compile("Nothing.dll", "[Tessera.Nn.Part(\"nothing\")] public sealed record NothingOptions;");
         Compile("Throwing.dll", """
-            public sealed class Unlucky : Tessera.Models.Family
+            using Tessera.Models;
+            using Tessera.Models.Formats;
+            using Tessera.Models.Formats.HuggingFace;
+
+            public sealed class Unlucky : Family
             {
                 public Unlucky() => throw new System.InvalidOperationException("no such\nluck");
                 public override string Name => "";
                 public override System.Collections.Generic.IReadOnlyList<string> ModelTypes => [];
                 public override string Architecture => "";
-                public override Tessera.Models.Formats.TensorNames Names(Tessera.Models.DecoderOptions options) => new();
-                protected override Tessera.Models.DecoderOptions Read(Tessera.Models.Formats.HuggingFace.HuggingFaceConfig config) => throw new System.NotSupportedException();
-                protected override void Write(Tessera.Models.DecoderOptions options, System.Text.Json.Nodes.JsonObject config) { }
+                public override TensorNames Names(DecoderOptions options) => new();
+                protected override DecoderOptions Read(HuggingFaceConfig config) => throw new System.NotSupportedException();
+                protected override void Write(DecoderOptions options, System.Text.Json.Nodes.JsonObject config) { }
             }
             """);
         Complains($"--parts: {message}", tiny.In(file), "recipe", "check", "tiny.json", "--parts", file);
@@ -136,22 +151,25 @@ public sealed class OwnPartsTests(TinyRun tiny)
         var swapped = tiny.Tessera("recipe", "show", "tiny.json", "--json", "--set", "model.decoder.feedForward=gelu");
         Assert.Equal(0, swapped.Code);
         Assert.Equal(
-            "tessera: note: model.decoder.feedForward is now gelu, which does not take shared (1), routed (2), active (1), router ({\"kind\":\"two-stage\"}), "
-            + "expert ({\"kind\":\"swiglu\",\"hidden\":16}); dropped\n", swapped.Error);
+            "tessera: note: model.decoder.feedForward is now gelu, which does not take shared (1), routed (2), active (1), "
+            + "router ({\"kind\":\"two-stage\"}), expert ({\"kind\":\"swiglu\",\"hidden\":16}); dropped\n", swapped.Error);
         Assert.True(JsonDocument.Parse(swapped.Output).RootElement.GetProperty("parameters").GetInt64() > 0);
     }
 
     private void Complains(string message, string file, params string[] arguments)
     {
         var outcome = tiny.Tessera(arguments);
-        Assert.Equal((2, $"tessera: {message.Replace("{file}", file, StringComparison.Ordinal)}\n", ""), (outcome.Code, outcome.Error, outcome.Output));
+        message = message.Replace("{file}", file, StringComparison.Ordinal);
+        Assert.Equal((2, $"tessera: {message}\n", ""), (outcome.Code, outcome.Error, outcome.Output));
     }
 
     private void Compile(string file, string source)
     {
-        var references = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator).Select(path => MetadataReference.CreateFromFile(path));
+        var assemblies = ((string)AppContext.GetData("TRUSTED_PLATFORM_ASSEMBLIES")!).Split(Path.PathSeparator);
         var compilation = CSharpCompilation.Create(
-            Path.GetFileNameWithoutExtension(file), [CSharpSyntaxTree.ParseText(source)], references, new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
+            Path.GetFileNameWithoutExtension(file), [CSharpSyntaxTree.ParseText(source)],
+            assemblies.Select(path => MetadataReference.CreateFromFile(path)),
+            new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary));
         var result = compilation.Emit(tiny.In(file));
         Assert.True(result.Success, string.Join('\n', result.Diagnostics));
     }

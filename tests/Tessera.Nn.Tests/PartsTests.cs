@@ -38,8 +38,10 @@ public sealed class PartsTests
         Parts.Register<Shape, Triangle>("triangle");
         Parts.Register<Shape, Triangle>("triangle"); // again
         Assert.Equal(["circle", "triangle"], Parts.Kinds(typeof(Shape)).Select(kind => kind.Name).Where(name => name != "square"));
-        Assert.Contains(new PartKind("triangle", typeof(Triangle)), Parts.Kinds(typeof(Angular))); // by what it derives from, not by how it was registered
-        Assert.Equal(("triangle", "circle", null), (Parts.KindOf(typeof(Triangle)), Parts.KindOf(typeof(Circle)), Parts.KindOf(typeof(Loose))));
+        // By what it derives from, not by how it was registered.
+        Assert.Contains(new PartKind("triangle", typeof(Triangle)), Parts.Kinds(typeof(Angular)));
+        Assert.Equal(("triangle", "circle"), (Parts.KindOf(typeof(Triangle)), Parts.KindOf(typeof(Circle))));
+        Assert.Null(Parts.KindOf(typeof(Loose)));
         Assert.Empty(Parts.Kinds(typeof(Loose)));
         Assert.Empty(Parts.Kinds(typeof(object)));
     }
@@ -58,7 +60,7 @@ public sealed class PartsTests
         Assert.Equal(["rms", "layer"], Parts.Kinds(typeof(NormOptions)).Select(kind => kind.Name));
         Assert.Equal("two-stage", Parts.KindOf(typeof(TwoStageRouterOptions)));
         Assert.Equal("swiglu", Parts.KindOf(typeof(SwiGluOptions))); // of two groups
-        Assert.True(Parts.IsGroup(typeof(DenseOptions)) && Parts.IsGroup(typeof(FeedForwardOptions)) && Parts.IsGroup(typeof(PositionOptions)));
+        Assert.All([typeof(DenseOptions), typeof(FeedForwardOptions), typeof(PositionOptions)], group => Assert.True(Parts.IsGroup(group)));
         Assert.False(Parts.IsGroup(typeof(RmsNormOptions)));
     }
 
@@ -67,15 +69,19 @@ public sealed class PartsTests
     {
         Parts.Register<Shape, Triangle>("triangle");
         const string Own = "Tessera.Nn.Tests.PartsTests+";
-        Complains($"{Own}Square cannot be registered as 'circle': the kind is {Own}Circle's", () => Parts.Register<Angular, Square>("circle"));
-        Complains($"{Own}Triangle cannot be registered as 'three': it is 'triangle' already", () => Parts.Register<Shape, Triangle>("three"));
-        Complains($"{Own}Circle cannot be registered as 'disc': it is 'circle' already", () => Parts.Register<Shape, Circle>("disc"));
-        Complains($"{Own}Unfinished cannot be registered as 'any': it cannot be made: it is abstract, generic, or has no public constructor", () => Parts.Register<Shape, Unfinished>("any"));
-        Complains($"{Own}Hidden cannot be registered as 'any': it cannot be made: it is abstract, generic, or has no public constructor", () => Parts.Register<Shape, Hidden>("any"));
-        Complains($"'loose' cannot be registered: {Own}Loose is no group of parts, as MixerOptions or NormOptions are", () => Parts.Register<Loose, Loose>("loose"));
-        foreach (var name in new[] { "", "Big", "two words", "a--b", "-a", "ä" })
-            Complains($"{Own}Square cannot be registered as '{name}': a kind is written in lower-case letters, digits and hyphens", () => Parts.Register<Shape, Square>(name));
+        const string NotMade = "it cannot be made: it is abstract, generic, or has no public constructor";
+        const string NoKind = "a kind is written in lower-case letters, digits and hyphens";
+        Complains("Square", "circle", $"the kind is {Own}Circle's", Parts.Register<Angular, Square>);
+        Complains("Triangle", "three", "it is 'triangle' already", Parts.Register<Shape, Triangle>);
+        Complains("Circle", "disc", "it is 'circle' already", Parts.Register<Shape, Circle>);
+        Complains("Unfinished", "any", NotMade, Parts.Register<Shape, Unfinished>);
+        Complains("Hidden", "any", NotMade, Parts.Register<Shape, Hidden>);
+        foreach (var kind in new[] { "", "Big", "two words", "a--b", "-a", "ä" }) Complains("Square", kind, NoKind, Parts.Register<Shape, Square>);
+        Assert.Equal(
+            $"'loose' cannot be registered: {Own}Loose is no group of parts, as MixerOptions or NormOptions are",
+            Assert.Throws<ArgumentException>(() => Parts.Register<Loose, Loose>("loose")).Message);
 
-        static void Complains(string message, Action register) => Assert.Equal(message, Assert.Throws<ArgumentException>(register).Message);
+        static void Complains(string type, string kind, string problem, Action<string> register) => Assert.Equal(
+            $"{Own}{type} cannot be registered as '{kind}': {problem}", Assert.Throws<ArgumentException>(() => register(kind)).Message);
     }
 }

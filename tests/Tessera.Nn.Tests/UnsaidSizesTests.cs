@@ -34,7 +34,8 @@ public sealed class UnsaidSizesTests
 
     [Fact]
     public void The_experts_that_a_token_visits_are_together_about_one_dense_feed_forward() => Prop.ForAll(
-        Gen.Choose(1, 4096).SelectMany(width => Gen.Choose(1, 8).SelectMany(active => Gen.Choose(0, 3).Select(shared => (width, active, shared)))).ToArbitrary(),
+        (from width in Gen.Choose(1, 4096) from active in Gen.Choose(1, 8) from shared in Gen.Choose(0, 3) select (width, active, shared))
+            .ToArbitrary(),
         sizes =>
         {
             var (width, active, shared) = sizes;
@@ -53,7 +54,9 @@ public sealed class UnsaidSizesTests
         var builder = PartCheck.Builder(24);
         Assert.Equal(new ReGluOptions(64).Build(builder).ParameterCount(), new ReGluOptions().Build(builder).ParameterCount());
         Assert.Equal(new TanhOptions(96).Build(builder).ParameterCount(), new TanhOptions().Build(builder).ParameterCount());
-        Assert.Equal(new ExpertsOptions(8, 2, new SwiGluOptions(32)).Build(builder).ParameterCount(), new ExpertsOptions().Build(builder).ParameterCount());
+        Assert.Equal(
+            new ExpertsOptions(8, 2, new SwiGluOptions(32)).Build(builder).ParameterCount(),
+            new ExpertsOptions().Build(builder).ParameterCount());
     }
 
     [Fact]
@@ -65,6 +68,6 @@ public sealed class UnsaidSizesTests
             (twoStage with { Shared = 1 }).Build(PartCheck.Builder(8)).Parameters().Select(own => $"{own.Name} {own.Parameter.Shape}"),
             twoStage.Build(PartCheck.Builder(8)).Parameters().Select(own => $"{own.Name} {own.Parameter.Shape}"));
         var error = Assert.Throws<RecipeException>(() => (twoStage with { Shared = 0 }).Build(PartCheck.Builder(8)));
-        Assert.EndsWith("router.kind: is two-stage; allowed: a router for at least one shared expert", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith("kind: is two-stage; allowed: a router for at least one shared expert", error.Message, StringComparison.Ordinal);
     }
 }

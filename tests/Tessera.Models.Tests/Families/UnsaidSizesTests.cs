@@ -45,7 +45,8 @@ public sealed class UnsaidSizesTests
         {
             Decoder = new TransformerOptions
             {
-                Layers = 1, Attention = new MultiHeadOptions(2) { Bias = true }, FeedForward = new GeluTanhOptions(hidden) { Bias = true }, Norm = new LayerNormOptions(),
+                Layers = 1, Attention = new MultiHeadOptions(2) { Bias = true }, Norm = new LayerNormOptions(),
+                FeedForward = new GeluTanhOptions(hidden) { Bias = true },
                 Position = new LearnedOptions(32),
             },
         };
@@ -59,7 +60,8 @@ public sealed class UnsaidSizesTests
         Width = 24, EmbeddingScale = 1,
         Decoder = new TransformerOptions
         {
-            Layers = 2, FeedForward = feedForward, Attention = first is null ? new MultiHeadOptions(2) { Position = new RotaryOptions() } : s_latent,
+            Layers = 2, FeedForward = feedForward,
+            Attention = first is null ? new MultiHeadOptions(2) { Position = new RotaryOptions() } : s_latent,
             Variants = first is null ? null : [new LayerVariant { Last = 0, FeedForward = first }],
         },
     };

@@ -20,7 +20,8 @@ public sealed class PartSwapTests
         """
         { "vocabulary": 19, "length": 20, "sourceLength": 0,
           "model": { "kind": "decoder", "width": 16,
-            "decoder": { "layers": 2, "feedForward": "experts", "norm": "rms", "attention": { "kind": "multi-head", "heads": 2, "position": "rotary" } } } }
+            "decoder": { "layers": 2, "feedForward": "experts", "norm": "rms",
+                         "attention": { "kind": "multi-head", "heads": 2, "position": "rotary" } } } }
         """;
 
     /// <summary>Where parts of a group stand, and those of its kinds that can stand there.</summary>
@@ -68,19 +69,24 @@ public sealed class PartSwapTests
 
     [Fact]
     public void No_kind_of_position_is_without_a_place() => Assert.Equal(
-        Kinds(typeof(PositionOptions)).Order(), s_places.Where(place => place.Path.EndsWith(".position", StringComparison.Ordinal)).SelectMany(place => place.Kinds).Order());
+        Kinds(typeof(PositionOptions)).Order(),
+        s_places.Where(place => place.Path.EndsWith(".position", StringComparison.Ordinal)).SelectMany(place => place.Kinds).Order());
 
     [Fact]
     public void Options_that_both_kinds_have_stay_and_the_others_are_named()
     {
-        var recipe = Changed(Attention + """={"kind":"multi-head","heads":2,"keyValueHeads":1,"bias":true,"sinks":true,"position":{"kind":"rotary","theta":500}}""");
+        const string Said =
+            """{"kind":"multi-head","heads":2,"keyValueHeads":1,"bias":true,"sinks":true,"position":{"kind":"rotary","theta":500}}""";
+        var recipe = Changed($"{Attention}={Said}");
         var note = Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, $"{Attention}.kind=latent", $"{Attention}.kvLoraRank=8"));
         Assert.Equal("model.decoder.attention is now latent, which does not take keyValueHeads (1), sinks (true); dropped", note);
-        Assert.Equal("""{"kind":"latent","heads":2,"bias":true,"position":{"theta":500},"kvLoraRank":8}""", At(recipe, Attention).ToJsonString());
+        Assert.Equal(
+            """{"kind":"latent","heads":2,"bias":true,"position":{"theta":500},"kvLoraRank":8}""", At(recipe, Attention).ToJsonString());
 
         note = Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, $"{Attention}.kind=multi-head"));
         Assert.Equal("model.decoder.attention is now multi-head, which does not take kvLoraRank (8); dropped", note);
-        Assert.Equal("""{"kind":"multi-head","heads":2,"bias":true,"position":{"kind":"rotary","theta":500}}""", At(recipe, Attention).ToJsonString());
+        Assert.Equal(
+            """{"kind":"multi-head","heads":2,"bias":true,"position":{"kind":"rotary","theta":500}}""", At(recipe, Attention).ToJsonString());
     }
 
     [Fact]
@@ -120,13 +126,19 @@ public sealed class PartSwapTests
     [Fact]
     public void The_order_of_a_kind_and_its_options_does_not_matter()
     {
-        string[] settings = [$"{FeedForward}.kind=experts", $"{FeedForward}.routed=5", $"{FeedForward}.expert.kind=gelu", $"{FeedForward}.expert.hidden=24", $"{FeedForward}.router=sigmoid", $"{FeedForward}.router.biasRate=0.5"];
-        const string Wanted = """{"kind":"experts","routed":5,"expert":{"kind":"gelu","hidden":24},"router":{"kind":"sigmoid","biasRate":0.5}}""";
+        string[] settings =
+        [
+            $"{FeedForward}.kind=experts", $"{FeedForward}.routed=5", $"{FeedForward}.expert.kind=gelu", $"{FeedForward}.expert.hidden=24",
+            $"{FeedForward}.router=sigmoid", $"{FeedForward}.router.biasRate=0.5",
+        ];
+        var wanted = JsonNode.Parse(
+            """{"kind":"experts","routed":5,"expert":{"kind":"gelu","hidden":24},"router":{"kind":"sigmoid","biasRate":0.5}}""");
         foreach (var order in Orders(settings))
         {
             var recipe = Changed($"{FeedForward}=relu");
             Assert.Empty(RecipeSettings.Apply<ModelConfig>(recipe, [.. order]));
-            Assert.True(JsonNode.DeepEquals(JsonNode.Parse(Wanted), At(recipe, FeedForward)), $"{string.Join(' ', order)} gave {At(recipe, FeedForward).ToJsonString()}");
+            var found = At(recipe, FeedForward);
+            Assert.True(JsonNode.DeepEquals(wanted, found), $"{string.Join(' ', order)} gave {found.ToJsonString()}");
         }
 
         static IEnumerable<IEnumerable<string>> Orders(IReadOnlyList<string> of) => of.Count == 0
@@ -140,7 +152,8 @@ public sealed class PartSwapTests
         var recipe = Changed($"{Decoder}.norm=layer", $"{Decoder}.norm=rms", $"{Decoder}.norm.epsilon=0.25", $"{Decoder}.norm.epsilon=0.5");
         Assert.Equal("""{"kind":"rms","epsilon":0.5}""", At(recipe, $"{Decoder}.norm").ToJsonString());
         // An object takes the place of what was there, and is swapped if a kind follows.
-        recipe = Changed($"{Decoder}.norm.kind=layer", $$"""{{Decoder}}.norm={"kind":"layer","epsilon":0.125,"bias":false}""", $"{Decoder}.norm.kind=rms");
+        const string Layer = """{"kind":"layer","epsilon":0.125,"bias":false}""";
+        recipe = Changed($"{Decoder}.norm.kind=layer", $"{Decoder}.norm={Layer}", $"{Decoder}.norm.kind=rms");
         Assert.Equal("""{"kind":"rms","epsilon":0.125}""", At(recipe, $"{Decoder}.norm").ToJsonString());
     }
 
@@ -148,7 +161,9 @@ public sealed class PartSwapTests
     public void Options_of_a_part_that_the_recipe_leaves_out_are_those_of_its_default()
     {
         var recipe = Changed($"{FeedForward}.router.scale=2", $"{FeedForward}.expert.hidden=24");
-        Assert.Equal("""{"kind":"experts","router":{"kind":"softmax","scale":2},"expert":{"kind":"swiglu","hidden":24}}""", At(recipe, FeedForward).ToJsonString());
+        Assert.Equal(
+            """{"kind":"experts","router":{"kind":"softmax","scale":2},"expert":{"kind":"swiglu","hidden":24}}""",
+            At(recipe, FeedForward).ToJsonString());
         Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
     }
 
@@ -171,11 +186,13 @@ public sealed class PartSwapTests
     {
         var recipe = Changed();
         var before = recipe.ToJsonString();
-        Assert.Equal(message, Assert.Throws<RecipeException>(() => RecipeSettings.Apply<ModelConfig>(recipe, "model.width=8", setting)).Message);
+        var error = Assert.Throws<RecipeException>(() => RecipeSettings.Apply<ModelConfig>(recipe, "model.width=8", setting));
+        Assert.Equal(message, error.Message);
         Assert.Equal(before, recipe.ToJsonString());
     }
 
-    private static string[] Kinds(Type group) => [.. Parts.Kinds(group).Where(kind => kind.Part.Assembly == typeof(Parts).Assembly).Select(kind => kind.Name)];
+    private static string[] Kinds(Type group) =>
+        [.. Parts.Kinds(group).Where(kind => kind.Part.Assembly == typeof(Parts).Assembly).Select(kind => kind.Name)];
 
     private static JsonObject Changed(params string[] settings)
     {

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
+using Tessera.Nn.FeedForward;
 
 namespace Tessera.Models.Tests;
 
@@ -16,11 +17,14 @@ public sealed class RecipeWordTests
               "model": { "kind": "encoder-decoder", "width": 8,
                 "encoder": { "kind": "transformer", "layers": 2, "norm": "layer", "position": "sinusoidal", "feedForward": "gelu",
                              "attention": { "kind": "multi-head", "heads": 2, "position": "rotary", "queryKeyNorm": "rms" },
-                             "variants": [ { "first": 1, "feedForward": "swiglu" }, { "feedForward": { "kind": "experts", "expert": "relu", "router": "sigmoid" } } ] },
-                "decoder": { "layers": 1, "feedForward": "experts", "attention": { "kind": "multi-head", "heads": 2, "position": "alibi" } } } }
+                             "variants": [ { "first": 1, "feedForward": "swiglu" },
+                                           { "feedForward": { "kind": "experts", "expert": "relu", "router": "sigmoid" } } ] },
+                "decoder": { "layers": 1, "feedForward": "experts",
+                             "attention": { "kind": "multi-head", "heads": 2, "position": "alibi" } } } }
             """;
         string[] words = ["layer", "sinusoidal", "gelu", "rotary", "rms", "swiglu", "relu", "sigmoid", "experts", "alibi"];
-        var objects = words.Aggregate(Words, (text, word) => text.Replace($": \"{word}\"", $$""": { "kind": "{{word}}" }""", StringComparison.Ordinal))
+        var objects = words
+            .Aggregate(Words, (text, word) => text.Replace($": \"{word}\"", $$""": { "kind": "{{word}}" }""", StringComparison.Ordinal))
             .Replace("\"kind\": { \"kind\": \"experts\" }", "\"kind\": \"experts\"", StringComparison.Ordinal);
         var read = RecipeJson.Read<ModelConfig>(RecipeJson.Parse(Words, "words.json"));
         Assert.Equal(RecipeJson.Write(RecipeJson.Read<ModelConfig>(RecipeJson.Parse(objects, "objects.json"))), RecipeJson.Write(read));
@@ -30,13 +34,17 @@ public sealed class RecipeWordTests
     [Fact]
     public void Items_of_lists_and_dictionaries_and_the_whole_may_be_words()
     {
-        var read = RecipeJson.Read<Many>(RecipeJson.Parse("""{ "list": ["relu", { "kind": "gelu", "hidden": 3 }], "map": { "a": "tanh" }, "norm": "rms" }""", "many.json"));
-        Assert.Equal([new Nn.FeedForward.ReluOptions(), new Nn.FeedForward.GeluOptions(3)], read.List);
-        Assert.Equal(new Nn.FeedForward.TanhOptions(), read.Map["a"]);
+        var read = RecipeJson.Read<Many>(RecipeJson.Parse(
+            """{ "list": ["relu", { "kind": "gelu", "hidden": 3 }], "map": { "a": "tanh" }, "norm": "rms" }""", "many.json"));
+        Assert.Equal([new ReluOptions(), new GeluOptions(3)], read.List);
+        Assert.Equal(new TanhOptions(), read.Map["a"]);
         Assert.Equal(new Nn.Norms.RmsNormOptions(), read.Norm);
         Assert.Null(read.Position);
-        Assert.Equal("list[1]: is \"gelus\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }",
-            Assert.Throws<RecipeException>(() => RecipeJson.Read<Many>(RecipeJson.Parse("""{ "list": ["relu", "gelus"] }""", "many.json"))).Message);
+        var unknown = RecipeJson.Parse("""{ "list": ["relu", "gelus"] }""", "many.json");
+        Assert.Equal(
+            "list[1]: is \"gelus\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, "
+            + "or an object { … }",
+            Assert.Throws<RecipeException>(() => RecipeJson.Read<Many>(unknown)).Message);
     }
 
     [Fact]
@@ -61,9 +69,9 @@ public sealed class RecipeWordTests
 
     public sealed record Many
     {
-        public IReadOnlyList<Nn.FeedForward.DenseOptions> List { get; init; } = [];
+        public IReadOnlyList<DenseOptions> List { get; init; } = [];
 
-        public IReadOnlyDictionary<string, Nn.FeedForward.FeedForwardOptions> Map { get; init; } = new Dictionary<string, Nn.FeedForward.FeedForwardOptions>();
+        public IReadOnlyDictionary<string, FeedForwardOptions> Map { get; init; } = new Dictionary<string, FeedForwardOptions>();
 
         public Nn.Norms.NormOptions Norm { get; init; } = new Nn.Norms.LayerNormOptions();
 

@@ -20,8 +20,9 @@ public sealed class RegisteredPartTests
         Assert.Equal("""{"sort":{"kind":"late","number":3}}""", RecipeJson.Tree(Read()).ToJsonString());
         Assert.Contains("\"late\"", RecipeJson.Schema<Holder>().ToJsonString(), StringComparison.Ordinal);
         Assert.Equal(new Late(), RecipeJson.Read<Holder>(RecipeJson.Parse("""{ "sort": "late" }""", "test")).Sort);
-        Assert.Equal("sort.kind: is \"never\"; allowed: early, late",
-            Assert.Throws<RecipeException>(() => RecipeJson.Read<Holder>(RecipeJson.Parse("""{ "sort": { "kind": "never" } }""", "test"))).Message);
+        var never = RecipeJson.Parse("""{ "sort": { "kind": "never" } }""", "test");
+        Assert.Equal(
+            "sort.kind: is \"never\"; allowed: early, late", Assert.Throws<RecipeException>(() => RecipeJson.Read<Holder>(never)).Message);
 
         static Holder Read() => RecipeJson.Read<Holder>(RecipeJson.Parse("""{ "sort": { "kind": "late", "number": 3 } }""", "test"));
     }
@@ -31,13 +32,15 @@ public sealed class RegisteredPartTests
     {
         Parts.Register<FeedForwardOptions, ScaledOptions>("test-scaled");
         var recipe = RecipeErrorTests.Changed("\"layers\": 2, ", "\"layers\": 2, ");
-        Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, "model.decoder.feedForward=test-scaled", "model.decoder.feedForward.factor=3"));
+        const string FeedForward = "model.decoder.feedForward";
+        Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, $"{FeedForward}=test-scaled", $"{FeedForward}.factor=3"));
         var config = RecipeJson.Read<ModelConfig>(recipe);
         using var scope = Arena.Current.Scope();
         var model = config.Model.Build(270, 1);
         Assert.Equal(2, model.Modules().Count(named => named.Module is Scaled));
         Assert.Equal(3, model.Parameters().Single(own => own.Name == "decoder.layers.1.feed_forward.factor").Parameter.Value.Item());
-        Assert.Equal(RecipeJson.Write(config), RecipeJson.Write(RecipeJson.Read<ModelConfig>(RecipeJson.Parse(RecipeJson.Write(config), "config.json"))));
+        var written = RecipeJson.Write(config);
+        Assert.Equal(written, RecipeJson.Write(RecipeJson.Read<ModelConfig>(RecipeJson.Parse(written, "config.json"))));
     }
 
     public sealed record Holder(Sort Sort);
