@@ -131,7 +131,8 @@ internal sealed class Inspection : IDisposable
         new(path, source, format)
         {
             Architecture = architecture, Config = ConfigOf(folder), Parameters = folder.Model.ParameterCount(), ActiveParameters = folder.Model.ActiveParameterCount(),
-            Tokenizer = folder.HasTokenizer ? TokenizerFacts.Of(folder.Tokenizer) : null, HasChatTemplate = folder.PromptFormat.ChatTemplate is not null, Metadata = metadata,
+            Tokenizer = folder.HasTokenizer ? TokenizerFacts.Of(folder.Tokenizer) : null,
+            HasChatTemplate = folder.PromptFormat.ChatTemplate is not null, Metadata = metadata,
         };
 
     private static List<(string Key, string Value)> ConfigOf(ModelFolder folder)

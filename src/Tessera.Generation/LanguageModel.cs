@@ -46,7 +46,8 @@ public sealed class LanguageModel(ModelFolder folder)
     {
         int[][] ids = [.. prompts.Select(prompt => Encode(prompt, asChat))];
         var max = MaxTokens(options, ids.Max(prompt => prompt.Length));
-        var generated = Generator.Generate(Folder.Model, ids, options, max, Folder.PromptFormat.StopTokens, progress, cancellation: cancellation);
+        var stops = Folder.PromptFormat.StopTokens;
+        var generated = Generator.Generate(Folder.Model, ids, options, max, stops, progress, cancellation: cancellation);
         return [.. generated.Select(tokens => new GeneratedText(Folder.Tokenizer.Decode([.. tokens.Ids]), tokens))];
     }
 
@@ -57,7 +58,8 @@ public sealed class LanguageModel(ModelFolder folder)
         var decoding = options ?? new GreedyOptions();
         var pieces = new IncrementalDetokenizer(Folder.Tokenizer);
         var ids = Encode(prompt, asChat);
-        using var tokens = Generator.Stream(Folder.Model, ids, decoding, MaxTokens(decoding, ids.Length), Folder.PromptFormat.StopTokens, cancellation).GetEnumerator();
+        var (max, stops) = (MaxTokens(decoding, ids.Length), Folder.PromptFormat.StopTokens);
+        using var tokens = Generator.Stream(Folder.Model, ids, decoding, max, stops, cancellation).GetEnumerator();
         while (await Task.Run(tokens.MoveNext, cancellation).ConfigureAwait(false))
         {
             if (pieces.Add(tokens.Current) is { Length: > 0 } piece) yield return piece;

@@ -49,8 +49,8 @@ public sealed record PromptFormat
     /// <summary>The tokens of a whole text that a decoder learns. A corpus names no special tokens.</summary>
     public EncodedText EncodeText(Tokenizer tokenizer, string text) => Framed(Opening(tokenizer), tokenizer.EncodeOrdinary(text));
 
-    /// <summary>The tokens of a pair that a decoder learns as one text: source, <see cref="Separator"/>, target, of which only the target is
-    /// to be predicted.</summary>
+    /// <summary>The tokens of a pair that a decoder learns as one text: source, <see cref="Separator"/>, target, of which only the target
+    /// is to be predicted.</summary>
     public EncodedText EncodePair(Tokenizer tokenizer, string source, string target) =>
         Framed([.. Opening(tokenizer), .. tokenizer.EncodeOrdinary(source + Separator)], tokenizer.EncodeOrdinary(target));
 
@@ -64,18 +64,24 @@ public sealed record PromptFormat
         return [.. ids.AsSpan(0, Math.Min(ids.Length, maxLength - end.Length)), .. end];
     }
 
-    /// <summary>The tokens of a target that a decoder writes beside an encoder: it reads all but the last and predicts all but the first.</summary>
+    /// <summary>The tokens of a target that a decoder writes beside an encoder: it reads all but the last and predicts all but the
+    /// first.</summary>
     public int[] EncodeTarget(Tokenizer tokenizer, string target) => [.. TargetOpening(), .. tokenizer.EncodeOrdinary(target), .. End()];
 
     /// <summary>What a decoder beside an encoder reads before it has written anything.</summary>
     /// <exception cref="InvalidOperationException">The format has no token that begins a text.</exception>
-    public int[] TargetOpening() => BosToken is { } bos ? [bos] : throw new InvalidOperationException("a decoder beside an encoder needs a token to begin with");
+    public int[] TargetOpening() => BosToken is { } bos
+        ? [bos]
+        : throw new InvalidOperationException("a decoder beside an encoder needs a token to begin with");
 
     /// <summary>The tokens of a message to which the model is to answer.</summary>
     /// <exception cref="ArgumentException">The model knows no conversations.</exception>
     /// <exception cref="TemplateException">The template refuses the message.</exception>
-    public int[] EncodeChat(Tokenizer tokenizer, string message) =>
-        EncodeChat(tokenizer, new ChatInput { Messages = [new JsonObject { ["role"] = "user", ["content"] = message }], AddGenerationPrompt = true });
+    public int[] EncodeChat(Tokenizer tokenizer, string message)
+    {
+        var said = new JsonObject { ["role"] = "user", ["content"] = message };
+        return EncodeChat(tokenizer, new ChatInput { Messages = [said], AddGenerationPrompt = true });
+    }
 
     /// <summary>The tokens of a conversation.</summary>
     /// <param name="tokenizer">Turns texts into ids; the template writes special tokens itself.</param>

@@ -11,8 +11,8 @@ public abstract class Module
     private readonly List<Owned> _own = [];
     private readonly List<(string Name, Module Module)> _children = [];
 
-    /// <summary>The losses that this part itself can report while it trains (<see cref="ForwardContext.Wants"/>), by the names under which a
-    /// phase weighs them; none unless said.</summary>
+    /// <summary>The losses that this part itself can report while it trains (<see cref="ForwardContext.Wants"/>), by the names under which
+    /// a phase weighs them; none unless said.</summary>
     public virtual IReadOnlyList<string> OfferedLosses => [];
 
     /// <summary>What evaluation can measure in this part itself, by the names of metrics; nothing unless said.</summary>

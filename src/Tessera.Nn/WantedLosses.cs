@@ -1,6 +1,7 @@
 namespace Tessera.Nn;
 
-/// <summary>Which losses of parts, such as <c>balance</c>, steps are to compute; which there are, <see cref="Module.OfferedLosses"/> says.</summary>
+/// <summary>Which losses of parts, such as <c>balance</c>, steps are to compute; which there are, <see cref="Module.OfferedLosses"/>
+/// says.</summary>
 /// <param name="names">The losses that are wanted.</param>
 public sealed class WantedLosses(IEnumerable<string> names)
 {

@@ -17,7 +17,10 @@ public sealed record TokenizerOptions
     internal void Validate()
     {
         if (Vocabulary is < Least or > 1_000_000)
-            throw new RecipeException("tokenizer.vocabulary", $"is {Vocabulary}; allowed: {Least} (the bytes and the special tokens) to 1000000");
+        {
+            throw new RecipeException(
+                "tokenizer.vocabulary", $"is {Vocabulary}; allowed: {Least} (the bytes and the special tokens) to 1000000");
+        }
     }
 }
 

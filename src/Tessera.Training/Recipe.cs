@@ -156,8 +156,9 @@ public sealed record Recipe
     private void RequireRoom(int specialTokens)
     {
         var least = TokenizerOptions.Least + specialTokens - SpecialTokens.Texts.Count;
-        if (Tokenizer.Vocabulary < least)
-            throw new RecipeException("tokenizer.vocabulary", $"is {Tokenizer.Vocabulary}; allowed: at least {least}, the bytes and {specialTokens} special tokens");
+        if (Tokenizer.Vocabulary >= least) return;
+        throw new RecipeException(
+            "tokenizer.vocabulary", $"is {Tokenizer.Vocabulary}; allowed: at least {least}, the bytes and {specialTokens} special tokens");
     }
 
     private static void Validate(CorpusOptions? data, string before)

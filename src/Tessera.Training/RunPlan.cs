@@ -24,7 +24,9 @@ public sealed class RunPlan
     {
         (Recipe, Start, Tokenizer) = (recipe, start, tokenizer);
         Format = start?.PromptFormat ?? PromptFormat.Own;
-        Model = start is null ? recipe.Model.Build(tokenizer?.VocabularySize ?? recipe.Tokenizer.Vocabulary, recipe.Seed) : StartingPoint.Model(start, recipe);
+        Model = start is null
+            ? recipe.Model.Build(tokenizer?.VocabularySize ?? recipe.Tokenizer.Vocabulary, recipe.Seed)
+            : StartingPoint.Model(start, recipe);
         Phases = [.. recipe.Phases.Select((phase, index) => new PhasePlan(
             $"phases[{index}]", phase, phase.Objective ?? ObjectiveOptions.For(Model), phase.Length ?? recipe.Batches.Length,
             phase.SourceLength ?? recipe.Batches.SourceLength))];
@@ -121,7 +123,7 @@ public sealed class RunPlan
         foreach (var phase in Phases)
         {
             var (corpus, corpusKey) = corpora.Of(phase.Phase);
-            var key = $"{corpusKey} {RecipeJson.Write(phase.Objective)} {RecipeJson.Write(phase.Length)} {RecipeJson.Write(phase.SourceLength)}";
+            var key = string.Join('\n', corpusKey, RecipeJson.Write(phase.Objective), phase.Length, phase.SourceLength);
             if (!datasets.TryGetValue(key, out var dataset))
             {
                 var objective = phase.Objective.Build(new ObjectiveContext(Model, Tokenizer!, Format));
@@ -145,8 +147,10 @@ public sealed class RunPlan
 
         static void Require(string path, LengthSchedule found, int min, int max)
         {
-            if (found.Max > max) throw new RecipeException(path, $"is {found.Max}; allowed: at most {max}, the positions that the model's encoding has");
-            if (found.Min < min) throw new RecipeException(path, $"is {found.Min}; allowed: at least {min}, for what the objective makes of a text");
+            if (found.Max > max)
+                throw new RecipeException(path, $"is {found.Max}; allowed: at most {max}, the positions that the model's encoding has");
+            if (found.Min < min)
+                throw new RecipeException(path, $"is {found.Min}; allowed: at least {min}, for what the objective makes of a text");
         }
     }
 
@@ -156,10 +160,11 @@ public sealed class RunPlan
         if (Tokenizer is null) return; // it will be trained with all of them
         foreach (var (key, text) in phase.Objective.Sentinels())
         {
-            if (Tokenizer.Find(text) is not { } id)
-                throw new RecipeException($"{phase.Path}.objective.{key}", $"names '{text}', which is no token of the tokenizer; allowed: tokens that it has");
-            if (id >= Model.Vocabulary)
-                throw new RecipeException($"{phase.Path}.objective.{key}", $"names '{text}', token {id}, which the model does not have; its tokens are 0 to {Model.Vocabulary - 1}");
+            var (path, found) = ($"{phase.Path}.objective.{key}", Tokenizer.Find(text));
+            if (found is null)
+                throw new RecipeException(path, $"names '{text}', which is no token of the tokenizer; allowed: tokens that it has");
+            if (found >= Model.Vocabulary)
+                throw new RecipeException(path, $"names '{text}', token {found}; the model has the tokens 0 to {Model.Vocabulary - 1}");
         }
     }
 

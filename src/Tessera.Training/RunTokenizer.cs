@@ -33,7 +33,8 @@ internal static class RunTokenizer
             if (tokenizer.Find(SpecialTokens.Texts[id]) == id) continue;
             throw new RecipeException(
                 "tokenizer.file",
-                $"has another token than '{SpecialTokens.Texts[id]}' with the id {id}; allowed: a tokenizer whose first tokens are {string.Join(", ", SpecialTokens.Texts)}");
+                $"has another token than '{SpecialTokens.Texts[id]}' with the id {id}; allowed: a tokenizer whose first tokens are "
+                + string.Join(", ", SpecialTokens.Texts));
         }
 
         return tokenizer;

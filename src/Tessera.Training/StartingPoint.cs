@@ -35,11 +35,16 @@ internal static class StartingPoint
         if (recipe.Start is not { } path) return null;
         var start = Load(path, asStored: recipe.Lora is not null, check: true);
         if (recipe.Lora is null && start.Path is null)
-            throw new RecipeException("start", $"is '{path}', a file whose weights cannot be written back; convert it to a folder, or train adapters (lora)");
-        if (recipe.Tokenizer.Vocabulary == new TokenizerOptions().Vocabulary || recipe.Tokenizer.Vocabulary == start.Tokenizer.VocabularySize) return start;
+        {
+            throw new RecipeException(
+                "start", $"is '{path}', a file whose weights cannot be written back; convert it to a folder, or train adapters (lora)");
+        }
+
+        var (wanted, found) = (recipe.Tokenizer.Vocabulary, start.Tokenizer.VocabularySize);
+        if (wanted == new TokenizerOptions().Vocabulary || wanted == found) return start;
         throw new RecipeException(
             "tokenizer.vocabulary",
-            $"is {recipe.Tokenizer.Vocabulary} with a start, which has a tokenizer of its own of {start.Tokenizer.VocabularySize} tokens; leave it out");
+            $"is {wanted} with a start, which has a tokenizer of its own of {found} tokens; leave it out");
     }
 
     /// <summary>The recipe's model with the weights of the one it goes on from: that itself, or one whose options differ only in what

@@ -52,7 +52,8 @@ public sealed class RecipeStartTests(TinyRun tiny)
     {
         string[] settings =
         [
-            "--set", "phases[0].objective={\"kind\":\"span-corruption\",\"maxSpans\":9}", "--set", "phases[0].length={\"from\":8,\"to\":40}",
+            "--set", "phases[0].objective={\"kind\":\"span-corruption\",\"maxSpans\":9}",
+            "--set", "phases[0].length={\"from\":8,\"to\":40}",
             "--set", "optimizer={\"kind\":\"adamw\",\"rules\":[{\"pattern\":\"*norm*\",\"optimizer\":{\"kind\":\"nesterov\"}}]}",
         ];
         var text = tiny.Tessera(["recipe", "show", "tiny.json", .. settings]);
@@ -62,7 +63,8 @@ public sealed class RecipeStartTests(TinyRun tiny)
         Assert.Matches(@"phases\[0\] +train: span-corruption, length 8 to 40, source 40\n", text.Output);
         var shown = JsonDocument.Parse(tiny.Tessera(["recipe", "show", "tiny.json", "--json", .. settings]).Output).RootElement;
         Assert.Equal(["balance", "sequence-balance"], shown.GetProperty("losses").EnumerateArray().Select(loss => loss.GetString()));
-        var optimizers = shown.GetProperty("optimizers").EnumerateArray().ToDictionary(group => group.GetProperty("kind").GetString()!, group => group.GetProperty("parameters").GetInt64());
+        var optimizers = shown.GetProperty("optimizers").EnumerateArray().ToDictionary(group => group.GetProperty("kind").GetString()!,
+            group => group.GetProperty("parameters").GetInt64());
         Assert.Equal(["adamw", "nesterov"], optimizers.Keys);
         Assert.Equal(4 * 16, optimizers["nesterov"]); // three norms of the layer and the last one
         Assert.Equal(shown.GetProperty("learning").GetInt64(), optimizers.Values.Sum());
@@ -70,10 +72,13 @@ public sealed class RecipeStartTests(TinyRun tiny)
     }
 
     [Theory]
-    [InlineData("phases[0].objective.kind: is next-token; allowed for a model that reads a source: pairs, span-corruption", "phases[0].objective={\"kind\":\"next-token\"}")]
+    [InlineData("phases[0].objective.kind: is next-token; allowed for a model that reads a source: pairs, span-corruption",
+        "phases[0].objective={\"kind\":\"next-token\"}")]
     [InlineData("phases[0].losses.mtp: is no loss of this model; allowed: balance, sequence-balance", "phases[0].losses={\"mtp\":0.1}")]
-    [InlineData("tokenizer.vocabulary: is 300; allowed: at least 360, the bytes and 103 special tokens", "phases[0].objective={\"kind\":\"span-corruption\"}")]
-    [InlineData("optimizer.rules[0].pattern: is '*.none', which fits no parameter", "optimizer={\"kind\":\"adamw\",\"rules\":[{\"pattern\":\"*.none\"}]}")]
+    [InlineData("tokenizer.vocabulary: is 300; allowed: at least 360, the bytes and 103 special tokens",
+        "phases[0].objective={\"kind\":\"span-corruption\"}")]
+    [InlineData("optimizer.rules[0].pattern: is '*.none', which fits no parameter",
+        "optimizer={\"kind\":\"adamw\",\"rules\":[{\"pattern\":\"*.none\"}]}")]
     [InlineData("phases[0].length.from: is 1; allowed: 2 to 1048576", "phases[0].length={\"from\":1,\"to\":9}")]
     public void Show_check_and_train_refuse_a_recipe_in_the_same_words(string message, string setting)
     {

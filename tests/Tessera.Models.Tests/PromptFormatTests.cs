@@ -20,7 +20,8 @@ public sealed class PromptFormatTests
         Assert.DoesNotContain(SpecialTokens.End, ids);
         Assert.Equal([SpecialTokens.End], PromptFormat.Own.StopTokens);
         Assert.Equal([SpecialTokens.Begin], PromptFormat.Own.Opening(s_tokenizer));
-        Assert.Equal("this model has no chat template", Assert.Throws<ArgumentException>(() => PromptFormat.Own.EncodeChat(s_tokenizer, "the")).Message);
+        Assert.Equal("this model has no chat template",
+            Assert.Throws<ArgumentException>(() => PromptFormat.Own.EncodeChat(s_tokenizer, "the")).Message);
     }
 
     [Fact]
@@ -59,7 +60,8 @@ public sealed class PromptFormatTests
         };
         var conversation = new ChatInput
         {
-            Messages = [new JsonObject { ["role"] = "user", ["content"] = "the cat" }, new JsonObject { ["role"] = "assistant", ["content"] = "the dog" }],
+            Messages = [new JsonObject { ["role"] = "user", ["content"] = "the cat" },
+                new JsonObject { ["role"] = "assistant", ["content"] = "the dog" }],
             Variables = new JsonObject { ["mode"] = "dog" },
         };
         Assert.Equal(s_tokenizer.Encode("<s>the cat<turn>the dog<turn>dog"), format.EncodeChat(s_tokenizer, conversation));

@@ -42,7 +42,8 @@ public sealed class StepAllocationTests : IDisposable
 
     [Fact]
     public void Fifty_steps_that_fill_gaps_with_optimizers_by_group_allocate_nothing() => AllocatesNothing(TrainingFolder.TextRecipe(
-        """phases[0].objective={"kind":"fill-in-the-middle"}""", """model.decoder.feedForward={"kind":"swiglu","hidden":48}""", "phases[0].losses={}",
+        """phases[0].objective={"kind":"fill-in-the-middle"}""", """model.decoder.feedForward={"kind":"swiglu","hidden":48}""",
+            "phases[0].losses={}",
         """optimizer={"kind":"adamw","rules":[{"pattern":"*norm*","optimizer":{"kind":"nesterov"}}]}"""));
 
     [Fact]

@@ -195,7 +195,8 @@ public sealed class TrainerTests : IDisposable
         var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(2, 3));
         Assert.Equal(["balance", "sequence-balance", "balance", "sequence-balance", "mtp"], Reported(null));
         Assert.Equal(["mtp"], Reported(new WantedLosses(["mtp"])));
-        Assert.Equal(["balance", "mtp", "sequence-balance"], model.Modules().SelectMany(named => named.Module.OfferedLosses).Distinct().Order());
+        Assert.Equal(["balance", "mtp", "sequence-balance"],
+            model.Modules().SelectMany(named => named.Module.OfferedLosses).Distinct().Order());
         Assert.Equal(["sequence-balance"], Reported(new WantedLosses(["sequence-balance", "none"])));
         Assert.Empty(Reported(new WantedLosses([])));
 

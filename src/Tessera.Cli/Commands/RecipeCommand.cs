@@ -101,7 +101,7 @@ internal static partial class RecipeCommand
         var learning = plan.Parameters.Learning.Sum(own => own.Parameter.Shape.Count);
         screen.Table(
             ["part", "kind", "shapes", "parameters"],
-            summary.Parts.Concat(Parts(plan)).GroupBy(part => (LayerNumber().Replace(part.Name, "$1#"), part.Kind, part.Shapes)).Select(alike => (IReadOnlyList<string>)
+            Alike(summary.Parts.Concat(Parts(plan))).Select(alike => (IReadOnlyList<string>)
             [
                 alike.Count() == 1 ? alike.First().Name : $"{alike.Key.Item1}  × {alike.Count()}", alike.Key.Kind, alike.Key.Shapes,
                 Amount.Of(alike.Sum(part => part.Parameters)),
@@ -109,7 +109,8 @@ internal static partial class RecipeCommand
             textColumns: 3);
         screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
         screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
-        screen.Line($"learn                {Amount.Of(learning)}{(plan.Adapters is { } adapters ? $", in {adapters.All.Count} adapters beside the model" : "")}");
+        var beside = plan.Adapters is { } adapters ? $", in {adapters.All.Count} adapters beside the model" : "";
+        screen.Line($"learn                {Amount.Of(learning)}{beside}");
         foreach (var group in plan.Parameters.Groups)
             screen.Line($"  by {Kind(group.Optimizer),-18}{Amount.Of(group.Parameters.Sum(own => own.Parameter.Shape.Count))}");
         screen.Line($"vocabulary           {Amount.Of(plan.Model.Vocabulary)} tokens");
@@ -119,24 +120,40 @@ internal static partial class RecipeCommand
         screen.Line($"operations a token   {Amount.Of((long)summary.FlopsPerToken)} FLOPs forward at length {summary.Length}; about three times that in training");
         screen.Line($"losses               {OrNone(plan.Losses)}");
         screen.Line($"measurements         {OrNone(plan.Measurements)}");
-        foreach (var phase in plan.Phases) screen.Line($"{phase.Path,-21}{phase.Phase.Name}: {Kind(phase.Objective)}, {Lengths(phase, plan.Model.ReadsSource)}");
+        foreach (var phase in plan.Phases)
+            screen.Line($"{phase.Path,-21}{phase.Phase.Name}: {Kind(phase.Objective)}, {Lengths(phase, plan.Model.ReadsSource)}");
+        screen.Json(Line(plan, summary, learning));
+    }
+
+    /// <summary>All of it as one line of JSON.</summary>
+    private static JsonObject Line(RunPlan plan, ModelSummary summary, long learning)
+    {
         var line = JsonSerializer.SerializeToNode(summary, JsonOutput.Options)!.AsObject();
         (line["learning"], line["vocabulary"]) = (learning, plan.Model.Vocabulary);
-        (line["losses"], line["measurements"]) = (JsonSerializer.SerializeToNode(plan.Losses), JsonSerializer.SerializeToNode(plan.Measurements));
+        line["losses"] = JsonSerializer.SerializeToNode(plan.Losses);
+        line["measurements"] = JsonSerializer.SerializeToNode(plan.Measurements);
         line["optimizers"] = new JsonArray([.. plan.Parameters.Groups.Select(group => new JsonObject
         {
             ["kind"] = Kind(group.Optimizer), ["parameters"] = group.Parameters.Sum(own => own.Parameter.Shape.Count),
         })]);
-        line["phases"] = new JsonArray([.. plan.Phases.Select(phase => new JsonObject { ["name"] = phase.Phase.Name, ["objective"] = Kind(phase.Objective) })]);
-        screen.Json(line);
+        line["phases"] = new JsonArray([.. plan.Phases.Select(phase => new JsonObject
+        {
+            ["name"] = phase.Phase.Name, ["objective"] = Kind(phase.Objective),
+        })]);
+        return line;
     }
+
+    /// <summary>Parts that differ in the number of their layer alone, together.</summary>
+    private static IEnumerable<IGrouping<(string, string Kind, string Shapes), PartSummary>> Alike(IEnumerable<PartSummary> parts) =>
+        parts.GroupBy(part => (LayerNumber().Replace(part.Name, "$1#"), part.Kind, part.Shapes));
 
     private static string OrNone(IReadOnlyList<string> names) => names.Count == 0 ? "none" : string.Join(", ", names);
 
     private static string Lengths(PhasePlan phase, bool readsSource) =>
         $"length {Text(phase.Length)}{(readsSource ? $", source {Text(phase.SourceLength)}" : "")}";
 
-    private static string Text(LengthSchedule length) => length.From == length.To ? Amount.Of(length.To) : $"{Amount.Of(length.From)} to {Amount.Of(length.To)}";
+    private static string Text(LengthSchedule length) =>
+        length.From == length.To ? Amount.Of(length.To) : $"{Amount.Of(length.From)} to {Amount.Of(length.To)}";
 
     /// <summary>What a recipe calls a part.</summary>
     private static string Kind(object options) => Nn.Parts.KindOf(options.GetType()) ?? options.GetType().Name;

@@ -17,7 +17,8 @@ namespace Tessera.Evaluation.Tasks;
 /// <param name="Validator">Says which of the samples are well formed; null to leave it open.</param>
 /// <param name="Examples">How many examples at most, spread over the split.</param>
 /// <param name="Baselines">Whether to measure an untrained model and the nearest training pair too.</param>
-/// <param name="Objective">What the model learned, for its perplexity; where null, what its kind learns where nobody says otherwise.</param>
+/// <param name="Objective">What the model learned, for its perplexity; where null, what its kind learns where nobody says
+/// otherwise.</param>
 public sealed record EvaluationRequest(
     IReadOnlyList<Metric> Metrics, DecodingOptions Decoding, SyntaxValidator? Validator = null, int Examples = 500, bool Baselines = true,
     ObjectiveOptions? Objective = null);

@@ -91,7 +91,9 @@ internal static class HuggingFaceTarget
         if (!folder.HasTokenizer) return;
         var format = folder.PromptFormat;
         config["bos_token_id"] = format.BosToken ?? folder.Tokenizer.BeginId;
-        config["eos_token_id"] = format.StopTokens.Count > 1 ? JsonSerializer.SerializeToNode(format.StopTokens) : format.EosToken ?? folder.Tokenizer.EndId;
+        config["eos_token_id"] = format.StopTokens.Count > 1
+            ? JsonSerializer.SerializeToNode(format.StopTokens)
+            : format.EosToken ?? folder.Tokenizer.EndId;
         config["pad_token_id"] = folder.Tokenizer.PaddingId;
     }
 
@@ -112,8 +114,11 @@ internal static class HuggingFaceTarget
 
         if (!folder.HasTokenizer) return;
         folder.Tokenizer.Save(Path.Combine(target, ModelFolder.TokenizerFile));
-        var (tokenizer, format, texts) = (folder.Tokenizer, folder.PromptFormat, new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast" });
-        foreach (var (key, id) in ((string, int?)[])[("bos_token", format.BosToken ?? tokenizer.BeginId), ("eos_token", tokenizer.EndId), ("pad_token", tokenizer.PaddingId)])
+        var (tokenizer, format) = (folder.Tokenizer, folder.PromptFormat);
+        var texts = new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast" };
+        (string, int?)[] roles =
+            [("bos_token", format.BosToken ?? tokenizer.BeginId), ("eos_token", tokenizer.EndId), ("pad_token", tokenizer.PaddingId)];
+        foreach (var (key, id) in roles)
             if (id is { } known) texts[key] = tokenizer.TokenText(known);
         if (format.BosToken is not null) texts["add_bos_token"] = true;
         if (format.ChatTemplate is { } chat) texts["chat_template"] = chat.Source;

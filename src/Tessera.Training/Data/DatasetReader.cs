@@ -28,14 +28,16 @@ internal readonly struct DatasetReader(RunDataset data, DataPosition position, u
         var (length, source) = (phase.Length.At(progress), phase.SourceLength.At(progress));
         data.Train.Resize(length, source);
         if ((length, source) == (position.Length, position.SourceLength)) return;
-        if (position.Length != 0 && position.BatchesUsed > 0) (position.Epoch, position.BatchesUsed) = (position.Epoch + 1, 0);
+        if (position.Length != 0 && position.BatchesUsed > 0) NextEpoch();
         (position.Length, position.SourceLength) = (length, source);
     }
+
+    private void NextEpoch() => (position.Epoch, position.BatchesUsed) = (position.Epoch + 1, 0);
 
     /// <summary>The next batch, as temporaries of the current arena scope.</summary>
     public Batch Next()
     {
-        if (position.BatchesUsed >= data.Train.BatchesIn(position.Epoch, Order)) (position.Epoch, position.BatchesUsed) = (position.Epoch + 1, 0);
+        if (position.BatchesUsed >= data.Train.BatchesIn(position.Epoch, Order)) NextEpoch();
         return data.Train.Make(position.Epoch, position.BatchesUsed++, Order);
     }
 }

@@ -4,7 +4,8 @@ using Tessera.Text.Corpora;
 
 namespace Tessera.Training.Data;
 
-/// <summary>Packed texts as they are, each place predicting the next token of its text: a text that does not fit goes on in the next row.</summary>
+/// <summary>Packed texts as they are, each place predicting the next token of its text: a text that does not fit goes on in the next
+/// row.</summary>
 internal sealed class PackedTexts : PackedDataset
 {
     private readonly List<EncodedText> _texts;

@@ -31,7 +31,8 @@ internal sealed class PairDataset : PairedDataset
         if (Count == 0)
         {
             throw new InvalidDataException(
-                $"data: none of {examples.Count} pairs has a target of fewer than {options.Length} tokens (batches.length, or the phase's length)");
+                $"data: none of {examples.Count} pairs has a target of fewer than {options.Length} tokens "
+                + "(batches.length, or the phase's length)");
         }
     }
 

@@ -3,7 +3,8 @@ using Tessera.Tensors;
 
 namespace Tessera.Training.Data;
 
-/// <summary>Sources and targets in batches of like length, so that little is padding. Where they come from is for those who derive from this.</summary>
+/// <summary>Sources and targets in batches of like length, so that little is padding. Where they come from is for those who derive from
+/// this.</summary>
 /// <param name="options">Sizes of batches.</param>
 internal abstract class PairedDataset(BatchOptions options) : Dataset
 {

@@ -9,7 +9,8 @@ namespace Tessera.Training.Data;
 /// <param name="Index">Which of the run's datasets, in the order in which phases first use them.</param>
 /// <param name="Objective">What is learned from them.</param>
 /// <param name="Train">What is learned from.</param>
-/// <param name="Validation">What losses are measured on, at the length that the phase ends with; null where the corpus has nothing for it.</param>
+/// <param name="Validation">What losses are measured on, at the length that the phase ends with; null where the corpus has nothing for
+/// it.</param>
 internal sealed record RunDataset(int Index, Objective Objective, Dataset Train, Dataset? Validation)
 {
     /// <summary>Encodes the examples of a phase.</summary>
@@ -27,8 +28,9 @@ internal sealed record RunDataset(int Index, Objective Objective, Dataset Train,
         {
             var train = objective.Prepare(corpus.Train, batches with { Length = length.Max, SourceLength = source.Max });
             train.Resize(length.Min, source.Min);
+            var shortest = length.From < length.To ? "from" : "to";
             if (train.Count == 0)
-                throw new RecipeException($"{plan.Path}.length.{(length.From < length.To ? "from" : "to")}", $"is {length.Min}; allowed: lengths that some example fits");
+                throw new RecipeException($"{plan.Path}.length.{shortest}", $"is {length.Min}; allowed: lengths that some example fits");
             train.Resize(length.Max, source.Max);
             var validation = corpus.Validation.Count == 0
                 ? null

@@ -39,10 +39,10 @@ public sealed record FillInTheMiddleOptions(
 }
 
 /// <summary>
-/// A decoder learns to fill gaps: of a text <c>abc</c> cut at two random places it reads <c>P a S c M b</c>, each capital a token of its own,
-/// and predicts every token after the first, with the end of texts after <c>b</c>. Texts are packed as for <c>next-token</c>; what a row
-/// holds of one is a piece that is rearranged, or not, by itself, so that gap and surroundings are in sight together. The places are drawn
-/// anew in each epoch, between tokens. Of a pair, source, line break and target are one text.
+/// A decoder learns to fill gaps: of a text <c>abc</c> cut at two random places it reads <c>P a S c M b</c>, each capital a token of its
+/// own, and predicts every token after the first, with the end of texts after <c>b</c>. Texts are packed as for <c>next-token</c>; what a
+/// row holds of one is a piece that is rearranged, or not, by itself, so that gap and surroundings are in sight together. The places are
+/// drawn anew in each epoch, between tokens. Of a pair, source, line break and target are one text.
 /// <para>Bavarian et al. 2022, <see href="https://arxiv.org/abs/2207.14255"/>: the order prefix, suffix, middle, of pieces that fit the
 /// context.</para>
 /// </summary>
@@ -61,7 +61,8 @@ public sealed class FillInTheMiddle : Objective
         var marks = Marks();
         return
         [
-            .. format.Opening(tokenizer), marks.Prefix, .. tokenizer.EncodeOrdinary(prefix), marks.Suffix, .. tokenizer.EncodeOrdinary(suffix), marks.Middle,
+            .. format.Opening(tokenizer), marks.Prefix, .. tokenizer.EncodeOrdinary(prefix),
+            marks.Suffix, .. tokenizer.EncodeOrdinary(suffix), marks.Middle,
         ];
     }
 
@@ -69,8 +70,11 @@ public sealed class FillInTheMiddle : Objective
     public override Dataset Prepare(IReadOnlyList<Example> examples, BatchOptions batches) =>
         new RearrangedTexts(examples, Context, Marks(), _options.Rate, batches);
 
-    private (int Prefix, int Suffix, int Middle) Marks() => (Context.IdOf(_options.Prefix), Context.IdOf(_options.Suffix), Context.IdOf(_options.Middle));
+    private GapMarks Marks() => new(Context.IdOf(_options.Prefix), Context.IdOf(_options.Suffix), Context.IdOf(_options.Middle));
 }
+
+/// <summary>The tokens that stand before the three parts of a text with a gap.</summary>
+internal readonly record struct GapMarks(int Prefix, int Suffix, int Middle);
 
 /// <summary>Packed pieces of texts, some of them rearranged.</summary>
 internal sealed class RearrangedTexts : PackedDataset
@@ -82,7 +86,7 @@ internal sealed class RearrangedTexts : PackedDataset
 
     private readonly List<int[]> _texts;
     private readonly int[] _opening, _end;
-    private readonly (int Prefix, int Suffix, int Middle) _marks;
+    private readonly GapMarks _marks;
     private readonly double _rate;
     private int[] _sequence;
 
@@ -94,8 +98,7 @@ internal sealed class RearrangedTexts : PackedDataset
     /// <param name="options">Sizes of batches.</param>
     /// <exception cref="InvalidDataException">There is nothing to predict.</exception>
     public RearrangedTexts(
-        IReadOnlyList<Example> examples, ObjectiveContext context, (int Prefix, int Suffix, int Middle) marks, double rate, BatchOptions options)
-        : base(options)
+        IReadOnlyList<Example> examples, ObjectiveContext context, GapMarks marks, double rate, BatchOptions options) : base(options)
     {
         var (_, tokenizer, format) = context;
         (_opening, _end, _marks, _rate) = (format.Opening(tokenizer), format.End(), marks, rate);

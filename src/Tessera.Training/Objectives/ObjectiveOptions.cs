@@ -29,7 +29,8 @@ public abstract record ObjectiveOptions
 
     /// <summary>The objective by which a loaded model is measured where nobody names one.</summary>
     /// <exception cref="InvalidDataException">The model has no tokenizer.</exception>
-    public static Objective Of(ModelFolder model) => For(model.Model).Build(new ObjectiveContext(model.Model, model.Tokenizer, model.PromptFormat));
+    public static Objective Of(ModelFolder model) =>
+        For(model.Model).Build(new ObjectiveContext(model.Model, model.Tokenizer, model.PromptFormat));
 
     /// <summary>Whether a model can learn this, whatever the options are.</summary>
     public abstract bool Fits(SequenceModel model);
@@ -45,7 +46,8 @@ public abstract record ObjectiveOptions
     internal void RequireFits(SequenceModel model, string path)
     {
         if (Fits(model)) return;
-        var allowed = Parts.Kinds(typeof(ObjectiveOptions)).Where(kind => ((ObjectiveOptions)RuntimeHelpers.GetUninitializedObject(kind.Part)).Fits(model));
+        var allowed = Parts.Kinds(typeof(ObjectiveOptions))
+            .Where(kind => ((ObjectiveOptions)RuntimeHelpers.GetUninitializedObject(kind.Part)).Fits(model));
         throw new RecipeException(
             $"{path}.kind",
             $"is {Parts.KindOf(GetType())}; allowed for a model that {(model.ReadsSource ? "reads a source" : "goes on with a text")}: "

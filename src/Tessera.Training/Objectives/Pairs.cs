@@ -15,8 +15,8 @@ public sealed record PairsOptions : ObjectiveOptions
 }
 
 /// <summary>
-/// From a source its target is predicted. An encoder reads the source, cut to <c>sourceLength</c>, and targets longer than <c>length</c> are
-/// left out; a decoder reads source, line break and target as one packed text, of which the target alone is predicted.
+/// From a source its target is predicted. An encoder reads the source, cut to <c>sourceLength</c>, and targets longer than <c>length</c>
+/// are left out; a decoder reads source, line break and target as one packed text, of which the target alone is predicted.
 /// <para>Sutskever, Vinyals, Le 2014, <see href="https://arxiv.org/abs/1409.3215"/>, section 2.</para>
 /// </summary>
 public sealed class Pairs : Objective

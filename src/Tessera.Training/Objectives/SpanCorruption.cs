@@ -36,16 +36,19 @@ public sealed record SpanCorruptionOptions(
         Require(Density is > 0 and <= 0.5, $"{path}.density", Density, "above 0, at most 0.5");
         Require(SpanLength >= 1 && double.IsFinite(SpanLength), $"{path}.spanLength", SpanLength, "at least 1");
         Require(MaxSpans is >= 1 and <= 1000, $"{path}.maxSpans", MaxSpans, "1 to 1000");
-        Require(Sentinel.Contains('#', StringComparison.Ordinal), $"{path}.sentinel", $"'{Sentinel}'", "a text with #, which stands for a number");
+        var isNumbered = Sentinel.Contains('#', StringComparison.Ordinal);
+        Require(isNumbered, $"{path}.sentinel", $"'{Sentinel}'", "a text with #, which stands for a number");
     }
 }
 
 /// <summary>
-/// From a text with gaps an encoder-decoder writes what stood in them: of n tokens round(n·density) are taken out in round(that / span length)
-/// spans at random places, each gap and each span marked by the same token: source <c>a X c Y</c>, target <c>X b Y d</c>. Longer texts are cut
-/// into stretches whose source and target fit <c>sourceLength</c> and <c>length</c>; gaps are drawn anew in each epoch. Of a pair, source and
-/// target are a text each.
-/// <para>Raffel et al. 2020 (T5), <see href="https://arxiv.org/abs/1910.10683"/>, section 3.1.4; spans as T5's <c>random_spans_noise_mask</c>
+/// From a text with gaps an encoder-decoder writes what stood in them: of n tokens round(n·density) are taken out in round(that / span
+/// length) spans at random places, each gap and each span marked by the same token: source <c>a X c Y</c>, target <c>X b Y d</c>. Longer
+/// texts are cut
+/// into stretches whose source and target fit <c>sourceLength</c> and <c>length</c>; gaps are drawn anew in each epoch. Of a pair, source
+/// and target are a text each.
+/// <para>Raffel et al. 2020 (T5), <see href="https://arxiv.org/abs/1910.10683"/>, section 3.1.4; spans as T5's
+/// <c>random_spans_noise_mask</c>
 /// draws them, so that a text never begins with a gap.</para>
 /// </summary>
 public sealed class SpanCorruption : Objective
@@ -55,7 +58,8 @@ public sealed class SpanCorruption : Objective
     internal SpanCorruption(SpanCorruptionOptions options, ObjectiveContext context) : base(context) => _options = options;
 
     /// <inheritdoc/>
-    public override Dataset Prepare(IReadOnlyList<Example> examples, BatchOptions batches) => new CorruptedTexts(examples, Context, _options, batches);
+    public override Dataset Prepare(IReadOnlyList<Example> examples, BatchOptions batches) =>
+        new CorruptedTexts(examples, Context, _options, batches);
 
     /// <summary>How many tokens are taken out of so many, and in how many spans.</summary>
     internal static (int Noise, int Spans) NoiseOf(int tokens, SpanCorruptionOptions options)
@@ -80,7 +84,8 @@ internal sealed class CorruptedTexts : PairedDataset
     /// <param name="options">How much is taken out.</param>
     /// <param name="batches">Sizes of batches.</param>
     /// <exception cref="InvalidDataException">No text has two tokens.</exception>
-    public CorruptedTexts(IReadOnlyList<Example> examples, ObjectiveContext context, SpanCorruptionOptions options, BatchOptions batches) : base(batches)
+    public CorruptedTexts(
+        IReadOnlyList<Example> examples, ObjectiveContext context, SpanCorruptionOptions options, BatchOptions batches) : base(batches)
     {
         var (_, tokenizer, format) = context;
         (_options, _opening, _end) = (options, format.TargetOpening(), format.End());

@@ -74,7 +74,8 @@ public abstract class Optimizer
     /// <param name="type">What its elements are.</param>
     protected IReadOnlyList<Tensor> Remember(string name, Func<Shape, Shape>? shape = null, ElementType type = ElementType.F32)
     {
-        var tensors = _trained.ConvertAll(trained => Tensor.Allocate(shape is null ? trained.Parameter.Shape : shape(trained.Parameter.Shape), type));
+        var tensors = _trained.ConvertAll(trained =>
+            Tensor.Allocate(shape is null ? trained.Parameter.Shape : shape(trained.Parameter.Shape), type));
         _state.AddRange(_trained.Zip(tensors, (trained, tensor) => ($"{trained.Name}.{name}", tensor)));
         return tensors;
     }

@@ -35,15 +35,18 @@ public abstract record OptimizerOptions
         catch (ArgumentOutOfRangeException error)
         {
             var allowed = error.Message.Split(" (Parameter")[0].Split(" must be ")[^1];
-            throw new RecipeException($"{path}.{JsonNamingPolicy.CamelCase.ConvertName(error.ParamName!)}", $"is {error.ActualValue}; allowed: {allowed}");
+            var key = JsonNamingPolicy.CamelCase.ConvertName(error.ParamName ?? "");
+            throw new RecipeException($"{path}.{key}", $"is {error.ActualValue}; allowed: {allowed}");
         }
 
         for (var index = 0; index < Rules.Count; index++)
         {
             if (Rules[index].Optimizer is not { } optimizer) continue;
-            if (optimizer.Rules.Count > 0)
-                throw new RecipeException($"{path}.rules[{index}].optimizer.rules", $"has {optimizer.Rules.Count} rules; allowed: none, since its parameters follow {path}.rules");
-            optimizer.Validate($"{path}.rules[{index}].optimizer");
+            var place = $"{path}.rules[{index}].optimizer";
+            optimizer.Validate(place);
+            if (optimizer.Rules.Count == 0) continue;
+            throw new RecipeException(
+                $"{place}.rules", $"has {optimizer.Rules.Count} rules; allowed: none, its parameters follow {path}.rules");
         }
     }
 

@@ -8,7 +8,8 @@ namespace Tessera.Training.Optimizers;
 /// <param name="Parameters">The parameters, in the model's order.</param>
 public sealed record ParameterGroup(OptimizerOptions Optimizer, IReadOnlyList<(string Name, Parameter Parameter)> Parameters);
 
-/// <summary>Which of a model's parameters learn, in which phase of a recipe, and by which optimizer. No weight is touched to say so.</summary>
+/// <summary>Which of a model's parameters learn, in which phase of a recipe, and by which optimizer. No weight is touched to say
+/// so.</summary>
 public sealed class ParameterGroups
 {
     private readonly Recipe _recipe;
@@ -25,7 +26,7 @@ public sealed class ParameterGroups
         for (var index = 0; index < recipe.Phases.Count; index++) Check(recipe.Phases[index], $"phases[{index}].rules");
         Learning = [.. parameters.Where(own => recipe.Phases.Any(phase => Learns(own, phase)))];
         Groups = [.. recipe.Optimizer.Rules.Prepend(ParameterRule.Plain)
-            .Select(rule => new ParameterGroup(rule.Optimizer ?? recipe.Optimizer, [.. Learning.Where(own => ReferenceEquals(GroupOf(own.Name), rule))]))
+            .Select(rule => new ParameterGroup(rule.Optimizer ?? recipe.Optimizer, [.. Learning.Where(own => IsIn(own.Name, rule))]))
             .Where(group => group.Parameters.Count > 0)];
     }
 
@@ -36,7 +37,8 @@ public sealed class ParameterGroups
     public IReadOnlyList<ParameterGroup> Groups { get; }
 
     /// <summary>Makes the optimizers, which takes the memory of what they remember.</summary>
-    internal OptimizerGroups Build() => new([.. Groups.Select(group => (group.Optimizer with { Rules = [] }).Build(group.Parameters))], Learning);
+    internal OptimizerGroups Build() =>
+        new([.. Groups.Select(group => (group.Optimizer with { Rules = [] }).Build(group.Parameters))], Learning);
 
     /// <summary>Freezes what does not learn in a phase, thaws what does, and sets the rates of the rest.</summary>
     internal void Apply(Phase phase, OptimizerGroups optimizers)
@@ -47,8 +49,13 @@ public sealed class ParameterGroups
 
     private IReadOnlyList<ParameterRule> RulesOf(Phase phase) => phase.Rules ?? _recipe.Optimizer.Rules;
 
-    /// <summary>The rule whose optimizer changes a parameter; where it names none, the recipe's does, as for parameters without a rule.</summary>
-    private ParameterRule GroupOf(string name) => ParameterRule.Of(name, _recipe.Optimizer.Rules) is { Optimizer: not null } rule ? rule : ParameterRule.Plain;
+    /// <summary>Whether a parameter is changed by the optimizer that a rule names; where its rule names none, it is the recipe's, as for
+    /// parameters without a rule.</summary>
+    private bool IsIn(string name, ParameterRule group)
+    {
+        var rule = ParameterRule.Of(name, _recipe.Optimizer.Rules);
+        return ReferenceEquals(rule.Optimizer is null ? ParameterRule.Plain : rule, group);
+    }
 
     private bool Learns((string Name, Parameter Parameter) own, Phase phase) =>
         own.Parameter.IsTrained && ParameterRule.FactorOf(own.Name, RulesOf(phase)) > 0;
@@ -57,7 +64,10 @@ public sealed class ParameterGroups
     {
         RequireFit(path, phase.Rules ?? []);
         if (!_parameters.Any(own => Learns(own, phase)))
-            throw new RecipeException(phase.Rules is null ? "optimizer.rules" : path, "freezes all parameters; allowed: rules that leave something to learn");
+        {
+            throw new RecipeException(
+                phase.Rules is null ? "optimizer.rules" : path, "freezes all parameters; allowed: rules that leave something to learn");
+        }
     }
 
     private void RequireFit(string path, IReadOnlyList<ParameterRule> rules)
@@ -66,7 +76,8 @@ public sealed class ParameterGroups
         {
             if (_parameters.Any(own => rules[index].Fits(own.Name))) continue;
             throw new RecipeException(
-                $"{path}[{index}].pattern", $"is '{rules[index].Pattern}', which fits no parameter; a name is, for example, {_parameters[0].Name}");
+                $"{path}[{index}].pattern",
+                $"is '{rules[index].Pattern}', which fits no parameter; a name is, for example, {_parameters[0].Name}");
         }
     }
 }

@@ -21,7 +21,8 @@ public sealed record ParameterRule(string Pattern, double LearningRateFactor = 1
         : throw new ArgumentOutOfRangeException(nameof(LearningRateFactor), LearningRateFactor, $"the learning rate factor of '{Pattern}' must be at least 0");
 
     /// <summary>The first rule that fits a name.</summary>
-    internal static ParameterRule Of(string name, IReadOnlyList<ParameterRule> rules) => rules.FirstOrDefault(rule => rule.Fits(name)) ?? Plain;
+    internal static ParameterRule Of(string name, IReadOnlyList<ParameterRule> rules) =>
+        rules.FirstOrDefault(rule => rule.Fits(name)) ?? Plain;
 
     /// <summary>What the learning rate of a parameter is multiplied by: by the first rule that fits its name, or 1.</summary>
     internal static double FactorOf(string name, IReadOnlyList<ParameterRule> rules) => Of(name, rules).LearningRateFactor;

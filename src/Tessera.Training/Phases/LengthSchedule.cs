@@ -84,13 +84,15 @@ public enum LengthCurve
 /// <summary>Reads and writes a length that stays as a number.</summary>
 internal sealed class LengthScheduleConverter : JsonConverter<LengthSchedule>
 {
+    private const string Expected = "a whole number, or an object { \"from\", \"to\" }";
+
     /// <inheritdoc/>
     public override LengthSchedule Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
     {
         using var json = JsonDocument.ParseValue(ref reader);
         var value = json.RootElement;
         if (value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var length)) return length;
-        if (value.ValueKind != JsonValueKind.Object) throw Unknown(value, "a whole number, or an object { \"from\", \"to\" }");
+        if (value.ValueKind != JsonValueKind.Object) throw Unknown(value, Expected);
         int? from = null, to = null;
         var curve = LengthCurve.Linear;
         foreach (var member in value.EnumerateObject())
@@ -105,7 +107,7 @@ internal sealed class LengthScheduleConverter : JsonConverter<LengthSchedule>
         }
 
         return from is null || to is null
-            ? throw new JsonException($"lacks {(from is null ? "from" : "to")}; expected a whole number, or an object {{ \"from\", \"to\" }}")
+            ? throw new JsonException($"lacks {(from is null ? "from" : "to")}; expected {Expected}")
             : new LengthSchedule(from.Value, to.Value, curve);
     }
 

@@ -24,10 +24,12 @@ public sealed record Phase
     /// before stopped.</summary>
     public CorpusOptions? Data { get; init; }
 
-    /// <summary>What is learned from the data; where null, what the kind of model learns: a decoder the next token, an encoder-decoder pairs.</summary>
+    /// <summary>What is learned from the data; where null, what the kind of model learns: a decoder the next token, an encoder-decoder
+    /// pairs.</summary>
     public ObjectiveOptions? Objective { get; init; }
 
-    /// <summary>The longest target in tokens: a number, or a curriculum (<see cref="LengthSchedule"/>); <c>batches.length</c> where null.</summary>
+    /// <summary>The longest target in tokens: a number, or a curriculum (<see cref="LengthSchedule"/>); <c>batches.length</c> where
+    /// null.</summary>
     public LengthSchedule? Length { get; init; }
 
     /// <summary>The longest source in tokens: a number, or a curriculum; <c>batches.sourceLength</c> where null.</summary>
@@ -83,8 +85,10 @@ public sealed record Phase
         SourceLength?.Validate($"{path}.sourceLength", least: 1);
         for (var rule = 0; rule < Rules?.Count; rule++)
         {
-            if (Rules[rule].Optimizer is not null)
-                throw new RecipeException($"{path}.rules[{rule}].optimizer", "is named in a phase; allowed: in optimizer.rules, since what an optimizer remembers lasts the whole run");
+            if (Rules[rule].Optimizer is null) continue;
+            throw new RecipeException(
+                $"{path}.rules[{rule}].optimizer",
+                "is named in a phase; allowed: in optimizer.rules, since what an optimizer remembers lasts the whole run");
         }
 
         foreach (var (loss, weight) in Losses) Require(double.IsFinite(weight), $"losses.{loss}", weight, "a finite number");

@@ -95,18 +95,22 @@ public sealed class HeldOutEvaluationTests
     public void A_model_that_learned_to_fill_gaps_of_texts_has_the_perplexity_of_those()
     {
         string[] special = [.. SpecialTokens.Texts, .. Enumerable.Range(0, 100).Select(i => $"<extra_id_{i}>")];
-        var tokenizer = BytePairTrainer.Train(s_train.Select(example => example.Target), new BytePairTrainerOptions(370, SpecialTokens: special));
+        var tokenizer = BytePairTrainer.Train(s_train.Select(example => example.Target),
+            new BytePairTrainerOptions(370, SpecialTokens: special));
         var options = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(Options(readsSource: true), "test"));
         var config = new ModelConfig { Model = options, Vocabulary = tokenizer.VocabularySize, Length = 32, SourceLength = 24 };
         var model = new ModelFolder(config, tokenizer, options.Build(config.Vocabulary, seed: 1));
         var texts = s_held.Select(example => new Example(null, example.Target, example.Group)).ToList();
-        var request = new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"], s_validator), new GreedyOptions(), Objective: new SpanCorruptionOptions());
+        var request = new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"], s_validator), new GreedyOptions(),
+            Objective: new SpanCorruptionOptions());
         var result = HeldOutEvaluation.Run(model, new Corpus(texts, [], texts), request);
         Assert.InRange(Assert.Single(result.Systems).Values["perplexity"], 1, 10_000);
         Assert.Empty(result.Samples);
-        Assert.Equal(result.Systems[0].Values["perplexity"], HeldOutEvaluation.Run(model, new Corpus(texts, [], texts), request).Systems[0].Values["perplexity"]);
+        Assert.Equal(result.Systems[0].Values["perplexity"],
+            HeldOutEvaluation.Run(model, new Corpus(texts, [], texts), request).Systems[0].Values["perplexity"]);
         Assert.Contains("pairs need a source", Assert.Throws<InvalidDataException>(
-            () => HeldOutEvaluation.Run(model, new Corpus(texts, [], texts), request with { Objective = null })).Message, StringComparison.Ordinal);
+            () => HeldOutEvaluation.Run(model, new Corpus(texts, [], texts), request with { Objective = null })).Message,
+                StringComparison.Ordinal);
     }
 
     [Fact]

@@ -169,7 +169,8 @@ public sealed class CheckpointStoreTests : IDisposable
     {
         var store = new CheckpointStore(_folder.Store, keep: 1);
         double[] scores = [2, 1, 7, 6, 8];
-        for (var step = 1; step <= scores.Length; step++) store.Save(step, writer => writer.State(step), scores[step - 1], comparedFrom: step <= 2 ? 0 : 2);
+        for (var step = 1; step <= scores.Length; step++)
+            store.Save(step, writer => writer.State(step), scores[step - 1], comparedFrom: step <= 2 ? 0 : 2);
         Assert.Equal(["step-000000004", "step-000000005"], _folder.Names);
         Assert.Equal(4, store.Best(comparedFrom: 2)!.Step);
         Assert.Null(store.Best(comparedFrom: 5));

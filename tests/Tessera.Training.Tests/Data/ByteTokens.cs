@@ -17,11 +17,13 @@ internal static class ByteTokens
 
     /// <summary>The tokenizer of bytes, with further special tokens from id 3 on.</summary>
     public static Tokenizer With(params string[] special) =>
-        BytePairTrainer.Train(["a"], new BytePairTrainerOptions(257 + 3 + special.Length, SpecialTokens: [.. SpecialTokens.Texts, .. special]));
+        BytePairTrainer.Train(["a"],
+            new BytePairTrainerOptions(257 + 3 + special.Length, SpecialTokens: [.. SpecialTokens.Texts, .. special]));
 
     /// <summary>A dataset of an objective, for a model that it fits.</summary>
     public static Dataset Prepare(
-        ObjectiveOptions objective, IReadOnlyList<Example> examples, BatchOptions batches, Tokenizer? tokenizer = null, PromptFormat? format = null,
+        ObjectiveOptions objective, IReadOnlyList<Example> examples, BatchOptions batches, Tokenizer? tokenizer = null,
+        PromptFormat? format = null,
         bool? readsSource = null)
     {
         tokenizer ??= Tokenizer;

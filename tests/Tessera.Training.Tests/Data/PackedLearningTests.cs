@@ -52,7 +52,8 @@ public sealed class PackedLearningTests
 
     private static (double Loss, Dictionary<string, double[]> Gradients) Learn(SequenceModel model, string[] documents, bool later, float weight)
     {
-        var data = ByteTokens.Prepare(new NextTokenOptions(), [.. documents.Select(text => new Example(null, text, text))], new BatchOptions { Length = 40, Tokens = 40 });
+        var data = ByteTokens.Prepare(new NextTokenOptions(), [.. documents.Select(text => new Example(null, text, text))],
+            new BatchOptions { Length = 40, Tokens = 40 });
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
         var batch = Assert.Single(data.InOrder(9));

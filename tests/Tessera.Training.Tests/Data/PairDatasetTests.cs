@@ -122,7 +122,8 @@ public sealed class PairDatasetTests
 
     private static Dataset Data(Example[] examples) => Data(examples, new BatchOptions { Tokens = 40, Length = 64 });
 
-    private static Dataset Data(Example[] examples, BatchOptions batches) => ByteTokens.Prepare(new PairsOptions(), examples, batches, readsSource: true);
+    private static Dataset Data(Example[] examples, BatchOptions batches) =>
+        ByteTokens.Prepare(new PairsOptions(), examples, batches, readsSource: true);
 
     private static List<string> Epoch(Dataset data, int epoch, CounterRandom random)
     {

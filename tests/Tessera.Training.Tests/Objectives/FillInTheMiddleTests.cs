@@ -21,7 +21,8 @@ public sealed class FillInTheMiddleTests
     public void What_a_row_holds_of_a_text_is_there_once_plain_or_rearranged() => Check.One(
         Config.QuickThrowOnFailure.WithMaxTest(60),
         Prop.ForAll(
-            (from texts in Gen.ArrayOf(Gen.Choose(1, 90)) from length in Gen.Choose(16, 70) from rate in Gen.Choose(0, 4) from epoch in Gen.Choose(0, 3)
+            (from texts in Gen.ArrayOf(Gen.Choose(1, 90)) from length in Gen.Choose(16, 70)
+             from rate in Gen.Choose(0, 4) from epoch in Gen.Choose(0, 3)
              where texts.Length > 0 select (texts, length, rate: rate / 4.0, epoch)).ToArbitrary(),
             sizes =>
             {
@@ -36,7 +37,8 @@ public sealed class FillInTheMiddleTests
                 }
 
                 Assert.Equal(
-                    examples.SelectMany(example => s_tokenizer.EncodeOrdinary(example.Target)).Order(), predicted.Where(id => id > Middle).Order());
+                    examples.SelectMany(example => s_tokenizer.EncodeOrdinary(example.Target)).Order(),
+                    predicted.Where(id => id > Middle).Order());
                 if (sizes.rate == 0) Assert.DoesNotContain(pieces, piece => piece.Contains(Prefix));
             }));
 
@@ -44,7 +46,8 @@ public sealed class FillInTheMiddleTests
     public void A_rate_of_nothing_gives_the_batches_of_the_next_token()
     {
         Example[] examples = [.. Enumerable.Range(1, 30).Select(i => Text(i * 37 % 80)), new("source", "target", "g")];
-        var (rearranged, plain) = (Data(examples, 24, rate: 0), ByteTokens.Prepare(new NextTokenOptions(PredictSource: true), examples, Batches(24), s_tokenizer));
+        var (rearranged, plain) = (Data(examples, 24, rate: 0),
+            ByteTokens.Prepare(new NextTokenOptions(PredictSource: true), examples, Batches(24), s_tokenizer));
         for (var epoch = 0; epoch < 2; epoch++)
         {
             Assert.Equal(plain.BatchesIn(epoch, s_random), rearranged.BatchesIn(epoch, s_random));
@@ -85,7 +88,8 @@ public sealed class FillInTheMiddleTests
     {
         var data = Data([.. Enumerable.Repeat(Text(12), 4000)], length: 64, rate: 0.3);
         var pieces = Pieces(data, 0, []).ToList();
-        var whole = pieces.Where(piece => Undone(piece).Length == 12).ToList(); // pieces at the ends of rows are shorter, and may have no room
+        // Pieces at the ends of rows are shorter, and may have no room.
+        var whole = pieces.Where(piece => Undone(piece).Length == 12).ToList();
         Assert.InRange(whole.Count(piece => piece.Contains(Prefix)) / (double)whole.Count, 0.25, 0.32);
     }
 
@@ -105,10 +109,12 @@ public sealed class FillInTheMiddleTests
         var objective = (FillInTheMiddle)new FillInTheMiddleOptions().Build(new ObjectiveContext(
             TrainingFolder.TextRecipe().Model.Build(s_tokenizer.VocabularySize, 1), s_tokenizer, PromptFormat.Own));
         Assert.Equal(
-            [Begin, Prefix, .. s_tokenizer.EncodeOrdinary("ab"), Suffix, .. s_tokenizer.EncodeOrdinary("c"), Middle], objective.EncodeGap("ab", "c"));
+            [Begin, Prefix, .. s_tokenizer.EncodeOrdinary("ab"), Suffix, .. s_tokenizer.EncodeOrdinary("c"), Middle],
+            objective.EncodeGap("ab", "c"));
     }
 
-    private static Example Text(int length) => new(null, string.Concat(Enumerable.Range('!', Math.Max(1, length)).Select(code => (char)code)), "g");
+    private static Example Text(int length) =>
+        new(null, string.Concat(Enumerable.Range('!', Math.Max(1, length)).Select(code => (char)code)), "g");
 
     private static BatchOptions Batches(int length) => new() { Length = length, Tokens = 200 };
 

@@ -87,7 +87,8 @@ public sealed class SpanCorruptionTests
         var rows = Rows(data, 0).ToList();
         Assert.All(rows, row => Assert.InRange(row.Source.Count(id => id is >= FirstSentinel and < FirstSentinel + Sentinels), 1, 3));
         Assert.Equal(
-            s_tokenizer.EncodeOrdinary("abcdefghijklmnop").Order(), rows.SelectMany(row => Restored(row.Source, row.Targets, out _, out _)).Order());
+            s_tokenizer.EncodeOrdinary("abcdefghijklmnop").Order(),
+            rows.SelectMany(row => Restored(row.Source, row.Targets, out _, out _)).Order());
     }
 
     /// <summary>The numbers of noise tokens and spans of T5's <c>random_spans_noise_mask</c>.</summary>
@@ -98,7 +99,8 @@ public sealed class SpanCorruptionTests
         return ((int)noise, (int)Math.Min(spans, tokens - noise));
     }
 
-    private static Example Text(int first, int length) => new(null, string.Concat(Enumerable.Range('!' + (first % 3), length).Select(code => (char)code)), "g");
+    private static Example Text(int first, int length) =>
+        new(null, string.Concat(Enumerable.Range('!' + (first % 3), length).Select(code => (char)code)), "g");
 
     private static Dataset Data(SpanCorruptionOptions options, IReadOnlyList<Example> examples, int length, int source) =>
         ByteTokens.Prepare(options, examples, new BatchOptions { Length = length, SourceLength = source, Tokens = 200 }, s_tokenizer);

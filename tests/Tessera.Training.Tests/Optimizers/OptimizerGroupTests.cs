@@ -30,9 +30,11 @@ public sealed class OptimizerGroupTests : IDisposable
         var optimizer = groups.Build();
         Optimizer[] alone =
         [
-            new AdamWOptions(WeightDecay: 0.2).Build(Of(name => !IsNorm(name) && (!name.Contains("_proj", StringComparison.Ordinal) || IsKey(name)))),
+            new AdamWOptions(WeightDecay: 0.2).Build(Of(name => !IsNorm(name)
+                && (!name.Contains("_proj", StringComparison.Ordinal) || IsKey(name)))),
             new NesterovOptions(0.8).Build(Of(IsNorm)),
-            new AdamWOptions(Beta1: 0.5).Build(Of(name => !IsNorm(name) && name.Contains("_proj", StringComparison.Ordinal) && !IsKey(name))),
+            new AdamWOptions(Beta1: 0.5).Build(Of(name => !IsNorm(name) && name.Contains("_proj", StringComparison.Ordinal)
+                && !IsKey(name))),
         ];
         groups.Apply(recipe.Phases[0], optimizer);
         alone[0].Follow([new ParameterRule("*.k_proj.*", 0.5)]);
@@ -52,7 +54,8 @@ public sealed class OptimizerGroupTests : IDisposable
             foreach (var one in alone) one.Step(0.01, clip.Scale);
         }
 
-        foreach (var ((name, one), (_, other)) in together.Parameters().Zip(apart.Parameters())) Assert.True(one.Value.ToArray().SequenceEqual(other.Value.ToArray()), name);
+        foreach (var ((name, one), (_, other)) in together.Parameters().Zip(apart.Parameters()))
+            Assert.True(one.Value.ToArray().SequenceEqual(other.Value.ToArray()), name);
         Assert.Equal(alone.SelectMany(one => one.State).Select(state => state.Name), optimizer.State.Select(state => state.Name));
         Assert.Equal(3, groups.Groups.Count);
 
@@ -82,7 +85,8 @@ public sealed class OptimizerGroupTests : IDisposable
     public void A_rule_with_the_recipes_own_optimizer_changes_no_bit()
     {
         _folder.Train(TrainingFolder.TextRecipe(), "plain");
-        _folder.Train(TrainingFolder.TextRecipe("""optimizer={"kind":"adamw","rules":[{"pattern":"*norm*","optimizer":{"kind":"adamw"}}]}"""), "grouped");
+        _folder.Train(TrainingFolder.TextRecipe(
+            """optimizer={"kind":"adamw","rules":[{"pattern":"*norm*","optimizer":{"kind":"adamw"}}]}"""), "grouped");
         Assert.Equal(_folder.Weights("plain"), _folder.Weights("grouped"));
     }
 
@@ -92,7 +96,8 @@ public sealed class OptimizerGroupTests : IDisposable
         using var folder = new CheckpointFolder();
         var (first, second) = (new RowMeans(Of()), new RowMeans(Of()));
         first.Step(1);
-        Assert.Equal([("a.row_means", new Shape([3])), ("b.row_means", new Shape([2]))], first.State.Select(state => (state.Name, state.Tensor.Shape)));
+        Assert.Equal([("a.row_means", new Shape([3])), ("b.row_means", new Shape([2]))],
+            first.State.Select(state => (state.Name, state.Tensor.Shape)));
         Assert.Equal([1f, 2, 3], first.State[0].Tensor.ToArray());
         var checkpoint = new CheckpointStore(folder.Store).Save(1, writer => writer.Optimizer(first.State));
         checkpoint.Restore(second.State);
@@ -100,7 +105,8 @@ public sealed class OptimizerGroupTests : IDisposable
 
         static List<(string, Parameter)> Of()
         {
-            List<(string Name, Parameter Parameter)> parameters = [Parameters.Of("a", new float[12], [3, 4]), Parameters.Of("b", new float[4], [2, 2])];
+            List<(string Name, Parameter Parameter)> parameters = [Parameters.Of("a", new float[12], [3, 4]),
+                Parameters.Of("b", new float[4], [2, 2])];
             foreach (var (_, parameter) in parameters)
                 parameter.SetGradient([.. Enumerable.Range(0, (int)parameter.Shape.Count).Select(i => 1f + (i / parameter.Shape.Width))]);
             return parameters;
@@ -109,23 +115,29 @@ public sealed class OptimizerGroupTests : IDisposable
 
     [Theory]
     [InlineData("""{"kind":"adamw","beta2":1}""", "optimizer.beta2: is 1; allowed: at least 0 and less than 1")]
-    [InlineData("""{"kind":"adamw","rules":[{"pattern":"*","optimizer":{"kind":"nesterov","momentum":-1}}]}""", "optimizer.rules[0].optimizer.momentum: is -1; allowed: at least 0 and less than 1")]
-    [InlineData("""{"kind":"adamw","rules":[{"pattern":"*","optimizer":{"kind":"adamw","rules":[{"pattern":"*"}]}}]}""", "optimizer.rules[0].optimizer.rules: has 1 rules; allowed: none, since its parameters follow optimizer.rules")]
-    [InlineData("""{"kind":"adamw","rules":[{"pattern":"*","optimizer":{"kind":"muon"}}]}""", "optimizer.rules[0].optimizer.kind: is \"muon\"; allowed: adamw, nesterov")]
+    [InlineData("""{"kind":"adamw","rules":[{"pattern":"*","optimizer":{"kind":"nesterov","momentum":-1}}]}""",
+        "optimizer.rules[0].optimizer.momentum: is -1; allowed: at least 0 and less than 1")]
+    [InlineData("""{"kind":"adamw","rules":[{"pattern":"*","optimizer":{"kind":"adamw","rules":[{"pattern":"*"}]}}]}""",
+        "optimizer.rules[0].optimizer.rules: has 1 rules; allowed: none, its parameters follow optimizer.rules")]
+    [InlineData("""{"kind":"adamw","rules":[{"pattern":"*","optimizer":{"kind":"muon"}}]}""",
+        "optimizer.rules[0].optimizer.kind: is \"muon\"; allowed: adamw, nesterov")]
     public void An_optimizer_that_cannot_be_is_told_with_its_place(string optimizer, string message) =>
         Assert.Equal(message, Assert.Throws<RecipeException>(() => TrainingFolder.TextRecipe($"optimizer={optimizer}")).Message);
 
     [Fact]
     public void A_phase_names_no_optimizer() => Assert.Equal(
-        "phases[0].rules[0].optimizer: is named in a phase; allowed: in optimizer.rules, since what an optimizer remembers lasts the whole run",
-        Assert.Throws<RecipeException>(() => TrainingFolder.TextRecipe("""phases[0].rules=[{"pattern":"*","optimizer":{"kind":"adamw"}}]""")).Message);
+        "phases[0].rules[0].optimizer: is named in a phase; allowed: in optimizer.rules, "
+        + "since what an optimizer remembers lasts the whole run",
+        Assert.Throws<RecipeException>(() =>
+            TrainingFolder.TextRecipe("""phases[0].rules=[{"pattern":"*","optimizer":{"kind":"adamw"}}]""")).Message);
 
     /// <summary>Remembers the mean gradient of each row, and moves nothing.</summary>
     private sealed class RowMeans : Optimizer
     {
         private readonly IReadOnlyList<Tensor> _means;
 
-        public RowMeans(IReadOnlyList<(string Name, Parameter Parameter)> parameters) : base(parameters, []) => _means = Remember("row_means", shape => [shape[0]]);
+        public RowMeans(IReadOnlyList<(string Name, Parameter Parameter)> parameters) : base(parameters, []) =>
+            _means = Remember("row_means", shape => [shape[0]]);
 
         protected override void Add(UpdateBatch batch, int index, Tensor weights, bool decays, double learningRate)
         {

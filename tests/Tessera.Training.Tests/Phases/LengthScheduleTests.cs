@@ -41,7 +41,8 @@ public sealed class LengthScheduleTests
     [InlineData("{\"from\":8}", "phases[0].length: lacks to; expected a whole number, or an object { \"from\", \"to\" }")]
     [InlineData("{\"from\":8,\"to\":9.5}", "phases[0].length: has to 9.5; expected a whole number")]
     [InlineData("{\"from\":8,\"until\":9}", "phases[0].length: has the key until; allowed: from, to, schedule")]
-    [InlineData("{\"from\":8,\"to\":9,\"schedule\":\"cosine\"}", "phases[0].length: has schedule \"cosine\"; expected one of linear, square-root")]
+    [InlineData("{\"from\":8,\"to\":9,\"schedule\":\"cosine\"}",
+        "phases[0].length: has schedule \"cosine\"; expected one of linear, square-root")]
     [InlineData("long", "phases[0].length: is \"long\"; expected a whole number, or an object { \"from\", \"to\" }")]
     public void A_length_that_cannot_be_is_told_with_its_place(string length, string message) =>
         Assert.Equal(message, Assert.Throws<RecipeException>(() => TrainingFolder.Recipe($"phases[0].length={length}")).Message);

@@ -27,14 +27,16 @@ public sealed class PhaseDataTests : IDisposable
     [InlineData(true, 18)]
     public void A_run_of_phases_with_other_data_and_lengths_resumes_to_the_same_bits(bool text, int after)
     {
-        string[] settings = ["checkpoints.everySteps=2", "validation.everySteps=4", "phases[0].accumulate=2", "tokenizer.vocabulary=380", "batches.tokens=64"];
+        string[] settings = ["checkpoints.everySteps=2", "validation.everySteps=4", "phases[0].accumulate=2", "tokenizer.vocabulary=380",
+            "batches.tokens=64"];
         var recipe = text ? TrainingFolder.TextRecipe(settings) : TrainingFolder.Recipe(settings);
         var (first, objective) = (recipe.Phases[0], text ? "fill-in-the-middle" : "span-corruption");
         recipe = recipe with
         {
             Phases =
             [
-                first with { Steps = 8, Length = new LengthSchedule(text ? 16 : 8, 30), SourceLength = new LengthSchedule(8, 30, LengthCurve.SquareRoot) },
+                first with { Steps = 8, Length = new LengthSchedule(text ? 16 : 8, 30),
+                    SourceLength = new LengthSchedule(8, 30, LengthCurve.SquareRoot) },
                 Phase($$"""phases[0].data={{Other}}""", $$"""phases[0].objective={"kind":"{{objective}}"}""") with { Steps = 6 },
                 first with { Steps = 6, Name = "third" },
             ],
@@ -49,7 +51,8 @@ public sealed class PhaseDataTests : IDisposable
         Phase Phase(params string[] more) =>
             (text ? TrainingFolder.TextRecipe([.. settings, .. more]) : TrainingFolder.Recipe([.. settings, .. more])).Phases[0];
         List<(long, double)> Validations(string run) =>
-            [.. MetricsLog.Read(_folder.In($"{run}/metrics.jsonl")).OfType<Validated>().Select(validated => (validated.Step, validated.Loss))];
+            [.. MetricsLog.Read(_folder.In($"{run}/metrics.jsonl")).OfType<Validated>().Select(validated =>
+                (validated.Step, validated.Loss))];
     }
 
     [Fact]
@@ -69,7 +72,8 @@ public sealed class PhaseDataTests : IDisposable
         }
 
         Assert.Equal([6, 6, 6, 7, 7, 7, 8, 8, 8], seen.Select(pass => pass.Length));
-        Assert.Equal([0, 1, 2], seen.Where((_, index) => index % 3 == 0).Select(pass => pass.Epoch)); // an epoch has more than three batches
+        // An epoch has more than three batches.
+        Assert.Equal([0, 1, 2], seen.Where((_, index) => index % 3 == 0).Select(pass => pass.Epoch));
         Assert.InRange(session.Data.Train.Count, 10, 59); // pairs that are longer wait
     }
 
@@ -79,7 +83,8 @@ public sealed class PhaseDataTests : IDisposable
         var recipe = TrainingFolder.Recipe("phases[0].steps=10");
         _folder.Train(recipe, "one");
         var phase = recipe.Phases[0];
-        _folder.Train(recipe with { Phases = [phase with { Steps = 4 }, phase with { Steps = 6, Data = recipe.Data, Length = 32 }] }, "two");
+        _folder.Train(recipe with { Phases = [phase with { Steps = 4 }, phase with { Steps = 6, Data = recipe.Data, Length = 32 }] },
+            "two");
         Assert.Equal(_folder.Weights("one"), _folder.Weights("two"));
         _folder.Train(recipe with { Phases = [phase with { Steps = 4 }, phase with { Steps = 6, Length = 31 }] }, "other");
         Assert.NotEqual(_folder.Weights("one"), _folder.Weights("other"));
@@ -87,13 +92,15 @@ public sealed class PhaseDataTests : IDisposable
         _folder.Train(recipe with { Phases = [phase with { Steps = 2, Length = new LengthSchedule(48, 30), SourceLength = 12 }] }, "short");
         Assert.Equal((48, 12), Lengths("short"));
 
-        (int, int) Lengths(string run) => ModelFolder.Load(_folder.In(run)).Config is var config ? (config.Length, config.SourceLength) : default;
+        (int, int) Lengths(string run) =>
+            ModelFolder.Load(_folder.In(run)).Config is var config ? (config.Length, config.SourceLength) : default;
     }
 
     [Fact]
     public void The_tokenizer_is_trained_on_the_texts_of_all_phases()
     {
-        File.WriteAllText(_folder.In("other.jsonl"), string.Concat(Enumerable.Repeat("{\"source\":\"zzzzzz\",\"target\":\"zzzzzz\"}\n", 100)));
+        File.WriteAllText(_folder.In("other.jsonl"),
+            string.Concat(Enumerable.Repeat("{\"source\":\"zzzzzz\",\"target\":\"zzzzzz\"}\n", 100)));
         var recipe = TrainingFolder.Recipe("phases[0].steps=1");
         _folder.Train(recipe, "one");
         var second = TrainingFolder.Recipe("phases[0].steps=1", $"phases[0].data={Other}").Phases[0];
@@ -107,14 +114,18 @@ public sealed class PhaseDataTests : IDisposable
     public void Validation_losses_are_compared_within_the_same_data_alone_and_the_best_of_the_last_are_kept()
     {
         // What the second phase learns from is validated on other texts: its losses are worse than those of the first phase.
-        File.WriteAllLines(_folder.In("held.jsonl"), Enumerable.Range(0, 10).Select(i => $$"""{"source":"{{i}}","target":"QXJ#~{{i * 7919 % 1000}}"}"""));
-        var recipe = TrainingFolder.Recipe("phases[0].steps=200", "validation.everySteps=10", "validation.patience=50", "checkpoints.keep=1", "checkpoints.everySteps=1000");
-        var second = TrainingFolder.Recipe($"phases[0].data={Other.Replace("validation.jsonl", "held.jsonl", StringComparison.Ordinal)}", "phases[0].steps=40").Phases[0];
+        File.WriteAllLines(_folder.In("held.jsonl"),
+            Enumerable.Range(0, 10).Select(i => $$"""{"source":"{{i}}","target":"QXJ#~{{i * 7919 % 1000}}"}"""));
+        var recipe = TrainingFolder.Recipe("phases[0].steps=200", "validation.everySteps=10", "validation.patience=50",
+            "checkpoints.keep=1", "checkpoints.everySteps=1000");
+        var second = TrainingFolder.Recipe($"phases[0].data={Other.Replace("validation.jsonl", "held.jsonl", StringComparison.Ordinal)}",
+            "phases[0].steps=40").Phases[0];
         recipe = recipe with { Phases = [recipe.Phases[0], second with { LearningRate = 0.02 }] };
         var validated = _folder.Train(recipe).OfType<Validated>().ToList();
         var ofSecond = validated.Where(happened => happened.Step > 200).ToList();
         Assert.True(ofSecond[0].IsBest);
-        Assert.True(ofSecond.Min(happened => happened.Loss) > validated.Where(happened => happened.Step <= 200).Min(happened => happened.Loss));
+        Assert.True(ofSecond.Min(happened => happened.Loss) > validated.Where(happened => happened.Step <= 200).Min(happened =>
+            happened.Loss));
         Assert.False(ofSecond[^1].IsBest, "the last weights are not the best ones: the test is to show something");
         var loaded = ModelFolder.Load(_folder.In("run"));
         Assert.Equal(ofSecond.Min(happened => happened.Loss), TrainingFolder.Loss(loaded, second.Data!.Load(_folder.Path), recipe.Batches));
@@ -130,7 +141,8 @@ public sealed class PhaseDataTests : IDisposable
         Rewrite(checkpoint, state =>
         {
             var dataset = state["datasets"]!.AsArray().Single()!;
-            (state["epoch"], state["batchesUsed"], state["data"]) = ((int)dataset["epoch"]!, (int)dataset["batchesUsed"]!, (string)dataset["fingerprint"]!);
+            (state["epoch"], state["batchesUsed"], state["data"]) = ((int)dataset["epoch"]!, (int)dataset["batchesUsed"]!,
+                (string)dataset["fingerprint"]!);
             state.Remove("datasets");
             state.Remove("comparedFrom");
         });
@@ -141,14 +153,16 @@ public sealed class PhaseDataTests : IDisposable
 
     [Theory]
     [InlineData("data", """{"kind":"jsonl","train":""}""", "phases[0].data.train is missing or empty")]
-    [InlineData("data", """{"kind":"jsonl","train":"train.jsonl","validationFraction":0.9}""", "phases[0].data.validationFraction must be between 0 and 0.5, found 0.9")]
+    [InlineData("data", """{"kind":"jsonl","train":"train.jsonl","validationFraction":0.9}""",
+        "phases[0].data.validationFraction must be between 0 and 0.5, found 0.9")]
     [InlineData("length", """{"from":3,"to":30}""", "phases[0].length.from: is 3; allowed: lengths that some example fits")]
     [InlineData("length", """{"from":30,"to":3}""", "phases[0].length.to: is 3; allowed: lengths that some example fits")]
     [InlineData("losses", """{"mtp":0.1}""", "phases[0].losses.mtp: is no loss of this model; allowed: balance, sequence-balance")]
     public void What_a_phase_says_wrongly_is_refused_before_anything_is_written(string key, string value, string message)
     {
         var events = new List<TrainingEvent>();
-        Assert.Equal(message, Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.Recipe($"phases[0].{key}={value}"), also: events.Add)).Message);
+        Assert.Equal(message, Assert.Throws<RecipeException>(() =>
+            _folder.Train(TrainingFolder.Recipe($"phases[0].{key}={value}"), also: events.Add)).Message);
         Assert.Empty(events);
         Assert.False(Directory.Exists(_folder.In("run")));
     }
@@ -156,8 +170,10 @@ public sealed class PhaseDataTests : IDisposable
     [Fact]
     public void Data_of_a_phase_that_is_not_as_it_should_be_is_told_with_its_place()
     {
-        var message = Assert.Throws<InvalidDataException>(() => _folder.Train(TrainingFolder.Recipe($"phases[0].data={Other}", "phases[0].length=2"))).Message;
-        Assert.Equal("phases[0].data: none of 40 pairs has a target of fewer than 2 tokens (batches.length, or the phase's length)", message);
+        var message = Assert.Throws<InvalidDataException>(() =>
+            _folder.Train(TrainingFolder.Recipe($"phases[0].data={Other}", "phases[0].length=2"))).Message;
+        Assert.Equal("phases[0].data: none of 40 pairs has a target of fewer than 2 tokens (batches.length, or the phase's length)",
+            message);
         message = Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(
             """model.decoder.position={"kind":"learned","positions":64}""", """phases[0].length={"from":10,"to":65}"""))).Message;
         Assert.Equal("phases[0].length: is 65; allowed: at most 64, the positions that the model's encoding has", message);
@@ -172,7 +188,8 @@ public sealed class PhaseDataTests : IDisposable
         File.WriteAllText(path, state.ToJsonString());
         var hashes = JsonNode.Parse(File.ReadAllText(hashesPath))!;
         var bytes = File.ReadAllBytes(path);
-        hashes["state.json"] = JsonSerializer.SerializeToNode(new { bytes = bytes.Length, sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes)) });
+        hashes["state.json"] = JsonSerializer.SerializeToNode(new { bytes = bytes.Length,
+            sha256 = Convert.ToHexStringLower(SHA256.HashData(bytes)) });
         File.WriteAllText(hashesPath, hashes.ToJsonString());
     }
 }

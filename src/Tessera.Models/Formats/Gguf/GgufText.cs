@@ -20,7 +20,8 @@ internal static class GgufText
     public static PromptFormat PromptFormat(GgufFile file, Tokenizer? tokenizer) => new()
     {
         ReadsSpecialTokens = true,
-        StopTokens = [.. s_ends.Select(file.Whole).OfType<long>().Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id).Distinct()],
+        StopTokens = [.. s_ends.Select(file.Whole).OfType<long>()
+            .Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id).Distinct()],
         ChatTemplate = Template(file),
         ChatVariables = Variables(tokenizer),
     };

@@ -33,7 +33,9 @@ internal static class HuggingFaceText
         return new PromptFormat
         {
             ReadsSpecialTokens = true,
-            BosToken = !addsBegin ? null : config.WholeOrNull("bos_token_id", min: 0) ?? (begin is null ? null : tokenizer?.Find(begin)) ?? tokenizer?.BeginId,
+            BosToken = !addsBegin
+                ? null
+                : config.WholeOrNull("bos_token_id", min: 0) ?? (begin is null ? null : tokenizer?.Find(begin)) ?? tokenizer?.BeginId,
             StopTokens = generation?.OneOrMore("eos_token_id") ?? config.OneOrMore("eos_token_id")
                 ?? (((end is null ? null : tokenizer?.Find(end)) ?? tokenizer?.EndId) is { } id ? [id] : []),
             ChatTemplate = Template(folder, texts),
