@@ -59,9 +59,10 @@ internal static partial class PartCatalogue
         ```
 
         `tessera recipe show` prints the names that patterns match, `#` standing for the number of a layer. `lora.targets` are matched with the
-        names of linear maps (`decoder.layers.0.attention.q_proj`), `rules` with those of the parameters that learn: a part's name, a dot and the
-        parameter's own (`decoder.layers.0.attention.q_proj.weight`; of an adapter `….q_proj.lora_A.weight` and `….q_proj.lora_B.weight`). The
-        first rule that fits counts; a pattern that fits nothing is an error, which `tessera recipe check` finds.
+        names of weights (`decoder.layers.0.attention.q_proj`, `decoder.layers.0.feed_forward.experts.up_proj`, `embed_tokens`, `lm_head`),
+        `rules` with those of the parameters that learn: a part's name, a dot and the parameter's own
+        (`decoder.layers.0.attention.q_proj.weight`; of an adapter `….q_proj.lora_A.weight` and `….q_proj.lora_B.weight`). The first rule
+        that fits counts; a pattern that fits nothing is an error, which `tessera recipe check` finds.
 
         """;
 

@@ -35,6 +35,44 @@ public class ProductBenchmarks : KernelBenchmark
     public void Bf16WithGradients() => ForwardAndBackward(() => Op.Linear(_x, _weight), [_x, _weight], Precision.BF16);
 }
 
+/// <summary>Queries, keys and values of one token, or of a few, with weights in fewer bits: x rounded for each, or once for all.</summary>
+public class SharedActivationsBenchmarks : KernelBenchmark
+{
+    private const int Width = 768;
+
+    private Tensor _x = null!;
+    private Tensor[] _weights = [];
+
+    [Params(ElementType.Q8_0, ElementType.Q4_0)]
+    public ElementType Type { get; set; }
+
+    [Params(1, 8)]
+    public int Rows { get; set; }
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        _x = Drawn.Normal([Rows, Width], 1);
+        using var scope = Arena.Current.Scope();
+        _weights = [.. Enumerable.Range(2, 3).Select(seed => Op.Convert(Drawn.Normal([Width, Width], (ulong)seed), Type).Keep())];
+    }
+
+    [Benchmark(Baseline = true)]
+    public void Alone() => Forward(() =>
+    {
+        foreach (var weight in _weights.AsSpan(1)) Op.Linear(_x, weight);
+        return Op.Linear(_x, _weights[0]);
+    });
+
+    [Benchmark]
+    public void Shared() => Forward(() =>
+    {
+        using var shared = Activations.Of(_x);
+        foreach (var weight in _weights.AsSpan(1)) Op.Linear(shared, weight);
+        return Op.Linear(shared, _weights[0]);
+    });
+}
+
 /// <summary>The products of experts: 4,096 slots shared evenly among groups.</summary>
 public class GroupedProductBenchmarks : KernelBenchmark
 {
