@@ -5,7 +5,7 @@ using Tessera.Tensors;
 namespace Tessera.Models.Formats;
 
 /// <summary>A tensor that is to be written to a file, under the file's name for it. Nothing is read before it is its turn.</summary>
-public sealed class OutgoingTensor
+internal sealed class OutgoingTensor
 {
     private const int PieceBytes = 1 << 20;
 

@@ -7,7 +7,7 @@ using Tessera.Tensors;
 namespace Tessera.Models.Formats;
 
 /// <summary>The weights of a checkpoint in a folder, as Hugging Face names the files: <c>model.safetensors</c>, or several with an index.</summary>
-public static partial class SafetensorsFolder
+internal static partial class SafetensorsFolder
 {
     /// <summary>The name of a file that holds all tensors.</summary>
     public const string SingleFile = "model.safetensors";

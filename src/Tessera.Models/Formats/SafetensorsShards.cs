@@ -7,7 +7,7 @@ namespace Tessera.Models.Formats;
 /// <c>model.safetensors.index.json</c> beside <c>model-00001-of-00004.safetensors</c> and so on. Opening reads the index and the
 /// header of each file and checks them against each other.
 /// </summary>
-public sealed class SafetensorsShards : TensorSource
+internal sealed class SafetensorsShards : TensorSource
 {
     /// <summary>What the name of an index ends with.</summary>
     public const string IndexEnding = ".safetensors.index.json";

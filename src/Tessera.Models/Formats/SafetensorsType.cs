@@ -76,7 +76,7 @@ public enum SafetensorsType
 }
 
 /// <summary>Facts about a <see cref="SafetensorsType"/>.</summary>
-public static class SafetensorsTypes
+internal static class SafetensorsTypes
 {
     private static readonly string[] s_names = [.. Enum.GetNames<SafetensorsType>().Select(name => name.ToUpperInvariant())];
 

@@ -40,7 +40,7 @@ public sealed class SafetensorsWriter
     /// <param name="tensor">The tensor.</param>
     /// <param name="type">What it is written as: F32, F16 or BF16.</param>
     /// <exception cref="ArgumentException">The name is taken or <c>__metadata__</c>, or the type is another.</exception>
-    public void Add(OutgoingTensor tensor, ElementType type) =>
+    internal void Add(OutgoingTensor tensor, ElementType type) =>
         Add(tensor.Name, TypeOf(tensor.Name, type), [.. tensor.Shape], stream => tensor.WriteTo(stream, type));
 
     /// <summary>Adds a tensor of any type whose bytes are written when it is its turn.</summary>

@@ -4,4 +4,4 @@ namespace Tessera.Models.Formats;
 /// <param name="Ours">The first in ours.</param>
 /// <param name="Theirs">The first in theirs.</param>
 /// <param name="Count">How many.</param>
-public readonly record struct Stretch(long Ours, long Theirs, long Count);
+internal readonly record struct Stretch(long Ours, long Theirs, long Count);

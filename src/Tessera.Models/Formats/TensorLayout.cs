@@ -6,7 +6,7 @@ namespace Tessera.Models.Formats;
 /// <summary>How one of our tensors lies in one or more tensors of a file, in both directions.</summary>
 /// <param name="ours">The full name of a parameter.</param>
 /// <param name="theirs">The names of the file's tensors that it is made of.</param>
-public abstract class TensorLayout(string ours, params IReadOnlyList<string> theirs)
+internal abstract class TensorLayout(string ours, params IReadOnlyList<string> theirs)
 {
     /// <summary>The full name of our parameter.</summary>
     public string Ours => ours;
@@ -54,12 +54,12 @@ public abstract class TensorLayout(string ours, params IReadOnlyList<string> the
 /// <param name="First">The first of them.</param>
 /// <param name="Of">How many rows the matrix has.</param>
 /// <param name="Group">Which group of ours they are; null where they are all of it.</param>
-public readonly record struct MatrixRows(int First, int Of, int? Group = null);
+internal readonly record struct MatrixRows(int First, int Of, int? Group = null);
 
 /// <summary>The tensors of a file that one of ours is made of.</summary>
 /// <param name="source">The file.</param>
 /// <param name="names">Their names in it.</param>
-public sealed class TheirTensors(TensorSource source, IReadOnlyList<string> names)
+internal sealed class TheirTensors(TensorSource source, IReadOnlyList<string> names)
 {
     /// <summary>What the file says of one of them.</summary>
     public StoredTensor this[int index] => source[names[index]];

@@ -15,7 +15,7 @@ public sealed class TensorNames
     public string Prefix { get; init; } = "";
 
     /// <summary>The layouts by our names, in the order in which they were added.</summary>
-    public IReadOnlyDictionary<string, TensorLayout> Layouts => _layouts;
+    internal IReadOnlyDictionary<string, TensorLayout> Layouts => _layouts;
 
     /// <summary>The table of our own files: each parameter by its full name, as it is.</summary>
     public static TensorNames Identity(Module model)
@@ -56,13 +56,14 @@ public sealed class TensorNames
 
     /// <summary>Adds a layout of another kind.</summary>
     /// <exception cref="ArgumentException">Our name is in the table already.</exception>
-    public void Add(TensorLayout layout)
+    internal void Add(TensorLayout layout)
     {
         if (!_layouts.TryAdd(layout.Ours, layout)) throw new ArgumentException($"the table of names has '{layout.Ours}' twice", nameof(layout));
     }
 
     /// <summary>Whether a tensor of a file says nothing new.</summary>
-    public bool IsIgnored(string theirs) => _ignored.Exists(pattern => Fits(pattern, theirs) || (Prefix.Length > 0 && Fits(pattern, Prefix + theirs)));
+    internal bool IsIgnored(string theirs) =>
+        _ignored.Exists(pattern => Fits(pattern, theirs) || (Prefix.Length > 0 && Fits(pattern, Prefix + theirs)));
 
     private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
 

@@ -72,7 +72,7 @@ public static class Weights
     /// <param name="source">The checkpoint that the model's parameters still are those of, and its table: what only changes its place
     /// is copied from there without being held. May be null.</param>
     /// <exception cref="InvalidOperationException">The table does not name the model's parameters.</exception>
-    public static IReadOnlyList<OutgoingTensor> Outgoing(Module model, TensorNames names, (TensorSource Tensors, TensorNames Names)? source = null)
+    internal static IReadOnlyList<OutgoingTensor> Outgoing(Module model, TensorNames names, (TensorSource Tensors, TensorNames Names)? source = null)
     {
         var parameters = model.Parameters().ToDictionary(own => own.Name, own => own.Parameter, StringComparer.Ordinal);
         if (parameters.Keys.FirstOrDefault(name => !names.Layouts.ContainsKey(name)) is { } absent)

@@ -104,7 +104,7 @@ public enum GgufType
 }
 
 /// <summary>Facts about a <see cref="GgufType"/>.</summary>
-public static class GgufTypes
+internal static class GgufTypes
 {
     private static readonly Dictionary<GgufType, (int Values, int Bytes)> s_blocks = new()
     {

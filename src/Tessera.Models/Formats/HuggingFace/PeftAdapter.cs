@@ -79,9 +79,15 @@ public static class PeftAdapter
         File.WriteAllText(Path.Combine(folder, ConfigFile), config.ToJsonString(new JsonSerializerOptions { WriteIndented = true }) + "\n");
     }
 
+    /// <summary>Requires that PEFT has a name for each adapter: what cannot be named cannot be saved when it has learned.</summary>
+    /// <param name="adapters">The adapters.</param>
+    /// <param name="names">How the base model's checkpoint names its tensors.</param>
+    /// <exception cref="RecipeException">It has none for one.</exception>
+    public static void RequireNames(LoraAdapters adapters, TensorNames names) => _ = Tensors(adapters, names).Count();
+
     /// <summary>The numbers of adapters as PEFT names and lays them out.</summary>
     /// <exception cref="RecipeException">It has no name for one.</exception>
-    public static IEnumerable<PeftTensor> Tensors(LoraAdapters adapters, TensorNames names)
+    internal static IEnumerable<PeftTensor> Tensors(LoraAdapters adapters, TensorNames names)
     {
         foreach (var (ours, weight, adapter) in adapters.All)
         {

@@ -9,7 +9,7 @@ namespace Tessera.Models.Formats.HuggingFace;
 /// <param name="Parameter">Ours.</param>
 /// <param name="Group">Which of the groups of ours; null for all of it.</param>
 /// <param name="IsTurned">Whether PEFT has the transpose.</param>
-public sealed record PeftTensor(string Name, Parameter Parameter, int? Group = null, bool IsTurned = false)
+internal sealed record PeftTensor(string Name, Parameter Parameter, int? Group = null, bool IsTurned = false)
 {
     /// <summary>PEFT's shape.</summary>
     public Shape Shape => IsTurned ? new Shape(Ours[1], Ours[0]) : Ours;
