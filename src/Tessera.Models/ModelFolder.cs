@@ -81,6 +81,13 @@ public sealed record ModelFolder
     public TensorNames Names =>
         Family is not null && Config.Model is DecoderOptions options ? Family.Names(options) : TensorNames.Identity(Model);
 
+    /// <summary>Closes the files that the weights are read from; the model is not to be used after it.</summary>
+    public void Close()
+    {
+        Model.Close();
+        Source?.Dispose();
+    }
+
     /// <summary>The SHA-256 of a file, in lower-case hexadecimal digits.</summary>
     public static string Hash(string path)
     {

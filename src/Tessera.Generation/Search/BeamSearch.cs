@@ -13,8 +13,8 @@ namespace Tessera.Generation.Search;
 /// <param name="model">The model.</param>
 /// <param name="options">How many beams, and how they are scored.</param>
 /// <param name="maxNewTokens">The greatest number of tokens.</param>
-/// <param name="ends">The tokens that end a sequence.</param>
-internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int maxNewTokens, int[] ends)
+/// <param name="stopTokens">The tokens that end a sequence.</param>
+internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int maxNewTokens, int[] stopTokens)
 {
     private readonly int _width = options.Width;
     private readonly LogitsProcessorChain _processors = LogitsProcessorChain.Of(options);
@@ -152,13 +152,13 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
         }
     }
 
-    private bool Ends(int token) => ends.Contains(token);
+    private bool Ends(int token) => stopTokens.Contains(token);
 
     private bool Early => options.EarlyStopping;
 
     private float Penalty => options.LengthPenalty;
 
-    private TokenConstraint? Constraint() => options.ConstraintOf(ends);
+    private TokenConstraint? Constraint() => options.ConstraintOf(stopTokens);
 
     /// <param name="Ids">What it has written.</param>
     /// <param name="LogProbability">Of all its tokens.</param>

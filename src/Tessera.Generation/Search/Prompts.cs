@@ -21,4 +21,20 @@ internal static class Prompts
         for (var index = 0; index < prompts.Count; index++) sequences[index].Read(model.ReadsSource ? s_opening : prompts[index]);
         return sequences;
     }
+
+    /// <summary>A sequence for one prompt, which joins others.</summary>
+    public static DecodingSequence Join(DecodingSession session, SequenceModel model, int[] prompt)
+    {
+        var sequence = model.ReadsSource ? session.Add(prompt) : session.Add();
+        try
+        {
+            sequence.Read(model.ReadsSource ? s_opening : prompt);
+            return sequence;
+        }
+        catch
+        {
+            sequence.Remove();
+            throw;
+        }
+    }
 }
