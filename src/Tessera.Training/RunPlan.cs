@@ -46,7 +46,6 @@ public sealed class RunPlan
         Parameters = new ParameterGroups(recipe, Learner.Parameters());
         Losses = [.. Model.Modules().SelectMany(named => named.Module.OfferedLosses).Distinct()];
         Measurements = [.. Model.Modules().SelectMany(named => named.Module.OfferedMeasurements).Distinct()];
-        foreach (var phase in Phases) RequireLosses(phase);
     }
 
     /// <summary>The recipe.</summary>
@@ -112,8 +111,22 @@ public sealed class RunPlan
         var corpora = new RunCorpora(recipe, folder, cancellation);
         var start = StartingPoint.Of(recipe);
         var plan = new RunPlan(recipe, start, start?.Tokenizer ?? tokenizer ?? RunTokenizer.For(recipe, folder, corpora, cancellation));
+        plan.RequireLosses();
         plan.Read(corpora);
         return plan;
+    }
+
+    /// <summary>Throws for a loss that a phase weighs and no part offers. Training begins with this; who only looks at a model may do
+    /// without.</summary>
+    /// <exception cref="RecipeException">There is one.</exception>
+    public void RequireLosses()
+    {
+        foreach (var phase in Phases)
+        {
+            if (phase.Phase.Losses.Keys.FirstOrDefault(name => !Losses.Contains(name)) is not { } unknown) continue;
+            var allowed = Losses.Count == 0 ? "none, this model's parts report no losses" : string.Join(", ", Losses);
+            throw new RecipeException($"{phase.Path}.losses.{unknown}", $"is no loss of this model; allowed: {allowed}");
+        }
     }
 
     /// <summary>Encodes the examples of each phase; phases that learn the same from the same share them.</summary>
@@ -166,12 +179,5 @@ public sealed class RunPlan
             if (found >= Model.Vocabulary)
                 throw new RecipeException(path, $"names '{text}', token {found}; the model has the tokens 0 to {Model.Vocabulary - 1}");
         }
-    }
-
-    private void RequireLosses(PhasePlan phase)
-    {
-        if (phase.Phase.Losses.Keys.FirstOrDefault(name => !Losses.Contains(name)) is not { } unknown) return;
-        var allowed = Losses.Count == 0 ? "none, this model's parts report no losses" : string.Join(", ", Losses);
-        throw new RecipeException($"{phase.Path}.losses.{unknown}", $"is no loss of this model; allowed: {allowed}");
     }
 }

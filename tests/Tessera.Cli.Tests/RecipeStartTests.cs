@@ -48,6 +48,17 @@ public sealed class RecipeStartTests(TinyRun tiny)
     }
 
     [Fact]
+    public void A_model_may_be_looked_at_to_see_which_losses_it_has()
+    {
+        var shown = tiny.Tessera("recipe", "show", "tiny.json", "--set", "phases[0].losses={\"mtp\":0.1}");
+        Assert.Equal((0, ""), (shown.Code, shown.Error));
+        Assert.Contains("balance, sequence-balance", shown.Output, StringComparison.Ordinal);
+        var trained = tiny.Tessera("train", "tiny.json", "--out", "unfit", "--set", "phases[0].losses={\"mtp\":0.1}");
+        Assert.Equal("tessera: phases[0].losses.mtp: is no loss of this model; allowed: balance, sequence-balance\n", trained.Error);
+        Assert.False(Path.Exists(tiny.In("unfit")));
+    }
+
+    [Fact]
     public void A_recipe_shows_what_each_phase_learns_and_by_which_optimizers_and_which_losses_there_are()
     {
         string[] settings =
@@ -74,7 +85,6 @@ public sealed class RecipeStartTests(TinyRun tiny)
     [Theory]
     [InlineData("phases[0].objective.kind: is next-token; allowed for a model that reads a source: pairs, span-corruption",
         "phases[0].objective={\"kind\":\"next-token\"}")]
-    [InlineData("phases[0].losses.mtp: is no loss of this model; allowed: balance, sequence-balance", "phases[0].losses={\"mtp\":0.1}")]
     [InlineData("tokenizer.vocabulary: is 300; allowed: at least 360, the bytes and 103 special tokens",
         "phases[0].objective={\"kind\":\"span-corruption\"}")]
     [InlineData("optimizer.rules[0].pattern: is '*.none', which fits no parameter",

@@ -46,7 +46,7 @@ internal static partial class RecipeCommand
         var command = new Command("check", "Says whether a recipe is valid, its data aside; if not, where and what is allowed.") { recipe, set };
         command.SetAction(parsed =>
         {
-            _ = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
+            Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!).RequireLosses();
             Console.Out.WriteLine($"{parsed.GetRequiredValue(recipe)}: valid");
             return CommandRunner.Success;
         });
