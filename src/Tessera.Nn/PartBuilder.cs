@@ -1,3 +1,4 @@
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 
 namespace Tessera.Nn;
@@ -17,6 +18,9 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
 
     /// <summary>Weights that are drawn are F32, and a tensor has less than 2 GiB; those of a file may take fewer bytes each.</summary>
     private const int MaxDrawn = int.MaxValue / sizeof(float);
+
+    /// <summary>Position encodings that several layers of a stack share; null outside of a stack.</summary>
+    internal Dictionary<PositionOptions, PositionEncoding>? SharedPositions { get; init; }
 
     /// <summary>The deviation of the initial weights of the last map of a part that adds to the stream.</summary>
     /// <param name="inputs">The width of what the map reads.</param>

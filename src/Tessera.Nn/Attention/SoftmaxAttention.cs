@@ -51,7 +51,14 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         _settings = new AttentionSettings { Scale = options.ScoreScale, SoftCap = options.SoftCap };
         if (options.Sinks) _sinks = Own("sinks", PartBuilder.Constant(heads, 0));
         if (options.Position is null || role == MixerRole.Cross) return;
+        if (options.Position.IsShared && part.SharedPositions?.TryGetValue(options.Position, out var shared) == true)
+        {
+            _position = shared;
+            return;
+        }
+
         _position = Own("position", options.Position.Build(part.At("position") with { Width = headWidth }, heads));
+        if (options.Position.IsShared && part.SharedPositions is { } all) all[options.Position] = _position;
         part.Require(
             !_position.ActsOnEmbeddings, "position.kind", options.Position.GetType().Name,
             "a kind that acts on queries and keys or on scores, such as rotary");

@@ -34,7 +34,7 @@ public sealed class Transformer : Encoder
                 "a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position");
         }
 
-        var deep = part with { Depth = options.Layers * (memoryWidth > 0 ? 3 : 2) };
+        var deep = part with { Depth = options.Layers * (memoryWidth > 0 ? 3 : 2), SharedPositions = [] };
         for (var layer = 0; layer < options.Layers; layer++)
             _layers.Add(Own($"layers.{layer}", new TransformerLayer(options, deep.Number(layer), layer, role, memoryWidth)));
         if (options.NormPlacement != NormPlacement.PostNorm) _norm = Own("norm", options.Norm.Build(part.At("norm")));

@@ -17,6 +17,9 @@ public abstract record PositionOptions
     /// <param name="part">Width, place in the recipe, random numbers.</param>
     /// <param name="heads">The query heads of the attention it belongs to.</param>
     public abstract PositionEncoding Build(PartBuilder part, int heads = 1);
+
+    /// <summary>Whether all layers of a stack that have these options have one part, the first layer's.</summary>
+    internal virtual bool IsShared => false;
 }
 
 /// <summary>How a model knows where a token stands. An encoding acts at one place: on the embeddings of a stack, on the

@@ -5,8 +5,12 @@ namespace Tessera.Nn.Positions;
 /// <summary>Options of <see cref="RelativePositionBias"/>; <c>"kind": "relative-bias"</c> in a recipe.</summary>
 /// <param name="Buckets">How many groups of distances there are; 4 to 65,536.</param>
 /// <param name="MaxDistance">From this distance on all share the last bucket; more than a bucket for each distance, Buckets / 2.</param>
-public sealed record RelativePositionBiasOptions(int Buckets = 32, int MaxDistance = 128) : PositionOptions
+/// <param name="Shared">Whether the layers of a stack have one table, the first layer's, as T5's have.</param>
+public sealed record RelativePositionBiasOptions(int Buckets = 32, int MaxDistance = 128, bool Shared = false) : PositionOptions
 {
+    /// <inheritdoc/>
+    internal override bool IsShared => Shared;
+
     /// <inheritdoc/>
     public override PositionEncoding Build(PartBuilder part, int heads = 1) => new RelativePositionBias(this, part, heads);
 }

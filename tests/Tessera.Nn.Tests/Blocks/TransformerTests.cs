@@ -124,6 +124,35 @@ public sealed class TransformerTests
         double Deviation(string name) => Math.Sqrt(parameters[name].Average(value => (double)value * value));
     }
 
+    /// <summary>As in T5: the gradient of the one table is the sum of those of tables that each layer has for itself.</summary>
+    [Fact]
+    public void Layers_share_a_table_of_relative_positions_where_asked()
+    {
+        using var scope = Arena.Current.Scope();
+        var (own, shared) = (Build(shared: false), Build(shared: true));
+        var (apart, together) = (own.Parameters().ToDictionary(), shared.Parameters().ToDictionary());
+        Assert.Single(together.Keys, name => name.EndsWith("position.weight", StringComparison.Ordinal));
+        foreach (var (name, parameter) in together) parameter.Value.Floats.CopyTo(apart[name].Value.Floats);
+        apart["layers.0.attention.position.weight"].Value.Floats.CopyTo(apart["layers.1.attention.position.weight"].Value.Floats);
+        var (one, other) = (Gradient(own, apart), Gradient(shared, together));
+        float[] sum = [.. one.Zip(Of(apart, 1), (first, second) => first + second)];
+        PartCheck.Compare("table", sum, other, 1e-5);
+
+        Transformer Build(bool shared) => new(
+            Options() with { Layers = 2, Attention = new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(4, 5, shared) } },
+            PartCheck.Builder(Width), MixerRole.Causal);
+
+        float[] Gradient(Transformer stack, Dictionary<string, Parameter> parameters)
+        {
+            using var tape = Tape.Record();
+            var y = stack.Forward(Tensor.From(PartCheck.Normal(6 * Width, 2), [1, 6, Width]), PartCheck.Step(1, 6));
+            tape.Backward(y, PartCheck.Normal(6 * Width, 3));
+            return Of(parameters, 0);
+        }
+
+        static float[] Of(Dictionary<string, Parameter> parameters, int layer) => parameters[$"layers.{layer}.attention.position.weight"].Value.Gradient.ToArray();
+    }
+
     [Fact]
     public void Parts_in_the_wrong_place_are_named()
     {
