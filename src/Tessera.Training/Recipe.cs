@@ -92,6 +92,7 @@ public sealed record Recipe
         var ofParts = (settings ?? []).ToLookup(setting => setting.StartsWith(PartsKey, StringComparison.Ordinal));
         RecipeSettings.Apply<Recipe>(json, [.. ofParts[true]]);
         LoadParts(json, folder);
+        var written = ofParts[false].Any() ? json.DeepClone().AsObject() : null;
         foreach (var line in RecipeSettings.Apply<Recipe>(json, [.. ofParts[false]])) note?.Invoke(line);
         var recipe = RecipeJson.Read<Recipe>(json);
         if (recipe.Start is { } start)
@@ -101,7 +102,7 @@ public sealed record Recipe
         }
 
         recipe.Validate();
-        return recipe;
+        return written is null ? recipe : SwappedLosses.Drop(recipe, () => RecipeJson.Read<Recipe>(written).Model, note);
     }
 
     /// <summary>Loads the assemblies that a recipe names, before it is read: it may name their parts. It has their full paths then. What

@@ -59,10 +59,25 @@ public sealed class RecipeTests
             ["model.decoder.feedForward.kind=swiglu", "model.decoder.norm=layer", "optimizer=nesterov"], notes.Add);
         Assert.Equal(
             ["model.decoder.feedForward is now swiglu, which does not take shared (2), routed (4), active (2), "
-            + "router ({\"kind\":\"two-stage\"}), expert ({\"kind\":\"swiglu\",\"hidden\":160}); dropped"], notes);
+            + "router ({\"kind\":\"two-stage\"}), expert ({\"kind\":\"swiglu\",\"hidden\":160}); dropped",
+            "phases[0].losses: the model's parts no longer report balance; dropped"], notes);
+        Assert.Empty(recipe.Phases[0].Losses);
         Assert.Equal(new LayerNormOptions(), ((EncoderDecoderOptions)recipe.Model).Decoder.Norm);
         Assert.IsType<NesterovOptions>(recipe.Optimizer);
         Assert.True(recipe.Model.Build(300, 1).ParameterCount() > 0);
+    }
+
+    [Fact]
+    public void A_loss_stays_where_parts_report_it_and_is_an_error_where_none_ever_did()
+    {
+        var notes = new List<string>();
+        var path = Path.Combine(Folder, "quickstart.json");
+        Assert.Equal(["balance"], Recipe.Load(path, ["model.decoder.feedForward.router=softmax"], notes.Add).Phases[0].Losses.Keys);
+        Assert.Empty(notes);
+        var recipe = Recipe.Load(path, ["model.decoder.feedForward=gelu", """phases[0].losses={"balance":0.1,"mtp":0.1}"""], notes.Add);
+        Assert.Equal(["mtp"], recipe.Phases[0].Losses.Keys);
+        var error = Assert.Throws<RecipeException>(() => RunPlan.Of(recipe, Folder));
+        Assert.Equal("phases[0].losses.mtp: is no loss of this model; allowed: none, this model's parts report no losses", error.Message);
     }
 
     [Fact]
