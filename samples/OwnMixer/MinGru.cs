@@ -38,7 +38,8 @@ public sealed class MinGru : Mixer, ICached
     /// <exception cref="RecipeException">The hidden width is out of range, or the role is another.</exception>
     public MinGru(MinGruOptions options, PartBuilder part, MixerRole role)
     {
-        part.Require(role == MixerRole.Causal, "kind", "min-gru", "a kind that reads both ways, such as multi-head; this one is for decoders");
+        part.Require(
+            role == MixerRole.Causal, "kind", "min-gru", "another, such as multi-head, in an encoder and for cross-attention");
         _hidden = options.Hidden ?? part.Width;
         part.Require(_hidden is >= 1 and <= MaxHidden, "hidden", _hidden, $"1 to {MaxHidden}");
         _gate = Own("z_proj", new Linear(part.At("z_proj"), part.Width, _hidden, bias: true));

@@ -8,7 +8,8 @@ internal sealed class MinGruEquation(int width, int hidden)
     /// <summary>A mixer's numbers by their names, and its input under <c>x</c>.</summary>
     public static Dictionary<string, double[]> Numbers(Module mixer, float[] x)
     {
-        var numbers = mixer.Parameters().ToDictionary(own => own.Name, own => Array.ConvertAll(own.Parameter.Value.ToArray(), value => (double)value));
+        var numbers = mixer.Parameters().ToDictionary(
+            own => own.Name, own => Array.ConvertAll(own.Parameter.Value.ToArray(), value => (double)value));
         numbers["x"] = Array.ConvertAll(x, value => (double)value);
         return numbers;
     }
@@ -68,5 +69,6 @@ internal sealed class MinGruEquation(int width, int hidden)
         })];
     }
 
-    private static double Dot(double[] matrix, int row, double[] vector) => vector.Select((value, column) => matrix[(row * vector.Length) + column] * value).Sum();
+    private static double Dot(double[] matrix, int row, double[] vector) =>
+        vector.Select((value, column) => matrix[(row * vector.Length) + column] * value).Sum();
 }

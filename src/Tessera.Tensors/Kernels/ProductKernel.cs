@@ -11,7 +11,8 @@ internal static unsafe class ProductKernel
     {
         fixed (float* pl = left, pr = right, py = y)
         {
-            var work = new Work { Left = pl, Right = pr, Y = py, Accumulate = accumulate, Count = y.Length, Parts = Simd.Parts(y.Length, 1) };
+            var (count, parts) = (y.Length, Simd.Parts(y.Length, 1));
+            var work = new Work { Left = pl, Right = pr, Y = py, Accumulate = accumulate, Count = count, Parts = parts };
             ThreadTeam.Shared.Run(ref work, work.Parts);
         }
     }
