@@ -91,7 +91,7 @@ public abstract class Module
     public virtual double FlopsPerToken(int length) =>
         _own.Sum(own => 2.0 * own.MatrixElements) + _children.Sum(child => child.Module.FlopsPerToken(length));
 
-    /// <summary>Called for every part of a model at the end of each context of training, once the optimizer has changed the weights:
+    /// <summary>Called for every part of a model at the end of each step of training, once the optimizer has changed the weights:
     /// for what is learned without a gradient. Nothing unless a part says otherwise.</summary>
     public virtual void AfterUpdate()
     {

@@ -19,7 +19,7 @@ public sealed record SigmoidRouterOptions(bool Normalise = true) : RouterOptions
     /// <summary>Whether each expert has a bias that steers the choice.</summary>
     public bool Bias { get; init; } = true;
 
-    /// <summary>How far the bias of an expert moves after each context of training; 0 or above, 0 leaves it as it is.</summary>
+    /// <summary>How far the bias of an expert moves after each step of training; 0 or above, 0 leaves it as it is.</summary>
     public float BiasRate { get; init; } = 0.001f;
 
     /// <inheritdoc/>
@@ -28,7 +28,7 @@ public sealed record SigmoidRouterOptions(bool Normalise = true) : RouterOptions
 
 /// <summary>
 /// The top k of <c>s + b</c> with <c>s = σ(W x)</c>, from a few groups of experts where there are groups; the gates are s alone.
-/// The bias b has no gradient: after each context of training it falls by the bias rate for experts that were given more tokens than
+/// The bias b has no gradient: after each step of training it falls by the bias rate for experts that were given more tokens than
 /// the mean and rises for those with fewer, so that loads even out without a loss. Shared experts count fully.
 /// <para>DeepSeek-AI 2024 (DeepSeek-V3), <see href="https://arxiv.org/abs/2412.19437"/>, section 2.1.2; Wang et al. 2024,
 /// <see href="https://arxiv.org/abs/2408.15664"/>.</para>

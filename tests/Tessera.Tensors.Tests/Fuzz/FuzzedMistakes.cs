@@ -20,6 +20,7 @@ internal static class FuzzedMistakes
         ("activate", draw => Op.Activate(Any(draw), (Activation)draw.Between(-1, 8))),
         ("gate", draw => Op.Gate(Any(draw), Any(draw), Activation.Silu)),
         ("add", draw => Op.Add(Any(draw), Any(draw))),
+        ("multiply", draw => Op.Multiply(Any(draw), Any(draw))),
         ("softmax", draw => Op.Softmax(Any(draw))),
         ("cross entropy", draw => Op.CrossEntropy(Any(draw), Any(draw), new CrossEntropySettings(draw.Pick(0, 0.1f, 2)))),
         ("linear cross entropy", draw => Op.LinearCrossEntropy(Any(draw), Any(draw), Any(draw))),

@@ -10,6 +10,7 @@ public class EveryOperationTests
         ["activate"] = (x => Op.Activate(x[0], Activation.Silu), [[3, 19]]),
         ["gate"] = (x => Op.Gate(x[0], x[1], Activation.Gelu), [[3, 19], [3, 19]]),
         ["add"] = (x => Op.Add(x[0], x[1]), [[3, 19], [3, 19]]),
+        ["multiply"] = (x => Op.Multiply(x[0], x[1]), [[3, 19], [3, 19]]),
         ["scale"] = (x => Op.Scale(x[0], 3), [[3, 19]]),
         ["rms norm"] = (x => Op.RmsNorm(x[0], x[1], 1e-5f), [[3, 19], [19]]),
         ["layer norm"] = (x => Op.LayerNorm(x[0], x[1], x[2], 1e-5f), [[3, 19], [19], [19]]),
