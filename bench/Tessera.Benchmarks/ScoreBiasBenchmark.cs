@@ -88,10 +88,11 @@ internal static class ScoreBiasBenchmark
         using var scope = Arena.Current.Scope();
         using var numbers = Autocast.Enter(precision);
         using var tape = Tape.Record();
+        var buckets = inputs.Kind == "t5 table" ? BucketsOfPairs(length) : null;
         var pairs = inputs.Kind switch
         {
             "alibi table" => TableOfSlopes(length, inputs.Slopes),
-            "t5 table" => TableOfBuckets(length, inputs.Table),
+            "t5 table" => TableOfBuckets(buckets!, inputs.Table),
             _ => null,
         };
         var bias = inputs.Kind switch
@@ -105,7 +106,7 @@ internal static class ScoreBiasBenchmark
         var y = Op.Attention(
             inputs.Queries, inputs.Keys, inputs.Values, BlockMask.Causal(length, length), new AttentionSettings { Bias = bias });
         tape.Backward(y, y.Floats);
-        if (pairs is { RequiresGradient: true }) AddToBuckets(length, pairs.Gradient, inputs.Table);
+        if (buckets is not null) AddToBuckets(buckets, pairs!.Gradient, new float[inputs.Table.Floats.Length]);
     }
 
     /// <summary>What a case is computed from; the learned ones collect gradients.</summary>
@@ -133,35 +134,44 @@ internal static class ScoreBiasBenchmark
         var pairs = Tensor.Temporary([Heads, length, length]);
         for (var i = 0; i < pairs.Floats.Length; i += length)
         {
-            var (head, query) = (i / length / length, i / length % length);
-            for (var key = 0; key < length; key++) pairs.Floats[i + key] = -slopes.Floats[head] * Math.Abs(key - query);
+            var (slope, query) = (slopes.Floats[i / length / length], i / length % length);
+            var row = pairs.Floats.Slice(i, length);
+            for (var key = 0; key < length; key++) row[key] = -slope * Math.Abs(key - query);
         }
 
         return pairs;
     }
 
-    private static Tensor TableOfBuckets(int length, Tensor table)
+    private static Tensor BucketsOfPairs(int length)
     {
-        var pairs = Tensor.Temporary([Heads, length, length]).WithGradient();
-        for (var query = 0; query < length; query++)
+        var buckets = Tensor.Temporary([length, length], ElementType.I32);
+        for (var i = 0; i < buckets.Ints.Length; i += length)
+            for (var key = 0; key < length; key++) buckets.Ints[i + key] = Bucket((i / length) - key);
+        return buckets;
+    }
+
+    private static Tensor TableOfBuckets(Tensor buckets, Tensor table)
+    {
+        var pairs = Tensor.Temporary([Heads, buckets.Shape[0], buckets.Shape[1]]).WithGradient();
+        var ids = buckets.Ints;
+        var scores = table.Floats;
+        for (var head = 0; head < Heads; head++)
         {
-            for (var key = 0; key < length; key++)
-            {
-                var bucket = Bucket(query - key);
-                for (var head = 0; head < Heads; head++)
-                    pairs.Floats[(((head * length) + query) * length) + key] = table.Floats[(bucket * Heads) + head];
-            }
+            var to = pairs.Floats.Slice(head * ids.Length, ids.Length);
+            for (var i = 0; i < ids.Length; i++) to[i] = scores[(ids[i] * Heads) + head];
         }
 
         return pairs;
     }
 
-    private static void AddToBuckets(int length, ReadOnlySpan<float> gradient, Tensor table)
+    private static void AddToBuckets(Tensor buckets, ReadOnlySpan<float> gradient, float[] sums)
     {
-        var sums = new float[table.Floats.Length];
-        for (var i = 0; i < gradient.Length; i++)
-            sums[(Bucket((i / length % length) - (i % length)) * Heads) + (i / length / length)] += gradient[i];
-        GC.KeepAlive(sums);
+        var ids = buckets.Ints;
+        for (var head = 0; head < Heads; head++)
+        {
+            var from = gradient.Slice(head * ids.Length, ids.Length);
+            for (var i = 0; i < ids.Length; i++) sums[(ids[i] * Heads) + head] += from[i];
+        }
     }
 
     private static int Bucket(int distance)
