@@ -78,8 +78,7 @@ public sealed record ModelFolder
     public LoraAdapters? Adapters { get; init; }
 
     /// <summary>The table between the model's names and those of its checkpoint.</summary>
-    public TensorNames Names =>
-        Family is not null && Config.Model is DecoderOptions options ? Family.Names(options) : TensorNames.Identity(Model);
+    public TensorNames Names => Family?.Names(Config.Model) ?? TensorNames.Identity(Model);
 
     /// <summary>The SHA-256 of a file, in lower-case hexadecimal digits.</summary>
     public static string Hash(string path)

@@ -84,7 +84,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
             using Tessera.Models.Formats;
             using Tessera.Models.Formats.HuggingFace;
 
-            public sealed class OwnFamily : Family
+            public sealed class OwnFamily : DecoderFamily
             {
                 public override string Name => "Own";
                 public override System.Collections.Generic.IReadOnlyList<string> ModelTypes => ["own_tiny"];
@@ -115,7 +115,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
         Compile("Taken.dll", Halved.Replace("own-halved", "layer", StringComparison.Ordinal).Replace("OwnHalvedOptions", "TakenOptions", StringComparison.Ordinal));
         Compile("Nothing.dll", "[Tessera.Nn.Part(\"nothing\")] public sealed record NothingOptions;");
         Compile("Throwing.dll", """
-            public sealed class Unlucky : Tessera.Models.Family
+            public sealed class Unlucky : Tessera.Models.DecoderFamily
             {
                 public Unlucky() => throw new System.InvalidOperationException("no such\nluck");
                 public override string Name => "";
