@@ -106,7 +106,8 @@ internal sealed class MaskedTexts : RowDataset
     {
         var (text, start, count) = _stretches[example];
         var (random, missing) = (_random.Derive((ulong)example), Math.Clamp((int)Math.Round(count * _options.Rate), 1, count));
-        var (chosen, goals) = (missing, targets.Ints.Slice((row * targets.Shape[1]) + _opening.Length, count));
+        var chosen = missing;
+        var goals = targets.Ints.Slice((row * targets.Shape[1]) + _opening.Length, count);
         _opening.CopyTo(inputs);
         var read = inputs.Slice(_opening.Length, count);
         _texts[text].AsSpan(start, count).CopyTo(read);
