@@ -1,5 +1,6 @@
 using System.Globalization;
 using Tessera.Models;
+using Tessera.Nn;
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
 using Tessera.Nn.Attention;
@@ -123,7 +124,7 @@ internal sealed class Inspection : IDisposable
     {
         var folder = ModelFolder.Load(path, asStored: true, check: false);
         var (format, architecture) = folder.Family is { } family ? ("Hugging Face", family.Architecture)
-            : ("Tessera", folder.Config.Model is DecoderOptions ? "decoder" : "encoder-decoder");
+            : ("Tessera", Parts.KindOf(folder.Config.Model.GetType()) ?? folder.Config.Model.GetType().Name);
         return OfModel(path, source, format, architecture, folder, new Dictionary<string, string>());
     }
 

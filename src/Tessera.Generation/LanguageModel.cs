@@ -29,8 +29,14 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
 
     /// <summary>Loads the finished model of a run or of a model folder.</summary>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static LanguageModel Load(string folder) => new(ModelFolder.Load(folder, asStored: true));
+    /// <exception cref="InvalidDataException">A file is damaged, or the model generates no text.</exception>
+    public static LanguageModel Load(string folder)
+    {
+        var loaded = ModelFolder.Load(folder, asStored: true);
+        return loaded.Model.Generates
+            ? new LanguageModel(loaded)
+            : throw new InvalidDataException($"the model of '{folder}' generates no text: {loaded.Model.WhatItIs}");
+    }
 
     /// <summary>The text for one prompt, greedy unless said otherwise.</summary>
     /// <exception cref="ArgumentException">The prompt is empty or longer than the model's context, or an option is out of range.</exception>

@@ -9,7 +9,8 @@ public sealed class Batch : Recycled
     /// <summary>I32 [batch, length]: the tokens that the decoder reads.</summary>
     public required Tensor Inputs { get => Live(field); set; }
 
-    /// <summary>I32 [batch, length]: the token to predict at each place; −1 where nothing is to be predicted.</summary>
+    /// <summary>I32 [batch, length]: the token to predict at each place; −1 where nothing is to be predicted. Other heads than that of tokens
+    /// say themselves what theirs are.</summary>
     public required Tensor Targets { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the position of each input token in its sequence.</summary>
@@ -18,8 +19,12 @@ public sealed class Batch : Recycled
     /// <summary>I32 [batch, length]: which of several packed sequences each input belongs to; null: one a row.</summary>
     public Tensor? Segments { get => Live(field); set; }
 
-    /// <summary>I32 [batch]: how many inputs of a row are real, where rows are padded at the end; null: all.</summary>
+    /// <summary>I32 [batch]: how many of a row's inputs are real, where rows are padded at the end and the padding is to be seen by nobody;
+    /// null: all.</summary>
     public Tensor? Lengths { get => Live(field); set; }
+
+    /// <summary>I32 [batch, length]: the type of each input token, for encoders that know several; null: 0.</summary>
+    public Tensor? TokenTypes { get => Live(field); set; }
 
     /// <summary>I32 [batch, source length]: the tokens that an encoder reads; null where there is no source.</summary>
     public Tensor? Source { get => Live(field); set; }
@@ -73,7 +78,7 @@ public sealed class Batch : Recycled
     /// <inheritdoc/>
     protected override void Forget()
     {
-        (Inputs, Targets, Positions, Segments, Lengths, Source, SourceLengths) = (null!, null!, null!, null, null, null, null);
-        (TargetTokens, Tokens) = (0, 0);
+        (Inputs, Targets, Positions, Segments, Source, SourceLengths) = (null!, null!, null!, null, null, null);
+        (Lengths, TokenTypes, TargetTokens, Tokens) = (null, null, 0, 0);
     }
 }

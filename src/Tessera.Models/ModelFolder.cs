@@ -78,8 +78,7 @@ public sealed record ModelFolder
     public LoraAdapters? Adapters { get; init; }
 
     /// <summary>The table between the model's names and those of its checkpoint.</summary>
-    public TensorNames Names =>
-        Family is not null && Config.Model is DecoderOptions options ? Family.Names(options) : TensorNames.Identity(Model);
+    public TensorNames Names => Family?.Names(Config.Model) ?? TensorNames.Identity(Model);
 
     /// <summary>Closes the files that the weights are read from; the model is not to be used after it.</summary>
     public void Close()

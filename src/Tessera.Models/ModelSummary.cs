@@ -1,6 +1,7 @@
 using Tessera.Nn;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Caches;
+using Tessera.Nn.Heads;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -22,16 +23,16 @@ public sealed record ModelSummary(
     public static ModelSummary Of(SequenceModel model, int length)
     {
         var parts = model.Modules()
-            .Where(module => module.Module.Parameters().Any())
+            .Where(module => module.Module is not Backbone && module.Module.Parameters().Any())
             .Select(module => new PartSummary(
-                module.Name.Length == 0 ? "model" : module.Name,
+                module.Module is Head ? "head" : module.Name.Length == 0 ? "model" : module.Name,
                 module.Module.GetType().Name,
                 string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Shape}")),
                 module.Module.ParameterCount()))
             .ToList();
         var bytes = model.Parameters().Where(own => own.Parameter.IsTrained).Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
-        var cached = CacheSet.BytesOf(model.Decoder, length, length);
-        var saved = model.Decoder.Modules().Select(named => named.Module).OfType<LatentAttention>().Where(attention => attention.CacheLayout is not null)
+        var cached = model.Backbone.Decoder is { } decoder ? CacheSet.BytesOf(decoder, length, length) : 0;
+        var saved = (model.Backbone.Decoder?.Modules() ?? []).Select(named => named.Module).OfType<LatentAttention>().Where(attention => attention.CacheLayout is not null)
             .Sum(attention => attention.ExpandedLayout.BytesOf(length, length, ElementType.F32) - attention.CacheLayout!.BytesOf(length, length, ElementType.F32));
         return new ModelSummary(
             parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, cached, cached + saved,

@@ -1,8 +1,8 @@
 using System.Text.Json.Serialization;
 using Tessera.Nn;
 using Tessera.Nn.Caches;
+using Tessera.Nn.Heads;
 using Tessera.Nn.Positions;
-using Tessera.Nn.Weights;
 using Tessera.Tensors;
 
 namespace Tessera.Models;
@@ -11,10 +11,14 @@ namespace Tessera.Models;
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(EncoderDecoderOptions), "encoder-decoder")]
 [JsonDerivedType(typeof(DecoderOptions), "decoder")]
+[JsonDerivedType(typeof(EncoderModelOptions), "encoder")]
 public abstract record ModelOptions
 {
     /// <summary>The size of the vectors that flow through the model; 1 to 65,536.</summary>
     public required int Width { get; init; }
+
+    /// <summary>What the model says at the end.</summary>
+    public HeadOptions Head { get; init; } = new TokensHeadOptions();
 
     /// <summary>Whether the table that maps tokens to vectors also maps vectors to the logits of tokens
     /// (Press and Wolf 2017, arXiv 1608.05859).</summary>
@@ -50,37 +54,55 @@ public abstract record ModelOptions
 }
 
 /// <summary>
-/// A model that predicts a sequence token by token. Training and cached decoding run the same parts: <see cref="Loss"/>
-/// over whole sequences, a <see cref="Decoding.DecodingSession"/> token by token.
+/// A model of sequences: a backbone gives hidden states, a head says something of them. Training and cached decoding run the same parts:
+/// <see cref="Loss"/> over whole sequences, a <see cref="Decoding.DecodingSession"/> token by token.
 /// </summary>
 public abstract class SequenceModel : Module
 {
-    private readonly float _logitScale;
-    private readonly float _logitSoftCap;
-
-    /// <summary>A model over a vocabulary of the given size.</summary>
-    protected SequenceModel(ModelOptions options, int vocabulary) =>
-        (Vocabulary, _logitScale, _logitSoftCap) = (vocabulary, options.LogitScale, options.LogitSoftCap);
+    /// <summary>Puts a backbone and its head together.</summary>
+    /// <param name="options">Its head is built.</param>
+    /// <param name="part">The model's.</param>
+    /// <param name="backbone">What gives hidden states.</param>
+    /// <param name="vocabulary">How many tokens there are.</param>
+    /// <exception cref="RecipeException">An option of the head is not allowed.</exception>
+    protected SequenceModel(ModelOptions options, PartBuilder part, Backbone backbone, int vocabulary)
+    {
+        Vocabulary = vocabulary;
+        var site = new HeadSite(vocabulary, backbone.Embedding.Weight, backbone.Decoder is not null)
+        {
+            IsTied = options.TieEmbeddings, LogitScale = options.LogitScale, LogitSoftCap = options.LogitSoftCap,
+        };
+        Head = Own("", options.Head.Build(part with { Width = backbone.OutputWidth }, site));
+        Backbone = Own("", backbone);
+    }
 
     /// <summary>How many tokens there are.</summary>
     public int Vocabulary { get; }
 
-    /// <summary>Whether the model translates a source sequence, or only continues one.</summary>
-    public abstract bool ReadsSource { get; }
+    /// <summary>What reads tokens and gives hidden states.</summary>
+    public Backbone Backbone { get; }
 
-    /// <summary>The longest sequence the decoder can read: the positions that its encodings have; without limit where none has.</summary>
-    public int LongestSequence => Longest(name => !IsInEncoder(name));
+    /// <summary>What says something of the hidden states.</summary>
+    public Head Head { get; }
+
+    /// <summary>Whether the model reads a source sequence, rather than one alone.</summary>
+    public bool ReadsSource => Backbone.ReadsSource;
+
+    /// <summary>Whether the model writes token by token: it has a decoder, and a head of tokens.</summary>
+    public bool Generates => Backbone.Decoder is not null && Head is TokensHead;
+
+    /// <summary>The longest sequence the model can read, or the decoder of one that reads a source: the positions that its encodings have;
+    /// without limit where none has.</summary>
+    public int LongestSequence => Longest(name => !ReadsSource || !IsInEncoder(name));
 
     /// <summary>The longest source the encoder can read.</summary>
     public int LongestSource => Longest(IsInEncoder);
 
     /// <summary>The part that reads tokens one after the other, and so has caches.</summary>
-    public abstract Module Decoder { get; }
+    /// <exception cref="InvalidOperationException">The model reads whole texts.</exception>
+    public Module Decoder => Backbone.Decoder ?? throw new InvalidOperationException("this model is an encoder: it reads whole texts and has no decoder");
 
-    /// <summary>[vocabulary, width]: maps vectors to logits.</summary>
-    protected abstract Weight Head { get; }
-
-    /// <summary>The mean negative log-likelihood of a batch's targets, in nats.</summary>
+    /// <summary>The loss of a batch's targets, as the head defines it: of tokens and labels the mean negative log-likelihood, in nats.</summary>
     /// <param name="batch">What to predict from what.</param>
     /// <param name="context">Its positions are the batch's; parts add their losses to it.</param>
     /// <param name="settings">Label smoothing and z loss.</param>
@@ -89,14 +111,13 @@ public abstract class SequenceModel : Module
     {
         var hidden = Hidden(batch, context);
         if (context.IsTraining) AddLosses(hidden, batch, context, settings);
-        return LossOf(hidden, batch.Targets, context, settings);
+        return Head.Loss(hidden, batch.Targets, context, settings);
     }
 
-    /// <summary>The logits of every place of a batch, of the token after it.</summary>
+    /// <summary>What the head says of a batch: of a head of tokens the logits of every place, [batch, length, vocabulary].</summary>
     /// <param name="batch">Its inputs are read; its targets are not.</param>
     /// <param name="context">Its positions are the batch's.</param>
-    /// <returns>[batch, length, vocabulary].</returns>
-    public Tensor Logits(Batch batch, ForwardContext context) => LogitsOf(Hidden(batch, context), context);
+    public Tensor Logits(Batch batch, ForwardContext context) => Head.Logits(Hidden(batch, context), context);
 
     /// <summary>Whether <see cref="Close"/> has been called.</summary>
     public bool IsClosed { get; private set; }
@@ -108,6 +129,18 @@ public abstract class SequenceModel : Module
     /// <exception cref="ObjectDisposedException">It is.</exception>
     internal void RequireOpen() => ObjectDisposedException.ThrowIf(IsClosed, this);
 
+    /// <summary>Throws where the model writes nothing.</summary>
+    /// <exception cref="InvalidOperationException">It does not.</exception>
+    internal void RequireGenerates()
+    {
+        if (!Generates) throw new InvalidOperationException($"this model generates no text: {WhatItIs}");
+    }
+
+    /// <summary>Backbone and head in words, such as "it is an encoder with a head of classes".</summary>
+    public string WhatItIs =>
+        $"it is {(ReadsSource ? "an encoder-decoder" : Backbone.Decoder is null ? "an encoder" : "a decoder")} with a head of "
+        + Head.GetType().Name.Replace("Head", "", StringComparison.Ordinal).ToLowerInvariant();
+
     /// <summary>Reads the tokens of a step of decoding.</summary>
     /// <param name="tokens">I32 [1, tokens].</param>
     /// <param name="context">Has the step.</param>
@@ -115,37 +148,20 @@ public abstract class SequenceModel : Module
     /// <returns>[places, vocabulary].</returns>
     internal Tensor DecodeStep(Tensor tokens, ForwardContext context, ReadOnlySpan<int> places)
     {
-        var hidden = Decode(tokens, context);
+        var hidden = Backbone.Decode(tokens, context);
         hidden = hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
         if (places.Length < hidden.Shape[0]) hidden = Op.Embedding(Tensor.From(places, [places.Length]), hidden); // else every token's, in order
-        return LogitsOf(hidden, context);
+        return Head.Logits(hidden, context);
     }
 
     /// <summary>Has the caches remember what the encoder says of sources; only of a model that reads them.</summary>
     /// <param name="sources">Token ids.</param>
     /// <param name="sequences">The number of each one's sequence in the caches.</param>
     /// <param name="caches">Of this model.</param>
-    internal virtual void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) =>
-        throw new InvalidOperationException("this model reads no source");
+    internal void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) => Backbone.Remember(sources, sequences, caches);
 
-    /// <summary>Logits [..., vocabulary] of vectors [..., width].</summary>
-    protected Tensor LogitsOf(Tensor hidden, ForwardContext context)
-    {
-        using var read = Activations.Of(Scaled(hidden));
-        var logits = Head.Apply(read, null, context);
-        return _logitSoftCap == 0 ? logits : Op.Scale(Op.Activate(Op.Scale(logits, 1 / _logitSoftCap), Activation.Tanh), _logitSoftCap);
-    }
-
-    /// <summary>The mean negative log-likelihood of targets, I32 of as many elements as there are vectors; those below 0 do not count.</summary>
-    protected Tensor LossOf(Tensor hidden, Tensor targets, ForwardContext context, CrossEntropySettings settings)
-    {
-        if (_logitSoftCap == 0 && Head.AsTensor is { } weight) return Op.LinearCrossEntropy(Scaled(hidden), weight, targets, settings);
-        var logits = LogitsOf(hidden, context);
-        return Op.CrossEntropy(logits.Reshape([logits.Shape.Rows, Vocabulary]), targets.Reshape([logits.Shape.Rows]), settings);
-    }
-
-    /// <summary>Adds losses beside that of the next token to a context that trains.</summary>
-    /// <param name="hidden">What <see cref="Hidden"/> gave.</param>
+    /// <summary>Adds losses beside the head's to a context that trains.</summary>
+    /// <param name="hidden">The hidden states of the batch.</param>
     /// <param name="batch">What to predict from what.</param>
     /// <param name="context">Takes the losses.</param>
     /// <param name="settings">Label smoothing and z loss.</param>
@@ -153,17 +169,16 @@ public abstract class SequenceModel : Module
     {
     }
 
-    private Tensor Scaled(Tensor hidden) => _logitScale == 1 ? hidden : Op.Scale(hidden, _logitScale);
-
-    /// <summary>The vectors from which each place's next token is predicted: [batch, length, width].</summary>
-    protected abstract Tensor Hidden(Batch batch, ForwardContext context);
+    /// <summary>The hidden states of a batch: [batch, length, width].</summary>
+    protected Tensor Hidden(Batch batch, ForwardContext context)
+    {
+        if (batch.Lengths is { } lengths) context.Lengths = lengths;
+        return Backbone.Forward(batch, context);
+    }
 
     private static bool IsInEncoder(string name) => name.StartsWith("encoder.", StringComparison.Ordinal);
 
     private int Longest(Func<string, bool> where) => Modules()
         .Where(module => where(module.Name)).Select(module => module.Module).OfType<PositionEncoding>()
         .Select(encoding => encoding.Positions).DefaultIfEmpty(int.MaxValue).Min();
-
-    /// <summary>The decoder alone: I32 [rows, length] to [rows, length, width].</summary>
-    protected abstract Tensor Decode(Tensor inputs, ForwardContext context);
 }

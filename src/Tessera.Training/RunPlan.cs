@@ -109,6 +109,7 @@ public sealed class RunPlan
     {
         recipe.Validate();
         var corpora = new RunCorpora(recipe, folder, cancellation);
+        if (recipe.Start is null) recipe = recipe with { Model = Labels.Collected(recipe.Model, corpora.Targets) };
         var start = StartingPoint.Of(recipe);
         var plan = new RunPlan(recipe, start, start?.Tokenizer ?? tokenizer ?? RunTokenizer.For(recipe, folder, corpora, cancellation));
         plan.RequireLosses();

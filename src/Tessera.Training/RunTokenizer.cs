@@ -2,6 +2,7 @@ using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Text.Tokenizers;
 using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Training;
 
@@ -11,7 +12,7 @@ internal static class RunTokenizer
     /// <summary>The special tokens of one that is trained: those that frame sequences, and those by which objectives mark places.</summary>
     public static IReadOnlyList<string> SpecialTexts(Recipe recipe)
     {
-        var sentinels = recipe.Phases.SelectMany(phase => phase.Objective?.Sentinels() ?? []);
+        var sentinels = recipe.Phases.SelectMany(phase => phase.Objective?.Sentinels() ?? ObjectiveOptions.UsualSentinels(recipe.Model));
         return [.. SpecialTokens.Texts.Concat(sentinels.Select(sentinel => sentinel.Text)).Distinct()];
     }
 

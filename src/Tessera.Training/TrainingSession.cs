@@ -79,7 +79,7 @@ internal sealed class TrainingSession
 
         if (recipe.Start is null) session.Plan.Tokenizer!.Save(folder.Tokenizer);
         RunFolder.Write(folder.Origin, Path.GetFullPath(recipeFolder) + "\n");
-        RunFolder.Write(folder.Recipe, recipe.ToJson() + "\n");
+        RunFolder.Write(folder.Recipe, session.Recipe.ToJson() + "\n"); // with the labels that were collected
         return session;
     }
 

@@ -10,7 +10,7 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData($"sede: is not a key here; allowed: {Keys}", "--set", "sede=2")]
     [InlineData("model.width: is \"wide\"; expected a whole number", "--set", "model.width=wide")]
     [InlineData("model.decoder.attention.heads: is 3; allowed: a divisor of the width 16, or a headWidth", "--set", "model.decoder.attention.heads=3")]
-    [InlineData("model.kind: is \"tree\"; allowed: encoder-decoder, decoder", "--set", "model.kind=tree")]
+    [InlineData("model.kind: is \"tree\"; allowed: encoder-decoder, decoder, encoder", "--set", "model.kind=tree")]
     [InlineData("tokenizer.vocabulary: is 10; allowed: 260 (the bytes and the special tokens) to 1000000", "--set", "tokenizer.vocabulary=10")]
     [InlineData("--set model.decoder.layers: is not of the form path=value", "--set", "model.decoder.layers")]
     [InlineData("phases[3].steps: leads nowhere: there is no '3'", "--set", "phases[3].steps=1")]

@@ -42,7 +42,7 @@ public sealed class ConvertTests(TinyRun tiny)
         Complains("--type is 'q5_k'; allowed: f32, bf16, f16, q8_0, q6_k, q4_k, q4_0", "convert", source, "x.gguf", "--type", "q5_k");
         Complains("--max-shard-size is '5 bananas'; allowed: a number above 0 with KB, MB or GB", "convert", source, "x", "--max-shard-size", "5 bananas");
         Complains("a Hugging Face folder holds F32, BF16 or F16, not Q4_0; GGUF files can be quantized", "convert", source, "x", "--type", "q4_0");
-        Complains("'run' holds an encoder-decoder; only decoders have another format", "convert", "run", "x.gguf");
+        Complains("'run' cannot be a GGUF file: it is an encoder-decoder with a head of tokens; allowed: decoders with a head of tokens", "convert", "run", "x.gguf");
         Complains("there is no model folder 'nowhere'", "convert", "nowhere", "x.gguf");
         Assert.False(Path.Exists(tiny.In("x")) || Path.Exists(tiny.In("x.gguf")));
     }

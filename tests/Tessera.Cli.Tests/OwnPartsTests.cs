@@ -91,7 +91,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
             using Tessera.Models.Formats;
             using Tessera.Models.Formats.HuggingFace;
 
-            public sealed class OwnFamily : Family
+            public sealed class OwnFamily : DecoderFamily
             {
                 public override string Name => "Own";
                 public override System.Collections.Generic.IReadOnlyList<string> ModelTypes => ["own_tiny"];
@@ -130,7 +130,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
             using Tessera.Models.Formats;
             using Tessera.Models.Formats.HuggingFace;
 
-            public sealed class Unlucky : Family
+            public sealed class Unlucky : DecoderFamily
             {
                 public Unlucky() => throw new System.InvalidOperationException("no such\nluck");
                 public override string Name => "";

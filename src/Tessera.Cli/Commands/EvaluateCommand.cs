@@ -12,7 +12,7 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera evaluate RUN</c>.</summary>
 internal static class EvaluateCommand
 {
-    private static readonly string[] s_usual = ["bleu-4", "exact-match", "perplexity"];
+    private static readonly string[] s_usual = ["bleu-4", "exact-match", "perplexity"], s_usualOfLabels = ["accuracy", "perplexity"];
 
     public static Command Create()
     {
@@ -39,7 +39,7 @@ internal static class EvaluateCommand
             var folder = new RunFolder(parsed.GetRequiredValue(run));
             var model = ModelFolder.Load(folder.Path);
             var recipe = Recipe.Load(folder.Recipe);
-            var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate] : s_usual;
+            var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate] : model.Model.Generates ? s_usual : s_usualOfLabels;
             var validator = new CSharpSyntaxValidator();
             var request = new EvaluationRequest(
                 Metric.Named(names, validator), decoding.Read(parsed), validator, count, !parsed.GetValue(noBaselines),

@@ -4,6 +4,7 @@ using Tessera.Generation;
 using Tessera.Generation.Validation;
 using Tessera.Models;
 using Tessera.Nn.Experts;
+using Tessera.Nn.Heads;
 using Tessera.Text.Corpora;
 using Tessera.Training;
 using Tessera.Training.Data;
@@ -23,7 +24,7 @@ public sealed record EvaluationRequest(
     IReadOnlyList<Metric> Metrics, DecodingOptions Decoding, SyntaxValidator? Validator = null, int Examples = 500, bool Baselines = true,
     ObjectiveOptions? Objective = null);
 
-/// <summary>Generates for held-out sources and compares with their targets; for a model of plain text, its perplexity alone.</summary>
+/// <summary>Generates for held-out sources and compares with their targets; for a model of plain text, its perplexity alone, and for one of labels, its accuracy.</summary>
 public sealed class HeldOutEvaluation
 {
     private const int SamplesShown = 12;
@@ -76,7 +77,8 @@ public sealed class HeldOutEvaluation
         var options = new BatchOptions { Length = model.Config.Length, SourceLength = model.Config.SourceLength };
         var objective = (_request.Objective ?? ObjectiveOptions.For(model.Model))
             .Build(new ObjectiveContext(model.Model, model.Tokenizer, model.PromptFormat));
-        var loss = HeldOutLoss.Measure(objective, objective.Prepare(_examples, options), int.MaxValue);
+        var data = objective.Prepare(_examples, options);
+        var loss = HeldOutLoss.Measure(objective, data, int.MaxValue);
         var (outputs, seconds, tokens) = ((IReadOnlyList<string>)[], 0.0, 0L);
         if (_isTranslation)
         {
@@ -93,9 +95,10 @@ public sealed class HeldOutEvaluation
         var use = loss.ExpertUse.Count == 0 ? double.NaN : loss.ExpertUse.Values.Average(layer => JainIndex.Of([.. layer.Select(count => (double)count)]));
         var score = Score(name, outputs, metric => metric switch
         {
-            "perplexity" => Math.Exp(loss.Mean),
+            "perplexity" => model.Model.Head is ValueHead ? double.NaN : Math.Exp(loss.Mean),
             "expert-use" => use,
             "speed" => tokens / seconds,
+            "accuracy" => 100 * LabelAccuracy.Measure(objective, data)?.Share ?? double.NaN,
             _ => double.NaN,
         });
         return (score, outputs, loss);

@@ -15,7 +15,7 @@ public sealed record Metric(
 {
     /// <summary>The names of all metrics.</summary>
     public static IReadOnlyList<string> Names { get; } =
-        ["bleu-4", "codexglue-bleu", "exact-match", "validity", "perplexity", "expert-use", "speed"];
+        ["bleu-4", "codexglue-bleu", "exact-match", "validity", "perplexity", "expert-use", "speed", "accuracy"];
 
     /// <summary>All metrics, in the order of <see cref="Names"/>.</summary>
     /// <param name="validator">Says which outputs are well formed, for <c>validity</c>.</param>
@@ -54,6 +54,7 @@ public sealed record Metric(
         "perplexity" => new(name, "perplexity", "0.00"),
         "expert-use" => new(name, "expert use (Jain)", "0.000"),
         "speed" => new(name, "tokens/s", "0"),
+        "accuracy" => new(name, "accuracy %", "0.0"),
         _ => throw new ArgumentException($"'{name}' is no metric", nameof(name)),
     };
 }

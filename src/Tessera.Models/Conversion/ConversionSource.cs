@@ -9,14 +9,14 @@ namespace Tessera.Models.Conversion;
 /// <param name="Options">What it is made of.</param>
 /// <param name="Tensors">Its weights.</param>
 /// <param name="Names">Which of them is which.</param>
-internal sealed record ConversionSource(string Path, ModelFolder Folder, DecoderOptions Options, TensorSource Tensors, TensorNames Names) : IDisposable
+internal sealed record ConversionSource(string Path, ModelFolder Folder, ModelOptions Options, TensorSource Tensors, TensorNames Names) : IDisposable
 {
     /// <summary>What people call it.</summary>
     public string Name => Directory.Exists(Path) ? new DirectoryInfo(Path).Name : System.IO.Path.GetFileNameWithoutExtension(Path);
 
     /// <summary>Opens a model.</summary>
     /// <exception cref="IOException">It is not there.</exception>
-    /// <exception cref="InvalidDataException">It is damaged or not supported, or is no decoder.</exception>
+    /// <exception cref="InvalidDataException">It is damaged or not supported, or holds adapters.</exception>
     public static ConversionSource Open(string path)
     {
         var folder = ModelLoader.Load(path, asStored: true, check: false);
@@ -24,9 +24,7 @@ internal sealed record ConversionSource(string Path, ModelFolder Folder, Decoder
         {
             if (folder.Adapters is not null)
                 throw new InvalidDataException($"'{path}' holds adapters; merge them into their model first");
-            if (folder.Config.Model is not DecoderOptions options)
-                throw new InvalidDataException($"'{path}' holds an encoder-decoder; only decoders have another format");
-            var tensors = folder.Source!;
+            var (options, tensors) = (folder.Config.Model, folder.Source!);
             var names = NamesOf(folder, options, tensors);
             Weights.Load(folder.Model, tensors, names, asStored: true, maps: false);
             return new ConversionSource(path, folder, options, tensors, names);
@@ -41,7 +39,7 @@ internal sealed record ConversionSource(string Path, ModelFolder Folder, Decoder
     /// <inheritdoc/>
     public void Dispose() => Tensors.Dispose();
 
-    private static TensorNames NamesOf(ModelFolder folder, DecoderOptions options, TensorSource tensors) => tensors is GgufFile file
-        ? GgufArchitectures.Of(file).Names(options, file.Tensors.ContainsKey)
+    private static TensorNames NamesOf(ModelFolder folder, ModelOptions options, TensorSource tensors) => tensors is GgufFile file
+        ? GgufArchitectures.Of(file).Names((DecoderOptions)options, file.Tensors.ContainsKey)
         : folder.Family?.Names(options) ?? TensorNames.Identity(folder.Model);
 }

@@ -27,16 +27,16 @@ internal static class HuggingFaceTarget
 
     /// <summary>Writes the weights that a model has now, as F32.</summary>
     /// <exception cref="Nn.RecipeException">The model's family cannot say it.</exception>
-    public static void Save(ModelFolder folder, DecoderOptions decoder, string target) =>
-        Write(folder, decoder, source: null, target, new ConversionOptions { Type = ElementType.F32 }, CancellationToken.None);
+    public static void Save(ModelFolder folder, string target) =>
+        Write(folder, folder.Config.Model, source: null, target, new ConversionOptions { Type = ElementType.F32 }, CancellationToken.None);
 
     private static ConversionResult Write(
-        ModelFolder folder, DecoderOptions decoder, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options, CancellationToken cancellation)
+        ModelFolder folder, ModelOptions model, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options, CancellationToken cancellation)
     {
-        var family = folder.Family ?? Family.For(decoder);
+        var family = folder.Family ?? Family.For(model);
         var config = new JsonObject();
-        family.WriteConfig(decoder, config);
-        var tensors = Weights.Outgoing(folder.Model, family.Names(decoder), source);
+        family.WriteConfig(model, config);
+        var tensors = Weights.Outgoing(folder.Model, family.Names(model), source);
         var main = options.Type ?? MainType(tensors);
         var types = tensors.ToDictionary(tensor => tensor, tensor => TypeOf(tensor, main, options.Type is not null));
         AddIds(folder, config);

@@ -4,7 +4,7 @@ using Tessera.Nn;
 namespace Tessera.Models.Conversion;
 
 /// <summary>
-/// Writes a decoder in another format: from a folder of ours, a Hugging Face folder or a GGUF file to a GGUF file or a Hugging Face
+/// Writes a model in another format: from a folder of ours, a Hugging Face folder or a GGUF file to a GGUF file or a Hugging Face
 /// folder. Tensors are read and written one after the other, so that a model may be larger than memory.
 /// </summary>
 public static class ModelConversion
@@ -18,7 +18,7 @@ public static class ModelConversion
     /// <param name="cancellation">Stops it; nothing is left then of what was written.</param>
     /// <exception cref="TargetExistsException">The target is there and is not to be overwritten.</exception>
     /// <exception cref="IOException">The source is not there, or the target cannot be written.</exception>
-    /// <exception cref="InvalidDataException">The source is damaged or not supported, or is no decoder.</exception>
+    /// <exception cref="InvalidDataException">The source is damaged or not supported.</exception>
     /// <exception cref="ArgumentException">The target's format cannot say the model, or source and target are the same; the message says why.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static ConversionResult Convert(string source, string target, ConversionOptions options, CancellationToken cancellation = default)
@@ -49,7 +49,7 @@ public static class ModelConversion
         if (model.Path is null || !Directory.Exists(model.Path))
             throw new InvalidDataException($"the model of '{model.Path}' does not come from a folder, whose files could be copied");
         if (SamePlace.Is(folder, model.Path)) throw new IOException($"'{folder}' is the model's own folder; name another");
-        if (model.Family is not null && model.Config.Model is DecoderOptions decoder) HuggingFaceTarget.Save(model, decoder, folder);
+        if (model.Family is not null) HuggingFaceTarget.Save(model, folder);
         else OwnTarget.Save(model, folder);
     }
 

@@ -37,8 +37,10 @@ public sealed class DecodingSession
     /// <param name="model">The model.</param>
     /// <param name="cacheType">What keys and values are stored as: F32, BF16, or Q8_0 where heads are multiples of 32 wide.</param>
     /// <exception cref="ShapeException">They cannot be stored so.</exception>
+    /// <exception cref="InvalidOperationException">The model generates no text.</exception>
     public DecodingSession(SequenceModel model, ElementType cacheType = ElementType.F32)
     {
+        model.RequireGenerates();
         (_model, _caches, _longest) = (model, new CacheSet(model.Decoder, cacheType), model.LongestSequence);
         _step = new DecodingStep(_caches);
         _changing = [.. model.Decoder.Modules().Select(named => named.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];

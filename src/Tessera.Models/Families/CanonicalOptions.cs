@@ -4,6 +4,7 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Heads;
 using Tessera.Nn.Positions;
 using Tessera.Nn.Recurrence;
 using Tessera.Nn.Mixers;
@@ -30,16 +31,17 @@ public static class CanonicalOptions
             EncoderDecoderOptions pair => pair with
             {
                 SourceWidth = pair.SourceWidth ?? pair.Width,
-                Encoder = pair.Encoder switch
-                {
-                    TransformerOptions stack => Of(stack, pair.SourceWidth ?? pair.Width) with { CrossAttention = null },
-                    RecurrenceOptions recurrence => recurrence with { Hidden = recurrence.HiddenIn(pair.SourceWidth ?? pair.Width) },
-                    var other => other,
-                },
+                Encoder = Of(pair.Encoder, pair.SourceWidth ?? pair.Width),
                 Decoder = Of(pair.Decoder, pair.Width),
+            },
+            EncoderModelOptions alone => alone with
+            {
+                EmbeddingScale = alone.EmbeddingScale ?? MathF.Sqrt(alone.Width),
+                Encoder = Of(alone.Encoder, alone.Width),
             },
             _ => options,
         };
+        if (plain.Head is LabelHeadOptions labels) plain = plain with { Head = labels with { Dropout = 0 } };
         var form = RecipeJson.Tree(plain);
         // Width and number of later tokens change what the layers say: a comparison is to come upon the cause first.
         if (form["decoder"] is { } decoder && form.Remove("decoder")) form.Add("decoder", decoder);
@@ -69,6 +71,13 @@ public static class CanonicalOptions
             node = key[0] == '[' ? node?[int.Parse(key[1..^1], System.Globalization.CultureInfo.InvariantCulture)] : node?[key];
         return node?.ToJsonString() ?? "nothing";
     }
+
+    private static EncoderOptions Of(EncoderOptions encoder, int width) => encoder switch
+    {
+        TransformerOptions stack => Of(stack, width, furtherLayers: 0) with { CrossAttention = null },
+        RecurrenceOptions recurrence => recurrence with { Hidden = recurrence.HiddenIn(width) },
+        var other => other,
+    };
 
     private static TransformerOptions Of(TransformerOptions stack, int width, int furtherLayers = 0)
     {

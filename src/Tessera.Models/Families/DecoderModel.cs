@@ -1,10 +1,7 @@
 using Tessera.Nn;
-using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
-using Tessera.Nn.Positions;
-using Tessera.Nn.Weights;
+using Tessera.Nn.Heads;
 using Tessera.Tensors;
-using Tessera.Nn.Mixers;
 
 namespace Tessera.Models;
 
@@ -23,43 +20,24 @@ public sealed record DecoderOptions : ModelOptions
 }
 
 /// <summary>
-/// A language model: embeddings, causal layers, logits. While training it may predict further tokens than the next.
+/// A language model, unless its head is another one: embeddings, causal layers, logits. While training it may predict further tokens than the next.
 /// <para>Radford et al. 2018, "Improving language understanding by generative pre-training".</para>
 /// </summary>
 public sealed class DecoderModel : SequenceModel
 {
-    private readonly Embedding _embedding;
-    private readonly Transformer _decoder;
-    private readonly Weight _head;
     private readonly List<MtpModule> _mtp = [];
 
-    internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary) : base(options, vocabulary)
+    internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary)
+        : base(options, part, new DecoderBackbone(options, part, vocabulary), vocabulary)
     {
-        _embedding = Own("embed_tokens", Embeddings.Of(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
-        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal));
-        _head = Own("lm_head.weight", Embeddings.Head(part, _embedding, vocabulary, options.TieEmbeddings));
         part.Require(options.MtpDepth is >= 0 and <= 16, "mtpDepth", options.MtpDepth, "0 to 16");
+        part.Require(options.MtpDepth == 0 || Head is TokensHead, "mtpDepth", options.MtpDepth, "0, where the head is not one of tokens");
         for (var depth = 0; depth < options.MtpDepth; depth++)
             _mtp.Add(Own($"mtp.{depth}", new MtpModule(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));
     }
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> OfferedLosses => _mtp.Count > 0 ? ["mtp"] : [];
-
-    /// <inheritdoc/>
-    public override bool ReadsSource => false;
-
-    /// <inheritdoc/>
-    public override Module Decoder => _decoder;
-
-    /// <inheritdoc/>
-    protected override Weight Head => _head;
-
-    /// <inheritdoc/>
-    protected override Tensor Hidden(Batch batch, ForwardContext context) => Decode(batch.Inputs, context);
-
-    /// <inheritdoc/>
-    protected override Tensor Decode(Tensor inputs, ForwardContext context) => _decoder.Forward(_embedding.Forward(inputs), context);
 
     /// <summary>The logits of the tokens after the next one: entry k holds at place i those of token i + k + 2. The last k + 1
     /// places of each sequence have no such token, and mean nothing.</summary>
@@ -72,7 +50,7 @@ public sealed class DecoderModel : SequenceModel
         for (var depth = 0; depth < _mtp.Count; depth++)
         {
             hidden = Later(depth, hidden, batch, context);
-            logits.Add(LogitsOf(hidden, context));
+            logits.Add(Head.Logits(hidden, context));
         }
 
         return logits;
@@ -86,7 +64,7 @@ public sealed class DecoderModel : SequenceModel
         for (var depth = 0; depth < _mtp.Count; depth++)
         {
             hidden = Later(depth, hidden, batch, context);
-            var loss = LossOf(hidden, Ahead(batch.Targets, depth + 1, -1, batch.Segments), context, settings);
+            var loss = Head.Loss(hidden, Ahead(batch.Targets, depth + 1, -1, batch.Segments), context, settings);
             sum = sum is null ? loss : Op.Add(sum, loss);
         }
 
@@ -94,7 +72,7 @@ public sealed class DecoderModel : SequenceModel
     }
 
     private Tensor Later(int depth, Tensor hidden, Batch batch, ForwardContext context) =>
-        _mtp[depth].Forward(hidden, _embedding.Forward(Ahead(batch.Inputs, depth + 1, 0, segments: null)), context);
+        _mtp[depth].Forward(hidden, Backbone.Embedding.Forward(Ahead(batch.Inputs, depth + 1, 0, segments: null)), context);
 
     /// <summary>What stands so many places further on in each row, or nothing where that is beyond the row or the segment.</summary>
     private static Tensor Ahead(Tensor ids, int distance, int nothing, Tensor? segments)

@@ -59,7 +59,7 @@ internal static class DeepSeekConfig
 
     /// <summary>Writes it.</summary>
     /// <returns>The experts, whose router is the family's to write.</returns>
-    public static ExpertsOptions Write(DecoderOptions options, JsonObject config, Family family)
+    public static ExpertsOptions Write(DecoderOptions options, JsonObject config, DecoderFamily family)
     {
         var decoder = options.Decoder;
         if (decoder.Attention is not LatentOptions attention)

@@ -15,7 +15,7 @@ namespace Tessera.Models;
 /// groups, and count with their probability as it is.
 /// <para>DeepSeek-AI 2024, <see href="https://arxiv.org/abs/2405.04434"/>.</para>
 /// </summary>
-internal sealed class DeepSeekV2Family : Family
+internal sealed class DeepSeekV2Family : DecoderFamily
 {
     public override string Name => "DeepSeek-V2";
 

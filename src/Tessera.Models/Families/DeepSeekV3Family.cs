@@ -14,7 +14,7 @@ namespace Tessera.Models;
 /// which a checkpoint keeps behind its last layer.
 /// <para>DeepSeek-AI 2024, <see href="https://arxiv.org/abs/2412.19437"/>.</para>
 /// </summary>
-internal sealed class DeepSeekV3Family : Family
+internal sealed class DeepSeekV3Family : DecoderFamily
 {
     public override string Name => "DeepSeek-V3";
 

@@ -7,8 +7,8 @@ using Tessera.Nn;
 namespace Tessera.Models;
 
 /// <summary>
-/// A line of published decoders: how its <c>config.json</c> on the Hugging Face hub becomes <see cref="DecoderOptions"/> and back, and how
-/// its checkpoints name their tensors. The model itself is <see cref="DecoderModel"/>, whatever the family.
+/// A line of published models: how its <c>config.json</c> on the Hugging Face hub becomes <see cref="ModelOptions"/> and back, and how its
+/// checkpoints name their tensors. The model itself is the same parts, whatever the family. Most are decoders: <see cref="DecoderFamily"/>.
 /// </summary>
 public abstract class Family
 {
@@ -58,10 +58,10 @@ public abstract class Family
 
     /// <summary>The first family that can say these options.</summary>
     /// <exception cref="RecipeException">None can; the message says why of each.</exception>
-    public static Family For(DecoderOptions options)
+    public static Family For(ModelOptions options)
     {
         var reasons = new List<string>();
-        foreach (var family in s_all)
+        foreach (var family in s_all.Where(family => family.Has(options)))
         {
             try
             {
@@ -74,12 +74,13 @@ public abstract class Family
             }
         }
 
+        if (reasons.Count == 0) reasons.Add($"none is {KindOf(options)}");
         throw new RecipeException($"no family of published models is made like this one: {string.Join("; ", reasons)}");
     }
 
     /// <summary>The model that a <c>config.json</c> describes. What matters in training alone, such as dropout, is left to recipes.</summary>
     /// <exception cref="InvalidDataException">A value is not allowed or not supported; the message names file, key, value and what is allowed.</exception>
-    public DecoderOptions ReadConfig(HuggingFaceConfig config)
+    public ModelOptions ReadConfig(HuggingFaceConfig config)
     {
         var quantized = config.Object("quantization_config");
         config.Require(quantized is null, "quantization_config.quant_method", quantized?.Text("quant_method", "unknown"), "none: weights in F32, BF16 or F16");
@@ -89,35 +90,39 @@ public abstract class Family
     /// <summary>Fills in a <c>config.json</c> as transformers 5 writes it: all that <see cref="ReadConfig"/> reads, so that it gives the same model.
     /// The vocabulary's size and token ids are the caller's to add.</summary>
     /// <exception cref="RecipeException">This family cannot say one of the options; the message names the first.</exception>
-    public void WriteConfig(DecoderOptions options, JsonObject config)
+    public void WriteConfig(ModelOptions options, JsonObject config)
     {
+        if (!Has(options)) throw new RecipeException("model.kind", $"is {Parts.KindOf(options.GetType())}, which no {Name} is");
         config["architectures"] = new JsonArray(Architecture);
         config["model_type"] = ModelTypes[0];
         config["tie_word_embeddings"] = options.TieEmbeddings;
-        Write(CanonicalOptions.Sized(options), config);
+        Write(options, config);
         var back = Read(HuggingFaceConfig.Parse(config.ToJsonString(), HuggingFaceConfig.File));
         var (wanted, said) = (CanonicalOptions.Of(options), CanonicalOptions.Of(back));
         if (RecipeJson.FirstDifference(wanted, said) is not { } path) return;
         throw new RecipeException($"model.{path}", $"is {CanonicalOptions.At(wanted, path)}, of which a {HuggingFaceConfig.File} of {Name} can only say {CanonicalOptions.At(said, path)}");
     }
 
+    /// <summary>Whether the family has models of this kind, whatever their parts are.</summary>
+    public abstract bool Has(ModelOptions options);
+
     /// <summary>The table between our names and those of a checkpoint.</summary>
-    public abstract TensorNames Names(DecoderOptions options);
+    /// <param name="options">Of a kind that the family <see cref="Has"/>.</param>
+    public abstract TensorNames Names(ModelOptions options);
 
     /// <summary>The options without what the configuration announces but the checkpoint does not have.</summary>
     /// <param name="options">As <see cref="ReadConfig"/> gave them.</param>
     /// <param name="checkpoint">The file.</param>
-    public virtual DecoderOptions Present(DecoderOptions options, TensorSource checkpoint) => options;
+    public virtual ModelOptions Present(ModelOptions options, TensorSource checkpoint) => options;
 
     /// <summary>As <see cref="ReadConfig"/>, of weights that are not quantized.</summary>
-    protected abstract DecoderOptions Read(HuggingFaceConfig config);
+    protected abstract ModelOptions Read(HuggingFaceConfig config);
 
     /// <summary>Writes what the family has keys for; what it cannot say is found by reading it back.</summary>
+    /// <param name="options">Of a kind that the family <see cref="Has"/>.</param>
+    /// <param name="config">The object to fill in.</param>
     /// <exception cref="RecipeException">A part is of another kind than the family's.</exception>
-    protected abstract void Write(DecoderOptions options, JsonObject config);
+    protected abstract void Write(ModelOptions options, JsonObject config);
 
-    /// <summary>A part of the kind that the family has.</summary>
-    /// <exception cref="RecipeException">It is of another kind.</exception>
-    protected T Part<T>(object? part, string key) where T : class => part as T
-        ?? throw new RecipeException($"model.decoder.{key}", $"is {part?.GetType().Name ?? "none"}; allowed for {Name}: {typeof(T).Name}");
+    private static string KindOf(ModelOptions options) => Parts.KindOf(options.GetType()) is { } kind ? $"of the kind {kind}" : $"a {options.GetType().Name}";
 }

@@ -14,7 +14,7 @@ namespace Tessera.Models;
 /// keep matrices as [inputs, outputs], queries, keys and values side by side.
 /// <para>Radford et al. 2019, "Language models are unsupervised multitask learners".</para>
 /// </summary>
-internal sealed class Gpt2Family : Family
+internal sealed class Gpt2Family : DecoderFamily
 {
     public override string Name => "GPT-2";
 

@@ -15,7 +15,7 @@ namespace Tessera.Models;
 /// <para>Touvron et al. 2023, <see href="https://arxiv.org/abs/2307.09288"/>; Grattafiori et al. 2024,
 /// <see href="https://arxiv.org/abs/2407.21783"/>.</para>
 /// </summary>
-internal sealed class LlamaFamily : Family
+internal sealed class LlamaFamily : DecoderFamily
 {
     public override string Name => "Llama";
 

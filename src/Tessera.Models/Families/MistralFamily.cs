@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// Mistral: a Llama without biases whose layers may all look back no further than a window.
 /// <para>Jiang et al. 2023, <see href="https://arxiv.org/abs/2310.06825"/>.</para>
 /// </summary>
-internal sealed class MistralFamily : Family
+internal sealed class MistralFamily : DecoderFamily
 {
     public override string Name => "Mistral";
 

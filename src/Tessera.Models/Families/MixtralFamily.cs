@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// Mixtral: a Mistral whose layers have experts, of which the chosen ones' gates are divided by their sum.
 /// <para>Jiang et al. 2024, <see href="https://arxiv.org/abs/2401.04088"/>.</para>
 /// </summary>
-internal sealed class MixtralFamily : Family
+internal sealed class MixtralFamily : DecoderFamily
 {
     private static readonly ExpertNames s_experts = new("block_sparse_moe", Gate: "w1", Up: "w3", Down: "w2");
 

@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// Qwen 2 and 2.5: a Llama with biases on queries, keys and values; some of its layers may look back no further than a window.
 /// <para>Yang et al. 2024, <see href="https://arxiv.org/abs/2407.10671"/>.</para>
 /// </summary>
-internal sealed class Qwen2Family : Family
+internal sealed class Qwen2Family : DecoderFamily
 {
     public override string Name => "Qwen2";
 

@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// Qwen 3: a Llama that normalises each head's query and key; some of its layers may look back no further than a window.
 /// <para>Yang et al. 2025, <see href="https://arxiv.org/abs/2505.09388"/>.</para>
 /// </summary>
-internal sealed class Qwen3Family : Family
+internal sealed class Qwen3Family : DecoderFamily
 {
     public override string Name => "Qwen3";
 

@@ -15,7 +15,7 @@ namespace Tessera.Models;
 /// window, all layers have it.
 /// <para>Yang et al. 2025, <see href="https://arxiv.org/abs/2505.09388"/>.</para>
 /// </summary>
-internal sealed class Qwen3MoeFamily : Family
+internal sealed class Qwen3MoeFamily : DecoderFamily
 {
     public override string Name => "Qwen3-MoE";
 

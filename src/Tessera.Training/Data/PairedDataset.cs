@@ -6,13 +6,8 @@ namespace Tessera.Training.Data;
 /// <summary>Sources and targets in batches of like length, so that little is padding. Where they come from is for those who derive from
 /// this.</summary>
 /// <param name="options">Sizes of batches.</param>
-internal abstract class PairedDataset(BatchOptions options) : Dataset
+internal abstract class PairedDataset(BatchOptions options) : SortedDataset(options)
 {
-    /// <summary>Lengths that differ by less than this are mixed anew in each epoch.</summary>
-    private const double LengthNoise = 8;
-
-    private double[] _keys = [];
-
     /// <summary>How many places a target may take.</summary>
     protected int Length { get; private set; } = options.Length;
 
@@ -45,35 +40,6 @@ internal abstract class PairedDataset(BatchOptions options) : Dataset
     }
 
     /// <inheritdoc/>
-    protected override void Sort(Span<int> examples, CounterRandom random)
-    {
-        if (_keys.Length < examples.Length) _keys = new double[examples.Length];
-        for (var i = 0; i < examples.Length; i++) _keys[i] = LengthOf(examples[i]) + (LengthNoise * random.Uniform((ulong)examples[i]));
-        _keys.AsSpan(0, examples.Length).Sort(examples);
-    }
-
-    /// <inheritdoc/>
-    protected override void Cut(ReadOnlySpan<int> order, List<(int Start, int Count)> batches)
-    {
-        var (start, longest) = (0, 0);
-        for (var i = 0; i < order.Length; i++)
-        {
-            var wider = Math.Max(longest, LengthOf(order[i]));
-            if (i > start && (long)wider * (i - start + 1) > options.Tokens)
-            {
-                batches.Add((start, i - start));
-                (start, longest) = (i, LengthOf(order[i]));
-            }
-            else
-            {
-                longest = wider;
-            }
-        }
-
-        batches.Add((start, order.Length - start));
-    }
-
-    /// <inheritdoc/>
     protected override Batch Make(ReadOnlySpan<int> examples)
     {
         var (sourceLength, targetLength) = (0, 0);
@@ -103,12 +69,5 @@ internal abstract class PairedDataset(BatchOptions options) : Dataset
         (batch.Source, batch.SourceLengths) = (source, lengths);
         (batch.TargetTokens, batch.Tokens) = (targetTokens, sourceTokens + targetTokens);
         return batch;
-    }
-
-    private static Tensor Filled(int rows, int length, int value)
-    {
-        var ids = Tensor.Temporary([rows, length], ElementType.I32);
-        ids.Ints.Fill(value);
-        return ids;
     }
 }

@@ -25,6 +25,9 @@ internal sealed class RunCorpora
     public IEnumerable<string> Texts => _read.Values.SelectMany(corpus => corpus.Train)
         .SelectMany(example => example.Source is null ? [example.Target] : new[] { example.Source, example.Target });
 
+    /// <summary>The targets of all examples to learn from.</summary>
+    public IEnumerable<string> Targets => _read.Values.SelectMany(corpus => corpus.Train).Select(example => example.Target);
+
     /// <summary>The corpus of a phase, and what tells it from others.</summary>
     public (Corpus Corpus, string Key) Of(Phase phase) => (_read[Key(phase)], Key(phase));
 

@@ -21,7 +21,7 @@ public sealed record FillInTheMiddleOptions(
     public override int MinLength() => 16;
 
     /// <inheritdoc/>
-    public override bool Fits(SequenceModel model) => !model.ReadsSource;
+    public override bool Fits(SequenceModel model) => model.Generates && !model.ReadsSource;
 
     /// <inheritdoc/>
     public override Objective Build(ObjectiveContext context) => new FillInTheMiddle(this, context);

@@ -9,7 +9,7 @@ namespace Tessera.Training.Objectives;
 public sealed record NextTokenOptions(bool PredictSource = false) : ObjectiveOptions
 {
     /// <inheritdoc/>
-    public override bool Fits(SequenceModel model) => !model.ReadsSource;
+    public override bool Fits(SequenceModel model) => model.Generates && !model.ReadsSource;
 
     /// <inheritdoc/>
     public override Objective Build(ObjectiveContext context) => new NextToken(this, context);

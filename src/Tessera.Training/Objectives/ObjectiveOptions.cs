@@ -2,16 +2,19 @@ using System.Runtime.CompilerServices;
 using System.Text.Json.Serialization;
 using Tessera.Models;
 using Tessera.Nn;
+using Tessera.Nn.Heads;
 
 namespace Tessera.Training.Objectives;
 
 /// <summary>What a phase learns from its examples; the key <c>kind</c> says which in a recipe. Where a phase names none, a decoder learns
-/// <c>next-token</c> and an encoder-decoder <c>pairs</c>.</summary>
+/// <c>next-token</c>, an encoder-decoder <c>pairs</c>, an encoder <c>masked-tokens</c>, and what has another head than one of tokens <c>labels</c>.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(NextTokenOptions), "next-token")]
 [JsonDerivedType(typeof(PairsOptions), "pairs")]
 [JsonDerivedType(typeof(FillInTheMiddleOptions), "fill-in-the-middle")]
 [JsonDerivedType(typeof(SpanCorruptionOptions), "span-corruption")]
+[JsonDerivedType(typeof(MaskedTokensOptions), "masked-tokens")]
+[JsonDerivedType(typeof(LabelsOptions), "labels")]
 public abstract record ObjectiveOptions
 {
     /// <summary>The tokens that mark places in a text, by the keys that name them. A tokenizer that the run trains gets them; another must
@@ -25,7 +28,15 @@ public abstract record ObjectiveOptions
     public virtual int MinSourceLength() => 1;
 
     /// <summary>The objective of a phase that names none.</summary>
-    public static ObjectiveOptions For(SequenceModel model) => model.ReadsSource ? new PairsOptions() : new NextTokenOptions();
+    public static ObjectiveOptions For(SequenceModel model) =>
+        model.ReadsSource ? new PairsOptions()
+        : model.Generates ? new NextTokenOptions()
+        : model.Head is TokensHead ? new MaskedTokensOptions()
+        : new LabelsOptions();
+
+    /// <summary>The tokens that mark places for a phase that names no objective, by the options of its model.</summary>
+    internal static IReadOnlyList<Sentinel> UsualSentinels(ModelOptions? model) =>
+        model is EncoderModelOptions { Head: TokensHeadOptions } ? new MaskedTokensOptions().Sentinels() : [];
 
     /// <summary>The objective by which a loaded model is measured where nobody names one.</summary>
     /// <exception cref="InvalidDataException">The model has no tokenizer.</exception>
@@ -50,8 +61,10 @@ public abstract record ObjectiveOptions
             .Where(kind => ((ObjectiveOptions)RuntimeHelpers.GetUninitializedObject(kind.Part)).Fits(model));
         throw new RecipeException(
             $"{path}.kind",
-            $"is {Parts.KindOf(GetType())}; allowed for a model that {(model.ReadsSource ? "reads a source" : "goes on with a text")}: "
-            + string.Join(", ", allowed.Select(kind => kind.Name)));
+            $"is {Parts.KindOf(GetType())}; allowed for {Described(model)}: {string.Join(", ", allowed.Select(kind => kind.Name).DefaultIfEmpty("none"))}");
+
+        static string Described(SequenceModel model) => !model.Generates ? $"a model like this ({model.WhatItIs})"
+            : $"a model that {(model.ReadsSource ? "reads a source" : "goes on with a text")}";
     }
 
     /// <summary>Throws where an option is out of its range.</summary>

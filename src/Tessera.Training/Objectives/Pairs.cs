@@ -8,7 +8,7 @@ namespace Tessera.Training.Objectives;
 public sealed record PairsOptions : ObjectiveOptions
 {
     /// <inheritdoc/>
-    public override bool Fits(SequenceModel model) => true;
+    public override bool Fits(SequenceModel model) => model.Generates;
 
     /// <inheritdoc/>
     public override Objective Build(ObjectiveContext context) => new Pairs(context);

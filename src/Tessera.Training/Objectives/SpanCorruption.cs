@@ -25,7 +25,7 @@ public sealed record SpanCorruptionOptions(
     public override int MinSourceLength() => 3;
 
     /// <inheritdoc/>
-    public override bool Fits(SequenceModel model) => model.ReadsSource;
+    public override bool Fits(SequenceModel model) => model.Generates && model.ReadsSource;
 
     /// <inheritdoc/>
     public override Objective Build(ObjectiveContext context) => new SpanCorruption(this, context);

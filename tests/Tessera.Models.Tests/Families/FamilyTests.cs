@@ -213,6 +213,6 @@ public sealed class FamilyTests
     private static DecoderOptions Read(string json)
     {
         var config = HuggingFaceConfig.Parse(json, "config.json");
-        return Family.Of(config).ReadConfig(config);
+        return (DecoderOptions)Family.Of(config).ReadConfig(config);
     }
 }

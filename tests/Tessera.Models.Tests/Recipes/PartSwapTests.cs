@@ -180,7 +180,7 @@ public sealed class PartSwapTests
     [InlineData("model.decoder.norm.kind=laier", "model.decoder.norm.kind: is \"laier\"; allowed: rms, layer")]
     [InlineData("model.decoder.norm=laier", "model.decoder.norm: is \"laier\"; allowed: rms, layer")]
     [InlineData("model.decoder.norm.kind=3", "model.decoder.norm.kind: is 3; allowed: rms, layer")]
-    [InlineData("model.kind=tree", "model.kind: is \"tree\"; allowed: encoder-decoder, decoder")]
+    [InlineData("model.kind=tree", "model.kind: is \"tree\"; allowed: encoder-decoder, decoder, encoder")]
     [InlineData("model.decoder.feedForward.expert=experts", "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]
     public void A_kind_that_there_is_not_is_refused_before_anything_is_changed(string setting, string message)
     {

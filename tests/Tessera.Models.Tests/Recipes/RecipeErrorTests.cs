@@ -36,7 +36,7 @@ public sealed class RecipeErrorTests
     [InlineData("\"layers\": 2", "\"layers\": 2, \"kind\": \"transformer\"", "model.decoder.kind: is not a key here; allowed: layers, attention, mixers, crossAttention, feedForward, variants, normPlacement, residualScale, norm, position, dropout")]
     [InlineData("\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head, latent, lstm, gru")]
     [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head, latent, lstm, gru")]
-    [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder")]
+    [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder, encoder")]
     [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
     [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]
     [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
