@@ -13,7 +13,7 @@ namespace OwnMixer;
 /// <c>min_gru</c>: <c>hidden_size</c>, <c>num_hidden_layers</c>, <c>state_size</c>, <c>intermediate_size</c>, <c>rms_norm_eps</c> and
 /// <c>embedding_scale</c>.
 /// </summary>
-public sealed class MinGruFamily : Family
+public sealed class MinGruFamily : DecoderFamily
 {
     /// <inheritdoc/>
     public override string Name => "MinGRU";

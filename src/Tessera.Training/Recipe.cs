@@ -68,6 +68,15 @@ public sealed record Recipe
     [JsonIgnore]
     public int MaxSourceLength => Phases.Max(phase => phase.SourceLength?.Max ?? Batches.SourceLength);
 
+    /// <summary>The special tokens of a tokenizer that is trained for it: those that frame sequences, and those by which objectives mark
+    /// places.</summary>
+    internal IReadOnlyList<string> SpecialTexts =>
+    [
+        .. SpecialTokens.Texts
+            .Concat(Phases.SelectMany(phase => phase.Objective?.Sentinels() ?? ObjectiveOptions.UsualSentinels(Model)).Select(token => token.Text))
+            .Distinct(),
+    ];
+
     /// <summary>Reads a recipe.</summary>
     /// <param name="path">A JSON file.</param>
     /// <param name="settings">Changes such as <c>model.decoder.layers=2</c>; see <see cref="RecipeSettings"/>.</param>
@@ -98,7 +107,8 @@ public sealed record Recipe
         if (recipe.Start is { } start)
         {
             start = Path.GetFullPath(start, Path.GetFullPath(folder));
-            recipe = recipe with { Start = start, Model = recipe.Model ?? StartingPoint.Load(start, asStored: true, check: false).Config.Model };
+            var model = recipe.Model ?? StartingPoint.Load(start, asStored: true, check: false).Config.Model;
+            recipe = recipe with { Start = start, Model = model };
         }
 
         recipe.Validate();
@@ -128,7 +138,8 @@ public sealed record Recipe
             throw new RecipeException("name", $"is '{Name}'; allowed: a text that can name a folder");
         if (Model is null) throw new RecipeException("model", "is missing; expected an object { … }, or a start that has one");
         if (Lora is not null && Start is null) throw new RecipeException("lora", "needs a start: adapters learn beside a model that stays as it is");
-        if (Start is not null && Tokenizer.File is not null) throw new RecipeException("tokenizer.file", "is given with a start, which has a tokenizer of its own; allowed: one of them");
+        if (Start is not null && Tokenizer.File is not null)
+            throw new RecipeException("tokenizer.file", "is given with a start, which has a tokenizer of its own; allowed: one of them");
         if (Phases.Count == 0) throw new RecipeException("phases", "is empty; at least one phase is needed");
         for (var i = 0; i < Phases.Count; i++)
         {
@@ -138,7 +149,7 @@ public sealed record Recipe
 
         Optimizer.Validate("optimizer");
         Tokenizer.Validate();
-        if (Start is null && Tokenizer.File is null) RequireRoom(RunTokenizer.SpecialTexts(this).Count);
+        if (Start is null && Tokenizer.File is null) RequireRoom(SpecialTexts.Count);
         Batches.Validate();
         Validation.Validate();
         Checkpoints.Validate();

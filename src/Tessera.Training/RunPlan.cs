@@ -26,7 +26,7 @@ public sealed class RunPlan
         Format = start?.PromptFormat ?? PromptFormat.Own;
         Model = start is null
             ? recipe.Model.Build(tokenizer?.VocabularySize ?? recipe.Tokenizer.Vocabulary, recipe.Seed)
-            : StartingPoint.Model(start, recipe);
+            : RecipeStart.Model(start, recipe);
         Phases = [.. recipe.Phases.Select((phase, index) => new PhasePlan(
             $"phases[{index}]", phase, phase.Objective ?? ObjectiveOptions.For(Model), phase.Length ?? recipe.Batches.Length,
             phase.SourceLength ?? recipe.Batches.SourceLength))];
@@ -93,7 +93,7 @@ public sealed class RunPlan
     public static RunPlan Of(Recipe recipe, string folder)
     {
         recipe.Validate();
-        var start = StartingPoint.Of(recipe);
+        var start = RecipeStart.Of(recipe);
         var file = recipe.Tokenizer.File is { } name ? Path.Combine(folder, name) : null;
         return new RunPlan(recipe, start, start?.Tokenizer ?? (File.Exists(file) ? RunTokenizer.Load(file) : null));
     }
@@ -110,7 +110,7 @@ public sealed class RunPlan
         recipe.Validate();
         var corpora = new RunCorpora(recipe, folder, cancellation);
         if (recipe.Start is null) recipe = recipe with { Model = Labels.Collected(recipe.Model, corpora.Targets) };
-        var start = StartingPoint.Of(recipe);
+        var start = RecipeStart.Of(recipe);
         var plan = new RunPlan(recipe, start, start?.Tokenizer ?? tokenizer ?? RunTokenizer.For(recipe, folder, corpora, cancellation));
         plan.RequireLosses();
         plan.Read(corpora);

@@ -9,19 +9,12 @@ namespace Tessera.Training;
 /// <summary>The tokenizer of a run that begins without a start: from a file, or trained on the run's texts.</summary>
 internal static class RunTokenizer
 {
-    /// <summary>The special tokens of one that is trained: those that frame sequences, and those by which objectives mark places.</summary>
-    public static IReadOnlyList<string> SpecialTexts(Recipe recipe)
-    {
-        var sentinels = recipe.Phases.SelectMany(phase => phase.Objective?.Sentinels() ?? ObjectiveOptions.UsualSentinels(recipe.Model));
-        return [.. SpecialTokens.Texts.Concat(sentinels.Select(sentinel => sentinel.Text)).Distinct()];
-    }
-
     /// <summary>Loads or trains it.</summary>
     /// <exception cref="RecipeException">The file's tokenizer has other special tokens.</exception>
     public static Tokenizer For(Recipe recipe, string folder, RunCorpora corpora, CancellationToken cancellation)
     {
         if (recipe.Tokenizer.File is { } file) return Load(Path.Combine(folder, file));
-        var options = new BytePairTrainerOptions(recipe.Tokenizer.Vocabulary, SpecialTokens: SpecialTexts(recipe));
+        var options = new BytePairTrainerOptions(recipe.Tokenizer.Vocabulary, SpecialTokens: recipe.SpecialTexts);
         return BytePairTrainer.Train(corpora.Texts, options, cancellation);
     }
 

@@ -9,39 +9,10 @@ namespace Tessera.Models;
 /// <summary>
 /// A line of published models: how its <c>config.json</c> on the Hugging Face hub becomes <see cref="ModelOptions"/> and back, and how its
 /// checkpoints name their tensors. The model itself is the same parts, whatever the family. Most are decoders: <see cref="DecoderFamily"/>.
+/// <see cref="Families"/> has them all.
 /// </summary>
 public abstract class Family
 {
-    private static readonly Lock s_registering = new();
-
-    private static volatile IReadOnlyList<Family> s_all =
-    [
-        new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(), new Qwen3MoeFamily(),
-        new DeepSeekV2Family(), new DeepSeekV3Family(),
-    ];
-
-    /// <summary>All families, the simpler before the richer; then those registered.</summary>
-    public static IReadOnlyList<Family> All => s_all;
-
-    /// <summary>Makes a family of another assembly known. To do so again changes nothing.</summary>
-    /// <exception cref="ArgumentException">Another family has its name or one of its model types.</exception>
-    public static void Register(Family family)
-    {
-        lock (s_registering)
-        {
-            foreach (var known in s_all)
-            {
-                if (known.GetType() == family.GetType()) return;
-                if (known.Name == family.Name)
-                    throw new ArgumentException($"{family.GetType()} cannot be registered: the name {family.Name} is {known.GetType()}'s");
-                if (known.ModelTypes.Intersect(family.ModelTypes).FirstOrDefault() is { } taken)
-                    throw new ArgumentException($"{family.GetType()} cannot be registered: the model type {taken} is {known.Name}'s");
-            }
-
-            s_all = [.. s_all, family];
-        }
-    }
-
     /// <summary>What people call it, such as <c>Llama</c>.</summary>
     public abstract string Name { get; }
 
@@ -50,33 +21,6 @@ public abstract class Family
 
     /// <summary>The class that runs it in transformers, such as <c>LlamaForCausalLM</c>.</summary>
     public abstract string Architecture { get; }
-
-    /// <summary>The family of a <c>config.json</c>, by its <c>model_type</c>.</summary>
-    /// <exception cref="InvalidDataException">No family here has this type; the message lists those there are.</exception>
-    public static Family Of(HuggingFaceConfig config) => s_all.FirstOrDefault(family => family.ModelTypes.Contains(config.ModelType))
-        ?? throw config.Problem("model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
-
-    /// <summary>The first family that can say these options.</summary>
-    /// <exception cref="RecipeException">None can; the message says why of each.</exception>
-    public static Family For(ModelOptions options)
-    {
-        var reasons = new List<string>();
-        foreach (var family in s_all.Where(family => family.Has(options)))
-        {
-            try
-            {
-                family.WriteConfig(options, []);
-                return family;
-            }
-            catch (RecipeException reason)
-            {
-                reasons.Add($"{family.Name}: {reason.Message}");
-            }
-        }
-
-        if (reasons.Count == 0) reasons.Add($"none is {KindOf(options)}");
-        throw new RecipeException($"no family of published models is made like this one: {string.Join("; ", reasons)}");
-    }
 
     /// <summary>The model that a <c>config.json</c> describes. What matters in training alone, such as dropout, is left to recipes.</summary>
     /// <exception cref="InvalidDataException">A value is not allowed or not supported; the message names file, key, value and what is allowed.</exception>
@@ -123,6 +67,4 @@ public abstract class Family
     /// <param name="config">The object to fill in.</param>
     /// <exception cref="RecipeException">A part is of another kind than the family's.</exception>
     protected abstract void Write(ModelOptions options, JsonObject config);
-
-    private static string KindOf(ModelOptions options) => Parts.KindOf(options.GetType()) is { } kind ? $"of the kind {kind}" : $"a {options.GetType().Name}";
 }

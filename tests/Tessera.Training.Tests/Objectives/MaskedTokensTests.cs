@@ -81,8 +81,9 @@ public sealed class MaskedTokensTests
         return options.Build(new ObjectiveContext(model, s_tokenizer, PromptFormat.Own)).Prepare([new Example(null, text, "g")], new BatchOptions { Length = length, Tokens = 300 });
     }
 
-    private static IEnumerable<(int[] Inputs, int[] Targets)> Rows(Dataset data, int epoch)
+    private static List<(int[] Inputs, int[] Targets)> Rows(Dataset data, int epoch)
     {
+        var rows = new List<(int[] Inputs, int[] Targets)>();
         for (var index = 0; index < data.BatchesIn(epoch, s_random); index++)
         {
             using var scope = Arena.Current.Scope();
@@ -90,8 +91,10 @@ public sealed class MaskedTokensTests
             for (var row = 0; row < batch.Inputs.Shape[0]; row++)
             {
                 var (start, count) = (row * batch.Inputs.Shape[1], batch.Lengths!.Ints[row]);
-                yield return (batch.Inputs.Ints.Slice(start, count).ToArray(), batch.Targets.Ints.Slice(start, count).ToArray());
+                rows.Add((batch.Inputs.Ints.Slice(start, count).ToArray(), batch.Targets.Ints.Slice(start, count).ToArray()));
             }
         }
+
+        return rows;
     }
 }
