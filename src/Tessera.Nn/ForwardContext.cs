@@ -155,10 +155,10 @@ public sealed class ForwardContext : Recycled
         return table;
     }
 
-    /// <summary>Whether a token, counted row by row, only fills up its row.</summary>
-    internal bool IsPadding(int token) => Segments is not null
-        ? Segments.Ints[token] < 0
-        : Lengths is not null && token % Positions.Shape[1] >= Lengths.Ints[token / Positions.Shape[1]];
+    /// <summary>Which tokens only fill up their row.</summary>
+    internal TokenPadding Padding => Segments is not null ? TokenPadding.Between(Segments)
+        : Lengths is not null ? TokenPadding.After(Lengths, Positions.Shape[1])
+        : default;
 
     /// <summary>The losses of the pass.</summary>
     private List<(string Name, Tensor Loss)> Reported => _pass is null ? Live(_losses) : _pass.Reported;

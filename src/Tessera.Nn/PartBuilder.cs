@@ -63,17 +63,12 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
         return new Parameter(shape, decays: true, isTrained: true, () =>
         {
             RequireCount(name, shape, MaxDrawn);
-            return Draw(shape, random, deviation);
+            return Initial.Normal(shape, random, deviation);
         }) { MayBeStored = mayBeStored };
     }
 
     /// <summary>A vector of equal numbers, free of weight decay: a bias or the scale of a norm.</summary>
-    public static Parameter Constant(int length, float value) => new([length], decays: false, isTrained: true, () =>
-    {
-        var tensor = Tensor.Allocate([length]);
-        tensor.Floats.Fill(value);
-        return tensor;
-    });
+    public static Parameter Constant(int length, float value) => new([length], decays: false, isTrained: true, () => Initial.Constant([length], value));
 
     /// <summary>A vector of zeros that is saved with the weights but has no gradient: its part changes it, or nobody does.</summary>
     public static Parameter Untrained(int length) => new([length], decays: false, isTrained: false, () => Tensor.Allocate([length]));
@@ -81,13 +76,5 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
     private void RequireCount(string name, Shape shape, int max)
     {
         if (shape.Count > max) throw new RecipeException($"{Path}.{name}", $"would be {shape}; allowed: at most {max} weights");
-    }
-
-    private static Tensor Draw(Shape shape, CounterRandom random, double deviation)
-    {
-        var tensor = Tensor.Allocate(shape);
-        var weights = tensor.Floats;
-        for (var i = 0; i < weights.Length; i++) weights[i] = (float)(deviation * random.Normal((ulong)i));
-        return tensor;
     }
 }

@@ -32,6 +32,28 @@ public readonly struct DispatchPlan
         return (Offsets.Ints[group + 1] - Offsets.Ints[group]) / slots;
     }
 
+    /// <summary>Adds how many slots each group has, those of padding left out.</summary>
+    /// <param name="counts">A number for each group; added to.</param>
+    /// <param name="padding">Which tokens do not count; none unless said.</param>
+    /// <exception cref="ShapeException">There are not as many counts as groups, or the padding is of another number of tokens.</exception>
+    public void AddCounts(Span<long> counts, in TokenPadding padding = default)
+    {
+        if (counts.Length != Groups) throw new ShapeException($"add counts: {counts.Length} counts do not fit {Groups} groups");
+        var offsets = Offsets.Ints;
+        for (var group = 0; group < counts.Length; group++) counts[group] += offsets[group + 1] - offsets[group];
+        if (padding.IsNone) return;
+
+        var (tokens, each) = (Choices.Shape[0], Choices.Shape[1]);
+        if (padding.Tokens != tokens) throw new ShapeException($"add counts: padding of {padding.Tokens} tokens does not fit a plan of {tokens}");
+        for (var token = 0; token < tokens; token++)
+        {
+            if (!padding[token]) continue;
+            foreach (var group in Choices.Ints.Slice(token * each, each)) counts[group]--;
+        }
+
+        GC.KeepAlive(Choices);
+    }
+
     /// <summary>A plan from each token's choices.</summary>
     /// <param name="choices">I32 [tokens, choices], each from 0 to <paramref name="groups"/> − 1.</param>
     /// <param name="groups">How many groups there are.</param>

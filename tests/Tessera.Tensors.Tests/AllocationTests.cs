@@ -43,7 +43,8 @@ public class AllocationTests
         private const int Heads = 4, Experts = 6, Classes = 50;
 
         private readonly int _tokens, _width;
-        private readonly Tensor _weight, _bias, _router, _tables, _ids;
+        private readonly Tensor _weight, _bias, _router, _tables, _ids, _segments, _shift;
+        private readonly long[] _loads = new long[Experts];
         private readonly Func<Tensor, Tensor> _segment;
 
         public Model(int tokens, int width)
@@ -55,6 +56,9 @@ public class AllocationTests
             _tables.Floats.Fill(0.7f);
             _ids = Tensor.Allocate([1, tokens], ElementType.I32);
             Samples.Below(Classes, tokens, 1).CopyTo(_ids.Ints);
+            _segments = Tensor.Allocate([1, tokens], ElementType.I32);
+            for (var token = 0; token < tokens; token++) _segments.Ints[token] = token % 7 == 6 ? -1 : token / 7;
+            _shift = Parameter([Experts], 5);
             _segment = x => Op.LayerNorm(Op.Activate(x, Activation.Gelu), _weight, _bias, 1e-5f);
         }
 
@@ -69,14 +73,17 @@ public class AllocationTests
             x = Op.Rotate(x, _ids, _tables, _tables, RotaryLayout.Halves).Reshape([_tokens, _width]);
             x = Op.Add(x, Op.Checkpoint(Op.RmsNorm(x, _weight, 1e-5f), _segment));
             var probabilities = Op.Softmax(Op.Linear(x, _router));
-            var choices = Op.TopIndices(probabilities, 2);
+            var choices = Op.TopIndices(Op.LimitGroups(Op.AddRow(probabilities, _shift), groups: 3, active: 2, best: 2), 2);
             var plan = DispatchPlan.From(choices, Experts);
+            plan.AddCounts(_loads, TokenPadding.Between(_segments));
+            var segments = SegmentPlan.Of(_segments);
+            x = Op.Add(x, segments.Place(segments.Take(x.Reshape([1, _tokens, _width]))).Reshape([_tokens, _width]));
             var slots = Op.Dispatch(x, plan);
             var gates = Op.ScaleGroups(Op.Select(probabilities, choices, normalise: true), probabilities, 2, scale: 2);
             x = Op.Add(x, Op.Combine(Op.Gate(slots, slots, Activation.Silu), gates, plan));
             var loss = Op.Add(
                 Op.Add(Op.LinearCrossEntropy(x, Table, _ids), Op.CrossEntropy(Op.Linear(x, Table), _ids.Reshape([_tokens]))),
-                Op.Scale(Op.BalanceLoss(probabilities, plan), 0.01f));
+                Op.Scale(Op.BalanceLoss(Op.NormalizeRows(probabilities), plan), 0.01f));
             tape.Backward(loss);
             return loss.Item();
         }

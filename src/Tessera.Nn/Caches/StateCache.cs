@@ -115,7 +115,7 @@ public sealed class StateCache : LayerCache
 
     private void Clear(int row)
     {
-        foreach (var state in _states) state.Slice(row, 1).Floats.Clear();
+        foreach (var state in _states) Op.Fill(state.Slice(row, 1), 0);
     }
 
     private ref Held Of(int sequence)

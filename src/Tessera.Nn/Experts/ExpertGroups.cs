@@ -28,29 +28,5 @@ internal sealed class ExpertGroups
     }
 
     /// <summary>Scores [tokens, experts] with −∞ for experts outside of a token's groups; no gradient.</summary>
-    public Tensor Limit(Tensor scores)
-    {
-        if (_active == _groups) return scores;
-        var (tokens, experts) = (scores.Shape[0], scores.Shape[1]);
-        var size = experts / _groups;
-        var sums = Tensor.Temporary([tokens, _groups]);
-        var best = Op.TopIndices(scores.Reshape([tokens * _groups, size]), _best).Ints;
-        for (var group = 0; group < tokens * _groups; group++)
-        {
-            var sum = 0f;
-            foreach (var place in best.Slice(group * _best, _best)) sum += scores.Floats[(group * size) + place];
-            sums.Floats[group] = sum;
-        }
-
-        var limited = Tensor.Temporary(scores.Shape);
-        limited.Floats.Fill(float.NegativeInfinity);
-        var chosen = Op.TopIndices(sums, _active).Ints;
-        for (var i = 0; i < chosen.Length; i++)
-        {
-            var at = (i / _active * experts) + (chosen[i] * size);
-            scores.Floats.Slice(at, size).CopyTo(limited.Floats[at..]);
-        }
-
-        return limited;
-    }
+    public Tensor Limit(Tensor scores) => _active == _groups ? scores : Op.LimitGroups(scores, _groups, _active, _best);
 }

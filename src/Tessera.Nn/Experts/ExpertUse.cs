@@ -19,6 +19,6 @@ public sealed class ExpertUse
     internal void Add(Module layer, in DispatchPlan plan)
     {
         if (!_counts.TryGetValue(layer, out var counts)) _counts[layer] = counts = new long[plan.Groups];
-        for (var group = 0; group < counts.Length; group++) counts[group] += plan.Offsets.Ints[group + 1] - plan.Offsets.Ints[group];
+        plan.AddCounts(counts);
     }
 }

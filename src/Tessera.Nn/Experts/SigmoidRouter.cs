@@ -1,5 +1,4 @@
 using Tessera.Tensors;
-using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Tessera.Nn.Experts;
 
@@ -57,23 +56,19 @@ public sealed class SigmoidRouter : Router
     {
         var scores = Op.Activate(_gate.Forward(x, context), Activation.Sigmoid);
         var choices = Op.TopIndices(_groups.Limit(Steered(scores)), _active);
-        if (context is { IsTraining: true, IsRepeated: false } && _bias is not null) CountLoads(choices, context);
-        return new Routing(
-            null, Op.Select(scores, choices, _options.Normalise, _options.Scale), scores,
-            DispatchPlan.From(choices, _loads.Length));
+        var plan = DispatchPlan.From(choices, _loads.Length);
+        if (context is { IsTraining: true, IsRepeated: false } && _bias is not null) plan.AddCounts(_loads, context.Padding);
+        return new Routing(null, Op.Select(scores, choices, _options.Normalise, _options.Scale), scores, plan);
     }
 
     /// <inheritdoc/>
-    public override Tensor Probabilities(Tensor scores) => Op.Select(scores, Everyone(scores), normalise: true);
+    public override Tensor Probabilities(Tensor scores) => Op.NormalizeRows(scores);
 
     /// <inheritdoc/>
     public override void AfterUpdate()
     {
         if (_bias is null || _bias.IsFrozen) return;
-        var total = _loads.Sum();
-        var bias = _bias.Value.Floats;
-        for (var expert = 0; expert < _loads.Length; expert++)
-            bias[expert] -= _options.BiasRate * Math.Sign((_loads[expert] * _loads.Length) - total);
+        Op.EvenLoads(_bias.Value, _loads, _options.BiasRate);
         Array.Clear(_loads);
     }
 
@@ -81,26 +76,7 @@ public sealed class SigmoidRouter : Router
     private Tensor Steered(Tensor scores)
     {
         if (_bias is null) return scores;
-        var steered = Tensor.Temporary(scores.Shape);
-        var experts = _loads.Length;
-        for (var token = 0; token < scores.Shape[0]; token++)
-            TensorPrimitives.Add(scores.Floats.Slice(token * experts, experts), _bias.Value.Floats, steered.Floats.Slice(token * experts, experts));
-        return steered;
-    }
-
-    private void CountLoads(Tensor choices, ForwardContext context)
-    {
-        for (var token = 0; token < choices.Shape[0]; token++)
-        {
-            if (context.IsPadding(token)) continue;
-            foreach (var expert in choices.Ints.Slice(token * _active, _active)) _loads[expert]++;
-        }
-    }
-
-    private static Tensor Everyone(Tensor scores)
-    {
-        var all = Tensor.Temporary(scores.Shape, ElementType.I32);
-        for (var i = 0; i < all.Ints.Length; i++) all.Ints[i] = i % scores.Shape[1];
-        return all;
+        using var paused = Tape.Pause();
+        return Op.AddRow(scores, _bias.Value);
     }
 }

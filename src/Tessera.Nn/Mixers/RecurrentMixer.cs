@@ -66,16 +66,13 @@ public sealed class RecurrentMixer : Mixer, ICached
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
         var outputs = context.Decoding is { } step && _backward is null ? Decode(x, step)
-            : context.Segments is { } segments ? RunSegments(x, PackedRows.Of(segments))
+            : context.Segments is { } segments ? RunSegments(x, SegmentPlan.Of(segments))
             : _cell.Run(x, _forward, _backward, context.Lengths).Outputs;
         return _output.Forward(outputs, context);
     }
 
-    private Tensor RunSegments(Tensor x, PackedRows packed)
-    {
-        var outputs = _cell.Run(packed.Take(x), _forward, _backward, packed.Lengths).Outputs;
-        return packed.Place(outputs).Reshape([x.Shape[0], x.Shape[1], outputs.Shape.Width]);
-    }
+    private Tensor RunSegments(Tensor x, in SegmentPlan packed) =>
+        packed.Place(_cell.Run(packed.Take(x), _forward, _backward, packed.Lengths).Outputs);
 
     /// <summary>Each sequence from where it was.</summary>
     private Tensor Decode(Tensor x, DecodingStep step)

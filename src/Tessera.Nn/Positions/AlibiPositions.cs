@@ -23,8 +23,8 @@ public sealed class AlibiPositions : PositionEncoding
 
     internal AlibiPositions(AlibiOptions options, int heads)
     {
-        if (options.Learned) _learned = Own("slopes", new Parameter([heads], decays: false, isTrained: true, () => SlopesOf(heads)));
-        else _fixed = SlopesOf(heads);
+        if (options.Learned) _learned = Own("slopes", new Parameter([heads], decays: false, isTrained: true, () => Initial.LinearBiasSlopes(heads)));
+        else _fixed = Initial.LinearBiasSlopes(heads);
     }
 
     /// <summary>How much a score falls from one position to the next, for each head: F32 [heads].</summary>
@@ -38,20 +38,4 @@ public sealed class AlibiPositions : PositionEncoding
 
     /// <inheritdoc/>
     public override ScoreBias Bias(bool bidirectional) => ScoreBias.Linear(Slopes);
-
-    /// <summary>For a number of heads that is not a power of two: the slopes of the power below, then every other one of the
-    /// power above, as the authors' code has them.</summary>
-    private static Tensor SlopesOf(int heads)
-    {
-        var slopes = Tensor.Allocate([heads]);
-        var power = 1 << (int)Math.Log2(heads);
-        for (var head = 0; head < heads; head++)
-        {
-            slopes.Floats[head] = (float)(head < power
-                ? Math.Pow(2, -8.0 * (head + 1) / power)
-                : Math.Pow(2, -8.0 * ((2 * (head - power)) + 1) / (2 * power)));
-        }
-
-        return slopes;
-    }
 }

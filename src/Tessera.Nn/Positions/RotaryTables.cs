@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Tessera.Tensors;
-using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace Tessera.Nn.Positions;
 
@@ -48,7 +47,7 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
     /// <summary>The table of some positions, for the longest sequence among them.</summary>
     public RotaryTable For(Tensor positions)
     {
-        var length = positions.Shape.Count == 0 ? 1 : TensorPrimitives.Max<int>(positions.Ints) + 1;
+        var length = positions.Shape.Count == 0 ? 1 : Op.Largest(positions) + 1;
         var (shortest, longest) = SameFor(length);
         if (shortest == longest && positions.Shape.Count * RowsEach <= length) return Own(length, positions);
 
@@ -74,29 +73,18 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
     {
         var (shortest, longest) = SameFor(length);
         var positions = (int)Math.Max(length, Math.Min(Math.Max(MinPositions, 2L * length), Math.Min(options.Positions, longest)));
-        var (cosines, sines) = (Tensor.Allocate([positions, pairs]), Tensor.Allocate([positions, pairs]));
         Span<double> angles = new double[pairs];
         var magnitude = Frequencies(length, angles);
-        for (var position = 0; position < positions; position++) Fill(cosines, sines, position, position, angles, magnitude);
+        var (cosines, sines) = Initial.Rotary(positions, angles, magnitude);
         return new Table(cosines, sines, shortest);
     }
 
     /// <summary>A row for each position, for a length that the next token does not share.</summary>
     private RotaryTable Own(int length, Tensor positions)
     {
-        var count = (int)positions.Shape.Count;
-        var rows = Tensor.Temporary(positions.Shape, ElementType.I32);
-        var (cosines, sines) = (Tensor.Temporary([count, pairs]), Tensor.Temporary([count, pairs]));
         Span<double> angles = pairs <= 256 ? stackalloc double[pairs] : new double[pairs];
         var magnitude = Frequencies(length, angles);
-        for (var row = 0; row < count; row++)
-        {
-            var position = positions.Ints[row];
-            if (position < 0) throw new ShapeException($"rotary positions: position {position} is before the first");
-            rows.Ints[row] = row;
-            Fill(cosines, sines, row, position, angles, magnitude);
-        }
-
+        var (rows, cosines, sines) = Op.RotaryRows(positions, angles, magnitude);
         return new RotaryTable(rows, cosines, sines);
     }
 
@@ -104,18 +92,6 @@ internal sealed class RotaryTables(RotaryOptions options, int pairs)
     {
         RotaryScaling.Unscaled(options.Theta, angles);
         return options.Scaling?.Scale(options.Theta, length, angles) ?? 1;
-    }
-
-    private void Fill(Tensor cosines, Tensor sines, int row, int position, ReadOnlySpan<double> angles, double magnitude)
-    {
-        var cosine = cosines.Floats.Slice(row * pairs, pairs);
-        var sine = sines.Floats.Slice(row * pairs, pairs);
-        for (var pair = 0; pair < pairs; pair++)
-        {
-            var angle = position * angles[pair];
-            cosine[pair] = (float)(magnitude * Math.Cos(angle));
-            sine[pair] = (float)(magnitude * Math.Sin(angle));
-        }
     }
 
     /// <param name="Shortest">The shortest sequence that has these frequencies; the longest is what the table holds.</param>

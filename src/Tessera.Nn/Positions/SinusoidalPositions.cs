@@ -22,15 +22,7 @@ public sealed class SinusoidalPositions : PositionEncoding
     internal SinusoidalPositions(SinusoidalOptions options, PartBuilder part)
     {
         part.Require(options.Positions is > 0 and <= MaxPositions, "positions", options.Positions, $"1 to {MaxPositions}");
-        Table = Tensor.Allocate([options.Positions, part.Width]);
-        for (var position = 0; position < options.Positions; position++)
-        {
-            for (var i = 0; i < part.Width; i++)
-            {
-                var angle = position * Math.Pow(10000, -(double)(i - (i % 2)) / part.Width);
-                Table.Floats[(position * part.Width) + i] = (float)(i % 2 == 0 ? Math.Sin(angle) : Math.Cos(angle));
-            }
-        }
+        Table = Initial.Sinusoids(options.Positions, part.Width);
     }
 
     /// <inheritdoc/>

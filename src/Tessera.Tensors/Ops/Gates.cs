@@ -29,18 +29,19 @@ public static partial class Op
 
         public readonly void Run(int start, int end)
         {
-            for (var row = start; row < end; row++)
-            {
-                var from = Scores.Slice(row * Width, Width);
-                var to = Top.Slice(row * Count, Count);
-                for (var place = 0; place < Count; place++)
-                {
-                    var best = -1;
-                    for (var i = 0; i < Width; i++)
-                        if ((best < 0 || Exceeds(from[i], from[best])) && !to[..place].Contains(i)) best = i;
-                    to[place] = best;
-                }
-            }
+            for (var row = start; row < end; row++) LargestOf(Scores.Slice(row * Width, Width), Top.Slice(row * Count, Count));
+        }
+    }
+
+    /// <summary>Where the largest of some scores stand, as <see cref="TopIndices"/> orders them.</summary>
+    private static void LargestOf(ReadOnlySpan<float> scores, Span<int> places)
+    {
+        for (var place = 0; place < places.Length; place++)
+        {
+            var best = -1;
+            for (var i = 0; i < scores.Length; i++)
+                if ((best < 0 || Exceeds(scores[i], scores[best])) && !places[..place].Contains(i)) best = i;
+            places[place] = best;
         }
     }
 

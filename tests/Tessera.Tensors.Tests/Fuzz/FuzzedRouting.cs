@@ -70,6 +70,24 @@ internal static class FuzzedRouting
             (shape, values));
     }
 
+    public static FuzzCase LimitGroups(Draw draw)
+    {
+        var (rows, groups, size) = (draw.Size(65), draw.Between(1, 8), draw.Size(33, 1));
+        var (active, best) = (draw.Between(1, groups), draw.Between(1, Math.Min(size, 3)));
+        var (shape, values) = draw.Normal([rows, groups * size]);
+        return new FuzzCase($"limit to {active} of {groups} groups by {best} best of {shape}", _ =>
+        {
+            using var scope = Arena.Current.Scope();
+            float[] expected = [.. values.Chunk(groups * size).SelectMany(row =>
+            {
+                float[] sums = [.. row.Chunk(size).Select(group => group.OrderDescending().Take(best).Aggregate(0f, (sum, score) => sum + score))];
+                int[] chosen = [.. sums.Index().OrderByDescending(one => one.Item).Take(active).Select(one => one.Index)];
+                return row.Select((score, i) => chosen.Contains(i / size) ? score : float.NegativeInfinity);
+            })];
+            Assert.Equal(expected, Op.LimitGroups(FuzzCase.Owned((shape, values)), groups, active, best).ToArray());
+        });
+    }
+
     public static FuzzCase ScaleGroups(Draw draw)
     {
         var (rows, size, groups, first) = (draw.Size(65), draw.Size(65), draw.Between(1, 5), draw.Between(0, 2));

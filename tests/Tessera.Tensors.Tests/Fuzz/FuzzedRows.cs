@@ -124,6 +124,41 @@ internal static class FuzzedRows
             t => [.. chosen.SelectMany(id => t[0].Skip(id * width).Take(width).Select(x => x * scale))], draw.Normal([rows, width]));
     }
 
+    public static FuzzCase AddRow(Draw draw)
+    {
+        var (rows, width) = Sizes(draw);
+        return FuzzCase.Of(
+            "add row", t => Op.AddRow(t[0], t[1]), t => [.. t[0].Select((x, i) => x + t[1][i % width])], draw.Normal([rows, width]), draw.Normal([width]));
+    }
+
+    public static FuzzCase NormalizeRows(Draw draw)
+    {
+        var (rows, width) = Sizes(draw);
+        var (shape, values) = draw.Normal([rows, width]);
+        for (var i = 0; i < values.Length; i++) values[i] = 0.1f + Math.Abs(values[i]);
+        return FuzzCase.Of(
+            "normalize rows", t => Op.NormalizeRows(t[0]), t => [.. Rows(t[0], width).SelectMany(row =>
+            {
+                var sum = Real.Sum(row);
+                return row.Select(x => x / sum);
+            })],
+            (shape, values));
+    }
+
+    public static FuzzCase Segments(Draw draw)
+    {
+        var (batch, length, width) = (draw.Size(5), draw.Size(33), draw.Size(129));
+        var numbers = draw.Below(3, batch * length);
+        for (var i = 0; i < numbers.Length; i++) numbers[i]--;
+        return FuzzCase.Of(
+            "segments apart and together", t =>
+            {
+                var plan = SegmentPlan.Of(FuzzCase.Owned(numbers, [batch, length]));
+                return plan.Place(Op.Scale(plan.Take(t[0]), 3));
+            },
+            t => [.. t[0].Select((x, i) => numbers[i / width] < 0 ? 0 : 3 * x)], draw.Normal([batch, length, width]));
+    }
+
     public static FuzzCase Columns(Draw draw)
     {
         var (rows, width) = Sizes(draw);

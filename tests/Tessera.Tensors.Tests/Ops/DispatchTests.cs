@@ -99,6 +99,34 @@ public class DispatchTests(ITestOutputHelper output)
     }
 
     [Fact]
+    public void Counts_are_added_of_all_tokens_but_padding()
+    {
+        Samples.ForAll(s_sizes, size =>
+        {
+            var (tokens, each, groups, _, seed) = size;
+            var choices = Samples.Below(groups, tokens * each, seed);
+            var segments = Samples.Below(3, tokens, seed + 1).Select(number => number - 1).ToArray();
+            using var scope = Arena.Current.Scope();
+            var plan = DispatchPlan.From(Tensor.From(choices, [tokens, each]), groups);
+            long[] all = [.. Enumerable.Range(0, groups)], real = [.. all];
+            plan.AddCounts(all);
+            plan.AddCounts(real, TokenPadding.Between(Tensor.From(segments, [1, tokens])));
+            Assert.Equal(Enumerable.Range(0, groups).Select(group => (long)group + choices.Count(choice => choice == group)), all);
+            Assert.Equal(Enumerable.Range(0, groups).Select(group => group + choices.Where((choice, i) => choice == group && segments[i / each] >= 0).LongCount()), real);
+        });
+    }
+
+    [Fact]
+    public void Counts_of_other_groups_and_padding_of_other_tokens_are_refused()
+    {
+        using var scope = Arena.Current.Scope();
+        var plan = DispatchPlan.From(Tensor.From([0, 1], [2, 1]), 2);
+        Assert.Equal("add counts: 3 counts do not fit 2 groups", Assert.Throws<ShapeException>(() => plan.AddCounts(new long[3])).Message);
+        var error = Assert.Throws<ShapeException>(() => plan.AddCounts(new long[2], TokenPadding.After(Tensor.From([1], [1]), 3)));
+        Assert.Equal("add counts: padding of 3 tokens does not fit a plan of 2", error.Message);
+    }
+
+    [Fact]
     public void Tensors_that_do_not_fit_the_plan_are_refused()
     {
         using var scope = Arena.Current.Scope();

@@ -11,6 +11,10 @@ public class EveryOperationTests
         ["gate"] = (x => Op.Gate(x[0], x[1], Activation.Gelu), [[3, 19], [3, 19]]),
         ["add"] = (x => Op.Add(x[0], x[1]), [[3, 19], [3, 19]]),
         ["multiply"] = (x => Op.Multiply(x[0], x[1]), [[3, 19], [3, 19]]),
+        ["add row"] = (x => Op.AddRow(x[0], x[1]), [[3, 19], [19]]),
+        ["normalize rows"] = (x => Op.NormalizeRows(x[0]), [[3, 19]]),
+        ["take segments"] = (x => Segments().Take(x[0]), [[2, 4, 19]]),
+        ["place segments"] = (x => Segments().Place(x[0]), [[3, 3, 19]]),
         ["scale"] = (x => Op.Scale(x[0], 3), [[3, 19]]),
         ["rms norm"] = (x => Op.RmsNorm(x[0], x[1], 1e-5f), [[3, 19], [19]]),
         ["layer norm"] = (x => Op.LayerNorm(x[0], x[1], x[2], 1e-5f), [[3, 19], [19], [19]]),
@@ -82,6 +86,8 @@ public class EveryOperationTests
     }
 
     private static Tensor Table(int seed) => Tensor.From(OperationCheck.Random([3, 8], seed).Values, [3, 8]);
+
+    private static SegmentPlan Segments() => SegmentPlan.Of(Tensor.From([0, 0, 1, -1, 0, 0, 0, -1], [2, 4]));
 
     private static DispatchPlan Plan() => DispatchPlan.From(Tensor.From(s_choices, [3, 2]), 4);
 }
