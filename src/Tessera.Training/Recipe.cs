@@ -6,6 +6,7 @@ using Tessera.Nn;
 using Tessera.Nn.Lora;
 using Tessera.Text.Corpora;
 using Tessera.Training.Data;
+using Tessera.Training.Objectives;
 using Tessera.Training.Optimizers;
 using Tessera.Training.Phases;
 
