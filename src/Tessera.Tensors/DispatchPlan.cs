@@ -44,7 +44,9 @@ public readonly struct DispatchPlan
         if (padding.IsNone) return;
 
         var (tokens, each) = (Choices.Shape[0], Choices.Shape[1]);
-        if (padding.Tokens != tokens) throw new ShapeException($"add counts: padding of {padding.Tokens} tokens does not fit a plan of {tokens}");
+        if (padding.Tokens != tokens)
+            throw new ShapeException($"add counts: padding of {padding.Tokens} tokens does not fit a plan of {tokens}");
+
         for (var token = 0; token < tokens; token++)
         {
             if (!padding[token]) continue;

@@ -21,11 +21,13 @@ public readonly struct SegmentPlan
     public int Longest => _taken.Shape[1];
 
     /// <summary>The plan of some packed rows.</summary>
-    /// <param name="segments">I32 [batch, length]: runs of equal numbers are segments, numbers below 0 padding. A segment ends with its row.</param>
+    /// <param name="segments">I32 [batch, length]: runs of equal numbers are segments, numbers below 0 padding. A segment ends with its
+    /// row.</param>
     /// <exception cref="ShapeException">The segments are not I32 [batch, length].</exception>
     public static SegmentPlan Of(Tensor segments)
     {
-        ShapeException.Require(segments.Type == ElementType.I32 && segments.Shape.Rank == 2, "segment plan", "segments", segments, "I32 [batch, length]");
+        ShapeException.Require(
+            segments.Type == ElementType.I32 && segments.Shape.Rank == 2, "segment plan", "segments", segments, "I32 [batch, length]");
         var all = segments.Ints;
         var width = segments.Shape[1];
         var (count, longest) = Measure(all, width);

@@ -53,6 +53,8 @@ public class InitialTests
             Assert.Equal(Table(Math.Sin), sines.ToArray());
 
             IEnumerable<float> Table(Func<double, double> function) =>
-                Enumerable.Range(0, positions).SelectMany(position => angles.Select(angle => (float)(magnitude * function(position * angle))));
+                from position in Enumerable.Range(0, positions)
+                from angle in angles
+                select (float)(magnitude * function(position * angle));
         });
 }

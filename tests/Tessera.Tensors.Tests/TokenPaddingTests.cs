@@ -8,7 +8,9 @@ public class TokenPaddingTests
         using var scope = Arena.Current.Scope();
         var padding = TokenPadding.After(Tensor.From([2, 0, 3], [3]), 3);
         Assert.False(padding.IsNone);
-        Assert.Equal([false, false, true, true, true, true, false, false, false], Enumerable.Range(0, padding.Tokens).Select(token => padding[token]));
+        Assert.Equal(
+            [false, false, true, true, true, true, false, false, false],
+            Enumerable.Range(0, padding.Tokens).Select(token => padding[token]));
     }
 
     [Fact]

@@ -15,7 +15,8 @@ internal static class RotaryAngles
     public static void Fill(
         ReadOnlySpan<int> positions, int rows, ReadOnlySpan<double> angles, double magnitude, Span<float> cosines, Span<float> sines) =>
         RowKernels.Run(
-            new Rows { Positions = positions, Angles = angles, Magnitude = magnitude, Cosines = cosines, Sines = sines }, rows, CostEach * angles.Length);
+            new Rows { Positions = positions, Angles = angles, Magnitude = magnitude, Cosines = cosines, Sines = sines },
+            rows, CostEach * angles.Length);
 
     private ref struct Rows : RowKernels.IRows
     {

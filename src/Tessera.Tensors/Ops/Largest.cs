@@ -9,7 +9,8 @@ public static partial class Op
     /// <exception cref="ShapeException">They are not I32, or there is none.</exception>
     public static int Largest(Tensor numbers)
     {
-        ShapeException.Require(numbers.Type == ElementType.I32 && numbers.Shape.Count > 0, "largest", "numbers", numbers, "I32, at least one");
+        ShapeException.Require(
+            numbers.Type == ElementType.I32 && numbers.Shape.Count > 0, "largest", "numbers", numbers, "I32, at least one");
         var largest = TensorPrimitives.Max<int>(numbers.Ints);
         GC.KeepAlive(numbers);
         return largest;

@@ -5,8 +5,8 @@ namespace Tessera.Tensors;
 public static partial class Op
 {
     /// <summary>
-    /// Leaves each row the scores of a few groups of columns and sets those of the others to −∞, so that what is chosen next lies in few
-    /// groups. A group's score is the sum of its best columns; the groups of the highest scores stay, of equals the first. NaN counts as the
+    /// Leaves each row the scores of a few groups of columns and sets those of the others to −∞, so that what is chosen next lies in
+    /// few groups. A group's score is the sum of its best columns; the groups of the highest scores stay, of equals the first. NaN counts as the
     /// largest, as in <see cref="TopIndices"/>. No gradient.
     /// <para>DeepSeek-AI 2024 (DeepSeek-V2), <see href="https://arxiv.org/abs/2405.04434"/>, section 2.2.2, with one column; DeepSeek-V3,
     /// <see href="https://arxiv.org/abs/2412.19437"/>, section 2.1.2, with two.</para>
@@ -20,7 +20,8 @@ public static partial class Op
     public static Tensor LimitGroups(Tensor scores, int groups, int active, int best)
     {
         ShapeException.Require(
-            scores.Shape.Rank == 2 && groups >= 1 && scores.Shape[1] % groups == 0, "limit groups", "scores", scores, $"[rows, a multiple of {groups}]");
+            scores.Shape.Rank == 2 && groups >= 1 && scores.Shape[1] % groups == 0,
+            "limit groups", "scores", scores, $"[rows, a multiple of {groups}]");
         var (rows, size) = (scores.Shape[0], scores.Shape[1] / groups);
         if (active < 1 || active > groups) throw new ShapeException($"limit groups: active is {active}, allowed: 1 to {groups} groups");
         if (best < 1 || best > size) throw new ShapeException($"limit groups: best is {best}, allowed: 1 to the {size} columns of a group");

@@ -49,7 +49,10 @@ public static partial class Op
 
         public override void Backward()
         {
-            var work = new NormalizedSlopes { X = X.Floats, Y = Output.Floats, Dy = OutputGradient, Dx = X.Slot!.Add(), Width = X.Shape.Width };
+            var work = new NormalizedSlopes
+            {
+                X = X.Floats, Y = Output.Floats, Dy = OutputGradient, Dx = X.Slot!.Add(), Width = X.Shape.Width,
+            };
             RowKernels.Run(work, X.Shape.Rows, 5L * X.Shape.Width);
         }
     }

@@ -11,7 +11,8 @@ public static partial class Op
     /// <param name="magnitude">Multiplies both.</param>
     /// <returns>I32 of the positions' shape, the row of each; cosines [rows, pairs]; sines [rows, pairs].</returns>
     /// <exception cref="ShapeException">The positions are not I32, or one is before the first.</exception>
-    public static (Tensor Rows, Tensor Cosines, Tensor Sines) RotaryRows(Tensor positions, ReadOnlySpan<double> angles, double magnitude = 1)
+    public static (Tensor Rows, Tensor Cosines, Tensor Sines) RotaryRows(
+        Tensor positions, ReadOnlySpan<double> angles, double magnitude = 1)
     {
         ShapeException.Require(positions.Type == ElementType.I32, "rotary positions", "positions", positions, "I32");
         var all = positions.Ints;

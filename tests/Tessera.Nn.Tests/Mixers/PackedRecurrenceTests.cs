@@ -37,7 +37,8 @@ public sealed class PackedRecurrenceTests
 
         PartCheck.Compare("gradient of the weights", [.. summed.Select(value => (float)value)], weights, 1e-5);
 
-        (float[] Outputs, float[] Gradient, float[] Weights) Run(float[] x, float[] dy, Shape shape, ForwardContext context, Tensor? segments)
+        (float[] Outputs, float[] Gradient, float[] Weights) Run(
+            float[] x, float[] dy, Shape shape, ForwardContext context, Tensor? segments)
         {
             using var scope = Arena.Current.Scope();
             using var tape = Tape.Record();

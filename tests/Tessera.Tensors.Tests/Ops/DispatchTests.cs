@@ -112,7 +112,10 @@ public class DispatchTests(ITestOutputHelper output)
             plan.AddCounts(all);
             plan.AddCounts(real, TokenPadding.Between(Tensor.From(segments, [1, tokens])));
             Assert.Equal(Enumerable.Range(0, groups).Select(group => (long)group + choices.Count(choice => choice == group)), all);
-            Assert.Equal(Enumerable.Range(0, groups).Select(group => group + choices.Where((choice, i) => choice == group && segments[i / each] >= 0).LongCount()), real);
+            Assert.Equal(
+                Enumerable.Range(0, groups).Select(group =>
+                    group + choices.Where((choice, i) => choice == group && segments[i / each] >= 0).LongCount()),
+                real);
         });
     }
 

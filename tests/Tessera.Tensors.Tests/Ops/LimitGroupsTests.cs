@@ -11,7 +11,7 @@ public class LimitGroupsTests
         {
             var ((rows, groups, size), distinct, seed) = sizes;
             var (active, best) = (1 + (seed % groups), 1 + (seed / 7 % size));
-            var scores = Samples.Below(distinct, rows * groups * size, seed).Select(value => value / 1000f).ToArray(); // of few numbers many are equal
+            var scores = Samples.Below(distinct, rows * groups * size, seed).Select(value => value / 1000f).ToArray(); // many may be equal
             using var scope = Arena.Current.Scope();
             using var tape = Tape.Record();
             var limited = Op.LimitGroups(Tensor.From(scores, [rows, groups * size]).WithGradient(), groups, active, best);
@@ -39,7 +39,8 @@ public class LimitGroupsTests
     public void Groups_that_cannot_be_are_refused(int groups, int active, int best, string message)
     {
         using var scope = Arena.Current.Scope();
-        Assert.Equal(message, Assert.Throws<ShapeException>(() => Op.LimitGroups(Tensor.Temporary([2, 6]), groups, active, best)).Message);
+        var scores = Tensor.Temporary([2, 6]);
+        Assert.Equal(message, Assert.Throws<ShapeException>(() => Op.LimitGroups(scores, groups, active, best)).Message);
     }
 
     private static IEnumerable<float> Limit(float[] row, int size, int active, int best)
