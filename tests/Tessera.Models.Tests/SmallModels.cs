@@ -49,7 +49,7 @@ internal static class SmallModels
         Head = new TokensHeadOptions { Bias = true, Transform = new() },
         Encoder = new TransformerOptions
         {
-            Layers = 1, FeedForward = new GeluOptions(10) { Bias = true }, Attention = new MultiHeadOptions(2) { Bias = true },
+            Layers = 1, FeedForward = new GeluOptions(10) { Bias = true }, Attention = new MultiHeadOptions(2),
             NormPlacement = NormPlacement.PostNorm, Norm = new LayerNormOptions(),
         },
     };
