@@ -170,11 +170,7 @@ public abstract class SequenceModel : Module
     }
 
     /// <summary>The hidden states of a batch: [batch, length, width].</summary>
-    protected Tensor Hidden(Batch batch, ForwardContext context)
-    {
-        if (batch.Lengths is { } lengths) context.Lengths = lengths;
-        return Backbone.Forward(batch, context);
-    }
+    protected Tensor Hidden(Batch batch, ForwardContext context) => Backbone.Forward(batch, context);
 
     private static bool IsInEncoder(string name) => name.StartsWith("encoder.", StringComparison.Ordinal);
 

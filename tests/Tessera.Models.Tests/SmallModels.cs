@@ -2,6 +2,8 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Heads;
+using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Nn.Recurrence;
 using Tessera.Tensors;
@@ -38,6 +40,18 @@ internal static class SmallModels
         }) with { ShareEmbeddings = true, TieEmbeddings = true },
         ["lstm"] = Translator(new LstmOptions { Layers = 2, Hidden = 5, Bidirectional = true, Residual = true }) with { SourceWidth = 6 },
         ["gru"] = Translator(new GruOptions { Layers = 1, Hidden = 7 }) with { TieEmbeddings = true },
+    };
+
+    /// <summary>An encoder in the manner of BERT: it says which token stands at each place, and generates nothing.</summary>
+    public static EncoderModelOptions Encoder { get; } = new()
+    {
+        Width = Width, TieEmbeddings = true, Position = new LearnedOptions(16), TokenTypes = 2, EmbeddingNorm = new LayerNormOptions(),
+        Head = new TokensHeadOptions { Bias = true, Transform = new() },
+        Encoder = new TransformerOptions
+        {
+            Layers = 1, FeedForward = new GeluOptions(10) { Bias = true }, Attention = new MultiHeadOptions(2),
+            NormPlacement = NormPlacement.PostNorm, Norm = new LayerNormOptions(),
+        },
     };
 
     public static SequenceModel Build(string name, ulong seed = 3) => All[name].Build(Vocabulary, seed);

@@ -1,4 +1,5 @@
 using Tessera.Testing;
+using Tessera.Training.Tests.Objectives;
 
 namespace Tessera.Training.Tests;
 
@@ -49,6 +50,23 @@ public sealed class StepAllocationTests : IDisposable
     [Fact]
     public void Fifty_steps_of_span_corruption_allocate_nothing() => AllocatesNothing(TrainingFolder.Recipe(
         """phases[0].objective={"kind":"span-corruption"}""", "tokenizer.vocabulary=380"));
+
+    [Fact]
+    public void Fifty_steps_of_masked_tokens_allocate_nothing() => AllocatesNothing(TrainingFolder.Recipe(
+        $"model={LabelsTests.Encoder("tokens")}", "phases[0].losses={}"));
+
+    [Fact]
+    public void Fifty_steps_of_values_and_of_labels_allocate_nothing()
+    {
+        var lines = Enumerable.Range(0, 60).Select(i => $$"""{"source":"{{new string('a', i % 9)}} b {{i}}","target":"{{i % 3}}","group":"{{i}}"}""");
+        File.WriteAllLines(_folder.In("train.jsonl"), lines);
+        File.Copy(_folder.In("train.jsonl"), _folder.In("validation.jsonl"), overwrite: true);
+        foreach (var head in (string[])["classes", "value"])
+        {
+            AllocatesNothing(TrainingFolder.Recipe($"model={LabelsTests.Encoder(head)}", "phases[0].losses={}"));
+            Directory.Delete(_folder.In("run"), recursive: true);
+        }
+    }
 
     private void AllocatesNothing(Recipe recipe)
     {

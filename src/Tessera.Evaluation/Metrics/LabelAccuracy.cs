@@ -1,4 +1,3 @@
-using Tessera.Nn;
 using Tessera.Nn.Heads;
 using Tessera.Tensors;
 using Tessera.Training.Data;
@@ -28,7 +27,7 @@ public sealed record LabelAccuracy(long Right, long Total)
             using var pause = Tape.Pause();
             if (!batches.MoveNext()) break;
             var batch = batches.Current;
-            var logits = objective.Model.Logits(batch, ForwardContext.At(batch.Positions));
+            var logits = objective.Model.Logits(batch, batch.Context());
             var best = Op.TopIndices(logits.Reshape([logits.Shape.Rows, logits.Shape.Width]), 1);
             for (var i = 0; i < best.Ints.Length; i++)
             {

@@ -5,6 +5,7 @@ using Tessera.Generation;
 using Tessera.Models;
 using Tessera.Models.Decoding;
 using Tessera.Models.Recipes;
+using Tessera.Tensors;
 using Tessera.Nn;
 using Tessera.Text.Corpora;
 using Tessera.Text.Tokenizers;
@@ -113,11 +114,43 @@ public sealed class HeldOutEvaluationTests
                 StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData("classes")]
+    [InlineData("tags")]
+    public void The_accuracy_of_labels_is_the_share_of_those_with_the_best_logit(string head)
+    {
+        var tokenizer = BytePairTrainer.Train(["left right"], new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts));
+        var options = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(
+            $$"""
+            { "kind": "encoder", "width": 16, "head": { "kind": "{{head}}", "labels": ["a", "b", "c"] }, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8 } }
+            """, "test"));
+        var config = new ModelConfig { Model = options, Vocabulary = tokenizer.VocabularySize, Length = 32, SourceLength = 0 };
+        var model = new ModelFolder(config, tokenizer, options.Build(config.Vocabulary, seed: 1));
+        Example[] held = [.. Enumerable.Range(0, 40).Select(i => new Example($"{(i % 3 == 0 ? "left" : "right")}{i}", "abc"[i % 3].ToString(), $"{i}"))];
+        var right = held.Count(example => example.Target == "abc"[Best(example.Source!)].ToString());
+        var system = Assert.Single(HeldOutEvaluation.Run(
+            model, new Corpus(held, [], held), new EvaluationRequest(Metric.Named(["accuracy", "bleu-4"], s_validator), new GreedyOptions())).Systems);
+        Assert.InRange(right, 1, 39);
+        Assert.Equal(100 * right / 40.0, system.Values["accuracy"], 6);
+        Assert.True(double.IsNaN(system.Values["bleu-4"]));
+
+        int Best(string source)
+        {
+            using var scope = Arena.Current.Scope();
+            int[] ids = [SpecialTokens.Begin, .. tokenizer.EncodeOrdinary(source), SpecialTokens.End];
+            var inputs = Tensor.From(ids, [1, ids.Length]);
+            var batch = Batch.Of(inputs, inputs, Batch.PositionsFromStart(1, ids.Length));
+            var logits = model.Model.Logits(batch, batch.Context()).ToArray();
+            var place = head == "tags" ? 3 : 0; // the first token of the only word
+            return Enumerable.Range(0, 3).MaxBy(label => logits[place + label]);
+        }
+    }
+
     [Fact]
     public void An_unknown_metric_is_told_with_its_place_and_those_there_are()
     {
         var error = Assert.Throws<RecipeException>(() => Metric.Named(["bleu-4", "blue"], s_validator));
-        Assert.Equal("evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed", error.Message);
+        Assert.Equal("evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed, accuracy", error.Message);
         Assert.Equal("–", Metric.All(s_validator)[0].Show(double.NaN));
     }
 

@@ -6,6 +6,7 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Heads;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Tensors;
@@ -112,6 +113,14 @@ public sealed class FamilyTests
         var message = Assert.Throws<RecipeException>(() => Family.For(options)).Message;
         Assert.Contains("Llama: model.embeddingScale: is 4, of which a config.json of Llama can only say 1", message, StringComparison.Ordinal);
         Assert.Contains("DeepSeek-V3: model.decoder.attention.kind: is MultiHeadOptions", message, StringComparison.Ordinal);
+        Assert.Equal(
+            "no family of published models is made like this one: none is of the kind encoder",
+            Assert.Throws<RecipeException>(() => Family.For(SmallModels.Encoder)).Message);
+        Assert.Equal(
+            "model.kind: is encoder, which no Llama is",
+            Assert.Throws<RecipeException>(() => Family.For(s_options["Llama"]).WriteConfig(SmallModels.Encoder, [])).Message);
+        var labelled = Assert.Throws<RecipeException>(() => Family.For(s_options["Llama"] with { Head = new ClassesHeadOptions() })).Message;
+        Assert.Contains("Llama: model.head.kind: is \"classes\", of which a config.json of Llama can only say \"tokens\"", labelled, StringComparison.Ordinal);
         var capped = s_options["Llama"] with { Decoder = s_options["Llama"].Decoder with { Attention = Heads() with { SoftCap = 30 } } };
         Assert.Contains(
             "model.decoder.attention.softCap: is 30, of which a config.json of Llama can only say 0",

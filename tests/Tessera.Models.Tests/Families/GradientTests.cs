@@ -5,17 +5,18 @@ namespace Tessera.Models.Tests;
 
 public sealed class GradientTests
 {
-    public static TheoryData<string> Models => [.. SmallModels.All.Keys];
+    public static TheoryData<string> Models => [.. SmallModels.All.Keys, "encoder"];
 
     [Theory]
     [MemberData(nameof(Models))]
     public void Every_parameter_has_the_gradient_that_differences_of_the_loss_show(string name)
     {
         using var scope = Arena.Current.Scope();
-        var model = SmallModels.Build(name);
+        var model = name == "encoder" ? SmallModels.Encoder.Build(SmallModels.Vocabulary, 3) : SmallModels.Build(name);
         int[][] texts = [[1, .. SmallModels.Text(6, 1), 2], [1, .. SmallModels.Text(3, 2), 2]];
         int[][]? sources = model.ReadsSource ? [SmallModels.Text(5, 3), SmallModels.Text(2, 4)] : null;
         var batch = SmallModels.Batch(sources, [.. texts.Select(text => text[..^1])], [.. texts.Select(text => text[1..])]);
+        if (name == "encoder") batch.TokenTypes = Batch.PositionsFromStart(7, 2).Reshape([2, 7]); // both types
         using (var tape = Tape.Record()) tape.Backward(SmallModels.LossOf(model, batch));
 
         foreach (var (parameterName, parameter) in model.Parameters())

@@ -6,6 +6,7 @@ using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
+using Tessera.Nn.Heads;
 using Tessera.Nn.Norms;
 using Tessera.Nn.Positions;
 using Tessera.Nn.Recurrence;
@@ -72,7 +73,13 @@ public sealed class RecipeKindTests
         new LstmOptions { Hidden = 3 }, new LstmOptions { Hidden = 3, Layers = 4, Bidirectional = true, Residual = true }, new GruOptions { Hidden = 2 });
 
     [Fact]
-    public void Models_come_back() => ComeBack<ModelOptions>([.. SmallModels.All.Values]);
+    public void Models_come_back() => ComeBack<ModelOptions>([.. SmallModels.All.Values, SmallModels.Encoder]);
+
+    [Fact]
+    public void Heads_come_back() => ComeBack<HeadOptions>(
+        new TokensHeadOptions(), new TokensHeadOptions { Bias = true, Transform = new() { Activation = Activation.Relu, Norm = new RmsNormOptions(0.5f) } },
+        new ClassesHeadOptions { Pooling = Pooling.Mean, Dense = true, Dropout = 0.125f }, new TagsHeadOptions { Dropout = 0.5f }, new SpansHeadOptions(),
+        new ValueHeadOptions { PerToken = true });
 
     [Fact]
     public void Kinds_may_stand_after_their_options()

@@ -40,6 +40,9 @@ internal static class FuzzedMistakes
         ("top", draw => Op.TopIndices(Any(draw), draw.Between(-1, 4))),
         ("select", draw => Op.Select(Any(draw), Any(draw), draw.Coin)),
         ("scale groups", draw => Op.ScaleGroups(Any(draw), Any(draw), draw.Between(-1, 4), draw.Between(-1, 4))),
+        ("pool", draw => Op.Pool(Any(draw), (Pooling)draw.Between(-1, 4), Perhaps(draw))),
+        ("fill beyond", draw => Op.FillBeyond(Any(draw), Any(draw), -1)),
+        ("squared error", draw => Op.SquaredError(Any(draw), Any(draw))),
         ("update", draw =>
         {
             var batch = new UpdateBatch(1);

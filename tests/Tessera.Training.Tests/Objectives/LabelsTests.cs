@@ -120,7 +120,7 @@ public sealed class LabelsTests : IDisposable
                 Inputs = Tensor.From(ids, [1, ids.Length]), Targets = Tensor.From(ids, [1, ids.Length]), Positions = Batch.PositionsFromStart(1, ids.Length),
                 Lengths = Tensor.From(new[] { length }, [1]), TargetTokens = 1, Tokens = 3,
             };
-            return model.Logits(batch, ForwardContext.At(batch.Positions)).ToArray();
+            return model.Logits(batch, batch.Context()).ToArray();
         }
     }
 
