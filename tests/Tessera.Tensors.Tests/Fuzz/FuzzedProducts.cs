@@ -34,7 +34,7 @@ internal static class FuzzedProducts
         return FuzzCase.Of(
             "product", t => Op.Product(t[0], t[1]),
             t => [.. Enumerable.Range(0, rows * outputs).Select(i =>
-                Real.Dot(inputs, t[0].AsSpan(i / outputs * inputs), 1, t[1].AsSpan(i % outputs), outputs))],
+                Real.Dot(inputs, t[0].AsSpan(i / outputs * inputs), 1, t[1].AsSpan(Math.Min(i % outputs, t[1].Length)), outputs))],
             draw.Normal([rows, inputs]), draw.Normal([inputs, outputs]));
     }
 
