@@ -76,7 +76,7 @@ public sealed class RecipeTests
         Assert.Empty(notes);
         var recipe = Recipe.Load(path, ["model.decoder.feedForward=gelu", """phases[0].losses={"balance":0.1,"mtp":0.1}"""], notes.Add);
         Assert.Equal(["mtp"], recipe.Phases[0].Losses.Keys);
-        var error = Assert.Throws<RecipeException>(() => RunPlan.Of(recipe, Folder));
+        var error = Assert.Throws<RecipeException>(() => RunPlan.Of(recipe, Folder).RequireLosses());
         Assert.Equal("phases[0].losses.mtp: is no loss of this model; allowed: none, this model's parts report no losses", error.Message);
     }
 

@@ -139,7 +139,7 @@ internal sealed class RecipeChecker(RecipeTypes types)
         catch (JsonException error)
         {
             // A type that reads itself knows best what is wrong with a text of the right sort.
-            var readsItself = type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
+            var readsItself = !type.IsEnum && type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
             if (readsItself && error.InnerException is FormatException or ArgumentException)
                 throw new RecipeException(path, error.InnerException.Message.Split(" (Parameter")[0]);
             throw new RecipeException(path, readsItself && Says(type) is null ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
@@ -161,9 +161,11 @@ internal sealed class RecipeChecker(RecipeTypes types)
         if (type == typeof(bool)) return "true or false";
         if (type == typeof(int) || type == typeof(long) || type == typeof(ulong)) return "a whole number";
         if (type == typeof(float) || type == typeof(double)) return "a number";
-        if (type.IsEnum) return "one of " + string.Join(", ", Enum.GetNames(type).Select(JsonNamingPolicy.KebabCaseLower.ConvertName));
+        if (type.IsEnum) return $"one of {string.Join(", ", Enum.GetValues(type).Cast<object>().Select(NameOf))}";
         return Says(type) ?? (types.Info(type).Kind == JsonTypeInfoKind.Enumerable ? "a list [ … ]" : "an object { … }");
     }
+
+    private string? NameOf(object value) => JsonSerializer.SerializeToElement(value, value.GetType(), types.Options).GetString();
 
     public static string Shorten(string text) => text.Length <= 60 ? text : text[..60] + "…";
 }
