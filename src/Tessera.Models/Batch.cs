@@ -9,8 +9,8 @@ public sealed class Batch : Recycled
     /// <summary>I32 [batch, length]: the tokens that the decoder reads.</summary>
     public required Tensor Inputs { get => Live(field); set; }
 
-    /// <summary>I32 [batch, length]: the token to predict at each place; −1 where nothing is to be predicted. Other heads than that of tokens
-    /// say themselves what theirs are.</summary>
+    /// <summary>I32 [batch, length]: the token to predict at each place; −1 where nothing is to be predicted. Other heads than that of
+    /// tokens say themselves what theirs are.</summary>
     public required Tensor Targets { get => Live(field); set; }
 
     /// <summary>I32 [batch, length]: the position of each input token in its sequence.</summary>

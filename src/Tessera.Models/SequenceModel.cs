@@ -100,9 +100,11 @@ public abstract class SequenceModel : Module
 
     /// <summary>The part that reads tokens one after the other, and so has caches.</summary>
     /// <exception cref="InvalidOperationException">The model reads whole texts.</exception>
-    public Module Decoder => Backbone.Decoder ?? throw new InvalidOperationException("this model is an encoder: it reads whole texts and has no decoder");
+    public Module Decoder => Backbone.Decoder
+        ?? throw new InvalidOperationException("this model is an encoder: it reads whole texts and has no decoder");
 
-    /// <summary>The loss of a batch's targets, as the head defines it: of tokens and labels the mean negative log-likelihood, in nats.</summary>
+    /// <summary>The loss of a batch's targets, as the head defines it: of tokens and labels the mean negative log-likelihood, in
+    /// nats.</summary>
     /// <param name="batch">What to predict from what.</param>
     /// <param name="context">Its positions are the batch's; parts add their losses to it.</param>
     /// <param name="settings">Label smoothing and z loss.</param>
@@ -158,7 +160,8 @@ public abstract class SequenceModel : Module
     /// <param name="sources">Token ids.</param>
     /// <param name="sequences">The number of each one's sequence in the caches.</param>
     /// <param name="caches">Of this model.</param>
-    internal void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) => Backbone.Remember(sources, sequences, caches);
+    internal void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) =>
+        Backbone.Remember(sources, sequences, caches);
 
     /// <summary>Adds losses beside the head's to a context that trains.</summary>
     /// <param name="hidden">The hidden states of the batch.</param>

@@ -18,7 +18,8 @@ public sealed class EncoderDecoderBackbone : Backbone
         var sourceWidth = options.SourceWidth ?? part.Width;
         part.Require(sourceWidth is >= 1 and <= 65536, "sourceWidth", sourceWidth, "1 to 65536");
         part.Require(
-            !options.ShareEmbeddings || sourceWidth == part.Width, "shareEmbeddings", "true", $"only where sourceWidth, {sourceWidth}, is width, {part.Width}");
+            !options.ShareEmbeddings || sourceWidth == part.Width, "shareEmbeddings", "true",
+            $"only where sourceWidth, {sourceWidth}, is width, {part.Width}");
 
         _sourceEmbedding = Own("source_embed", Table(part.At("source_embed"), vocabulary, sourceWidth, options.EmbeddingScale));
         _encoder = Own("encoder", options.Encoder.Build(part.At("encoder") with { Width = sourceWidth }));
@@ -44,7 +45,8 @@ public sealed class EncoderDecoderBackbone : Backbone
     internal override void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches)
     {
         var longest = sources.Max(source => source.Length);
-        var (ids, lengths) = (Tensor.Temporary([sources.Count, longest], ElementType.I32), Tensor.Temporary([sources.Count], ElementType.I32));
+        var ids = Tensor.Temporary([sources.Count, longest], ElementType.I32);
+        var lengths = Tensor.Temporary([sources.Count], ElementType.I32);
         ids.Ints.Clear(); // padding
         for (var row = 0; row < sources.Count; row++)
         {

@@ -18,7 +18,8 @@ internal static class GgufTarget
     {
         var folder = source.Folder;
         if (source.Options is not DecoderOptions decoder || !folder.Model.Generates)
-            throw new InvalidDataException($"'{source.Path}' cannot be a GGUF file: {folder.Model.WhatItIs}; allowed: decoders with a head of tokens");
+            throw new InvalidDataException(
+                $"'{source.Path}' cannot be a GGUF file: {folder.Model.WhatItIs}; allowed: decoders with a head of tokens");
         var notes = GgufArchitectures.For(decoder).Notes(decoder).ToList();
         var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names));
         writer.Metadata[NameKey] = GgufValue.Of(source.Name);

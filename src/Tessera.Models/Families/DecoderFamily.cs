@@ -5,7 +5,8 @@ using Tessera.Nn;
 
 namespace Tessera.Models;
 
-/// <summary>A line of published decoders: its <c>config.json</c> becomes <see cref="DecoderOptions"/>, which <see cref="DecoderModel"/> is made of.</summary>
+/// <summary>A line of published decoders: its <c>config.json</c> becomes <see cref="DecoderOptions"/>, which <see cref="DecoderModel"/> is
+/// made of.</summary>
 public abstract class DecoderFamily : Family
 {
     /// <inheritdoc/>
@@ -15,7 +16,8 @@ public abstract class DecoderFamily : Family
     public sealed override TensorNames Names(ModelOptions options) => Names((DecoderOptions)options);
 
     /// <inheritdoc/>
-    public sealed override ModelOptions Present(ModelOptions options, TensorSource checkpoint) => Present((DecoderOptions)options, checkpoint);
+    public sealed override ModelOptions Present(ModelOptions options, TensorSource checkpoint) =>
+        Present((DecoderOptions)options, checkpoint);
 
     /// <inheritdoc cref="Family.Names"/>
     public abstract TensorNames Names(DecoderOptions options);
@@ -27,7 +29,8 @@ public abstract class DecoderFamily : Family
     protected abstract override DecoderOptions Read(HuggingFaceConfig config);
 
     /// <inheritdoc/>
-    protected sealed override void Write(ModelOptions options, JsonObject config) => Write(CanonicalOptions.Sized((DecoderOptions)options), config);
+    protected sealed override void Write(ModelOptions options, JsonObject config) =>
+        Write(CanonicalOptions.Sized((DecoderOptions)options), config);
 
     /// <inheritdoc cref="Family.Write"/>
     /// <param name="options">With the sizes said that follow from others.</param>

@@ -20,7 +20,8 @@ public sealed record DecoderOptions : ModelOptions
 }
 
 /// <summary>
-/// A language model, unless its head is another one: embeddings, causal layers, logits. While training it may predict further tokens than the next.
+/// A language model, unless its head is another one: embeddings, causal layers, logits. While training it may predict further tokens
+/// than the next.
 /// <para>Radford et al. 2018, "Improving language understanding by generative pre-training".</para>
 /// </summary>
 public sealed class DecoderModel : SequenceModel

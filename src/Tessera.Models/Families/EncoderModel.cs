@@ -11,11 +11,12 @@ public sealed record EncoderModelOptions : ModelOptions
     /// <summary>What reads the embeddings.</summary>
     public required EncoderOptions Encoder { get; init; }
 
-    /// <summary>Positions added to the embeddings, before their norm; none where null. Those of <see cref="Encoder"/> come after it.</summary>
+    /// <summary>Positions added to the embeddings, before their norm; none where null. Those of <see cref="Encoder"/> come
+    /// after it.</summary>
     public PositionOptions? Position { get; init; }
 
-    /// <summary>How many types tokens may have, such as those of two texts that are compared: a vector each, added to the embeddings; 0 (none)
-    /// to 1,024.</summary>
+    /// <summary>How many types tokens may have, such as those of two texts that are compared: a vector each, added to the embeddings; 0
+    /// (none) to 1,024.</summary>
     public int TokenTypes { get; init; }
 
     /// <summary>A norm of the sum of all embeddings; none where null.</summary>

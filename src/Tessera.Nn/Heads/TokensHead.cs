@@ -4,8 +4,8 @@ using Tessera.Tensors;
 
 namespace Tessera.Nn.Heads;
 
-/// <summary>Options of <see cref="TokensHead"/>; <c>"kind": "tokens"</c> in a recipe. The model says whether it is tied to the embeddings, and
-/// how logits are scaled and capped.</summary>
+/// <summary>Options of <see cref="TokensHead"/>; <c>"kind": "tokens"</c> in a recipe. The model says whether it is tied to the embeddings,
+/// and how logits are scaled and capped.</summary>
 public sealed record TokensHeadOptions : HeadOptions
 {
     /// <summary>What hidden states go through before, as in BERT's head of masked tokens; nothing where null.</summary>
@@ -29,8 +29,8 @@ public sealed record TokensHeadTransform
 }
 
 /// <summary>
-/// Logits of tokens, [batch, length, vocabulary]: <c>cap · tanh(scale · W h / cap)</c>, where W may be the table of embeddings. Targets are I32
-/// [batch, length], token ids.
+/// Logits of tokens, [batch, length, vocabulary]: <c>cap · tanh(scale · W h / cap)</c>, where W may be the table of embeddings. Targets are
+/// I32 [batch, length], token ids.
 /// <para>Press and Wolf 2017, <see href="https://arxiv.org/abs/1608.05859"/>; the transform: Devlin et al. 2018,
 /// <see href="https://arxiv.org/abs/1810.04805"/>.</para>
 /// </summary>

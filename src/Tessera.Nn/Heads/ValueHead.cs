@@ -16,8 +16,8 @@ public sealed record ValueHeadOptions : HeadOptions
 }
 
 /// <summary>
-/// A number for each sequence, [batch], or for each token, [batch, length]: <c>w · h + b</c>, as regression and reward models have it. Targets
-/// are F32 of the same shape; NaN does not count. The loss is the mean squared error.
+/// A number for each sequence, [batch], or for each token, [batch, length]: <c>w · h + b</c>, as regression and reward models have it.
+/// Targets are F32 of the same shape; NaN does not count. The loss is the mean squared error.
 /// <para>Ouyang et al. 2022, <see href="https://arxiv.org/abs/2203.02155"/>, section 3.5.</para>
 /// </summary>
 public sealed class ValueHead : Head

@@ -4,7 +4,8 @@ namespace Tessera.Tensors;
 
 public static partial class Op
 {
-    /// <summary>Rows with a value in place of what stands at or beyond their lengths: scores of padding, which is not to be chosen.</summary>
+    /// <summary>Rows with a value in place of what stands at or beyond their lengths: scores of padding, which is not to be
+    /// chosen.</summary>
     /// <param name="x">[rows, columns].</param>
     /// <param name="lengths">I32 [rows]: how many columns of each row stay, at most all.</param>
     /// <param name="value">What the others become.</param>

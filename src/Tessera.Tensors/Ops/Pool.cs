@@ -20,7 +20,8 @@ public static partial class Op
     /// <summary>One vector for each sequence: its first, its last, or the mean of all.</summary>
     /// <param name="x">[batch, length, width].</param>
     /// <param name="pooling">Which.</param>
-    /// <param name="lengths">I32 [batch]: how many places of each row are real, at most length; a row of 0 counts as one of 1. All where null.</param>
+    /// <param name="lengths">I32 [batch]: how many places of each row are real, at most length; a row of 0 counts as one of 1.
+    /// All where null.</param>
     /// <returns>[batch, width].</returns>
     /// <exception cref="ShapeException">Shapes do not fit, or a row is longer than it can be.</exception>
     public static Tensor Pool(Tensor x, Pooling pooling, Tensor? lengths = null)
@@ -61,7 +62,8 @@ public static partial class Op
     {
         if (lengths is null) return;
         ShapeException.Require(
-            lengths.Type == ElementType.I32 && lengths.Shape.Rank == 1 && lengths.Shape[0] == rows, operation, "lengths", lengths, $"I32 [{rows}]");
+            lengths.Type == ElementType.I32 && lengths.Shape.Rank == 1 && lengths.Shape[0] == rows,
+            operation, "lengths", lengths, $"I32 [{rows}]");
         foreach (var real in lengths.Ints)
             if ((uint)real > (uint)length) throw new ShapeException($"{operation}: a row has the length {real}; allowed: 0 to {length}");
     }

@@ -38,7 +38,8 @@ internal sealed class LabelledTexts : RowDataset
     private bool IsValue => _head is ValueHead;
 
     /// <inheritdoc/>
-    protected override IEnumerable<int[]> Rows() => _texts.SelectMany(text => new[] { text.Ids, text.Targets.Select(target => IsValue ? 0 : target).ToArray() });
+    protected override IEnumerable<int[]> Rows() => _texts.SelectMany(text =>
+        new[] { text.Ids, text.Targets.Select(target => IsValue ? 0 : target).ToArray() });
 
     /// <inheritdoc/>
     protected override int TokensOf(int example) => Math.Min(Length, _opening.Length + _texts[example].Ids.Length + _end.Length);
@@ -80,7 +81,12 @@ internal sealed class LabelledTexts : RowDataset
     {
         var (words, targets) = (Labels.Words(example.Source!), Labels.Words(example.Target));
         if (words.Length != targets.Length)
-            throw new InvalidDataException($"data: '{Short(example.Source!)}' has {words.Length} words, but '{Short(example.Target)}' is {targets.Length} targets; each word needs one");
+        {
+            throw new InvalidDataException(
+                $"data: '{Short(example.Source!)}' has {words.Length} words, but '{Short(example.Target)}' is {targets.Length} targets; "
+                + "each word needs one");
+        }
+
         var (ids, places) = (new List<int>(), new int[words.Length]);
         for (var word = 0; word < words.Length; word++)
         {
@@ -98,11 +104,14 @@ internal sealed class LabelledTexts : RowDataset
         {
             return _labels.TryGetValue(text, out var number)
                 ? number
-                : throw new InvalidDataException($"data: the target '{Short(text)}' is no label of the model; allowed: {Short(string.Join(", ", _labels.Keys))}");
+                : throw new InvalidDataException(
+                    $"data: the target '{Short(text)}' is no label of the model; allowed: {Short(string.Join(", ", _labels.Keys))}");
         }
 
         var isNumber = float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && float.IsFinite(value);
-        return isNumber ? BitConverter.SingleToInt32Bits(value) : throw new InvalidDataException($"data: the target '{Short(text)}' is no number, which the model's head gives");
+        return isNumber
+            ? BitConverter.SingleToInt32Bits(value)
+            : throw new InvalidDataException($"data: the target '{Short(text)}' is no number, which the model's head gives");
     }
 
     private static string Short(string text) => text.Length <= 80 ? text : text[..80] + "…";

@@ -3,8 +3,8 @@ using Tessera.Tensors;
 
 namespace Tessera.Training.Data;
 
-/// <summary>Rows of one text each, padded at the end, as models read them whole. Where they come from, and what is to be said of them, is for
-/// those who derive from this.</summary>
+/// <summary>Rows of one text each, padded at the end, as models read them whole. Where they come from, and what is to be said of them, is
+/// for those who derive from this.</summary>
 /// <param name="options">Sizes of batches.</param>
 internal abstract class RowDataset(BatchOptions options) : SortedDataset(options)
 {

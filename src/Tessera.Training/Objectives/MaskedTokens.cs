@@ -9,7 +9,8 @@ namespace Tessera.Training.Objectives;
 /// <summary>Options of <see cref="MaskedTokens"/>; <c>"kind": "masked-tokens"</c> in a recipe.</summary>
 /// <param name="Rate">Which share of the tokens is to be predicted, above 0, at most 1.</param>
 /// <param name="MaskShare">Which share of those is read as <paramref name="Mask"/>, from 0 to 1.</param>
-/// <param name="RandomShare">Which share of those is read as a random token; from 0 to 1 with the former. The rest is read as it is.</param>
+/// <param name="RandomShare">Which share of those is read as a random token; from 0 to 1 with the former. The rest is read as
+/// it is.</param>
 /// <param name="Mask">The token that stands for one that is not shown.</param>
 public sealed record MaskedTokensOptions(
     double Rate = 0.15, double MaskShare = 0.8, double RandomShare = 0.1, string Mask = "<mask>") : ObjectiveOptions
@@ -31,7 +32,8 @@ public sealed record MaskedTokensOptions(
     {
         Require(Rate is > 0 and <= 1, $"{path}.rate", Rate, "above 0, at most 1");
         Require(MaskShare is >= 0 and <= 1, $"{path}.maskShare", MaskShare, "0 to 1");
-        Require(RandomShare >= 0 && MaskShare + RandomShare <= 1, $"{path}.randomShare", RandomShare, $"0 to {1 - MaskShare}, what maskShare leaves");
+        Require(
+            RandomShare >= 0 && MaskShare + RandomShare <= 1, $"{path}.randomShare", RandomShare, $"0 to {1 - MaskShare}, what maskShare leaves");
         Require(Mask.Length > 0, $"{path}.mask", "''", "a text");
     }
 }
@@ -39,8 +41,8 @@ public sealed record MaskedTokensOptions(
 /// <summary>
 /// An encoder says which tokens stood in places that are masked: of a text of n tokens round(n·rate), at least one, at random places, drawn
 /// anew in each epoch. Longer texts are cut into stretches of <c>length</c>. Of a pair, source and target are a text each.
-/// <para>Devlin et al. 2018 (BERT), <see href="https://arxiv.org/abs/1810.04805"/>, section 3.1; masks drawn anew: Liu et al. 2019 (RoBERTa),
-/// <see href="https://arxiv.org/abs/1907.11692"/>.</para>
+/// <para>Devlin et al. 2018 (BERT), <see href="https://arxiv.org/abs/1810.04805"/>, section 3.1; masks drawn anew: Liu et al. 2019
+/// (RoBERTa), <see href="https://arxiv.org/abs/1907.11692"/>.</para>
 /// </summary>
 public sealed class MaskedTokens : Objective
 {
@@ -49,7 +51,8 @@ public sealed class MaskedTokens : Objective
     internal MaskedTokens(MaskedTokensOptions options, ObjectiveContext context) : base(context) => _options = options;
 
     /// <inheritdoc/>
-    public override Dataset Prepare(IReadOnlyList<Example> examples, BatchOptions batches) => new MaskedTexts(examples, Context, _options, batches);
+    public override Dataset Prepare(IReadOnlyList<Example> examples, BatchOptions batches) =>
+        new MaskedTexts(examples, Context, _options, batches);
 }
 
 /// <summary>Stretches of texts with masked tokens.</summary>
@@ -68,7 +71,8 @@ internal sealed class MaskedTexts : RowDataset
     /// <param name="options">How much is masked.</param>
     /// <param name="batches">Sizes of batches.</param>
     /// <exception cref="InvalidDataException">There is no text.</exception>
-    public MaskedTexts(IReadOnlyList<Example> examples, ObjectiveContext context, MaskedTokensOptions options, BatchOptions batches) : base(batches)
+    public MaskedTexts(IReadOnlyList<Example> examples, ObjectiveContext context, MaskedTokensOptions options, BatchOptions batches)
+        : base(batches)
     {
         var (model, tokenizer, format) = context;
         (_options, _mask) = (options, context.IdOf(options.Mask));
@@ -132,6 +136,9 @@ internal sealed class MaskedTexts : RowDataset
         _stretches.Clear();
         var room = Math.Max(1, Length - _opening.Length - _end.Length);
         for (var text = 0; text < _texts.Count; text++)
-            for (var start = 0; start < _texts[text].Length; start += room) _stretches.Add((text, start, Math.Min(room, _texts[text].Length - start)));
+        {
+            for (var start = 0; start < _texts[text].Length; start += room)
+                _stretches.Add((text, start, Math.Min(room, _texts[text].Length - start)));
+        }
     }
 }

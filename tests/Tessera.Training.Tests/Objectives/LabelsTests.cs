@@ -20,8 +20,10 @@ public sealed class LabelsTests : IDisposable
 
     /// <summary>A small encoder in the manner of BERT.</summary>
     public static string Encoder(string head) => $$"""
-        { "kind": "encoder", "width": 16, "position": { "kind": "learned", "positions": 128 }, "tokenTypes": 2, "embeddingNorm": "layer", "head": "{{head}}",
-          "encoder": { "layers": 1, "attention": { "kind": "multi-head", "heads": 2 }, "feedForward": { "kind": "gelu", "hidden": 32 }, "kind": "transformer" } }
+        { "kind": "encoder", "width": 16, "position": { "kind": "learned", "positions": 128 }, "tokenTypes": 2,
+          "embeddingNorm": "layer", "head": "{{head}}",
+          "encoder": { "layers": 1, "attention": { "kind": "multi-head", "heads": 2 },
+                       "feedForward": { "kind": "gelu", "hidden": 32 }, "kind": "transformer" } }
         """;
 
     [Theory]
@@ -48,7 +50,8 @@ public sealed class LabelsTests : IDisposable
         Write("classes");
         var losses = TrainingFolder.Losses(_folder.Train(Recipe("""
             { "kind": "decoder", "width": 16, "head": "classes",
-              "decoder": { "layers": 1, "attention": { "kind": "multi-head", "heads": 2 }, "feedForward": { "kind": "gelu", "hidden": 32 } } }
+              "decoder": { "layers": 1, "attention": { "kind": "multi-head", "heads": 2 },
+                           "feedForward": { "kind": "gelu", "hidden": 32 } } }
             """)));
         Assert.True(losses[^20..].Average() < 0.1 * losses[..5].Average(), $"from {losses[0]} to {losses[^1]}");
     }
@@ -82,7 +85,9 @@ public sealed class LabelsTests : IDisposable
     {
         HeadOptions head = kind switch
         {
-            "classes" => new ClassesHeadOptions { Labels = ["x", "y"] }, "tags" => new TagsHeadOptions { Labels = ["x", "y"] }, _ => new ValueHeadOptions(),
+            "classes" => new ClassesHeadOptions { Labels = ["x", "y"] },
+            "tags" => new TagsHeadOptions { Labels = ["x", "y"] },
+            _ => new ValueHeadOptions(),
         };
         Assert.Equal(message, Assert.Throws<InvalidDataException>(() => Prepare(head, [new("two words", target, "1")], 16)).Message);
     }
@@ -93,7 +98,8 @@ public sealed class LabelsTests : IDisposable
         Write("classes");
         Assert.Equal(
             "phases[0].objective.kind: is next-token; allowed for a model like this (it is an encoder with a head of classes): labels",
-            Assert.Throws<RecipeException>(() => _folder.Train(Recipe(Encoder("classes"), """phases[0].objective={"kind":"next-token"}"""))).Message);
+            Assert.Throws<RecipeException>(
+                () => _folder.Train(Recipe(Encoder("classes"), """phases[0].objective={"kind":"next-token"}"""))).Message);
         var model = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(Encoder("tokens"), "test")).Build(260, 1);
         Assert.Equal(
             "this model generates no text: it is an encoder with a head of tokens",
@@ -117,7 +123,8 @@ public sealed class LabelsTests : IDisposable
         {
             var batch = new Batch
             {
-                Inputs = Tensor.From(ids, [1, ids.Length]), Targets = Tensor.From(ids, [1, ids.Length]), Positions = Batch.PositionsFromStart(1, ids.Length),
+                Inputs = Tensor.From(ids, [1, ids.Length]), Targets = Tensor.From(ids, [1, ids.Length]),
+                Positions = Batch.PositionsFromStart(1, ids.Length),
                 Lengths = Tensor.From(new[] { length }, [1]), TargetTokens = 1, Tokens = 3,
             };
             return model.Logits(batch, batch.Context()).ToArray();
@@ -127,7 +134,8 @@ public sealed class LabelsTests : IDisposable
     private static Dataset Prepare(HeadOptions head, Example[] examples, int length)
     {
         var model = (RecipeJson.Read<ModelOptions>(RecipeJson.Parse(Encoder("classes"), "test")) with { Head = head }).Build(260, 1);
-        return new LabelsOptions().Build(new ObjectiveContext(model, ByteTokens.Tokenizer, PromptFormat.Own)).Prepare(examples, new BatchOptions { Length = length });
+        return new LabelsOptions().Build(new ObjectiveContext(model, ByteTokens.Tokenizer, PromptFormat.Own))
+            .Prepare(examples, new BatchOptions { Length = length });
     }
 
     /// <summary>Sources of four words, some of which say what the target is.</summary>
@@ -154,5 +162,8 @@ public sealed class LabelsTests : IDisposable
     }
 
     private static Recipe Recipe(string model, params string[] settings) => TrainingFolder.Recipe(
-        [$"model={model}", "batches.tokens=256", "phases[0].steps=200", "phases[0].losses={}", "validation.everySteps=100", "tokenizer.vocabulary=290", .. settings]);
+        [
+            $"model={model}", "batches.tokens=256", "phases[0].steps=200", "phases[0].losses={}", "validation.everySteps=100",
+            "tokenizer.vocabulary=290", .. settings,
+        ]);
 }

@@ -33,7 +33,8 @@ public sealed class MaskedTokensTests
                 for (var i = 1; i <= 100; i++)
                 {
                     places++;
-                    Assert.True(targets[i] >= 0 || s_tokenizer.Decode([inputs[i]]) is [>= 'a' and <= 'z'], "what is not predicted is read as it is");
+                    Assert.True(targets[i] >= 0 || s_tokenizer.Decode([inputs[i]]) is [>= 'a' and <= 'z'],
+                        "what is not predicted is read as it is");
                     if (targets[i] < 0) continue;
                     (predicted, at[i - 1]) = (predicted + 1, at[i - 1] + 1);
                     Assert.InRange(s_tokenizer.Decode([targets[i]])[0], 'a', 'z');
@@ -67,7 +68,8 @@ public sealed class MaskedTokensTests
     [Fact]
     public void The_same_epoch_gives_the_same_masks_and_another_others()
     {
-        var (data, again) = (Prepare(new MaskedTokensOptions(), new string('x', 300), 64), Prepare(new MaskedTokensOptions(), new string('x', 300), 64));
+        var data = Prepare(new MaskedTokensOptions(), new string('x', 300), 64);
+        var again = Prepare(new MaskedTokensOptions(), new string('x', 300), 64);
         Assert.Equal(Flat(data, 2), Flat(again, 2));
         Assert.NotEqual(Flat(data, 2), Flat(data, 3));
 
@@ -76,9 +78,11 @@ public sealed class MaskedTokensTests
 
     private static Dataset Prepare(MaskedTokensOptions options, string text, int length)
     {
-        var model = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(LabelsTests.Encoder("tokens"), "test")).Build(s_tokenizer.VocabularySize, 1);
+        var encoder = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(LabelsTests.Encoder("tokens"), "test"));
+        var model = encoder.Build(s_tokenizer.VocabularySize, 1);
         Assert.True(options.Fits(model));
-        return options.Build(new ObjectiveContext(model, s_tokenizer, PromptFormat.Own)).Prepare([new Example(null, text, "g")], new BatchOptions { Length = length, Tokens = 300 });
+        return options.Build(new ObjectiveContext(model, s_tokenizer, PromptFormat.Own))
+            .Prepare([new Example(null, text, "g")], new BatchOptions { Length = length, Tokens = 300 });
     }
 
     private static List<(int[] Inputs, int[] Targets)> Rows(Dataset data, int epoch)
