@@ -26,8 +26,8 @@ public sealed record ModelConfig
 }
 
 /// <summary>A model as a folder, one of ours or one of Hugging Face's: <c>config.json</c>, <c>tokenizer.json</c> and
-/// <c>model.safetensors</c>, there also <c>tokenizer.model</c>, several files of weights, or no tokenizer. <see cref="ModelFolders"/> load and
-/// save it.</summary>
+/// <c>model.safetensors</c>, there also <c>tokenizer.model</c>, several files of weights, or no tokenizer. <see cref="ModelFolders"/> load
+/// and save it.</summary>
 public sealed record ModelFolder
 {
     /// <summary>The name of the file with the options.</summary>

@@ -3,7 +3,8 @@ using Tessera.Models.Formats.HuggingFace;
 
 namespace Tessera.Training;
 
-/// <summary>Writes what became of a model that a run went on from: adapters as PEFT has them, or the whole model as the one it was.</summary>
+/// <summary>Writes what became of a model that a run went on from: adapters as PEFT has them, or the whole model as the one it
+/// was.</summary>
 internal static class FinishedModel
 {
     /// <summary>Writes into the run's folder.</summary>

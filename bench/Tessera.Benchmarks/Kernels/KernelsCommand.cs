@@ -15,7 +15,8 @@ internal static class KernelsCommand
     private const string LevelsOption = "--levels";
 
     /// <summary>Runs benchmarks.</summary>
-    /// <param name="arguments"><c>--levels vector256,vector512</c> or <c>all</c>, by default the level in use; the rest is BenchmarkDotNet's, as
+    /// <param name="arguments"><c>--levels vector256,vector512</c> or <c>all</c>, by default the level in use; the rest is
+    /// BenchmarkDotNet's, as
     /// <c>--filter *Attention*</c>.</param>
     /// <exception cref="ArgumentException">A level is unknown, or one that this machine lacks.</exception>
     public static void Run(string[] arguments)

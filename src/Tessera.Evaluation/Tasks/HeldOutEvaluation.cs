@@ -24,7 +24,8 @@ public sealed record EvaluationRequest(
     IReadOnlyList<Metric> Metrics, DecodingOptions Decoding, SyntaxValidator? Validator = null, int Examples = 500, bool Baselines = true,
     ObjectiveOptions? Objective = null);
 
-/// <summary>Generates for held-out sources and compares with their targets; for a model of plain text, its perplexity alone, and for one of labels, its accuracy.</summary>
+/// <summary>Generates for held-out sources and compares with their targets; for a model of plain text, its perplexity alone, and for one of
+/// labels, its accuracy.</summary>
 public sealed class HeldOutEvaluation
 {
     private const int SamplesShown = 12;

@@ -32,7 +32,8 @@ internal static class GgufTarget
         return new ConversionResult($"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount), notes);
     }
 
-    /// <summary>Says which matrices are of another type than was asked for, since their rows are not whole blocks of it; null where none is.</summary>
+    /// <summary>Says which matrices are of another type than was asked for, since their rows are not whole blocks of it; null where none
+    /// is.</summary>
     private static string? OfOtherTypes(GgufFile written, ElementType wanted)
     {
         var others = written.Tensors.Values.Where(tensor => tensor.Shape.Count > 1 && tensor.Element != wanted && tensor.Shape[^1] % wanted.BlockElements() != 0).ToList();

@@ -57,7 +57,8 @@ internal static class HuggingFaceTarget
         return max is ElementType.BF16 or ElementType.F16 ? max : ElementType.F32;
     }
 
-    /// <summary>The type of one tensor: the model's, unless it is stored more finely and numbers would be lost that nobody asked to lose.</summary>
+    /// <summary>The type of one tensor: the model's, unless it is stored more finely and numbers would be lost that nobody asked to
+    /// lose.</summary>
     private static ElementType TypeOf(OutgoingTensor tensor, ElementType main, bool isAsked)
     {
         if (tensor.Type == main || main == ElementType.F32) return main;

@@ -19,7 +19,8 @@ public static class ModelConversion
     /// <exception cref="TargetExistsException">The target is there and is not to be overwritten.</exception>
     /// <exception cref="IOException">The source is not there, or the target cannot be written.</exception>
     /// <exception cref="InvalidDataException">The source is damaged or not supported.</exception>
-    /// <exception cref="ArgumentException">The target's format cannot say the model, or source and target are the same; the message says why.</exception>
+    /// <exception cref="ArgumentException">The target's format cannot say the model, or source and target are the same; the message says
+    /// why.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static ConversionResult Convert(string source, string target, ConversionOptions options, CancellationToken cancellation = default)
     {

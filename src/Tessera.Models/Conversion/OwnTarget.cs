@@ -3,7 +3,8 @@ using Tessera.Models.Recipes;
 
 namespace Tessera.Models.Conversion;
 
-/// <summary>Writes a model as a folder of ours: <c>config.json</c> with its parts, <c>model.safetensors</c> and the tokenizer's file.</summary>
+/// <summary>Writes a model as a folder of ours: <c>config.json</c> with its parts, <c>model.safetensors</c> and the tokenizer's
+/// file.</summary>
 internal static class OwnTarget
 {
     /// <summary>Writes the weights that a model has now, as F32.</summary>

@@ -3,7 +3,8 @@ using Tessera.Models.Formats.HuggingFace;
 
 namespace Tessera.Models.Conversion;
 
-/// <summary>Writes the folder of a model, which appears, or takes the place of the model that is there, only when all its files are whole.</summary>
+/// <summary>Writes the folder of a model, which appears, or takes the place of the model that is there, only when all its files are
+/// whole.</summary>
 internal static class WholeFolder
 {
     /// <summary>The files about texts that may stand in a folder of Hugging Face's beside its weights.</summary>
@@ -14,7 +15,8 @@ internal static class WholeFolder
     ];
 
     /// <summary>Fills a folder beside the target and moves it there.</summary>
-    /// <param name="target">The folder. Of what it holds, files of the same names, other weights and <see cref="TextFiles"/> are replaced.</param>
+    /// <param name="target">The folder. Of what it holds, files of the same names, other weights and <see cref="TextFiles"/> are
+    /// replaced.</param>
     /// <param name="fill">Is given the folder to write to. Where it fails, nothing is left of what it wrote.</param>
     /// <exception cref="IOException">A file cannot be written, or a finished one cannot be moved: then the message says where the new
     /// model is.</exception>

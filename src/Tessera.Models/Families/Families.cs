@@ -4,7 +4,8 @@ using Tessera.Nn;
 
 namespace Tessera.Models;
 
-/// <summary>The families that are known, and the choice of one: <c>Family.All</c>, <c>Family.Of(config)</c>, <c>Family.For(options)</c>.</summary>
+/// <summary>The families that are known, and the choice of one: <c>Family.All</c>, <c>Family.Of(config)</c>,
+/// <c>Family.For(options)</c>.</summary>
 public static class Families
 {
     private static readonly Lock s_registering = new();

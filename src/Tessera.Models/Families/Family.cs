@@ -22,8 +22,10 @@ public abstract class Family
     /// <summary>The class that runs it in transformers, such as <c>LlamaForCausalLM</c>.</summary>
     public abstract string Architecture { get; }
 
-    /// <summary>The model that a <c>config.json</c> describes. What matters in training alone, such as dropout, is left to recipes.</summary>
-    /// <exception cref="InvalidDataException">A value is not allowed or not supported; the message names file, key, value and what is allowed.</exception>
+    /// <summary>The model that a <c>config.json</c> describes. What matters in training alone, such as dropout, is left to
+    /// recipes.</summary>
+    /// <exception cref="InvalidDataException">A value is not allowed or not supported; the message names file, key, value and what is
+    /// allowed.</exception>
     public ModelOptions ReadConfig(HuggingFaceConfig config)
     {
         var quantized = config.Object("quantization_config");
@@ -31,8 +33,8 @@ public abstract class Family
         return Read(config);
     }
 
-    /// <summary>Fills in a <c>config.json</c> as transformers 5 writes it: all that <see cref="ReadConfig"/> reads, so that it gives the same model.
-    /// The vocabulary's size and token ids are the caller's to add.</summary>
+    /// <summary>Fills in a <c>config.json</c> as transformers 5 writes it: all that <see cref="ReadConfig"/> reads, so that it gives the
+    /// same model. The vocabulary's size and token ids are the caller's to add.</summary>
     /// <exception cref="RecipeException">This family cannot say one of the options; the message names the first.</exception>
     public void WriteConfig(ModelOptions options, JsonObject config)
     {

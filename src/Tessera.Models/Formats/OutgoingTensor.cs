@@ -68,7 +68,8 @@ internal sealed class OutgoingTensor
         GC.KeepAlive(tensor);
     }
 
-    /// <summary>The pieces of the file that the model was read from, where this tensor is nothing but some of them one after the other.</summary>
+    /// <summary>The pieces of the file that the model was read from, where this tensor is nothing but some of them one after the
+    /// other.</summary>
     private List<StoredPiece>? Pieces(ElementType type)
     {
         if (_source is null || Count == 0) return null;

@@ -6,7 +6,8 @@ using Tessera.Tensors;
 
 namespace Tessera.Models.Formats;
 
-/// <summary>The weights of a checkpoint in a folder, as Hugging Face names the files: <c>model.safetensors</c>, or several with an index.</summary>
+/// <summary>The weights of a checkpoint in a folder, as Hugging Face names the files: <c>model.safetensors</c>, or several with an
+/// index.</summary>
 internal static partial class SafetensorsFolder
 {
     /// <summary>The name of a file that holds all tensors.</summary>
@@ -20,7 +21,8 @@ internal static partial class SafetensorsFolder
 
     private static readonly JsonWriterOptions s_json = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>Opens the tensors of a folder: those of <see cref="SingleFile"/> where it has one, else those of <see cref="IndexFile"/>.</summary>
+    /// <summary>Opens the tensors of a folder: those of <see cref="SingleFile"/> where it has one, else those of
+    /// <see cref="IndexFile"/>.</summary>
     /// <exception cref="FileNotFoundException">The folder has neither.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
     public static TensorSource Open(string folder)

@@ -36,8 +36,8 @@ internal sealed class SafetensorsShards : TensorSource
 
     /// <summary>Opens an index and its files.</summary>
     /// <exception cref="FileNotFoundException">There is no such index, or not all of its files are there.</exception>
-    /// <exception cref="InvalidDataException">The index or a file is damaged, or they do not agree: the message names the file, the tensor, what was
-    /// found and what is allowed.</exception>
+    /// <exception cref="InvalidDataException">The index or a file is damaged, or they do not agree: the message names the file, the tensor,
+    /// what was found and what is allowed.</exception>
     public static SafetensorsShards Open(string path) => new(path);
 
     /// <inheritdoc/>

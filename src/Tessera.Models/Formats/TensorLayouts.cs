@@ -62,7 +62,8 @@ internal sealed class TransposedLayout(string ours, string theirs, int first = 0
         else Turn<ushort>(ours.Bytes, 0, columns, theirs.Bytes, first, width, rows, columns);
     }
 
-    /// <summary>Writes each row of a part of one matrix as a column of a part of another, tile by tile, so that both stay in the caches.</summary>
+    /// <summary>Writes each row of a part of one matrix as a column of a part of another, tile by tile, so that both stay in the
+    /// caches.</summary>
     private static void Turn<T>(ReadOnlySpan<byte> from, int fromStart, int fromWidth, Span<byte> to, int toStart, int toWidth, int rows, int columns) where T : unmanaged
     {
         var source = MemoryMarshal.Cast<byte, T>(from)[fromStart..];

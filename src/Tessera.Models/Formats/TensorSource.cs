@@ -45,7 +45,8 @@ public abstract class TensorSource : IDisposable
     /// <param name="name">The tensor.</param>
     /// <param name="destination">Is filled.</param>
     /// <param name="offset">The first element; it and the number of elements are whole blocks of a quantized type.</param>
-    /// <exception cref="InvalidDataException">The file has no such tensor, or it does not hold numbers of a type that can be read.</exception>
+    /// <exception cref="InvalidDataException">The file has no such tensor, or it does not hold numbers of a type that can be
+    /// read.</exception>
     /// <exception cref="ArgumentException">The tensor has fewer elements from the offset on, or they are no whole blocks.</exception>
     public void ReadFloats(string name, Span<float> destination, long offset = 0)
     {
@@ -62,8 +63,8 @@ public abstract class TensorSource : IDisposable
         else Convert(file, tensor, destination, position, elements, bytes);
     }
 
-    /// <summary>Whether a tensor can be used where it lies in the file: its type is one that tensors have, of a shape they can have, and its
-    /// place suits the type.</summary>
+    /// <summary>Whether a tensor can be used where it lies in the file: its type is one that tensors have, of a shape they can have, and
+    /// its place suits the type.</summary>
     /// <exception cref="InvalidDataException">The file has no such tensor.</exception>
     public bool CanView(string name)
     {

@@ -13,7 +13,8 @@ internal sealed class TensorStream(TensorSource source, TensorNames names)
 {
     private const int PieceElements = 1 << 20;
 
-    /// <summary>Adds the pieces of the source that elements of one of ours are made of, in order; false where they are rearranged.</summary>
+    /// <summary>Adds the pieces of the source that elements of one of ours are made of, in order; false where they are
+    /// rearranged.</summary>
     public bool TryFind(string ours, Shape shape, long start, long count, List<StoredPiece> pieces)
     {
         var layout = names.Layouts[ours];

@@ -6,7 +6,8 @@ namespace Tessera.Models.Formats;
 /// <summary>The weights of models, and other named tensors, from and to files; names and shapes must agree exactly.</summary>
 public static class Weights
 {
-    /// <summary>Makes a model read its weights from a checkpoint, each when it is first touched: only names and shapes are looked at now.</summary>
+    /// <summary>Makes a model read its weights from a checkpoint, each when it is first touched: only names and shapes are looked at
+    /// now.</summary>
     /// <param name="model">Its parameters forget what they were.</param>
     /// <param name="source">Stays in use; it is closed when no parameter needs it any more. Disposed before, parameters that have not been
     /// touched can no longer be read.</param>
@@ -23,8 +24,8 @@ public static class Weights
 
     /// <summary>Sets the parameters of a model to those of one of our own files: F32, or what can be converted to it.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    /// <exception cref="InvalidDataException">The file is damaged, or names or shapes differ: the message names the file, the tensor and both
-    /// shapes, or the names that are missing and unexpected. The model is as it was.</exception>
+    /// <exception cref="InvalidDataException">The file is damaged, or names or shapes differ: the message names the file, the tensor and
+    /// both shapes, or the names that are missing and unexpected. The model is as it was.</exception>
     public static void Load(string path, Module model)
     {
         using var file = SafetensorsFile.Open(path);

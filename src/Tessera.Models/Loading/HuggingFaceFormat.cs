@@ -3,8 +3,8 @@ using Tessera.Models.Formats.HuggingFace;
 
 namespace Tessera.Models;
 
-/// <summary>A folder of the Hugging Face hub: <c>config.json</c> of a family that is known, safetensors in one file or several, and the files of
-/// its tokenizer where it has one.</summary>
+/// <summary>A folder of the Hugging Face hub: <c>config.json</c> of a family that is known, safetensors in one file or several, and the
+/// files of its tokenizer where it has one.</summary>
 internal sealed class HuggingFaceFormat : ModelFormat
 {
     /// <inheritdoc/>

@@ -5,7 +5,8 @@ using Tessera.Text.Tokenizers;
 
 namespace Tessera.Models;
 
-/// <summary>A folder as runs leave it: <c>config.json</c> with the parts of the model, <c>tokenizer.json</c>, <c>model.safetensors</c>.</summary>
+/// <summary>A folder as runs leave it: <c>config.json</c> with the parts of the model, <c>tokenizer.json</c>,
+/// <c>model.safetensors</c>.</summary>
 internal sealed class OwnFormat : ModelFormat
 {
     /// <inheritdoc/>

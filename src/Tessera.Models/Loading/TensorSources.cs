@@ -8,8 +8,8 @@ public static class TensorSources
 {
     extension(TensorSource)
     {
-        /// <summary>Opens a checkpoint: a safetensors file, an index of several (<c>model.safetensors.index.json</c>), a folder with either, or
-        /// a GGUF file, which is known by its first bytes.</summary>
+        /// <summary>Opens a checkpoint: a safetensors file, an index of several (<c>model.safetensors.index.json</c>), a folder with
+        /// either, or a GGUF file, which is known by its first bytes.</summary>
         /// <param name="path">The file or folder.</param>
         /// <exception cref="FileNotFoundException">There is no such file, or the folder holds none of these.</exception>
         /// <exception cref="InvalidDataException">The file is damaged; the message names what was found and what is allowed.</exception>

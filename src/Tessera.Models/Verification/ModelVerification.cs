@@ -36,7 +36,8 @@ public sealed class ModelVerification
 
     /// <summary>Compares a folder's model with what was recorded.</summary>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
-    /// <exception cref="InvalidDataException">A file is damaged, or they do not belong together, or nothing was recorded that could be compared.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or they do not belong together, or nothing was recorded that could be
+    /// compared.</exception>
     public static VerificationResult Run(string folder)
     {
         var loaded = ModelFolder.Load(folder);

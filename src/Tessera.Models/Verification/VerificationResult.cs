@@ -1,6 +1,7 @@
 namespace Tessera.Models.Verification;
 
-/// <summary>How far a model is from outputs that were recorded for it: largest absolute differences, null for what was not recorded.</summary>
+/// <summary>How far a model is from outputs that were recorded for it: largest absolute differences, null for what was not
+/// recorded.</summary>
 /// <param name="Folder">The model's folder.</param>
 /// <param name="Family">The family it belongs to.</param>
 public sealed record VerificationResult(string Folder, string Family)
@@ -39,7 +40,8 @@ public sealed record VerificationResult(string Folder, string Family)
     /// <summary>How many greedy tokens were recorded.</summary>
     public int? GreedyTokens { get; init; }
 
-    /// <summary>How many of them the model chooses, or finds as good as its choice, where the recorded margin is too small to tell.</summary>
+    /// <summary>How many of them the model chooses, or finds as good as its choice, where the recorded margin is too small to
+    /// tell.</summary>
     public int? GreedyEqual { get; init; }
 
     /// <summary>Whether something was compared with what was recorded, more than the model with itself.</summary>

@@ -8,7 +8,7 @@ using Tessera.Training.Optimizers;
 namespace Tessera.Training.Checkpoints;
 
 /// <summary>A whole checkpoint: a folder whose files have the sizes and SHA-256 hashes that its <c>hashes.json</c> records.</summary>
-public sealed class Checkpoint
+internal sealed class Checkpoint
 {
     private readonly IReadOnlyDictionary<string, CheckpointFormat.FileRecord> _files;
 

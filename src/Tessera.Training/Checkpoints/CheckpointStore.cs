@@ -8,7 +8,7 @@ namespace Tessera.Training.Checkpoints;
 /// begins with <c>.tmp-</c> and renamed when all of it is on the disk, so that a process that is killed at any instant leaves the
 /// old or the new checkpoint whole, never a part of one under its name. One process writes to a store at a time; any may read.
 /// </summary>
-public sealed partial class CheckpointStore
+internal sealed partial class CheckpointStore
 {
     private const string TemporaryPrefix = ".tmp-";
 

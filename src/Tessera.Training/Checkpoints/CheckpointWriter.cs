@@ -8,7 +8,7 @@ using Tessera.Training.Optimizers;
 namespace Tessera.Training.Checkpoints;
 
 /// <summary>Writes the files of one checkpoint, each to the disk and hashed on the way; given by <see cref="CheckpointStore.Save"/>.</summary>
-public sealed class CheckpointWriter
+internal sealed class CheckpointWriter
 {
     private readonly string _folder;
     private readonly Action<string, string> _beforeOperation;

@@ -46,7 +46,7 @@ public sealed record FillInTheMiddleOptions(
 /// <para>Bavarian et al. 2022, <see href="https://arxiv.org/abs/2207.14255"/>: the order prefix, suffix, middle, of pieces that fit the
 /// context.</para>
 /// </summary>
-public sealed class FillInTheMiddle : Objective
+internal sealed class FillInTheMiddle : Objective
 {
     private readonly FillInTheMiddleOptions _options;
 

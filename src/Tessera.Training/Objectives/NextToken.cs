@@ -20,7 +20,7 @@ public sealed record NextTokenOptions(bool PredictSource = false) : ObjectiveOpt
 /// text alone. A pair becomes one text, its source, a line break and its target.
 /// <para>Radford et al. 2018, "Improving language understanding by generative pre-training", section 3.1.</para>
 /// </summary>
-public sealed class NextToken : Objective
+internal sealed class NextToken : Objective
 {
     private readonly NextTokenOptions _options;
 

@@ -19,7 +19,7 @@ public sealed record PairsOptions : ObjectiveOptions
 /// are left out; a decoder reads source, line break and target as one packed text, of which the target alone is predicted.
 /// <para>Sutskever, Vinyals, Le 2014, <see href="https://arxiv.org/abs/1409.3215"/>, section 2.</para>
 /// </summary>
-public sealed class Pairs : Objective
+internal sealed class Pairs : Objective
 {
     internal Pairs(ObjectiveContext context) : base(context)
     {

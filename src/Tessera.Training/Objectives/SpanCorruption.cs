@@ -51,7 +51,7 @@ public sealed record SpanCorruptionOptions(
 /// <c>random_spans_noise_mask</c>
 /// draws them, so that a text never begins with a gap.</para>
 /// </summary>
-public sealed class SpanCorruption : Objective
+internal sealed class SpanCorruption : Objective
 {
     private readonly SpanCorruptionOptions _options;
 

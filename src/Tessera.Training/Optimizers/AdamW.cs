@@ -36,7 +36,7 @@ public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.95, doubl
 /// <para>Loshchilov, Hutter 2017, <see href="https://arxiv.org/abs/1711.05101"/>, algorithm 2; Kingma, Ba 2014,
 /// <see href="https://arxiv.org/abs/1412.6980"/>. Agrees with PyTorch's <c>torch.optim.AdamW</c>.</para>
 /// </summary>
-public sealed class AdamW : Optimizer
+internal sealed class AdamW : Optimizer
 {
     private readonly AdamWOptions _options;
     private readonly IReadOnlyList<Tensor> _means, _squares, _steps;

@@ -29,7 +29,7 @@ public sealed record NesterovOptions(double Momentum = 0.9, double WeightDecay =
 /// <para>Sutskever, Martens, Dahl, Hinton 2013, "On the importance of initialization and momentum in deep learning",
 /// <see href="https://proceedings.mlr.press/v28/sutskever13.html"/>. Agrees with PyTorch's <c>torch.optim.SGD(nesterov=True)</c>.</para>
 /// </summary>
-public sealed class Nesterov : Optimizer
+internal sealed class Nesterov : Optimizer
 {
     private readonly NesterovOptions _options;
     private readonly IReadOnlyList<Tensor> _momentum;

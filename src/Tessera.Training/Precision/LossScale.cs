@@ -47,7 +47,7 @@ public sealed record LossScaleOptions
 /// </summary>
 /// <param name="Value">The scale.</param>
 /// <param name="FiniteSteps">Steps with finite gradients since it last changed.</param>
-public readonly record struct LossScale(float Value, int FiniteSteps)
+internal readonly record struct LossScale(float Value, int FiniteSteps)
 {
     /// <summary>The scale of computing in F32 and BF16, which hold what small gradients there are.</summary>
     public static LossScale None => new(1, 0);

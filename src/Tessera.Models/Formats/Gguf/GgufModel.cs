@@ -22,7 +22,8 @@ public static class GgufModel
     /// <summary>The model in a file; its weights are read when they are touched, and the file stays in use until then.</summary>
     /// <param name="file">The file.</param>
     /// <param name="asStored">Whether matrices stay in the type they are stored in, for models that are not trained.</param>
-    /// <exception cref="InvalidDataException">It holds no model that is supported, or is damaged; the message names the key or tensor.</exception>
+    /// <exception cref="InvalidDataException">It holds no model that is supported, or is damaged; the message names the key or
+    /// tensor.</exception>
     public static (DecoderOptions Options, SequenceModel Model) Open(GgufFile file, bool asStored)
     {
         var architecture = GgufArchitectures.Of(file);
@@ -48,7 +49,8 @@ public static class GgufModel
     /// <param name="type">The type of matrices; null to keep each in its own. Norms, biases and routers are F32; rows that are not
     /// whole blocks of a quantized type, and the head of models in 4 bits, have a finer one, as llama.cpp writes them.</param>
     /// <param name="source">As of <see cref="Weights.Outgoing"/>.</param>
-    /// <exception cref="ArgumentException">No architecture of GGUF can say the model, or the type is not one of matrices; the message says why.</exception>
+    /// <exception cref="ArgumentException">No architecture of GGUF can say the model, or the type is not one of matrices; the message says
+    /// why.</exception>
     public static GgufWriter Writer(DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null)
     {
         if (type is { } asked && !s_fileTypes.ContainsKey(asked))

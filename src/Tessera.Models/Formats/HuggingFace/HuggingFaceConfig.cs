@@ -127,7 +127,8 @@ public sealed class HuggingFaceConfig
     public IReadOnlyList<int>? OneOrMore(string key) =>
         Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.Number ? [Whole(key, min: int.MinValue)] : Wholes(key);
 
-    /// <summary>A text, or the one that a list of objects with a <c>name</c> and a <c>template</c> has under a name; null where there is none.</summary>
+    /// <summary>A text, or the one that a list of objects with a <c>name</c> and a <c>template</c> has under a name; null where there is
+    /// none.</summary>
     public string? NamedText(string key, string name)
     {
         if (!Has(key)) return null;

@@ -27,7 +27,8 @@ internal static class HuggingFaceText
         var generation = Optional(folder, "generation_config.json");
         var texts = Optional(folder, "tokenizer_config.json");
         var (begin, end) = (Token(texts, "bos_token"), Token(texts, "eos_token"));
-        // A tokenizer.json says itself what it puts before texts; a SentencePiece file does not, and its texts have a beginning unless told otherwise.
+        // A tokenizer.json says itself what it puts before texts; a SentencePiece file does not, and its texts have a beginning unless told
+        // otherwise.
         var isBare = !File.Exists(Path.Combine(folder, TokenizerFile));
         var addsBegin = texts?.Truth("add_bos_token", isBare) ?? isBare;
         return new PromptFormat
