@@ -23,7 +23,9 @@ try
         case ["training-memory", var recipe, var steps]: TrainingMemoryBenchmark.Run(recipe, Number(steps)); break;
         case ["long-run", var recipe, var steps, .. var settings]: return LongRunBenchmark.Run(recipe, Number(steps), settings);
         case ["fuzz", .. { Length: > 0 } options]: return FuzzCommand.Run(options);
-        case ["fuzz-child", var reader, var fixtures, var start, var end, var seed]: FuzzChild.Run(reader, fixtures, Number(start), Number(end), Number(seed)); break;
+        case ["fuzz-child", var reader, var fixtures, var start, var end, var seed]:
+            FuzzChild.Run(reader, fixtures, Number(start), Number(end), Number(seed));
+            break;
         default:
             Console.Error.WriteLine($"""
                 usage: Tessera.Benchmarks peers {PeersCommand.Usage}

@@ -38,7 +38,8 @@ internal static class CommandRunner
         {
             if (SettingsProblem() is { } problem) return Complain(problem);
             foreach (var file in parsed.GetValue(CommonOptions.Parts) ?? []) PartAssembly.Load(file, ".", "--parts");
-            return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
         }
         catch (Exception error)
         {
@@ -75,7 +76,8 @@ internal static class CommandRunner
             case OperationCanceledException:
                 Console.Error.WriteLine("tessera: stopped");
                 return Interrupted;
-            case RecipeException or InvalidDataException or TemplateException or IOException or UnauthorizedAccessException or ArgumentException:
+            case RecipeException or InvalidDataException or TemplateException or ArgumentException:
+            case IOException or UnauthorizedAccessException:
                 return Complain(OneLine(error.Message));
             case OutOfMemoryException:
                 return Complain("there is not enough memory for this; ask for fewer tokens, a narrower beam, or a smaller model or batch");

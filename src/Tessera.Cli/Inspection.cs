@@ -33,7 +33,8 @@ internal sealed record TokenizerFacts(string Kind, int Tokens, int Added, IReadO
         };
         var roles = ((string Role, int? Id)[])[("begin", tokenizer.BeginId), ("end", tokenizer.EndId), ("padding", tokenizer.PaddingId)];
         return new TokenizerFacts(kind, tokenizer.VocabularySize, tokenizer.AddedTokens.Count, [
-            .. roles.Where(role => role.Id is not null).Select(role => new SpecialToken(role.Role, role.Id!.Value, tokenizer.TokenText(role.Id.Value)))]);
+            .. roles.Where(role => role.Id is not null).Select(
+                role => new SpecialToken(role.Role, role.Id!.Value, tokenizer.TokenText(role.Id.Value)))]);
     }
 }
 
@@ -79,7 +80,9 @@ internal sealed class Inspection : IDisposable
     public IReadOnlyList<TypeTotal> Types =>
     [
         .. Tensors.GroupBy(tensor => tensor.Type, (type, alike) => (type, alike: alike.ToArray()))
-            .Select(group => new TypeTotal(group.type, group.alike.Length, group.alike.Sum(tensor => tensor.Count), group.alike.Sum(tensor => tensor.ByteCount)))
+            .Select(
+                group => new TypeTotal(
+                    group.type, group.alike.Length, group.alike.Sum(tensor => tensor.Count), group.alike.Sum(tensor => tensor.ByteCount)))
             .OrderByDescending(type => type.Bytes),
     ];
 
@@ -94,7 +97,8 @@ internal sealed class Inspection : IDisposable
             return source switch
             {
                 GgufFile file => OfGguf(path, file),
-                _ when Directory.Exists(path) && File.Exists(System.IO.Path.Combine(path, ModelFolder.ConfigFile)) => OfFolder(path, source),
+                _ when Directory.Exists(path)
+                    && File.Exists(System.IO.Path.Combine(path, ModelFolder.ConfigFile)) => OfFolder(path, source),
                 SafetensorsFile file => new Inspection(path, source, "safetensors") { Metadata = file.Metadata },
                 _ => new Inspection(path, source, "safetensors"),
             };
@@ -116,7 +120,10 @@ internal sealed class Inspection : IDisposable
             .ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
         var format = $"gguf {file.Version}";
         if (!GgufModel.IsSupported(file))
-            return new Inspection(path, file, format) { Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null, Metadata = metadata };
+            return new Inspection(path, file, format)
+            {
+                Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null, Metadata = metadata,
+            };
         return OfModel(path, file, format, file.Text(ArchitectureKey)!, ModelFolder.Load(path, asStored: true), metadata);
     }
 
@@ -128,10 +135,13 @@ internal sealed class Inspection : IDisposable
         return OfModel(path, source, format, architecture, folder, new Dictionary<string, string>());
     }
 
-    private static Inspection OfModel(string path, TensorSource source, string format, string architecture, ModelFolder folder, IReadOnlyDictionary<string, string> metadata) =>
+    private static Inspection OfModel(
+        string path, TensorSource source, string format, string architecture, ModelFolder folder,
+        IReadOnlyDictionary<string, string> metadata) =>
         new(path, source, format)
         {
-            Architecture = architecture, Config = ConfigOf(folder), Parameters = folder.Model.ParameterCount(), ActiveParameters = folder.Model.ActiveParameterCount(),
+            Architecture = architecture, Config = ConfigOf(folder), Parameters = folder.Model.ParameterCount(),
+            ActiveParameters = folder.Model.ActiveParameterCount(),
             Tokenizer = folder.HasTokenizer ? TokenizerFacts.Of(folder.Tokenizer) : null,
             HasChatTemplate = folder.PromptFormat.ChatTemplate is not null, Metadata = metadata,
         };
@@ -145,7 +155,8 @@ internal sealed class Inspection : IDisposable
         facts.Add(("positions", folder.Model.LongestSequence == int.MaxValue ? "without limit" : Text(folder.Model.LongestSequence)));
         facts.Add(("attention", AttentionText(decoder, options.Width)));
         facts.Add(("feed-forward", FeedForwardText(decoder)));
-        if (Rotary(decoder.Attention) is { } rotary) facts.Add(("rotary", $"base {Text(rotary.Theta)}{(rotary.Scaling is { } scaling ? $", {scaling}" : "")}"));
+        if (Rotary(decoder.Attention) is { } rotary)
+            facts.Add(("rotary", $"base {Text(rotary.Theta)}{(rotary.Scaling is { } scaling ? $", {scaling}" : "")}"));
         facts.Add(("embeddings", options.TieEmbeddings ? "tied" : "not tied"));
         if (options.MtpDepth > 0) facts.Add(("later tokens", Text(options.MtpDepth)));
         return facts;
@@ -158,8 +169,10 @@ internal sealed class Inspection : IDisposable
         return decoder.Attention switch
         {
             LatentOptions latent when latent.SizesIn(width) is var sizes =>
-                $"latent, {sizes.Heads} heads, rank {sizes.KvLoraRank}, widths {sizes.NopeHeadDim} + {sizes.RopeHeadDim}, values {sizes.VHeadDim}",
-            MultiHeadOptions heads when heads.SizesIn(width) is var sizes => $"{sizes.Heads} heads, {sizes.KeyValueHeads} of keys and values"
+                $"latent, {sizes.Heads} heads, rank {sizes.KvLoraRank}, widths {sizes.NopeHeadDim} + {sizes.RopeHeadDim}, "
+                + $"values {sizes.VHeadDim}",
+            MultiHeadOptions heads when heads.SizesIn(width) is var sizes =>
+                $"{sizes.Heads} heads, {sizes.KeyValueHeads} of keys and values"
                 + (windows.Length == 0 ? "" : $", a window of {windows[0].Window} in {windows.Length} layers"),
             var other => other.GetType().Name,
         };
@@ -169,10 +182,13 @@ internal sealed class Inspection : IDisposable
     {
         ExpertsOptions experts => $"{experts.Routed} experts of width {experts.Expert.Hidden}, {experts.Active} for each token"
             + (experts.SharedCount == 0 ? "" : $", {experts.SharedCount} shared")
-            + (Enumerable.Range(0, decoder.Layers).Count(layer => decoder.FeedForwardOf(layer).Options is DenseOptions) is var dense and > 0 ? $"; {dense} dense layers" : ""),
+            + (DenseLayers(decoder) is var dense and > 0 ? $"; {dense} dense layers" : ""),
         DenseOptions dense => $"{dense.GetType().Name.Replace("Options", "", StringComparison.Ordinal)}, width {dense.Hidden}",
         var other => other.GetType().Name,
     };
+
+    private static int DenseLayers(TransformerOptions decoder) =>
+        Enumerable.Range(0, decoder.Layers).Count(layer => decoder.FeedForwardOf(layer).Options is DenseOptions);
 
     private static RotaryOptions? Rotary(MixerOptions attention) => attention switch
     {

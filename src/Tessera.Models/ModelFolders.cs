@@ -22,7 +22,8 @@ public static class ModelFolders
         /// <exception cref="DirectoryNotFoundException">There is no such folder.</exception>
         /// <exception cref="FileNotFoundException">The folder holds no finished model.</exception>
         /// <exception cref="InvalidDataException">A file is damaged or they do not belong together.</exception>
-        public static ModelFolder Load(string folder, bool asStored = false, bool check = true) => ModelLoader.Load(folder, asStored, check);
+        public static ModelFolder Load(string folder, bool asStored = false, bool check = true) =>
+            ModelLoader.Load(folder, asStored, check);
 
         /// <summary>Writes the model with the weights it has now, as F32, to another folder, beside what describes it and copies of the
         /// files about its texts. Adapters are not written (<see cref="LoraAdapters.Merge"/>).</summary>

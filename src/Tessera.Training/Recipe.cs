@@ -74,7 +74,8 @@ public sealed record Recipe
     internal IReadOnlyList<string> SpecialTexts =>
     [
         .. SpecialTokens.Texts
-            .Concat(Phases.SelectMany(phase => phase.Objective?.Sentinels() ?? ObjectiveOptions.UsualSentinels(Model)).Select(token => token.Text))
+            .Concat(Phases.SelectMany(phase => phase.Objective?.Sentinels() ?? ObjectiveOptions.UsualSentinels(Model))
+                .Select(token => token.Text))
             .Distinct(),
     ];
 
@@ -138,7 +139,8 @@ public sealed record Recipe
         if (Name.Length == 0 || Name.AsSpan().IndexOfAny(Path.GetInvalidFileNameChars()) >= 0 || Name is "." or "..")
             throw new RecipeException("name", $"is '{Name}'; allowed: a text that can name a folder");
         if (Model is null) throw new RecipeException("model", "is missing; expected an object { … }, or a start that has one");
-        if (Lora is not null && Start is null) throw new RecipeException("lora", "needs a start: adapters learn beside a model that stays as it is");
+        if (Lora is not null && Start is null)
+            throw new RecipeException("lora", "needs a start: adapters learn beside a model that stays as it is");
         if (Start is not null && Tokenizer.File is not null)
             throw new RecipeException("tokenizer.file", "is given with a start, which has a tokenizer of its own; allowed: one of them");
         if (Phases.Count == 0) throw new RecipeException("phases", "is empty; at least one phase is needed");

@@ -45,7 +45,8 @@ public sealed record RunFolder(string Path)
         const string Lock = ".lock";
         string[] own = [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "checkpoints"];
         if (!HasRun && Directory.Exists(Path)
-            && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).FirstOrDefault(name => !own.Contains(name) && !name!.EndsWith(".tmp", StringComparison.Ordinal)) is { } foreign)
+            && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).FirstOrDefault(
+                name => !own.Contains(name) && !name!.EndsWith(".tmp", StringComparison.Ordinal)) is { } foreign)
         {
             throw new IOException($"'{Path}' holds other files than a run's, such as {foreign}; name another folder");
         }
@@ -53,7 +54,9 @@ public sealed record RunFolder(string Path)
         var made = Directory.Exists(Path) ? null : Directory.CreateDirectory(Path);
         try
         {
-            return new Held(this, new FileStream(In(Lock), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose), made is not null);
+            var handle = new FileStream(
+                In(Lock), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, 1, FileOptions.DeleteOnClose);
+            return new Held(this, handle, made is not null);
         }
         catch (IOException error) when (File.Exists(In(Lock)))
         {
@@ -83,7 +86,8 @@ public sealed record RunFolder(string Path)
         public void Dispose()
         {
             file.Dispose();
-            if (made && Directory.Exists(folder.Path) && !Directory.EnumerateFileSystemEntries(folder.Path).Any()) Directory.Delete(folder.Path);
+            if (made && Directory.Exists(folder.Path) && !Directory.EnumerateFileSystemEntries(folder.Path).Any())
+                Directory.Delete(folder.Path);
         }
     }
 }

@@ -32,7 +32,8 @@ internal sealed record RunMachine(long FromStep, string Kernels, int Threads, IR
     }
 
     /// <summary>All but the step, in words.</summary>
-    public string Describe() => $"{Kernels} kernels, {Threads} {(Threads == 1 ? "thread" : "threads")}, products in {string.Join(", then ", Precision)}";
+    public string Describe() =>
+        $"{Kernels} kernels, {Threads} {(Threads == 1 ? "thread" : "threads")}, products in {string.Join(", then ", Precision)}";
 
     private sealed record Stretches(IReadOnlyList<RunMachine> Computed);
 }

@@ -16,8 +16,7 @@ internal static class KernelsCommand
 
     /// <summary>Runs benchmarks.</summary>
     /// <param name="arguments"><c>--levels vector256,vector512</c> or <c>all</c>, by default the level in use; the rest is
-    /// BenchmarkDotNet's, as
-    /// <c>--filter *Attention*</c>.</param>
+    /// BenchmarkDotNet's, as <c>--filter *Attention*</c>.</param>
     /// <exception cref="ArgumentException">A level is unknown, or one that this machine lacks.</exception>
     public static void Run(string[] arguments)
     {
@@ -25,7 +24,8 @@ internal static class KernelsCommand
         if (place >= 0 && place + 1 == arguments.Length) throw new ArgumentException($"{LevelsOption} needs names of levels, or 'all'");
         var levels = place < 0 ? [Processor.Level] : Levels(arguments[place + 1]);
         string[] others = place < 0 ? arguments : [.. arguments[..place], .. arguments[(place + 2)..]];
-        BenchmarkSwitcher.FromAssembly(typeof(KernelsCommand).Assembly).Run(others.Length > 0 ? others : ["--filter", "*"], Configuration(levels));
+        BenchmarkSwitcher.FromAssembly(typeof(KernelsCommand).Assembly).Run(
+            others.Length > 0 ? others : ["--filter", "*"], Configuration(levels));
     }
 
     private static List<string> Levels(string names)
@@ -34,7 +34,8 @@ internal static class KernelsCommand
         if (names == "all") return known;
         return [.. names.Split(',').Select(name => known.Contains(name)
             ? name
-            : throw new ArgumentException($"{LevelsOption}: '{name}' is no level of this machine; allowed: all, {string.Join(", ", known)}"))];
+            : throw new ArgumentException(
+                $"{LevelsOption}: '{name}' is no level of this machine; allowed: all, {string.Join(", ", known)}"))];
     }
 
     private static ManualConfig Configuration(IReadOnlyList<string> levels)

@@ -19,7 +19,8 @@ internal static class DecodeRows
 
         const string Work = "decode step, decoder of 14.2 M, F32";
         report.Check(
-            $"{Work}: {Processor.Threads} threads over 1", $"{Report.Time(alone)} / {Report.Time(together)} = {Report.Number(alone / together)}",
+            $"{Work}: {Processor.Threads} threads over 1",
+            $"{Report.Time(alone)} / {Report.Time(together)} = {Report.Number(alone / together)}",
             "1.00", alone >= together);
         report.Check($"{Work}: managed bytes a step", Report.Number(bytes), "0", bytes == 0);
     }

@@ -18,7 +18,8 @@ internal static class MatrixVectorRows
     public static void Run(Report report)
     {
         var (x, drawn) = (Drawn.Normal([1, Size], 1), Drawn.Normal([Size, Size], 2));
-        Side[] sides = [.. new[] { ElementType.Q8_0, ElementType.BF16, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K }.Select(type => new Side(drawn, type))];
+        ElementType[] types = [ElementType.Q8_0, ElementType.BF16, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K];
+        Side[] sides = [.. types.Select(type => new Side(drawn, type))];
         var array = Tensor.Allocate([WorkingSet / sizeof(float)]);
         array.Floats.Fill(1); // pages that were never written would all be the same one
         var memory = 0.0;
@@ -31,7 +32,8 @@ internal static class MatrixVectorRows
         foreach (var side in sides)
         {
             var work = $"{side.Type} matrix-vector, {Size} x {Size}: bytes moved, over read bandwidth";
-            if (side.Type is ElementType.Q8_0 or ElementType.BF16) report.Compare(work, Text(side.Rate), Text(memory), side.Rate / memory, Targets.MatrixVector);
+            if (side.Type is ElementType.Q8_0 or ElementType.BF16)
+                report.Compare(work, Text(side.Rate), Text(memory), side.Rate / memory, Targets.MatrixVector);
             else report.Detail(work, Text(side.Rate), Text(memory), side.Rate / memory);
         }
 
@@ -57,7 +59,8 @@ internal static class MatrixVectorRows
     private static void Sum(Tensor array, int part)
     {
         var each = array.Floats.Length / Processor.Threads;
-        if (TensorPrimitives.Sum<float>(array.Floats.Slice(part * each, each)) == 0) throw new InvalidOperationException("ones add up to zero");
+        if (TensorPrimitives.Sum<float>(array.Floats.Slice(part * each, each)) == 0)
+            throw new InvalidOperationException("ones add up to zero");
     }
 
     /// <summary>Matrices of one type, and the best rate of going over them.</summary>

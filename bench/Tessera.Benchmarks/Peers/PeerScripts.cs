@@ -14,7 +14,9 @@ internal sealed class PeerScripts(string? folder)
     public static PeerScripts Find(string? wanted)
     {
         if (wanted is not null)
-            return Directory.Exists(wanted) ? new PeerScripts(wanted) : throw new DirectoryNotFoundException($"--peers: there is no folder '{wanted}'");
+            return Directory.Exists(wanted)
+                ? new PeerScripts(wanted)
+                : throw new DirectoryNotFoundException($"--peers: there is no folder '{wanted}'");
         for (var place = new DirectoryInfo(Environment.CurrentDirectory); place is not null; place = place.Parent)
         {
             var candidate = Path.Combine(place.FullName, "shared", "peers");

@@ -12,10 +12,16 @@ internal static class DataCommand
 {
     public static Command Create()
     {
-        var recipe = new Argument<string?>("recipe") { Description = "A recipe, for its data; the API pairs of the installed SDK unless given.", Arity = ArgumentArity.ZeroOrOne };
+        var recipe = new Argument<string?>("recipe")
+        {
+            Description = "A recipe, for its data; the API pairs of the installed SDK unless given.", Arity = ArgumentArity.ZeroOrOne,
+        };
         var output = new Option<string?>("--out") { Description = "A folder to write train.jsonl, validation.jsonl and test.jsonl to." };
         var samples = new Option<int>("--samples") { Description = "How many examples to show.", DefaultValueFactory = _ => 5 };
-        var data = new Option<string?>("--data") { Description = "The folder that the recipe's data paths start from; the recipe's own unless given." };
+        var data = new Option<string?>("--data")
+        {
+            Description = "The folder that the recipe's data paths start from; the recipe's own unless given.",
+        };
         var (set, json) = (CommonOptions.Set(), CommonOptions.Json());
         var command = new Command("data", CommonOptions.WithExamples(
             "Shows what a corpus holds, and writes it to files.",
@@ -47,7 +53,8 @@ internal static class DataCommand
     private static void Show(Corpus corpus, int samples, Screen screen)
     {
         if (corpus.Origin.Length > 0) screen.Line(corpus.Origin);
-        (string Name, IReadOnlyList<Example> Examples)[] splits = [("train", corpus.Train), ("validation", corpus.Validation), ("test", corpus.Test)];
+        (string Name, IReadOnlyList<Example> Examples)[] splits =
+            [("train", corpus.Train), ("validation", corpus.Validation), ("test", corpus.Test)];
         screen.Table(
             ["split", "examples", "groups", "source characters", "target characters"],
             splits.Select(split => (IReadOnlyList<string>)
@@ -56,7 +63,11 @@ internal static class DataCommand
                 Mean(split.Examples, example => example.Source?.Length ?? 0), Mean(split.Examples, example => example.Target.Length),
             ]));
         foreach (var (reason, count) in corpus.Dropped) screen.Line($"left out: {Count(count)} ({reason})");
-        screen.Json(new { @event = "corpus", corpus.Origin, train = corpus.Train.Count, validation = corpus.Validation.Count, test = corpus.Test.Count, corpus.Dropped });
+        screen.Json(new
+        {
+            @event = "corpus", corpus.Origin, train = corpus.Train.Count, validation = corpus.Validation.Count,
+            test = corpus.Test.Count, corpus.Dropped,
+        });
         for (var i = 0; i < Math.Min(samples, corpus.Train.Count); i++)
         {
             var example = corpus.Train[(int)((long)i * corpus.Train.Count / samples)];

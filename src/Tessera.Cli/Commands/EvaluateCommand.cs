@@ -22,15 +22,27 @@ internal static class EvaluateCommand
             Description = $"A metric, instead of the recipe's; may be repeated: {string.Join(", ", Metric.Names)}.",
             DefaultValueFactory = _ => [],
         };
-        var examples = new Option<int>("--examples") { Description = "How many held-out examples at most.", DefaultValueFactory = _ => 500 };
-        var noBaselines = new Option<bool>("--no-baselines") { Description = "Leave out the nearest training pair and the untrained model." };
-        var data = new Option<string?>("--data") { Description = "The folder that the recipe's data paths start from; as in training unless given." };
+        var examples = new Option<int>("--examples")
+        {
+            Description = "How many held-out examples at most.", DefaultValueFactory = _ => 500,
+        };
+        var noBaselines = new Option<bool>("--no-baselines")
+        {
+            Description = "Leave out the nearest training pair and the untrained model.",
+        };
+        var data = new Option<string?>("--data")
+        {
+            Description = "The folder that the recipe's data paths start from; as in training unless given.",
+        };
         var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
         var command = new Command("evaluate", CommonOptions.WithExamples(
             "Measures a trained model on held-out examples beside two baselines, and writes evaluation.json and report.html into the run.",
             "tessera evaluate runs/quickstart",
             "tessera evaluate runs/quickstart --beam 5 --examples 200",
-            "tessera evaluate runs/java-cs --metric codexglue-bleu --metric exact-match --no-baselines")) { run, metrics, examples, noBaselines, data, json };
+            "tessera evaluate runs/java-cs --metric codexglue-bleu --metric exact-match --no-baselines"))
+        {
+            run, metrics, examples, noBaselines, data, json,
+        };
         decoding.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
@@ -39,7 +51,9 @@ internal static class EvaluateCommand
             var folder = new RunFolder(parsed.GetRequiredValue(run));
             var model = ModelFolder.Load(folder.Path);
             var recipe = Recipe.Load(folder.Recipe);
-            var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate] : model.Model.Generates ? s_usual : s_usualOfLabels;
+            var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given
+                : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate]
+                : model.Model.Generates ? s_usual : s_usualOfLabels;
             var validator = new CSharpSyntaxValidator();
             var request = new EvaluationRequest(
                 Metric.Named(names, validator), decoding.Read(parsed), validator, count, !parsed.GetValue(noBaselines),
@@ -52,7 +66,8 @@ internal static class EvaluateCommand
 
     /// <summary>Evaluates a run and writes its report; also for quickstart.</summary>
     public static EvaluationResult Run(
-        RunFolder folder, Recipe recipe, ModelFolder model, EvaluationRequest request, string? dataFolder, Screen screen, CancellationToken cancellation)
+        RunFolder folder, Recipe recipe, ModelFolder model, EvaluationRequest request, string? dataFolder, Screen screen,
+        CancellationToken cancellation)
     {
         // A published model may read far longer texts than it was trained on here.
         model = model with { Config = model.Config with { Length = Math.Min(model.Config.Length, recipe.MaxLength) } };
@@ -72,7 +87,8 @@ internal static class EvaluateCommand
     {
         if (!screen.IsInteractive) return evaluate(_ => { });
         EvaluationResult? result = null;
-        new Spectre.Console.Status(screen.Terminal).Start("evaluating", status => result = evaluate(text => status.Status = Spectre.Console.Markup.Escape(text)));
+        new Spectre.Console.Status(screen.Terminal).Start(
+            "evaluating", status => result = evaluate(text => status.Status = Spectre.Console.Markup.Escape(text)));
         return result!;
     }
 }

@@ -12,7 +12,10 @@ internal static class GenerateCommand
     public static Command Create()
     {
         var run = new Argument<string>("run") { Description = "The folder of a finished run or model, ours or Hugging Face's." };
-        var prompts = new Argument<string[]>("text") { Description = "Prompts; read from standard input, a line each, where there is none.", Arity = ArgumentArity.ZeroOrMore };
+        var prompts = new Argument<string[]>("text")
+        {
+            Description = "Prompts; read from standard input, a line each, where there is none.", Arity = ArgumentArity.ZeroOrMore,
+        };
         var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
         var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
@@ -21,15 +24,21 @@ internal static class GenerateCommand
             "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
             "tessera generate runs/quickstart --beam 5 --check < prompts.txt",
             "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
-            "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\"")) { run, prompts, chat, check, json };
+            "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\""))
+        {
+            run, prompts, chat, check, json,
+        };
         decoding.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
         {
             var (options, screen) = (decoding.Read(parsed), new Screen(parsed.GetValue(json)));
             string[] texts = parsed.GetValue(prompts) is { Length: > 0 } given ? given : [.. ReadLines()];
-            if (texts.FirstOrDefault(text => text.StartsWith("--", StringComparison.Ordinal)) is { } unknown && !Environment.GetCommandLineArgs().Contains("--"))
-                throw new ArgumentException($"'{unknown}' is no option; see 'tessera generate --help', and put texts that begin with -- after a lone --");
-            if (texts.Length == 0) throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
+            if (texts.FirstOrDefault(text => text.StartsWith("--", StringComparison.Ordinal)) is { } unknown
+                && !Environment.GetCommandLineArgs().Contains("--"))
+                throw new ArgumentException(
+                    $"'{unknown}' is no option; see 'tessera generate --help', and put texts that begin with -- after a lone --");
+            if (texts.Length == 0)
+                throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
             var model = LanguageModel.Load(parsed.GetRequiredValue(run));
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
                 await Stream(model, texts[0], options, parsed.GetValue(chat), cancellation);
@@ -39,14 +48,16 @@ internal static class GenerateCommand
         return command;
     }
 
-    private static async Task Stream(LanguageModel model, string prompt, DecodingOptions options, bool asChat, CancellationToken cancellation)
+    private static async Task Stream(
+        LanguageModel model, string prompt, DecodingOptions options, bool asChat, CancellationToken cancellation)
     {
         await foreach (var piece in model.StreamAsync(prompt, options, asChat, cancellation)) Console.Out.Write(piece);
         Console.Out.WriteLine();
     }
 
     private static void Print(
-        LanguageModel model, string[] prompts, DecodingOptions options, bool asChat, bool check, Screen screen, CancellationToken cancellation)
+        LanguageModel model, string[] prompts, DecodingOptions options, bool asChat, bool check, Screen screen,
+        CancellationToken cancellation)
     {
         var validator = new CSharpSyntaxValidator();
         var outputs = model.Generate(prompts, options, asChat, progress: null, cancellation);
@@ -68,7 +79,8 @@ internal static class GenerateCommand
         if (!Console.IsInputRedirected) yield break;
         for (var number = 1; Console.In.ReadLine() is { } line; number++)
         {
-            if (string.IsNullOrWhiteSpace(line)) throw new ArgumentException($"line {number} of standard input is empty; each line is a prompt");
+            if (string.IsNullOrWhiteSpace(line))
+                throw new ArgumentException($"line {number} of standard input is empty; each line is a prompt");
             yield return line;
         }
     }

@@ -22,21 +22,32 @@ internal static class QuickstartCommand
 
     public static Command Create()
     {
-        var output = new Option<string>("--out") { Description = "The run's folder; what an earlier quickstart left there is replaced.", DefaultValueFactory = _ => Path.Combine("runs", "quickstart") };
+        var output = new Option<string>("--out")
+        {
+            Description = "The run's folder; what an earlier quickstart left there is replaced.",
+            DefaultValueFactory = _ => Path.Combine("runs", "quickstart"),
+        };
         var minutes = new Option<double?>("--minutes") { Description = "How long to train; 4 unless given." };
-        var examples = new Option<int>("--examples") { Description = "How many held-out examples to evaluate on.", DefaultValueFactory = _ => 400 };
+        var examples = new Option<int>("--examples")
+        {
+            Description = "How many held-out examples to evaluate on.", DefaultValueFactory = _ => 400,
+        };
         var (set, json) = (CommonOptions.Set(), CommonOptions.Json());
         var command = new Command("quickstart", CommonOptions.WithExamples(
-            "Learns C# declarations from the documentation of the .NET SDK on this machine: reads the data, trains a tokenizer and a model, evaluates it on types it has not seen, and writes a report. Under 6 minutes on 2 cores.",
+            "Learns C# declarations from the documentation of the .NET SDK on this machine: reads the data, trains a tokenizer and a "
+            + "model, evaluates it on types it has not seen, and writes a report. Under 6 minutes on 2 cores.",
             "tessera quickstart",
             "tessera quickstart --minutes 1 --out runs/small",
             "tessera quickstart --set model.decoder.layers=2")) { output, minutes, examples, set, json };
         command.SetAction((parsed, cancellation) =>
         {
             var settings = parsed.GetValue(set)!.ToList();
-            if (parsed.GetValue(minutes) is { } wanted) settings.Insert(0, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"phases[0].minutes={wanted}"));
-            if (parsed.GetValue(examples) < 1) throw new ArgumentException($"--examples is {parsed.GetValue(examples)}; allowed: at least 1");
-            Run(Recipes.Quickstart(settings), parsed.GetValue(output)!, parsed.GetValue(examples), new Screen(parsed.GetValue(json)), cancellation);
+            if (parsed.GetValue(minutes) is { } wanted)
+                settings.Insert(0, string.Create(System.Globalization.CultureInfo.InvariantCulture, $"phases[0].minutes={wanted}"));
+            if (parsed.GetValue(examples) < 1)
+                throw new ArgumentException($"--examples is {parsed.GetValue(examples)}; allowed: at least 1");
+            var screen = new Screen(parsed.GetValue(json));
+            Run(Recipes.Quickstart(settings), parsed.GetValue(output)!, parsed.GetValue(examples), screen, cancellation);
             return Task.FromResult(CommandRunner.Success);
         });
         return command;

@@ -28,11 +28,18 @@ internal static partial class RecipeCommand
     private static Command Show()
     {
         var (recipe, set, json) = (RecipeArgument(), CommonOptions.Set(), CommonOptions.Json());
-        var length = new Option<int>("--length") { Description = "The sequence length that operations and memory are counted for.", DefaultValueFactory = _ => 256 };
-        var command = new Command("show", "Prints a model's parts, shapes, parameters, memory and operations a token.") { recipe, set, length, json };
+        var length = new Option<int>("--length")
+        {
+            Description = "The sequence length that operations and memory are counted for.", DefaultValueFactory = _ => 256,
+        };
+        var command = new Command("show", "Prints a model's parts, shapes, parameters, memory and operations a token.")
+        {
+            recipe, set, length, json,
+        };
         command.SetAction(parsed =>
         {
-            if (parsed.GetValue(length) is < 1 or > MaxLength) throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: 1 to {MaxLength}");
+            if (parsed.GetValue(length) is < 1 or > MaxLength)
+                throw new ArgumentException($"--length is {parsed.GetValue(length)}; allowed: 1 to {MaxLength}");
             var plan = Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!);
             Print(plan, ModelSummary.Of(plan.Model, parsed.GetValue(length)), new Screen(parsed.GetValue(json)));
             return CommandRunner.Success;
@@ -43,7 +50,10 @@ internal static partial class RecipeCommand
     private static Command Check()
     {
         var (recipe, set) = (RecipeArgument(), CommonOptions.Set());
-        var command = new Command("check", "Says whether a recipe is valid, its data aside; if not, where and what is allowed.") { recipe, set };
+        var command = new Command("check", "Says whether a recipe is valid, its data aside; if not, where and what is allowed.")
+        {
+            recipe, set,
+        };
         command.SetAction(parsed =>
         {
             Load(parsed.GetRequiredValue(recipe), parsed.GetValue(set)!).RequireLosses();
@@ -90,11 +100,16 @@ internal static partial class RecipeCommand
 
     private static string Share(ModelSummary summary) => summary.CacheBytes == summary.HeadsCacheBytes
         ? ""
-        : string.Create(CultureInfo.InvariantCulture, $", {100.0 * summary.CacheBytes / summary.HeadsCacheBytes:F1} % of the {Amount.Bytes(summary.HeadsCacheBytes)} of keys and values of all heads");
+        : string.Create(
+            CultureInfo.InvariantCulture,
+            $", {100.0 * summary.CacheBytes / summary.HeadsCacheBytes:F1} % of the {Amount.Bytes(summary.HeadsCacheBytes)}")
+            + " of keys and values of all heads";
 
     /// <summary>The adapters as parts beside the model's.</summary>
     private static IEnumerable<PartSummary> Parts(RunPlan plan) => (plan.Adapters?.All ?? []).Select(own => new PartSummary(
-        own.Name, nameof(LoraAdapter), string.Join(", ", own.Adapter.OwnParameters.Select(parameter => $"{parameter.Name} {parameter.Parameter.Shape}")), own.Adapter.ParameterCount()));
+        own.Name, nameof(LoraAdapter),
+        string.Join(", ", own.Adapter.OwnParameters.Select(parameter => $"{parameter.Name} {parameter.Parameter.Shape}")),
+        own.Adapter.ParameterCount()));
 
     private static void Print(RunPlan plan, ModelSummary summary, Screen screen)
     {
@@ -115,9 +130,14 @@ internal static partial class RecipeCommand
             screen.Line($"  by {Kind(group.Optimizer),-18}{Amount.Of(group.Parameters.Sum(own => own.Parameter.Shape.Count))}");
         screen.Line($"vocabulary           {Amount.Of(plan.Model.Vocabulary)} tokens");
         var adapted = plan.Adapters is null ? 0 : learning * sizeof(float);
-        screen.Line($"weights in memory    {Amount.Bytes(summary.WeightBytes + adapted)}; with gradients and AdamW's state {Amount.Bytes(summary.WeightBytes + adapted + (3 * sizeof(float) * learning))}");
+        var training = summary.WeightBytes + adapted + (3 * sizeof(float) * learning);
+        screen.Line(
+            $"weights in memory    {Amount.Bytes(summary.WeightBytes + adapted)}; "
+            + $"with gradients and AdamW's state {Amount.Bytes(training)}");
         screen.Line($"cache                {Amount.Bytes(summary.CacheBytes)} for a sequence of {summary.Length}{Share(summary)}");
-        screen.Line($"operations a token   {Amount.Of((long)summary.FlopsPerToken)} FLOPs forward at length {summary.Length}; about three times that in training");
+        screen.Line(
+            $"operations a token   {Amount.Of((long)summary.FlopsPerToken)} FLOPs forward at length {summary.Length}; "
+            + "about three times that in training");
         screen.Line($"losses               {OrNone(plan.Losses)}");
         screen.Line($"measurements         {OrNone(plan.Measurements)}");
         foreach (var phase in plan.Phases)

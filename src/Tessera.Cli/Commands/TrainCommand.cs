@@ -12,8 +12,14 @@ internal static class TrainCommand
     {
         var recipe = new Argument<string>("recipe") { Description = "A recipe: a JSON file that names data, model and phases." };
         var output = new Option<string?>("--out") { Description = "The run's folder; runs/NAME unless given." };
-        var data = new Option<string?>("--data") { Description = "The folder that the recipe's data paths start from; the recipe's own unless given." };
-        var resume = new Option<bool>("--resume") { Description = "Go on with the run in the folder from its newest whole checkpoint; begins it where it has not begun." };
+        var data = new Option<string?>("--data")
+        {
+            Description = "The folder that the recipe's data paths start from; the recipe's own unless given.",
+        };
+        var resume = new Option<bool>("--resume")
+        {
+            Description = "Go on with the run in the folder from its newest whole checkpoint; begins it where it has not begun.",
+        };
         var (set, json) = (CommonOptions.Set(), CommonOptions.Json());
         var command = new Command("train", CommonOptions.WithExamples(
             "Trains the model of a recipe. Ctrl-C saves a checkpoint; --resume goes on from there.",

@@ -40,7 +40,10 @@ public sealed class HeldOutEvaluation
     {
         (_corpus, _request) = (corpus, request);
         (_split, var all) = corpus.Test.Count > 0 ? ("test", corpus.Test) : ("validation", corpus.Validation);
-        if (all.Count == 0) throw new InvalidDataException("data: the corpus has neither test nor validation examples; set data.testFraction, or give it more than two groups of examples");
+        if (all.Count == 0)
+            throw new InvalidDataException(
+                "data: the corpus has neither test nor validation examples; set data.testFraction, "
+                + "or give it more than two groups of examples");
         var count = Math.Min(request.Examples, all.Count);
         _examples = [.. Enumerable.Range(0, count).Select(i => all[(int)((long)i * all.Count / count)])];
         _isTranslation = readsSource && (request.Objective is null or PairsOptions);
@@ -55,7 +58,8 @@ public sealed class HeldOutEvaluation
     /// <param name="cancellation">Stops between two tokens.</param>
     /// <exception cref="InvalidDataException">There are no examples to evaluate on.</exception>
     public static EvaluationResult Run(
-        ModelFolder model, Corpus corpus, EvaluationRequest request, ulong seed = 1, Action<string>? progress = null, CancellationToken cancellation = default)
+        ModelFolder model, Corpus corpus, EvaluationRequest request, ulong seed = 1, Action<string>? progress = null,
+            CancellationToken cancellation = default)
     {
         var evaluation = new HeldOutEvaluation(corpus, request, model.Model.ReadsSource);
         var (score, outputs, loss) = evaluation.OfModel("this model", model, progress, cancellation);
@@ -93,7 +97,9 @@ public sealed class HeldOutEvaluation
             tokens = generated.Sum(found => (long)found.Ids.Count + (found.FinishReason == FinishReason.StopToken ? 1 : 0));
         }
 
-        var use = loss.ExpertUse.Count == 0 ? double.NaN : loss.ExpertUse.Values.Average(layer => JainIndex.Of([.. layer.Select(count => (double)count)]));
+        var use = loss.ExpertUse.Count == 0
+            ? double.NaN
+            : loss.ExpertUse.Values.Average(layer => JainIndex.Of([.. layer.Select(count => (double)count)]));
         var score = Score(name, outputs, metric => metric switch
         {
             "perplexity" => model.Model.Head is ValueHead ? double.NaN : Math.Exp(loss.Mean),

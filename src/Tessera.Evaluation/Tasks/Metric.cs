@@ -37,7 +37,8 @@ public sealed record Metric(
     public static void RequireKnown(IReadOnlyList<string> names)
     {
         for (var index = 0; index < names.Count; index++)
-            if (!Names.Contains(names[index])) throw new RecipeException($"evaluate[{index}]", $"is '{names[index]}'; allowed: {string.Join(", ", Names)}");
+            if (!Names.Contains(names[index]))
+                throw new RecipeException($"evaluate[{index}]", $"is '{names[index]}'; allowed: {string.Join(", ", Names)}");
     }
 
     /// <summary>A value as text; a dash where there is none.</summary>

@@ -9,7 +9,8 @@ namespace Tessera.Models.Conversion;
 /// <param name="Options">What it is made of.</param>
 /// <param name="Tensors">Its weights.</param>
 /// <param name="Names">Which of them is which.</param>
-internal sealed record ConversionSource(string Path, ModelFolder Folder, ModelOptions Options, TensorSource Tensors, TensorNames Names) : IDisposable
+internal sealed record ConversionSource(
+    string Path, ModelFolder Folder, ModelOptions Options, TensorSource Tensors, TensorNames Names) : IDisposable
 {
     /// <summary>What people call it.</summary>
     public string Name => Directory.Exists(Path) ? new DirectoryInfo(Path).Name : System.IO.Path.GetFileNameWithoutExtension(Path);

@@ -29,14 +29,17 @@ internal static class GgufTarget
         writer.Save(target, options.Progress, cancellation);
         using var written = GgufFile.Open(target);
         if (options.Type is { } wanted && wanted.BlockElements() > 1 && OfOtherTypes(written, wanted) is { } note) notes.Add(note);
-        return new ConversionResult($"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount), notes);
+        return new ConversionResult(
+            $"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount),
+            notes);
     }
 
     /// <summary>Says which matrices are of another type than was asked for, since their rows are not whole blocks of it; null where none
     /// is.</summary>
     private static string? OfOtherTypes(GgufFile written, ElementType wanted)
     {
-        var others = written.Tensors.Values.Where(tensor => tensor.Shape.Count > 1 && tensor.Element != wanted && tensor.Shape[^1] % wanted.BlockElements() != 0).ToList();
+        var others = written.Tensors.Values.Where(
+            tensor => tensor.Shape.Count > 1 && tensor.Element != wanted && tensor.Shape[^1] % wanted.BlockElements() != 0).ToList();
         if (others.Count == 0) return null;
         var types = string.Join(", ", others.Select(tensor => tensor.Type).Distinct().Order(StringComparer.Ordinal));
         return $"rows of {others.Count} matrices are not multiples of {wanted.BlockElements()}, the block of {wanted}: they are {types}";
@@ -47,7 +50,8 @@ internal static class GgufTarget
     {
         foreach (var (key, value) in file.Metadata)
         {
-            var isKept = key.StartsWith(TokenizerKeys, StringComparison.Ordinal) || key == NameKey || (key.StartsWith("general.", StringComparison.Ordinal) && !s_ownKeys.Contains(key));
+            var isKept = key.StartsWith(TokenizerKeys, StringComparison.Ordinal) || key == NameKey
+                || (key.StartsWith("general.", StringComparison.Ordinal) && !s_ownKeys.Contains(key));
             if (isKept) writer.Metadata[key] = value;
         }
     }

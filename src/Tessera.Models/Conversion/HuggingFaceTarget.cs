@@ -15,7 +15,10 @@ internal static class HuggingFaceTarget
 
     private static readonly string[] s_ids = ["bos_token_id", "eos_token_id", "pad_token_id"];
 
-    private static readonly JsonSerializerOptions s_json = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonSerializerOptions s_json = new()
+    {
+        WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Writes the model of a conversion.</summary>
     public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options, CancellationToken cancellation)
@@ -31,7 +34,8 @@ internal static class HuggingFaceTarget
         Write(folder, folder.Config.Model, source: null, target, new ConversionOptions { Type = ElementType.F32 }, CancellationToken.None);
 
     private static ConversionResult Write(
-        ModelFolder folder, ModelOptions model, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options, CancellationToken cancellation)
+        ModelFolder folder, ModelOptions model, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options,
+        CancellationToken cancellation)
     {
         var family = folder.Family ?? Family.For(model);
         var config = new JsonObject();
@@ -47,13 +51,15 @@ internal static class HuggingFaceTarget
             WriteTexts(folder, unfinished);
             File.WriteAllText(Path.Combine(unfinished, ModelFolder.ConfigFile), config.ToJsonString(s_json) + "\n");
         });
-        return new ConversionResult($"safetensors {family.Architecture}", tensors.Count, types.Sum(each => each.Value.Bytes(each.Key.Count)), []);
+        return new ConversionResult(
+            $"safetensors {family.Architecture}", tensors.Count, types.Sum(each => each.Value.Bytes(each.Key.Count)), []);
     }
 
     /// <summary>The type of most of the numbers; F32 where they are quantized.</summary>
     private static ElementType MainType(IReadOnlyList<OutgoingTensor> tensors)
     {
-        var max = tensors.GroupBy(tensor => tensor.Type, (type, alike) => (Type: type, Count: alike.Sum(tensor => tensor.Count))).MaxBy(each => each.Count).Type;
+        var max = tensors.GroupBy(
+            tensor => tensor.Type, (type, alike) => (Type: type, Count: alike.Sum(tensor => tensor.Count))).MaxBy(each => each.Count).Type;
         return max is ElementType.BF16 or ElementType.F16 ? max : ElementType.F32;
     }
 

@@ -22,7 +22,8 @@ public static class ModelConversion
     /// <exception cref="ArgumentException">The target's format cannot say the model, or source and target are the same; the message says
     /// why.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static ConversionResult Convert(string source, string target, ConversionOptions options, CancellationToken cancellation = default)
+    public static ConversionResult Convert(
+        string source, string target, ConversionOptions options, CancellationToken cancellation = default)
     {
         if (SamePlace.Is(source, target)) throw new ArgumentException($"source '{source}' and target '{target}' are the same");
         var toFile = target.EndsWith(GgufEnding, StringComparison.OrdinalIgnoreCase);

@@ -10,7 +10,8 @@ internal static class WholeFolder
     /// <summary>The files about texts that may stand in a folder of Hugging Face's beside its weights.</summary>
     public static IReadOnlyList<string> TextFiles { get; } =
     [
-        ModelFolder.TokenizerFile, "tokenizer_config.json", "generation_config.json", "tokenizer.model", "special_tokens_map.json", "added_tokens.json",
+        ModelFolder.TokenizerFile, "tokenizer_config.json", "generation_config.json", "tokenizer.model", "special_tokens_map.json",
+        "added_tokens.json",
         "chat_template.jinja", "vocab.json", "merges.txt",
     ];
 
@@ -43,7 +44,8 @@ internal static class WholeFolder
         catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
         {
             throw new IOException(
-                $"'{target}' could not be replaced by the new model, whose remaining files are in '{unfinished}': {failure.Message}", failure);
+                $"'{target}' could not be replaced by the new model, whose remaining files are in '{unfinished}': {failure.Message}",
+                failure);
         }
     }
 
@@ -57,7 +59,8 @@ internal static class WholeFolder
     /// <summary>Files are replaced one by one, the configuration last; only then what only the former model had is removed.</summary>
     private static void MoveInto(string finished, string target)
     {
-        var names = Directory.GetFiles(finished).Select(file => Path.GetFileName(file)).OrderBy(name => name == HuggingFaceConfig.File).ToList();
+        var files = Directory.GetFiles(finished).Select(file => Path.GetFileName(file));
+        var names = files.OrderBy(name => name == HuggingFaceConfig.File).ToList();
         foreach (var name in names) File.Move(Path.Combine(finished, name), Path.Combine(target, name), overwrite: true);
         Directory.Delete(finished);
         SafetensorsFolder.RemoveOthers(target, names);

@@ -12,7 +12,8 @@ public static class Families
 
     private static volatile IReadOnlyList<Family> s_all =
     [
-        new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(), new Qwen3MoeFamily(),
+        new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(),
+        new Qwen3MoeFamily(),
         new DeepSeekV2Family(), new DeepSeekV3Family(),
     ];
 
@@ -31,7 +32,8 @@ public static class Families
                 {
                     if (known.GetType() == family.GetType()) return;
                     if (known.Name == family.Name)
-                        throw new ArgumentException($"{family.GetType()} cannot be registered: the name {family.Name} is {known.GetType()}'s");
+                        throw new ArgumentException(
+                            $"{family.GetType()} cannot be registered: the name {family.Name} is {known.GetType()}'s");
                     if (known.ModelTypes.Intersect(family.ModelTypes).FirstOrDefault() is { } taken)
                         throw new ArgumentException($"{family.GetType()} cannot be registered: the model type {taken} is {known.Name}'s");
                 }
@@ -43,7 +45,8 @@ public static class Families
         /// <summary>The family of a <c>config.json</c>, by its <c>model_type</c>.</summary>
         /// <exception cref="InvalidDataException">No family here has this type; the message lists those there are.</exception>
         public static Family Of(HuggingFaceConfig config) => s_all.FirstOrDefault(family => family.ModelTypes.Contains(config.ModelType))
-            ?? throw config.Problem("model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+            ?? throw config.Problem(
+                "model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
 
         /// <summary>The first family that can say these options.</summary>
         /// <exception cref="RecipeException">None can; the message says why of each.</exception>

@@ -29,7 +29,9 @@ public abstract class Family
     public ModelOptions ReadConfig(HuggingFaceConfig config)
     {
         var quantized = config.Object("quantization_config");
-        config.Require(quantized is null, "quantization_config.quant_method", quantized?.Text("quant_method", "unknown"), "none: weights in F32, BF16 or F16");
+        config.Require(
+            quantized is null, "quantization_config.quant_method", quantized?.Text("quant_method", "unknown"),
+            "none: weights in F32, BF16 or F16");
         return Read(config);
     }
 
@@ -46,7 +48,10 @@ public abstract class Family
         var back = Read(HuggingFaceConfig.Parse(config.ToJsonString(), HuggingFaceConfig.File));
         var (wanted, said) = (CanonicalOptions.Of(options), CanonicalOptions.Of(back));
         if (RecipeJson.FirstDifference(wanted, said) is not { } path) return;
-        throw new RecipeException($"model.{path}", $"is {CanonicalOptions.At(wanted, path)}, of which a {HuggingFaceConfig.File} of {Name} can only say {CanonicalOptions.At(said, path)}");
+        throw new RecipeException(
+            $"model.{path}",
+            $"is {CanonicalOptions.At(wanted, path)}, of which a {HuggingFaceConfig.File} of {Name} can only say "
+            + $"{CanonicalOptions.At(said, path)}");
     }
 
     /// <summary>Whether the family has models of this kind, whatever their parts are.</summary>

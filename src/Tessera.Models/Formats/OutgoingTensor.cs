@@ -14,12 +14,15 @@ internal sealed class OutgoingTensor
     private readonly TensorStream? _source;
 
     internal OutgoingTensor(
-        string name, IReadOnlyList<(Parameter Parameter, TensorLayout Layout, int Index)> parts, RecentParameters recent, TensorStream? source)
+        string name, IReadOnlyList<(Parameter Parameter, TensorLayout Layout, int Index)> parts, RecentParameters recent,
+        TensorStream? source)
     {
         (Name, _parts, _recent, _source) = (name, parts, recent, source);
         var (parameter, layout, index) = parts[0];
         Shape = [.. layout.ShapeOf(index, parameter.Shape)];
-        Type = parts.All(part => part.Parameter.Type == parameter.Type && part.Layout.Keeps(parameter.Type)) ? parameter.Type : ElementType.F32;
+        Type = parts.All(part => part.Parameter.Type == parameter.Type && part.Layout.Keeps(parameter.Type))
+            ? parameter.Type
+            : ElementType.F32;
     }
 
     /// <summary>The file's name.</summary>

@@ -17,19 +17,24 @@ public sealed class SafetensorsFile : TensorSource
     private SafetensorsFile(StoredFile file) : base(file.Path)
     {
         _file = file;
-        if (file.Length < LengthBytes) throw new InvalidDataException($"{Path}: has {file.Length} bytes; a safetensors file has at least {LengthBytes}");
+        if (file.Length < LengthBytes)
+            throw new InvalidDataException($"{Path}: has {file.Length} bytes; a safetensors file has at least {LengthBytes}");
         Span<byte> count = stackalloc byte[LengthBytes];
         file.Read(count, 0);
         var headerBytes = BinaryPrimitives.ReadUInt64LittleEndian(count);
         var max = Math.Min(SafetensorsHeader.MaximumBytes, file.Length - LengthBytes);
         if (headerBytes > (ulong)max)
-            throw new InvalidDataException($"{Path}: the header claims {headerBytes} bytes; allowed in a file of {file.Length} bytes: {max}");
+            throw new InvalidDataException(
+                $"{Path}: the header claims {headerBytes} bytes; allowed in a file of {file.Length} bytes: {max}");
         var header = new byte[headerBytes];
         file.Read(header, LengthBytes);
         DataStart = LengthBytes + header.Length;
         _header = SafetensorsHeader.Parse(Path, header, file.Length - DataStart);
         Tensors = _header.Entries.ToDictionary(
-            entry => entry.Key, entry => new StoredTensor(entry.Key, entry.Value.Type.Name(), entry.Value.Shape, entry.Value.ByteCount, entry.Value.Type.Element()), StringComparer.Ordinal);
+            entry => entry.Key,
+            entry => new StoredTensor(
+                entry.Key, entry.Value.Type.Name(), entry.Value.Shape, entry.Value.ByteCount, entry.Value.Type.Element()),
+            StringComparer.Ordinal);
     }
 
     /// <summary>Where the bytes of tensors begin in the file: <see cref="SafetensorsEntry.Offset"/> counts from here.</summary>

@@ -19,7 +19,10 @@ internal static partial class SafetensorsFolder
     /// <summary>The most bytes of tensors in a file, unless said otherwise.</summary>
     public const long DefaultShardBytes = 5_000_000_000;
 
-    private static readonly JsonWriterOptions s_json = new() { Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    private static readonly JsonWriterOptions s_json = new()
+    {
+        Indented = true, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     /// <summary>Opens the tensors of a folder: those of <see cref="SingleFile"/> where it has one, else those of
     /// <see cref="IndexFile"/>.</summary>
@@ -44,7 +47,8 @@ internal static partial class SafetensorsFolder
     /// <exception cref="IOException">A file cannot be written.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void Save(
-        string folder, IReadOnlyList<OutgoingTensor> tensors, Func<OutgoingTensor, ElementType>? type = null, long maximumShardBytes = DefaultShardBytes,
+        string folder, IReadOnlyList<OutgoingTensor> tensors, Func<OutgoingTensor, ElementType>? type = null,
+        long maximumShardBytes = DefaultShardBytes,
         IProgress<(long Written, long All)>? progress = null, CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maximumShardBytes, 1);
@@ -86,7 +90,8 @@ internal static partial class SafetensorsFolder
         return shards;
     }
 
-    private static string ShardName(int index, int count) => string.Create(CultureInfo.InvariantCulture, $"model-{index + 1:D5}-of-{count:D5}.safetensors");
+    private static string ShardName(int index, int count) =>
+        string.Create(CultureInfo.InvariantCulture, $"model-{index + 1:D5}-of-{count:D5}.safetensors");
 
     private static void WriteIndex(string path, List<List<Typed>> shards, List<string> names)
     {

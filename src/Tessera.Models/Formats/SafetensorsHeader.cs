@@ -69,7 +69,13 @@ internal sealed class SafetensorsHeader
         Expect(ref reader, JsonTokenType.StartObject, $"tensor '{name}'", "an object");
         while (NextKey(ref reader, name) is { } key)
         {
-            var isAgain = key switch { "dtype" => type is not null, "shape" => shape is not null, "data_offsets" => offsets is not null, _ => false };
+            var isAgain = key switch
+            {
+                "dtype" => type is not null,
+                "shape" => shape is not null,
+                "data_offsets" => offsets is not null,
+                _ => false,
+            };
             if (isAgain) throw Bad($"tensor '{name}' has {key} twice");
             switch (key)
             {

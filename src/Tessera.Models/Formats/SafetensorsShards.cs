@@ -106,7 +106,9 @@ internal sealed class SafetensorsShards : TensorSource
     {
         var missing = _fileOf.Values.Distinct().Where(file => !File.Exists(System.IO.Path.Combine(folder, file))).ToList();
         if (missing.Count > 0)
-            throw new FileNotFoundException($"{Path}: not all files of the index are there; missing: {NameList.Of(missing)}", System.IO.Path.Combine(folder, missing[0]));
+            throw new FileNotFoundException(
+                $"{Path}: not all files of the index are there; missing: {NameList.Of(missing)}",
+                System.IO.Path.Combine(folder, missing[0]));
 
         var tensors = new Dictionary<string, StoredTensor>(StringComparer.Ordinal);
         foreach (var name in _fileOf.Values.Distinct())
@@ -115,7 +117,8 @@ internal sealed class SafetensorsShards : TensorSource
             _files.Add(name, file);
             foreach (var tensor in file.Tensors.Values)
             {
-                if (!_fileOf.TryGetValue(tensor.Name, out var expected)) throw Bad($"{name} holds tensor {tensor}, which the index does not name");
+                if (!_fileOf.TryGetValue(tensor.Name, out var expected))
+                    throw Bad($"{name} holds tensor {tensor}, which the index does not name");
                 if (expected != name) throw Bad($"tensor '{tensor.Name}' is in {name}; the index has it in {expected}");
                 tensors.Add(tensor.Name, tensor);
             }

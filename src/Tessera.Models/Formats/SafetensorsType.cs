@@ -106,7 +106,9 @@ internal static class SafetensorsTypes
             if (bits / 8 > long.MaxValue) throw new OverflowException();
         }
 
-        return bits % 8 == 0 ? (long)(bits / 8) : throw new ArgumentException($"{bits / type.Bits()} elements of {type.Name()} are not whole bytes", nameof(shape));
+        return bits % 8 == 0
+            ? (long)(bits / 8)
+            : throw new ArgumentException($"{bits / type.Bits()} elements of {type.Name()} are not whole bytes", nameof(shape));
     }
 
     /// <summary>The name in a file's header, such as <c>F8_E4M3</c>.</summary>

@@ -53,7 +53,8 @@ public sealed class SafetensorsWriter
     {
         if (name == "__metadata__") throw new ArgumentException("'__metadata__' cannot be the name of a tensor", nameof(name));
         foreach (var size in shape) ArgumentOutOfRangeException.ThrowIfNegative(size, nameof(shape));
-        if (!_tensors.TryAdd(name, new Pending(name, type, shape.ToArray(), write))) throw new ArgumentException($"two tensors are named '{name}'", nameof(name));
+        if (!_tensors.TryAdd(name, new Pending(name, type, shape.ToArray(), write)))
+            throw new ArgumentException($"two tensors are named '{name}'", nameof(name));
     }
 
     /// <summary>Writes the file, over one that may be there: it appears under its name only when it is whole and on the disk.</summary>
@@ -83,7 +84,8 @@ public sealed class SafetensorsWriter
             var counted = new CountedStream(stream, cancellation);
             write(counted);
             if (counted.Written != type.Bytes(shape))
-                throw new InvalidOperationException($"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {type.Bytes(shape)}");
+                throw new InvalidOperationException(
+                    $"the writer of tensor '{name}' wrote {counted.Written} bytes instead of {type.Bytes(shape)}");
             progress?.Report((written += counted.Written, all));
         }
     }
@@ -139,7 +141,8 @@ public sealed class SafetensorsWriter
         ElementType.F16 => SafetensorsType.F16,
         ElementType.BF16 => SafetensorsType.BF16,
         ElementType.I32 => SafetensorsType.I32,
-        _ => throw new ArgumentException($"tensor '{name}' is {type}, which a safetensors file cannot hold; allowed: F32, F16, BF16, I32", nameof(type)),
+        _ => throw new ArgumentException(
+            $"tensor '{name}' is {type}, which a safetensors file cannot hold; allowed: F32, F16, BF16, I32", nameof(type)),
     };
 
     private sealed record Pending(string Name, SafetensorsType Type, long[] Shape, Action<Stream> Write);

@@ -51,8 +51,10 @@ internal sealed class StoredFile(string path, SafeFileHandle handle) : IDisposab
         lock (_mapping)
         {
             if (_map is not null) return _map;
-            using var file = MemoryMappedFile.CreateFromFile(handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-            return _map = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read).SafeMemoryMappedViewHandle; // unmaps when nothing refers to it
+            using var file = MemoryMappedFile.CreateFromFile(
+                handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
+            return _map = file.CreateViewAccessor(0, 0,
+                MemoryMappedFileAccess.Read).SafeMemoryMappedViewHandle; // unmaps when nothing refers to it
         }
     }
 }

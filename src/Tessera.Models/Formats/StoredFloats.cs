@@ -32,8 +32,8 @@ internal static class StoredFloats
     }
 
     /// <summary>The names of the types that can be read.</summary>
-    public static string Readable { get; } =
-        string.Join(", ", Enum.GetValues<ElementType>().Where(type => type.IsReal()).Select(type => type.ToString()).Prepend("F64").Concat(s_bytes.Keys));
+    public static string Readable { get; } = string.Join(
+        ", ", ["F64", .. Enum.GetValues<ElementType>().Where(type => type.IsReal()).Select(type => type.ToString()), .. s_bytes.Keys]);
 
     /// <summary>Converts whole blocks to F32: F64 rounded to nearest, all others exactly.</summary>
     public static void Convert(string type, ElementType? element, ReadOnlySpan<byte> from, Span<float> to)

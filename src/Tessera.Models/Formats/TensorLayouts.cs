@@ -30,7 +30,8 @@ internal sealed class RowsLayout(string ours, string theirs, int first, int of) 
 
     public override void Read(TheirTensors theirs, Tensor ours) => theirs.Read(0, ours.Type, ours.Bytes, Start(ours.Shape));
 
-    public override void Write(Tensor ours, int index, Tensor theirs) => ours.Bytes.CopyTo(theirs.Bytes[(int)ours.Type.Bytes(Start(ours.Shape))..]);
+    public override void Write(Tensor ours, int index, Tensor theirs) =>
+        ours.Bytes.CopyTo(theirs.Bytes[(int)ours.Type.Bytes(Start(ours.Shape))..]);
 
     private long Start(Shape ours) => first * (ours.Count / ours[0]);
 }
@@ -64,7 +65,9 @@ internal sealed class TransposedLayout(string ours, string theirs, int first = 0
 
     /// <summary>Writes each row of a part of one matrix as a column of a part of another, tile by tile, so that both stay in the
     /// caches.</summary>
-    private static void Turn<T>(ReadOnlySpan<byte> from, int fromStart, int fromWidth, Span<byte> to, int toStart, int toWidth, int rows, int columns) where T : unmanaged
+    private static void Turn<T>(
+        ReadOnlySpan<byte> from, int fromStart, int fromWidth, Span<byte> to, int toStart, int toWidth, int rows,
+        int columns) where T : unmanaged
     {
         var source = MemoryMarshal.Cast<byte, T>(from)[fromStart..];
         var target = MemoryMarshal.Cast<byte, T>(to)[toStart..];
@@ -89,7 +92,8 @@ internal sealed class StackedLayout(string ours, IReadOnlyList<string> theirs) :
 
     public override MatrixRows? RowsOf(int index, Shape ours) => ours.Rank == 3 ? new MatrixRows(0, ours[1], index) : null;
 
-    public override Stretch? StretchOf(int index, Shape ours) => new Stretch(index * (ours.Count / Theirs.Count), 0, ours.Count / Theirs.Count);
+    public override Stretch? StretchOf(int index, Shape ours) =>
+        new Stretch(index * (ours.Count / Theirs.Count), 0, ours.Count / Theirs.Count);
 
     public override void Read(TheirTensors theirs, Tensor ours)
     {

@@ -44,7 +44,8 @@ public sealed class TensorNames
     /// <param name="ours">Our name.</param>
     /// <param name="theirsPattern">Their names, with <c>{0}</c> for the number, from 0.</param>
     /// <param name="count">How many there are.</param>
-    public void Stacked(string ours, string theirsPattern, int count) => Add(new StackedLayout(ours, new NumberedNames(theirsPattern, count)));
+    public void Stacked(string ours, string theirsPattern, int count) =>
+        Add(new StackedLayout(ours, new NumberedNames(theirsPattern, count)));
 
     /// <summary>Ours has the rows of each head in two halves, of which row i of one is rotated with row i of the other; in theirs, as
     /// llama.cpp orders them, the two stand next to each other. A matrix or a vector.</summary>
@@ -58,7 +59,8 @@ public sealed class TensorNames
     /// <exception cref="ArgumentException">Our name is in the table already.</exception>
     internal void Add(TensorLayout layout)
     {
-        if (!_layouts.TryAdd(layout.Ours, layout)) throw new ArgumentException($"the table of names has '{layout.Ours}' twice", nameof(layout));
+        if (!_layouts.TryAdd(layout.Ours, layout))
+            throw new ArgumentException($"the table of names has '{layout.Ours}' twice", nameof(layout));
     }
 
     /// <summary>Whether a tensor of a file says nothing new.</summary>

@@ -35,7 +35,9 @@ public abstract class TensorSource : IDisposable
     {
         var tensor = this[name];
         if (offset < 0 || offset > tensor.ByteCount - destination.Length)
-            throw new ArgumentException($"{destination.Length} bytes from {offset} on are not within the {tensor.ByteCount} bytes of tensor {tensor}", nameof(destination));
+            throw new ArgumentException(
+                $"{destination.Length} bytes from {offset} on are not within the {tensor.ByteCount} bytes of tensor {tensor}",
+                nameof(destination));
         var (file, position) = Place(name);
         file.Read(destination, position + offset);
     }
@@ -53,9 +55,13 @@ public abstract class TensorSource : IDisposable
         var tensor = this[name];
         var (elements, bytes) = tensor.RequireBlock(Path);
         if (offset < 0 || offset > tensor.Count - destination.Length)
-            throw new ArgumentException($"{destination.Length} elements from {offset} on are not within the {tensor.Count} elements of tensor {tensor}", nameof(destination));
+            throw new ArgumentException(
+                $"{destination.Length} elements from {offset} on are not within the {tensor.Count} elements of tensor {tensor}",
+                nameof(destination));
         if (offset % elements != 0 || destination.Length % elements != 0)
-            throw new ArgumentException($"{destination.Length} elements from {offset} on of tensor {tensor} are not whole blocks of {elements}", nameof(destination));
+            throw new ArgumentException(
+                $"{destination.Length} elements from {offset} on of tensor {tensor} are not whole blocks of {elements}",
+                nameof(destination));
 
         var (file, position) = Place(name);
         position += offset / elements * bytes;
@@ -69,7 +75,8 @@ public abstract class TensorSource : IDisposable
     public bool CanView(string name)
     {
         var tensor = this[name];
-        if (tensor.Element is not { } type || tensor.Shape.Count > Shape.MaximumRank || tensor.Shape.Any(size => size > int.MaxValue)) return false;
+        if (tensor.Element is not { } type || tensor.Shape.Count > Shape.MaximumRank || tensor.Shape.Any(size => size > int.MaxValue))
+            return false;
         if (tensor.ByteCount is 0 or > int.MaxValue || tensor.Shape.LastOrDefault(1) % type.BlockElements() != 0) return false;
         return Place(name).Position % (type is ElementType.F32 or ElementType.I32 ? 4 : 2) == 0;
     }

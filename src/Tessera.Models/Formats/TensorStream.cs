@@ -33,7 +33,8 @@ internal sealed class TensorStream(TensorSource source, TensorNames names)
 
     /// <summary>Whether a piece can be cut into rows of a width that are whole blocks where it is and where it goes.</summary>
     public bool Fits(StoredPiece piece, long width, ElementType type) =>
-        (type.BlockElements() == 1 && source[piece.Name].Element is { } stored && stored.BlockElements() == 1) || (piece.Start % width == 0 && piece.Count % width == 0);
+        (type.BlockElements() == 1 && source[piece.Name].Element is { } stored && stored.BlockElements() == 1)
+            || (piece.Start % width == 0 && piece.Count % width == 0);
 
     /// <summary>Writes a piece as another type, some rows at a time.</summary>
     public void Copy(StoredPiece piece, long width, ElementType type, Stream target)

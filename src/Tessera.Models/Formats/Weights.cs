@@ -73,7 +73,8 @@ public static class Weights
     /// <param name="source">The checkpoint that the model's parameters still are those of, and its table: what only changes its place
     /// is copied from there without being held. May be null.</param>
     /// <exception cref="InvalidOperationException">The table does not name the model's parameters.</exception>
-    internal static IReadOnlyList<OutgoingTensor> Outgoing(Module model, TensorNames names, (TensorSource Tensors, TensorNames Names)? source = null)
+    internal static IReadOnlyList<OutgoingTensor> Outgoing(
+        Module model, TensorNames names, (TensorSource Tensors, TensorNames Names)? source = null)
     {
         var parameters = model.Parameters().ToDictionary(own => own.Name, own => own.Parameter, StringComparer.Ordinal);
         if (parameters.Keys.FirstOrDefault(name => !names.Layouts.ContainsKey(name)) is { } absent)
@@ -112,15 +113,18 @@ public static class Weights
         var missing = wanted.Where(name => !file.Tensors.ContainsKey(name)).ToList();
         var unexpected = file.Tensors.Keys.Where(name => !wanted.Contains(name)).ToList();
         if (missing.Count + unexpected.Count == 0) return;
-        throw new InvalidDataException($"{file.Path}: does not have the model's tensors; missing: {NameList.Of(missing)}; unexpected: {NameList.Of(unexpected)}");
+        throw new InvalidDataException(
+            $"{file.Path}: does not have the model's tensors; missing: {NameList.Of(missing)}; unexpected: {NameList.Of(unexpected)}");
     }
 
     private static void RequireFits(SafetensorsFile file, StoredTensor stored, Tensor tensor)
     {
         var sizes = tensor.Shape.AsSpan().ToArray().Select(size => (long)size);
         if (!stored.Shape.SequenceEqual(sizes))
-            throw new InvalidDataException($"{file.Path}: tensor '{stored.Name}' has the shape [{string.Join(", ", stored.Shape)}], in the model {tensor.Shape}");
+            throw new InvalidDataException(
+                $"{file.Path}: tensor '{stored.Name}' has the shape [{string.Join(", ", stored.Shape)}], in the model {tensor.Shape}");
         var fits = tensor.Type == ElementType.F32 ? stored.IsReal : stored.Element == tensor.Type;
-        if (!fits) throw new InvalidDataException($"{file.Path}: tensor '{stored.Name}' is of type {stored.Type}, in the model {tensor.Type}");
+        if (!fits)
+            throw new InvalidDataException($"{file.Path}: tensor '{stored.Name}' is of type {stored.Type}, in the model {tensor.Type}");
     }
 }

@@ -28,14 +28,16 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
         var parameters = model.Parameters();
         foreach (var (name, parameter) in parameters)
         {
-            if (!names.Layouts.TryGetValue(name, out var layout)) throw new InvalidOperationException($"the table of names lacks the parameter '{name}'");
+            if (!names.Layouts.TryGetValue(name, out var layout))
+                throw new InvalidOperationException($"the table of names lacks the parameter '{name}'");
             var theirs = new List<string>();
             foreach (var wanted in layout.Theirs)
             {
                 if (names.Find(source, wanted) is { } found) theirs.Add(found);
                 else _missing.Add(wanted);
                 if (_missing.Count == MaxMissing)
-                    throw new InvalidDataException($"{source.Path}: does not have the model's tensors; missing: {NameList.Of(_missing)}, and maybe more");
+                    throw new InvalidDataException(
+                        $"{source.Path}: does not have the model's tensors; missing: {NameList.Of(_missing)}, and maybe more");
             }
 
             _matches.Add(new Match(parameter, layout, theirs));
@@ -52,7 +54,8 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
         var unexpected = source.Tensors.Keys.Where(name => !used.Contains(name) && !names.IsIgnored(name)).ToList();
         if (_missing.Count + unexpected.Count == 0) return;
         throw new InvalidDataException(
-            $"{source.Path}: does not have the model's tensors; missing: {NameList.Of([.. _missing.Distinct()])}; unexpected: {NameList.Of(unexpected)}");
+            $"{source.Path}: does not have the model's tensors; missing: {NameList.Of([.. _missing.Distinct()])}; "
+            + $"unexpected: {NameList.Of(unexpected)}");
     }
 
     private void RequireFits()
@@ -64,8 +67,15 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
             {
                 var (tensor, expected) = (source[match.Theirs[index]], match.Layout.ShapeOf(index, match.Parameter.Shape));
                 if (!tensor.Shape.SequenceEqual(expected))
-                    problems.Add($"tensor '{tensor.Name}' has the shape [{string.Join(", ", tensor.Shape)}], in the model [{string.Join(", ", expected)}]");
-                else tensor.RequireBlock(source.Path);
+                {
+                    problems.Add(
+                        $"tensor '{tensor.Name}' has the shape [{string.Join(", ", tensor.Shape)}], "
+                        + $"in the model [{string.Join(", ", expected)}]");
+                }
+                else
+                {
+                    tensor.RequireBlock(source.Path);
+                }
             }
         }
 
@@ -90,7 +100,12 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
     private Tensor Read(Shape shape, ElementType type, TensorLayout layout, List<string> theirs)
     {
         if (type.Bytes(shape.Count) > int.MaxValue)
-            throw new InvalidDataException($"{source.Path}: tensor '{theirs[0]}' is {shape}, which as {type} takes 2 GiB or more; it can only be used in the type it is stored in");
+        {
+            throw new InvalidDataException(
+                $"{source.Path}: tensor '{theirs[0]}' is {shape}, which as {type} takes 2 GiB or more; "
+                + "it can only be used in the type it is stored in");
+        }
+
         var tensor = Tensor.Allocate(shape, type);
         layout.Read(new TheirTensors(source, theirs), tensor);
         return tensor;

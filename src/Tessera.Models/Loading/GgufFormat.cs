@@ -16,7 +16,10 @@ internal sealed class GgufFormat : ModelFormat
         {
             var (options, model) = GgufModel.Open(file, asStored);
             var tokenizer = GgufText.Tokenizer(file);
-            var config = new ModelConfig { Model = options, Vocabulary = model.Vocabulary, Length = model.LongestSequence, SourceLength = 0 };
+            var config = new ModelConfig
+            {
+                Model = options, Vocabulary = model.Vocabulary, Length = model.LongestSequence, SourceLength = 0,
+            };
             return new ModelFolder(config, tokenizer, model) { PromptFormat = GgufText.PromptFormat(file, tokenizer), Source = file };
         }
         catch

@@ -35,7 +35,11 @@ internal sealed class HuggingFaceFormat : ModelFormat
         var model = options.Build(vocabulary, seed: 0);
         Weights.Load(model, weights, family.Names(options), asStored);
         var tokenizer = HuggingFaceText.Tokenizer(folder);
-        var said = new ModelConfig { Model = options, Vocabulary = vocabulary, Length = model.LongestSequence, SourceLength = model.ReadsSource ? model.LongestSource : 0 };
+        var said = new ModelConfig
+        {
+            Model = options, Vocabulary = vocabulary, Length = model.LongestSequence,
+            SourceLength = model.ReadsSource ? model.LongestSource : 0,
+        };
         return new ModelFolder(said, tokenizer, model)
         {
             Path = folder, Family = family, Source = weights, PromptFormat = HuggingFaceText.PromptFormat(folder, config, tokenizer),

@@ -38,7 +38,8 @@ internal static class ModelLoader
     private static Exception NoModel(string path)
     {
         const string Config = ModelFolder.ConfigFile;
-        if (File.Exists(path)) return new InvalidDataException($"{path}: is not a GGUF file; a model is one, or a folder with {Config} and weights");
+        if (File.Exists(path))
+            return new InvalidDataException($"{path}: is not a GGUF file; a model is one, or a folder with {Config} and weights");
         return Directory.Exists(path)
             ? new FileNotFoundException($"'{path}' holds no finished model: there is no {Config}", Path.Combine(path, Config))
             : new DirectoryNotFoundException($"there is no model folder '{path}'");

@@ -39,12 +39,15 @@ internal static class GradientComparison
             for (var index = 0; index < layout.Theirs.Count; index++)
             {
                 var name = layout.Theirs[index];
-                if (!recorded.Has(Prefix + name) && name.StartsWith(names.Prefix, StringComparison.Ordinal)) name = name[names.Prefix.Length..];
+                if (!recorded.Has(Prefix + name) && name.StartsWith(names.Prefix, StringComparison.Ordinal))
+                    name = name[names.Prefix.Length..];
                 if (!recorded.Has(Prefix + name)) continue;
                 if (!theirs.TryGetValue(name, out var whole))
-                    theirs[name] = whole = Tensor.Allocate(new Shape([.. layout.ShapeOf(index, parameter.Shape).Select(size => checked((int)size))]));
+                    theirs[name] = whole = Tensor.Allocate(
+                        new Shape([.. layout.ShapeOf(index, parameter.Shape).Select(size => checked((int)size))]));
                 // What took no part in the loss has no gradient: zero.
-                if (parameter.Value.Gradient is { IsEmpty: false } gradient) layout.Write(Tensor.From(gradient, parameter.Shape), index, whole);
+                if (parameter.Value.Gradient is { IsEmpty: false } gradient)
+                    layout.Write(Tensor.From(gradient, parameter.Shape), index, whole);
             }
         }
 

@@ -44,7 +44,10 @@ public sealed class ModelVerification
         using var recorded = RecordedOutputs.Open(folder);
         var result = new ModelVerification(loaded, recorded).Run(new VerificationResult(folder, loaded.Family?.Name ?? "Tessera"));
         recorded.RequireAllRead();
-        return result.Compares ? result : throw new InvalidDataException($"{Path.Combine(folder, RecordedOutputs.FileName)}: holds no outputs to compare the model's with");
+        return result.Compares
+            ? result
+            : throw new InvalidDataException(
+                $"{Path.Combine(folder, RecordedOutputs.FileName)}: holds no outputs to compare the model's with");
     }
 
     private VerificationResult Run(VerificationResult result)
@@ -66,11 +69,13 @@ public sealed class ModelVerification
         return rows;
     }
 
-    private int[] OneRow(string name) => Tokens(name) is [var row] ? row : throw new InvalidDataException($"'{name}' has more than one row");
+    private int[] OneRow(string name) =>
+        Tokens(name) is [var row] ? row : throw new InvalidDataException($"'{name}' has more than one row");
 
     private void RequirePositions(string name, int tokens)
     {
-        if (tokens > Model.LongestSequence) throw new InvalidDataException($"'{name}' ends at position {tokens}, the model has {Model.LongestSequence}");
+        if (tokens > Model.LongestSequence)
+            throw new InvalidDataException($"'{name}' ends at position {tokens}, the model has {Model.LongestSequence}");
     }
 
     private VerificationResult Batch(VerificationResult result, int[][] rows)
@@ -107,17 +112,22 @@ public sealed class ModelVerification
         var (largest, length) = (0.0, batch.Inputs.Shape[1]);
         for (var depth = 0; _recorded.Has($"mtp.{depth}.logits"); depth++)
         {
-            if (depth >= later.Count) throw new InvalidDataException($"mtp.{depth}.logits were recorded, but the model predicts {later.Count} later tokens");
+            if (depth >= later.Count)
+                throw new InvalidDataException($"mtp.{depth}.logits were recorded, but the model predicts {later.Count} later tokens");
             var places = length - 1 - depth;
-            if (places < 1) throw new InvalidDataException($"mtp.{depth}.logits were recorded of rows of {length} tokens, which have none so far ahead");
-            var found = later[depth].ToArray().Chunk(length * Model.Vocabulary).SelectMany(row => row.Take(places * Model.Vocabulary)).ToArray();
+            if (places < 1)
+                throw new InvalidDataException(
+                    $"mtp.{depth}.logits were recorded of rows of {length} tokens, which have none so far ahead");
+            var all = later[depth].ToArray().Chunk(length * Model.Vocabulary);
+            var found = all.SelectMany(row => row.Take(places * Model.Vocabulary)).ToArray();
             largest = Math.Max(largest, Largest($"mtp.{depth}.logits", found));
         }
 
         return largest;
     }
 
-    private DecoderModel RequireLater() => Model as DecoderModel ?? throw new InvalidDataException("later tokens were recorded, but the model is no decoder");
+    private DecoderModel RequireLater() =>
+        Model as DecoderModel ?? throw new InvalidDataException("later tokens were recorded, but the model is no decoder");
 
     private VerificationResult Gradients(VerificationResult result, Batch batch)
     {
@@ -127,10 +137,15 @@ public sealed class ModelVerification
         var total = Model.Loss(batch, step);
         if (step.IsTraining)
         {
-            var later = step.Losses.FirstOrDefault(loss => loss.Name == "mtp").Loss ?? throw new InvalidDataException("losses of later tokens were recorded, but the model predicts none");
-            float[] expected = [.. Enumerable.Range(0, int.MaxValue).TakeWhile(depth => _recorded.Has($"mtp.{depth}.loss")).Select(depth => Loss($"mtp.{depth}.loss"))];
+            var later = step.Losses.FirstOrDefault(loss => loss.Name == "mtp").Loss
+                ?? throw new InvalidDataException("losses of later tokens were recorded, but the model predicts none");
+            var depths = Enumerable.Range(0, int.MaxValue).TakeWhile(depth => _recorded.Has($"mtp.{depth}.loss"));
+            float[] expected = [.. depths.Select(depth => Loss($"mtp.{depth}.loss"))];
             if (expected.Length == 0) throw new InvalidDataException("main.loss was recorded without mtp.0.loss");
-            result = result with { LaterLosses = Distance(expected.Average(), later.Item()), Loss = Distance(Loss("main.loss"), total.Item()) };
+            result = result with
+            {
+                LaterLosses = Distance(expected.Average(), later.Item()), Loss = Distance(Loss("main.loss"), total.Item()),
+            };
             total = Op.Add(total, Op.Scale(later, _recorded.LaterWeight));
         }
 
@@ -149,9 +164,14 @@ public sealed class ModelVerification
         using var scope = Arena.Current.Scope();
         var (rows, masks) = (Tokens("padded.input_ids"), _recorded.Rows("padded.mask"));
         var length = rows[0].Length;
-        if (masks.Length != rows.Length || masks[0].Length != length || masks.Any(mask => mask.Any(one => one is not (0 or 1)) || mask[^1] == 0 || !mask.Order().SequenceEqual(mask)))
-            throw new InvalidDataException("'padded.mask' must hold 0 or 1 for each of 'padded.input_ids': in each row 1 for one token or more, all at its end");
-        var batch = BatchOf([.. rows.Zip(masks, (row, mask) => row.Zip(mask).OrderBy(token => token.Second == 0).Select(token => token.First).ToArray())]);
+        if (masks.Length != rows.Length || masks[0].Length != length || !masks.All(IsMask))
+        {
+            throw new InvalidDataException(
+                "'padded.mask' must hold 0 or 1 for each of 'padded.input_ids': in each row 1 for one token or more, all at its end");
+        }
+
+        var batch = BatchOf(
+            [.. rows.Zip(masks, (row, mask) => row.Zip(mask).OrderBy(token => token.Second == 0).Select(token => token.First).ToArray())]);
         batch.Lengths = Tensor.From([.. masks.Select(mask => mask.Sum())], [rows.Length]);
         var found = Model.Logits(batch, batch.Context()).ToArray();
         var expected = _recorded.Floats("padded.logits", found.Length);
@@ -160,18 +180,23 @@ public sealed class ModelVerification
         {
             var real = masks[row].Sum();
             var (ours, theirs) = (row * length * Model.Vocabulary, ((row * length) + length - real) * Model.Vocabulary);
-            largest = Math.Max(largest, Largest(expected.AsSpan(theirs, real * Model.Vocabulary), found.AsSpan(ours, real * Model.Vocabulary)));
+            largest = Math.Max(
+                largest, Largest(expected.AsSpan(theirs, real * Model.Vocabulary), found.AsSpan(ours, real * Model.Vocabulary)));
         }
 
         return largest;
     }
+
+    private static bool IsMask(int[] row) => row.All(one => one is 0 or 1) && row[^1] != 0 && row.Order().SequenceEqual(row);
 
     /// <summary>After each token the recorded one is read, so that a tie does not turn all that follows.</summary>
     private VerificationResult Greedy(VerificationResult result)
     {
         var (prompt, tokens) = (OneRow("greedy.prompt"), OneRow("greedy.tokens"));
         RequirePositions("greedy.tokens", prompt.Length + tokens.Length - 1);
-        float[] margins = _recorded.Has("greedy.margin") ? _recorded.Floats("greedy.margin", tokens.Length) : [.. tokens.Select(_ => float.PositiveInfinity)];
+        float[] margins = _recorded.Has("greedy.margin")
+            ? _recorded.Floats("greedy.margin", tokens.Length)
+            : [.. tokens.Select(_ => float.PositiveInfinity)];
         if (!margins.All(margin => margin >= 0)) throw new InvalidDataException("'greedy.margin' must hold numbers of at least 0");
         var sequence = new DecodingSession(Model) is var session && Model.ReadsSource ? session.Add(prompt) : session.Add();
         var equal = 0;
@@ -214,7 +239,8 @@ public sealed class ModelVerification
             for (var row = 0; row < rows.Length; row++)
             {
                 var at = ((row * expected.Length / rows.Length / Model.Vocabulary) + place) * Model.Vocabulary;
-                largest = Math.Max(largest, Largest(expected.AsSpan(at, Model.Vocabulary), logits.Floats.Slice(sequences[row].LogitsRow * Model.Vocabulary, Model.Vocabulary)));
+                var found = logits.Floats.Slice(sequences[row].LogitsRow * Model.Vocabulary, Model.Vocabulary);
+                largest = Math.Max(largest, Largest(expected.AsSpan(at, Model.Vocabulary), found));
             }
         }
 
@@ -233,7 +259,9 @@ public sealed class ModelVerification
     {
         var (count, length) = (rows.Length, rows[0].Length);
         int[] targets = [.. rows.SelectMany(row => row.Skip(1).Append(-1))];
-        var batch = Models.Batch.Of(Tensor.From([.. rows.SelectMany(row => row)], [count, length]), Tensor.From(targets, [count, length]), Models.Batch.PositionsFromStart(count, length));
+        var batch = Models.Batch.Of(
+            Tensor.From([.. rows.SelectMany(row => row)], [count, length]), Tensor.From(targets, [count, length]),
+            Models.Batch.PositionsFromStart(count, length));
         (batch.TargetTokens, batch.Tokens) = (count * (length - 1), count * length);
         return batch;
     }
@@ -248,5 +276,6 @@ public sealed class ModelVerification
     }
 
     /// <summary>What is not a number is infinitely far from everything.</summary>
-    private static double Distance(double expected, double found) => Math.Abs(expected - found) is var distance && double.IsNaN(distance) ? double.PositiveInfinity : distance;
+    private static double Distance(double expected, double found) =>
+        Math.Abs(expected - found) is var distance && double.IsNaN(distance) ? double.PositiveInfinity : distance;
 }

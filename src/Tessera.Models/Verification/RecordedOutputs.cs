@@ -47,7 +47,8 @@ internal sealed class RecordedOutputs : IDisposable
     {
         string[] left = [.. Names.Where(name => !_read.Contains(name)).Order(StringComparer.Ordinal)];
         if (left.Length > 0)
-            throw new InvalidDataException($"{_file.Path}: cannot be compared, as the name is unknown or what it needs was not recorded: {NameList.Of(left)}");
+            throw new InvalidDataException(
+                $"{_file.Path}: cannot be compared, as the name is unknown or what it needs was not recorded: {NameList.Of(left)}");
     }
 
     /// <summary>The numbers of a tensor.</summary>
@@ -71,7 +72,9 @@ internal sealed class RecordedOutputs : IDisposable
         var bytes = new byte[stored.ByteCount];
         _file.ReadBytes(name, bytes);
         // What does not fit is no token and no mask: −1 is none either.
-        int[] all = stored.Type == "I32" ? MemoryMarshal.Cast<byte, int>(bytes).ToArray() : [.. MemoryMarshal.Cast<byte, long>(bytes).ToArray().Select(id => id is >= 0 and <= int.MaxValue ? (int)id : -1)];
+        int[] all = stored.Type == "I32"
+            ? MemoryMarshal.Cast<byte, int>(bytes).ToArray()
+            : [.. MemoryMarshal.Cast<byte, long>(bytes).ToArray().Select(id => id is >= 0 and <= int.MaxValue ? (int)id : -1)];
         return [.. all.Chunk((int)stored.Shape[^1])];
     }
 
@@ -80,7 +83,8 @@ internal sealed class RecordedOutputs : IDisposable
     {
         var rows = Rows(name);
         foreach (var id in rows.SelectMany(row => row))
-            if (id < 0 || id >= vocabulary) throw new InvalidDataException($"{_file.Path}: '{name}' has the token {id}; allowed: 0 to {vocabulary - 1}");
+            if (id < 0 || id >= vocabulary)
+                throw new InvalidDataException($"{_file.Path}: '{name}' has the token {id}; allowed: 0 to {vocabulary - 1}");
         return rows;
     }
 

@@ -45,7 +45,9 @@ public sealed record VerificationResult(string Folder, string Family)
     public int? GreedyEqual { get; init; }
 
     /// <summary>Whether something was compared with what was recorded, more than the model with itself.</summary>
-    public bool Compares => new[] { Logits, LongLogits, PaddedLogits, Hidden, Loss, Gradients, MtpLogits, LaterLosses }.Any(difference => difference is not null) || GreedyTokens > 0;
+    public bool Compares =>
+        ((double?[])[Logits, LongLogits, PaddedLogits, Hidden, Loss, Gradients, MtpLogits, LaterLosses]).Any(found => found is not null)
+        || GreedyTokens > 0;
 
     /// <summary>Whether something was compared and nothing differs by more than is allowed.</summary>
     /// <param name="tolerance">Of logits, hidden states and losses.</param>

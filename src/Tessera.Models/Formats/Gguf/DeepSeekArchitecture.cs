@@ -15,9 +15,12 @@ namespace Tessera.Models.Formats.Gguf;
 /// </summary>
 internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
 {
-    private const string QLoraRank = "attention.q_lora_rank", KvLoraRank = "attention.kv_lora_rank", LatentKeyWidth = "attention.key_length_mla";
-    private const string LatentValueWidth = "attention.value_length_mla", DenseLayers = "leading_dense_block_count", SharedExperts = "expert_shared_count";
-    private const string Scale = "expert_weights_scale", Normalise = "expert_weights_norm", Gating = "expert_gating_func", Groups = "expert_group_count";
+    private const string QLoraRank = "attention.q_lora_rank", KvLoraRank = "attention.kv_lora_rank",
+        LatentKeyWidth = "attention.key_length_mla";
+    private const string LatentValueWidth = "attention.value_length_mla", DenseLayers = "leading_dense_block_count",
+        SharedExperts = "expert_shared_count";
+    private const string Scale = "expert_weights_scale", Normalise = "expert_weights_norm", Gating = "expert_gating_func",
+        Groups = "expert_group_count";
     private const string ActiveGroups = "expert_group_used_count", RopeHeadDim = "rope.dimension_count";
     private const int Softmax = 1, Sigmoid = 2;
     private const double LogUnit = 0.1;
@@ -31,9 +34,16 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         foreach (var note in base.Notes(options)) yield return note;
         var stack = options.Decoder;
         if (((LatentOptions)stack.Attention).QLoraRank is null && !s_layersWithoutQueryLatent.Contains(stack.Layers))
-            yield return $"llama.cpp reads a deepseek2 file whose queries have no latent only where it has {string.Join(" or ", s_layersWithoutQueryLatent)} layers; this has {stack.Layers}";
-        if (stack.FeedForward is ExpertsOptions { Router: SoftmaxRouterOptions { Groups: var groups, ActiveGroups: var active } } && active < groups)
-            yield return "llama.cpp ranks groups of experts by their best two, this model by the best one: some tokens may visit other experts there";
+        {
+            yield return "llama.cpp reads a deepseek2 file whose queries have no latent only where it has "
+                + $"{string.Join(" or ", s_layersWithoutQueryLatent)} layers; this has {stack.Layers}";
+        }
+
+        if (stack.FeedForward is ExpertsOptions { Router: SoftmaxRouterOptions router } && router.ActiveGroups < router.Groups)
+        {
+            yield return "llama.cpp ranks groups of experts by their best two, this model by the best one: "
+                + "some tokens may visit other experts there";
+        }
     }
 
     public override bool IsNear(DecoderOptions options) => options.Decoder.Attention is LatentOptions;
@@ -48,8 +58,14 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (attention.Pattern is not FullPattern) return "its attention does not look at all keys";
         if (stack.Norm != attention.Norm) return $"the norms of its latents, {attention.Norm}, are not those of the layers, {stack.Norm}";
         if (attention.Position.Layout != RotaryLayout.Interleaved) return "its rotary positions do not pair neighbours";
-        if (attention.Position.Width is { } turned && turned != attention.SizesIn(options.Width).RopeHeadDim) return "only a part of the position part is turned";
-        if (attention.ScoreFactor != YarnScaling.ScoreFactorOf(attention.Position.Scaling)) return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives {YarnScaling.ScoreFactorOf(attention.Position.Scaling)}";
+        if (attention.Position.Width is { } turned && turned != attention.SizesIn(options.Width).RopeHeadDim)
+            return "only a part of the position part is turned";
+        if (attention.ScoreFactor != YarnScaling.ScoreFactorOf(attention.Position.Scaling))
+        {
+            return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives "
+                + $"{YarnScaling.ScoreFactorOf(attention.Position.Scaling)}";
+        }
+
         return GgufRotary.WhyNot(attention.Position, isLatent: true) ?? WhyNotFeedForward(stack);
     }
 
@@ -64,7 +80,8 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         var mixture = (ExpertsOptions)experts[0];
         if (mixture.Expert is not SwiGluOptions) return "its experts are not SwiGLU";
         if (mixture.SharedCount == 0) return "it has no shared experts";
-        if ((mixture.SharedHidden ?? mixture.Expert.Hidden) != mixture.Expert.Hidden) return "its shared experts are not as wide as the others";
+        if ((mixture.SharedHidden ?? mixture.Expert.Hidden) != mixture.Expert.Hidden)
+            return "its shared experts are not as wide as the others";
         if (mixture.SharedBias) return "its shared experts have biases";
         return mixture.Router is SoftmaxRouterOptions or SigmoidRouterOptions ? null : "its router is neither a softmax nor sigmoids";
     }
@@ -94,7 +111,8 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         var position = GgufRotary.Read(keys, RotaryLayout.Interleaved, turned, positions, LogUnit);
         return new LatentOptions(keys.Count(Heads), keys.Count(KvLoraRank), keyWidth - turned, turned, valueWidth)
         {
-            QLoraRank = keys.Has(QLoraRank) ? keys.Count(QLoraRank) : null, Position = position, Norm = ReadNorm(keys), ScoreFactor = YarnScaling.ScoreFactorOf(position.Scaling),
+            QLoraRank = keys.Has(QLoraRank) ? keys.Count(QLoraRank) : null, Position = position, Norm = ReadNorm(keys),
+            ScoreFactor = YarnScaling.ScoreFactorOf(position.Scaling),
         };
     }
 
@@ -102,14 +120,16 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
     {
         var (groups, activeGroups) = (keys.CountOr(Groups, 1, min: 1), keys.CountOr(ActiveGroups, 1, min: 1));
         var (scale, normalise) = (keys.NumberOrNull(Scale) ?? 1, keys.Truth(Normalise, otherwise: false));
-        return new ExpertsOptions(experts, keys.Count(ActiveExperts), new SwiGluOptions(keys.Count(ExpertHidden)), keys.CountOr(SharedExperts, 0))
+        return new ExpertsOptions(
+            experts, keys.Count(ActiveExperts), new SwiGluOptions(keys.Count(ExpertHidden)), keys.CountOr(SharedExperts, 0))
         {
             Router = keys.CountOr(Gating, Softmax) switch
             {
                 0 or Softmax => new SoftmaxRouterOptions(normalise) { Scale = scale, Groups = groups, ActiveGroups = activeGroups },
                 Sigmoid => new SigmoidRouterOptions(normalise)
                 {
-                    Scale = scale, Groups = groups, ActiveGroups = activeGroups, Bias = keys.HasTensor($"blk.{firstLayer}.exp_probs_b.bias"),
+                    Scale = scale, Groups = groups, ActiveGroups = activeGroups,
+                    Bias = keys.HasTensor($"blk.{firstLayer}.exp_probs_b.bias"),
                 },
                 var other => throw keys.Wrong(Gating, other, $"{Softmax} (softmax), {Sigmoid} (sigmoid)"),
             },
@@ -135,7 +155,8 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         var dense = Enumerable.Range(0, stack.Layers).TakeWhile(layer => stack.FeedForwardOf(layer).Options is DenseOptions).Count();
         Set(DenseLayers, dense);
         var experts = dense < stack.Layers ? (ExpertsOptions)stack.FeedForwardOf(dense).Options : null;
-        Set(Hidden, dense > 0 ? ((DenseOptions)stack.FeedForwardOf(0).Options).HiddenAt(options.Width) : experts!.Expert.HiddenAt(options.Width));
+        var first = dense > 0 ? (DenseOptions)stack.FeedForwardOf(0).Options : experts!.Expert;
+        Set(Hidden, first.HiddenAt(options.Width));
         if (experts is not null) WriteExperts(experts, options.Width, set);
         else Set(ExpertHidden, ((DenseOptions)stack.FeedForward).HiddenAt(options.Width));
 
@@ -146,7 +167,8 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
     {
         var (normalise, scale, groups, activeGroups, gating) = experts.Router is SigmoidRouterOptions sigmoid
             ? (sigmoid.Normalise, sigmoid.Scale, sigmoid.Groups, sigmoid.ActiveGroups, Sigmoid)
-            : experts.Router is SoftmaxRouterOptions softmax ? (softmax.Normalise, softmax.Scale, softmax.Groups, softmax.ActiveGroups, Softmax)
+            : experts.Router is SoftmaxRouterOptions softmax
+                ? (softmax.Normalise, softmax.Scale, softmax.Groups, softmax.ActiveGroups, Softmax)
             : throw new ArgumentException($"{experts.Router} is not a router of deepseek2", nameof(experts));
         Set(ExpertHidden, experts.Expert.HiddenAt(width));
         Set(Experts, experts.Routed);
@@ -180,7 +202,8 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         names.Same($"{ours}.attention.o_proj.weight", $"{theirs}.attn_output.weight");
         if (has($"{theirs}.attn_kv_b.weight")) names.Same($"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_kv_b.weight");
         else names.Add(new KeysAndValuesLayout(
-            $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", sizes.Heads, sizes.NopeHeadDim, sizes.VHeadDim));
+            $"{ours}.attention.kv_b_proj.weight", $"{theirs}.attn_k_b.weight", $"{theirs}.attn_v_b.weight", sizes.Heads, sizes.NopeHeadDim,
+            sizes.VHeadDim));
         GgufFeedForward.Add(names, options.Decoder.FeedForwardOf(layer).Options, ours, theirs);
     }
 }

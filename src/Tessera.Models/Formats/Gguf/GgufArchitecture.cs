@@ -13,8 +13,10 @@ internal abstract class GgufArchitecture
     public const string Key = "general.architecture";
 
     private protected const string Experts = "expert_count", ActiveExperts = "expert_used_count", Hidden = "feed_forward_length";
-    private protected const string ExpertHidden = "expert_feed_forward_length", KeyWidth = "attention.key_length", ValueWidth = "attention.value_length";
-    private protected const string Heads = "attention.head_count", KeyValueHeads = "attention.head_count_kv", RmsEpsilon = "attention.layer_norm_rms_epsilon";
+    private protected const string ExpertHidden = "expert_feed_forward_length", KeyWidth = "attention.key_length",
+        ValueWidth = "attention.value_length";
+    private protected const string Heads = "attention.head_count", KeyValueHeads = "attention.head_count_kv",
+        RmsEpsilon = "attention.layer_norm_rms_epsilon";
     private const string Layers = "block_count", Context = "context_length", Width = "embedding_length";
     private const string Embedding = "token_embd.weight", Output = "output.weight";
     private const int MaxLayers = 256;
@@ -36,7 +38,8 @@ internal abstract class GgufArchitecture
             throw new InvalidDataException($"{file.Path}: tensor {table} is to be [vocabulary, {width}]");
         var options = new DecoderOptions
         {
-            Width = width, TieEmbeddings = !keys.HasTensor(Output), EmbeddingScale = 1, Decoder = ReadStack(keys, layers, width, keys.Count(Context)),
+            Width = width, TieEmbeddings = !keys.HasTensor(Output), EmbeddingScale = 1,
+            Decoder = ReadStack(keys, layers, width, keys.Count(Context)),
         };
         return (options, (int)table.Shape[0]);
     }
@@ -59,7 +62,8 @@ internal abstract class GgufArchitecture
     /// <summary>What is lost, or llama.cpp does otherwise, for people to know; often nothing.</summary>
     public virtual IEnumerable<string> Notes(DecoderOptions options)
     {
-        if (options.MtpDepth > 0) yield return $"the {options.MtpDepth} modules that predict later tokens (MTP) are left out: llama.cpp's {Name} has none";
+        if (options.MtpDepth > 0)
+            yield return $"the {options.MtpDepth} modules that predict later tokens (MTP) are left out: llama.cpp's {Name} has none";
     }
 
     /// <summary>The table of names of a model of this architecture.</summary>

@@ -14,7 +14,8 @@ internal static class GgufArchitectures
     public static GgufArchitecture Of(GgufFile file)
     {
         const string Key = GgufArchitecture.Key;
-        var name = file.Text(Key) ?? throw new InvalidDataException($"{file.Path}: there is no metadata '{Key}', so the file holds no model");
+        var name = file.Text(Key)
+            ?? throw new InvalidDataException($"{file.Path}: there is no metadata '{Key}', so the file holds no model");
         return Named(name) ?? throw new InvalidDataException(
             $"{file.Path}: metadata '{Key}' is '{name}'; supported: {string.Join(", ", s_all.Select(known => known.Name))}");
     }

@@ -6,7 +6,8 @@ namespace Tessera.Models.Formats.Gguf;
 /// <summary>The names of gated feed-forward parts, dense or with experts, which all architectures but GPT-2's share.</summary>
 internal static class GgufFeedForward
 {
-    private static readonly (string Ours, string Theirs)[] s_maps = [("gate_proj", "ffn_gate"), ("up_proj", "ffn_up"), ("down_proj", "ffn_down")];
+    private static readonly (string Ours, string Theirs)[] s_maps =
+        [("gate_proj", "ffn_gate"), ("up_proj", "ffn_up"), ("down_proj", "ffn_down")];
 
     /// <summary>Adds the names of one layer.</summary>
     /// <param name="names">The table.</param>

@@ -30,7 +30,10 @@ public sealed class GgufFile : TensorSource
         DataStart = RoundUp(reader.Position, Alignment);
         RequireWithin(reader, file.Length - DataStart);
         Tensors = _entries.ToDictionary(
-            entry => entry.Key, entry => new StoredTensor(entry.Key, entry.Value.Type.ToString(), entry.Value.Shape, entry.Value.ByteCount, entry.Value.Type.Element()), StringComparer.Ordinal);
+            entry => entry.Key,
+            entry => new StoredTensor(
+                entry.Key, entry.Value.Type.ToString(), entry.Value.Shape, entry.Value.ByteCount, entry.Value.Type.Element()),
+            StringComparer.Ordinal);
     }
 
     /// <summary>The version of the format, 2 or 3.</summary>
@@ -122,7 +125,10 @@ public sealed class GgufFile : TensorSource
         if (magic != Magic) throw reader.Bad($"is no GGUF file: it begins with 0x{magic:X8}; expected 0x{Magic:X8}, 'GGUF'");
         var version = reader.U32("the version");
         if (version is not (2 or 3))
-            throw reader.Bad(BitOperations.RotateLeft(version, 8) <= 0xFF ? "is big-endian; only little-endian files can be read" : $"has version {version} of GGUF; allowed: 2, 3");
+            throw reader.Bad(
+                BitOperations.RotateLeft(version, 8) <= 0xFF
+                    ? "is big-endian; only little-endian files can be read"
+                    : $"has version {version} of GGUF; allowed: 2, 3");
         Version = (int)version;
         var tensors = reader.Count("the number of tensors", minBytes: 33);
         var keys = reader.Count("the number of metadata keys", minBytes: 14);
@@ -153,11 +159,15 @@ public sealed class GgufFile : TensorSource
         for (var axis = (int)axes - 1; axis >= 0; axis--)
         {
             var size = reader.U64($"a size of tensor '{name}'");
-            shape[axis] = size <= long.MaxValue ? (long)size : throw reader.Bad($"tensor '{name}' has a size of {size}; allowed: up to {long.MaxValue}");
+            shape[axis] = size <= long.MaxValue
+                ? (long)size
+                : throw reader.Bad($"tensor '{name}' has a size of {size}; allowed: up to {long.MaxValue}");
         }
 
         var type = (GgufType)reader.U32($"the type of tensor '{name}'");
-        if (!type.IsKnown()) throw reader.Bad($"tensor '{name}' has the type {(uint)type}, which is not known; allowed: {string.Join(", ", Enum.GetNames<GgufType>())}");
+        if (!type.IsKnown())
+            throw reader.Bad(
+                $"tensor '{name}' has the type {(uint)type}, which is not known; allowed: {string.Join(", ", Enum.GetNames<GgufType>())}");
         var offset = reader.U64($"the place of tensor '{name}'");
         if (offset > long.MaxValue) throw reader.Bad($"tensor '{name}' begins at {offset}; allowed: up to {long.MaxValue}");
         if (shape[^1] % type.BlockValues() != 0)
@@ -186,10 +196,15 @@ public sealed class GgufFile : TensorSource
         var end = 0L;
         foreach (var entry in _entries.Values.OrderBy(entry => entry.Offset).ThenBy(entry => entry.ByteCount))
         {
-            if (entry.Offset % Alignment != 0) throw reader.Bad($"tensor {entry} begins at {entry.Offset}; allowed: multiples of the alignment, {Alignment}");
+            if (entry.Offset % Alignment != 0)
+                throw reader.Bad($"tensor {entry} begins at {entry.Offset}; allowed: multiples of the alignment, {Alignment}");
             if (entry.Offset < end) throw reader.Bad($"tensor {entry} begins at {entry.Offset}, where the one before it goes on to {end}");
             if (entry.Offset > dataBytes || entry.ByteCount > dataBytes - entry.Offset)
-                throw reader.Bad($"tensor {entry} takes {entry.ByteCount} bytes from {entry.Offset} on; the file has {Math.Max(0, dataBytes)} after its header");
+            {
+                throw reader.Bad(
+                    $"tensor {entry} takes {entry.ByteCount} bytes from {entry.Offset} on; "
+                    + $"the file has {Math.Max(0, dataBytes)} after its header");
+            }
             end = entry.Offset + entry.ByteCount;
         }
     }

@@ -51,7 +51,9 @@ internal sealed class GgufHeaderReader(StoredFile file)
     public string Name(string what)
     {
         var name = Text(what);
-        return name.Length is > 0 and <= LongestName ? name : throw Bad($"{what} has {name.Length} characters; allowed: 1 to {LongestName}");
+        return name.Length is > 0 and <= LongestName
+            ? name
+            : throw Bad($"{what} has {name.Length} characters; allowed: 1 to {LongestName}");
     }
 
     public string Text(string what)
@@ -80,7 +82,9 @@ internal sealed class GgufHeaderReader(StoredFile file)
     private GgufValueType ValueType(string key)
     {
         var type = U32($"the type of '{key}'");
-        return type <= (uint)GgufValueType.F64 ? (GgufValueType)type : throw Bad($"the value of '{key}' has the type {type}; allowed: 0 to {(int)GgufValueType.F64}");
+        return type <= (uint)GgufValueType.F64
+            ? (GgufValueType)type
+            : throw Bad($"the value of '{key}' has the type {type}; allowed: 0 to {(int)GgufValueType.F64}");
     }
 
     private (Array Items, GgufValueType ItemType) Items(string key, int depth)
@@ -121,7 +125,8 @@ internal sealed class GgufHeaderReader(StoredFile file)
         return items;
     }
 
-    private bool Truth(byte value, string key) => value <= 1 ? value == 1 : throw Bad($"the value of '{key}' is {value}; allowed for a truth value: 0 or 1");
+    private bool Truth(byte value, string key) =>
+        value <= 1 ? value == 1 : throw Bad($"the value of '{key}' is {value}; allowed for a truth value: 0 or 1");
 
     private object Content(GgufValueType type, string key)
     {
@@ -156,7 +161,8 @@ internal sealed class GgufHeaderReader(StoredFile file)
 
     private void Fill(Span<byte> bytes, string what)
     {
-        if (bytes.Length > Left) throw Bad($"is cut short: {what} takes {bytes.Length} bytes from byte {Position} on, the file has {file.Length}");
+        if (bytes.Length > Left)
+            throw Bad($"is cut short: {what} takes {bytes.Length} bytes from byte {Position} on, the file has {file.Length}");
         if (bytes.Length > _buffer.Length) file.Read(bytes, Position);
         else Buffered(bytes.Length).CopyTo(bytes);
         Position += bytes.Length;

@@ -46,14 +46,17 @@ internal sealed class GgufKeys(GgufFile file, string architecture)
     public IReadOnlyList<bool>? BooleansOrNull(string key)
     {
         if (!File.Metadata.TryGetValue(Full(key), out var value)) return null;
-        return value is { Type: GgufValueType.Array, ItemType: GgufValueType.Bool } ? [.. value.Items.Cast<bool>()] : throw Wrong(key, value, "an array of truth values");
+        return value is { Type: GgufValueType.Array, ItemType: GgufValueType.Bool }
+            ? [.. value.Items.Cast<bool>()]
+            : throw Wrong(key, value, "an array of truth values");
     }
 
     /// <summary>The shortest decimal number whose binary32 is this one.</summary>
     public static double Shortest(float number) => double.Parse(number.ToString("R", null), provider: null);
 
     /// <summary>What is wrong with a key.</summary>
-    public InvalidDataException Wrong(string key, object found, string allowed) => new($"{File.Path}: metadata '{Full(key)}' is {found}; allowed: {allowed}");
+    public InvalidDataException Wrong(string key, object found, string allowed) =>
+        new($"{File.Path}: metadata '{Full(key)}' is {found}; allowed: {allowed}");
 
     private InvalidDataException Missing(string key) => new($"{File.Path}: metadata '{Full(key)}' is missing");
 

@@ -7,7 +7,8 @@ namespace Tessera.Models.Formats.Gguf;
 /// <summary>Ours is theirs but for a factor, which another program does not know: theirs are multiplied by it.</summary>
 /// <param name="ours">Our name.</param>
 /// <param name="theirs">Their names: each is ours times its factor.</param>
-internal sealed class ScaledLayout(string ours, params (string Name, float Factor)[] theirs) : TensorLayout(ours, [.. theirs.Select(each => each.Name)])
+internal sealed class ScaledLayout(string ours, params (string Name, float Factor)[] theirs)
+    : TensorLayout(ours, [.. theirs.Select(each => each.Name)])
 {
     public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => Sizes(ours);
 
@@ -19,7 +20,8 @@ internal sealed class ScaledLayout(string ours, params (string Name, float Facto
         TensorPrimitives.Divide(ours.Floats, theirs[0].Factor, ours.Floats);
     }
 
-    public override void Write(Tensor ours, int index, Tensor file) => TensorPrimitives.Multiply(ours.Floats, theirs[index].Factor, file.Floats);
+    public override void Write(Tensor ours, int index, Tensor file) =>
+        TensorPrimitives.Multiply(ours.Floats, theirs[index].Factor, file.Floats);
 }
 
 /// <summary>
@@ -27,11 +29,13 @@ internal sealed class ScaledLayout(string ours, params (string Name, float Facto
 /// (content + value), rank]; theirs are the keys' turned, [heads, rank, content], so that queries can be mapped to latents, and the
 /// values', [heads, value, rank].
 /// </summary>
-internal sealed class KeysAndValuesLayout(string ours, string keys, string values, int heads, int content, int value) : TensorLayout(ours, keys, values)
+internal sealed class KeysAndValuesLayout(string ours, string keys, string values, int heads, int content, int value)
+    : TensorLayout(ours, keys, values)
 {
     private const int Keys = 0, Values = 1;
 
-    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => index == Keys ? [heads, ours[1], content] : [heads, value, ours[1]];
+    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) =>
+        index == Keys ? [heads, ours[1], content] : [heads, value, ours[1]];
 
     public override bool Keeps(ElementType type) => type.BlockElements() == 1;
 

@@ -16,7 +16,8 @@ public static class GgufModel
     // llama_ftype, which files give for people to read.
     private static readonly Dictionary<ElementType, uint> s_fileTypes = new()
     {
-        [ElementType.F32] = 0, [ElementType.F16] = 1, [ElementType.Q4_0] = 2, [ElementType.Q8_0] = 7, [ElementType.Q4_K] = 14, [ElementType.Q6_K] = 18, [ElementType.BF16] = 32,
+        [ElementType.F32] = 0, [ElementType.F16] = 1, [ElementType.Q4_0] = 2, [ElementType.Q8_0] = 7, [ElementType.Q4_K] = 14,
+        [ElementType.Q6_K] = 18, [ElementType.BF16] = 32,
     };
 
     /// <summary>The model in a file; its weights are read when they are touched, and the file stays in use until then.</summary>
@@ -36,7 +37,8 @@ public static class GgufModel
         }
         catch (Nn.RecipeException error)
         {
-            throw new InvalidDataException($"{file.Path}: metadata of '{architecture.Name}' give a model that cannot be: {error.Message}", error);
+            throw new InvalidDataException(
+                $"{file.Path}: metadata of '{architecture.Name}' give a model that cannot be: {error.Message}", error);
         }
     }
 
@@ -51,10 +53,12 @@ public static class GgufModel
     /// <param name="source">As of <see cref="Weights.Outgoing"/>.</param>
     /// <exception cref="ArgumentException">No architecture of GGUF can say the model, or the type is not one of matrices; the message says
     /// why.</exception>
-    public static GgufWriter Writer(DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null)
+    public static GgufWriter Writer(
+        DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null)
     {
         if (type is { } asked && !s_fileTypes.ContainsKey(asked))
-            throw new ArgumentException($"matrices in a GGUF file cannot be {asked}; allowed: {string.Join(", ", s_fileTypes.Keys)}", nameof(type));
+            throw new ArgumentException(
+                $"matrices in a GGUF file cannot be {asked}; allowed: {string.Join(", ", s_fileTypes.Keys)}", nameof(type));
         var architecture = GgufArchitectures.For(options);
         var writer = new GgufWriter();
         writer.Metadata[GgufArchitecture.Key] = GgufValue.Of(architecture.Name);
@@ -94,7 +98,9 @@ public static class GgufModel
     {
         if (options.Decoder.Attention is not MultiHeadOptions { Position: RotaryOptions rotary } attention) return;
         if (GgufRotary.DivisorsOf(rotary, attention.SizesIn(options.Width).HeadWidth) is not { } divisors) return;
-        writer.Add(GgufRotary.Divisors, GgufType.F32, [divisors.Length], stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(divisors.AsSpan())));
+        writer.Add(
+            GgufRotary.Divisors, GgufType.F32, [divisors.Length],
+            stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(divisors.AsSpan())));
     }
 
     /// <summary>The same model without its modules for later tokens, over the same weights.</summary>

@@ -13,8 +13,10 @@ internal static class GgufRotary
     /// <summary>The tensor of divisors.</summary>
     public const string Divisors = "rope_freqs.weight";
 
-    private const string Base = "rope.freq_base", Width = "rope.dimension_count", Type = "rope.scaling.type", Factor = "rope.scaling.factor";
-    private const string TrainedLength = "rope.scaling.original_context_length", BetaFast = "rope.scaling.yarn_beta_fast", BetaSlow = "rope.scaling.yarn_beta_slow";
+    private const string Base = "rope.freq_base", Width = "rope.dimension_count", Type = "rope.scaling.type",
+        Factor = "rope.scaling.factor";
+    private const string TrainedLength = "rope.scaling.original_context_length", BetaFast = "rope.scaling.yarn_beta_fast",
+        BetaSlow = "rope.scaling.yarn_beta_slow";
     private const string AttentionFactor = "rope.scaling.attn_factor", LogMultiplier = "rope.scaling.yarn_log_multiplier";
     private const float DefaultBase = 10000;
 
@@ -63,7 +65,8 @@ internal static class GgufRotary
                 set(TrainedLength, GgufValue.Of((uint)yarn.TrainedLength));
                 set(BetaFast, GgufValue.Of((float)yarn.BetaFast));
                 set(BetaSlow, GgufValue.Of((float)yarn.BetaSlow));
-                if (yarn.AttentionFactor is { } factor) set(AttentionFactor, GgufValue.Of((float)(factor / YarnScaling.MagnitudeOf(yarn.Factor))));
+                if (yarn.AttentionFactor is { } factor)
+                    set(AttentionFactor, GgufValue.Of((float)(factor / YarnScaling.MagnitudeOf(yarn.Factor))));
                 if (yarn.MscaleAllDim is { } mscale and not 0) set(LogMultiplier, GgufValue.Of((float)(mscale * logUnit)));
                 break;
             case Llama3Scaling llama:
@@ -83,9 +86,11 @@ internal static class GgufRotary
             null or LinearScaling => null,
             Llama3Scaling or LongScaling when isLatent => $"deepseek2 has no rotary scaling of kind {Kind(rotary.Scaling)}",
             Llama3Scaling => null,
-            LongScaling { AttentionFactor: null or 1, Factor: <= 1 } scaling when scaling.ShortFactors.SequenceEqual(scaling.LongFactors) => null,
+            LongScaling { AttentionFactor: null or 1, Factor: <= 1 } scaling
+                when scaling.ShortFactors.SequenceEqual(scaling.LongFactors) => null,
             YarnScaling { Truncate: false } => "its YaRN does not round the pairs where blending begins and ends, llama.cpp always does",
-            YarnScaling yarn when isLatent => yarn is { AttentionFactor: null, MscaleAllDim: { } all and not 0 } && (yarn.Mscale ?? 0) == all
+            YarnScaling yarn when isLatent => yarn is { AttentionFactor: null, MscaleAllDim: { } all and not 0 }
+                && (yarn.Mscale ?? 0) == all
                 ? null
                 : "its YaRN has an attention factor, or mscale and mscale_all_dim that are not equal, which deepseek2 needs",
             YarnScaling { MscaleAllDim: not (null or 0), Mscale: not (null or 0 or 1) } => "its YaRN has an mscale other than 1",
@@ -93,7 +98,8 @@ internal static class GgufRotary
             var other => $"it has rotary scaling of kind {Kind(other)}, for which there are no keys",
         };
 
-        static string Kind(RotaryScaling scaling) => scaling.GetType().Name.Replace("Scaling", "", StringComparison.Ordinal).ToLowerInvariant();
+        static string Kind(RotaryScaling scaling) =>
+            scaling.GetType().Name.Replace("Scaling", "", StringComparison.Ordinal).ToLowerInvariant();
     }
 
     /// <summary>The divisors of the frequencies of each pair, or null where metadata say the scaling.</summary>
@@ -127,7 +133,8 @@ internal static class GgufRotary
     {
         var entry = keys.File[Divisors];
         if (entry.Count != pairs || entry.Element != ElementType.F32)
-            throw new InvalidDataException($"{keys.File.Path}: tensor {entry} is to hold a divisor for each of the {pairs} pairs of a head, in F32");
+            throw new InvalidDataException(
+                $"{keys.File.Path}: tensor {entry} is to hold a divisor for each of the {pairs} pairs of a head, in F32");
         var divisors = new float[pairs];
         keys.File.ReadBytes(Divisors, System.Runtime.InteropServices.MemoryMarshal.AsBytes(divisors.AsSpan()));
         if (divisors.Any(divisor => !(divisor > 0 && float.IsFinite(divisor))))
@@ -153,7 +160,9 @@ internal static class GgufRotary
     private static double? ReadMscale(GgufKeys keys, double logUnit)
     {
         if (keys.DecimalOrNull(LogMultiplier) is not { } multiplier) return null;
-        return multiplier <= MaxLogMultiplier ? GgufKeys.Shortest((float)(multiplier / logUnit)) : throw keys.Wrong(LogMultiplier, multiplier, $"up to {MaxLogMultiplier}");
+        return multiplier <= MaxLogMultiplier
+            ? GgufKeys.Shortest((float)(multiplier / logUnit))
+            : throw keys.Wrong(LogMultiplier, multiplier, $"up to {MaxLogMultiplier}");
     }
 
     private static RotaryScaling? ReadScaling(GgufKeys keys, double logUnit)

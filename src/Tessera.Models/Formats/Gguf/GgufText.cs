@@ -8,13 +8,15 @@ namespace Tessera.Models.Formats.Gguf;
 internal static class GgufText
 {
     private const string ModelKey = "tokenizer.ggml.model", NoModel = "none";
-    private const string TemplateKey = "tokenizer.chat_template", EndOfTurnKey = "tokenizer.ggml.eot_token_id", EndOfMessageKey = "tokenizer.ggml.eom_token_id";
+    private const string TemplateKey = "tokenizer.chat_template", EndOfTurnKey = "tokenizer.ggml.eot_token_id",
+        EndOfMessageKey = "tokenizer.ggml.eom_token_id";
 
     // Tokens that end a turn or a message end what a model writes, too.
     private static readonly string[] s_ends = ["tokenizer.ggml.eos_token_id", EndOfTurnKey, EndOfMessageKey];
 
     /// <summary>The tokenizer; null where the file has none.</summary>
-    public static Tokenizer? Tokenizer(GgufFile file) => file.Text(ModelKey) is null or NoModel or "no_vocab" ? null : GgufTokenizer.Read(file);
+    public static Tokenizer? Tokenizer(GgufFile file) =>
+        file.Text(ModelKey) is null or NoModel or "no_vocab" ? null : GgufTokenizer.Read(file);
 
     /// <summary>What the file says about prompts; what goes around them is the tokenizer's matter.</summary>
     public static PromptFormat PromptFormat(GgufFile file, Tokenizer? tokenizer) => new()
@@ -40,7 +42,10 @@ internal static class GgufText
         // One alone is that of texts, also where the tokenizer names another.
         ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end)];
         foreach (var (key, id) in keys.Zip(ends)) metadata[key] = GgufValue.Of((uint)id);
-        return ends.Length <= keys.Length ? null : $"the file has places for {keys.Length + 1} tokens that end what the model writes; lost: {string.Join(", ", ends[keys.Length..])}";
+        return ends.Length <= keys.Length
+            ? null
+            : $"the file has places for {keys.Length + 1} tokens that end what the model writes; "
+                + $"lost: {string.Join(", ", ends[keys.Length..])}";
     }
 
     /// <summary>Says that there is no tokenizer, as llama.cpp wants to be told.</summary>

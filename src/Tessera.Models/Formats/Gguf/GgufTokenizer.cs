@@ -42,7 +42,8 @@ public static class GgufTokenizer
             if (!file.Metadata.TryGetValue(Keys + key, out var value)) return [];
             return value.Type == GgufValueType.Array && value.ItemType == type
                 ? [.. value.Items.Cast<T>()]
-                : throw new InvalidDataException($"{file.Path}: metadata '{Keys}{key}' is {value} ({value.Type}); expected an array of {type}");
+                : throw new InvalidDataException(
+                    $"{file.Path}: metadata '{Keys}{key}' is {value} ({value.Type}); expected an array of {type}");
         }
     }
 

@@ -56,7 +56,8 @@ public sealed record GgufValue(GgufValueType Type, object Content, GgufValueType
     private const int ItemsShown = 8;
 
     /// <summary>The items of an array, numbers as long, ulong or double; none for anything else.</summary>
-    public IReadOnlyList<object> Items => Content as string[] ?? (Content is Array array ? new ItemList(array) : Content as IReadOnlyList<object> ?? []);
+    public IReadOnlyList<object> Items =>
+        Content as string[] ?? (Content is Array array ? new ItemList(array) : Content as IReadOnlyList<object> ?? []);
 
     /// <summary>A 32-bit unsigned value.</summary>
     public static GgufValue Of(uint value) => new(GgufValueType.U32, (ulong)value);

@@ -21,9 +21,11 @@ public sealed class GgufWriter
         get
         {
             if (!Metadata.TryGetValue(GgufFile.AlignmentKey, out var value)) return GgufFile.DefaultAlignment;
-            return value is { Type: GgufValueType.U32, Content: ulong and <= int.MaxValue and var alignment } && GgufFile.IsAlignment((long)alignment)
+            return value is { Type: GgufValueType.U32, Content: ulong and <= int.MaxValue and var alignment }
+                && GgufFile.IsAlignment((long)alignment)
                 ? (int)alignment
-                : throw new InvalidOperationException($"{GgufFile.AlignmentKey} is {value} ({value.Type}); allowed: {GgufFile.Alignments}, as {GgufValueType.U32}");
+                : throw new InvalidOperationException(
+                    $"{GgufFile.AlignmentKey} is {value} ({value.Type}); allowed: {GgufFile.Alignments}, as {GgufValueType.U32}");
         }
     }
 
@@ -35,10 +37,12 @@ public sealed class GgufWriter
     /// <exception cref="ArgumentException">The name is taken, or the shape is not allowed.</exception>
     public void Add(string name, GgufType type, ReadOnlySpan<long> shape, Action<Stream> write)
     {
-        if (shape.Length is 0 or > 4) throw new ArgumentException($"tensor '{name}' has {shape.Length} axes; allowed: 1 to 4", nameof(shape));
+        if (shape.Length is 0 or > 4)
+            throw new ArgumentException($"tensor '{name}' has {shape.Length} axes; allowed: 1 to 4", nameof(shape));
         foreach (var size in shape) ArgumentOutOfRangeException.ThrowIfNegative(size, nameof(shape));
         if (shape[^1] % type.BlockValues() != 0)
-            throw new ArgumentException($"tensor '{name}' {type} has rows of {shape[^1]} values; allowed: multiples of {type.BlockValues()}", nameof(shape));
+            throw new ArgumentException(
+                $"tensor '{name}' {type} has rows of {shape[^1]} values; allowed: multiples of {type.BlockValues()}", nameof(shape));
         if (!_names.Add(name)) throw new ArgumentException($"two tensors are named '{name}'", nameof(name));
         _tensors.Add(new Pending(name, type, shape.ToArray(), write));
     }
@@ -67,7 +71,8 @@ public sealed class GgufWriter
             var counted = new CountedStream(stream, cancellation);
             tensor.Write(counted);
             if (counted.Written != tensor.ByteCount)
-                throw new InvalidOperationException($"the writer of tensor '{tensor.Name}' wrote {counted.Written} bytes instead of {tensor.ByteCount}");
+                throw new InvalidOperationException(
+                    $"the writer of tensor '{tensor.Name}' wrote {counted.Written} bytes instead of {tensor.ByteCount}");
             Pad(stream, tensor.ByteCount);
             progress?.Report((written += tensor.ByteCount, all));
         }
@@ -127,7 +132,8 @@ public sealed class GgufWriter
             case GgufValueType.F32: writer.Write((float)(double)content); break;
             case GgufValueType.F64: writer.Write((double)content); break;
             default:
-                if (itemType == GgufValueType.Array) throw new NotSupportedException("arrays of arrays are not written; no known key has one");
+                if (itemType == GgufValueType.Array)
+                    throw new NotSupportedException("arrays of arrays are not written; no known key has one");
                 var items = new GgufValue(type, content, itemType).Items;
                 writer.Write((uint)itemType);
                 writer.Write((ulong)items.Count);

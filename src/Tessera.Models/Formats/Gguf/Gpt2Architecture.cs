@@ -17,14 +17,16 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
     private protected override string? WhyNotStack(DecoderOptions options)
     {
         var stack = options.Decoder;
-        if (stack.Norm is not LayerNormOptions { Bias: true }) return "its norms are neither RMS norms, as other architectures have, nor layer norms with biases";
+        if (stack.Norm is not LayerNormOptions { Bias: true })
+            return "its norms are neither RMS norms, as other architectures have, nor layer norms with biases";
         if (stack.Position is not LearnedOptions) return "its positions are not learned";
         if (stack.Variants is { Count: > 0 }) return "its layers are not all alike";
         return stack.Attention is not MultiHeadOptions
             {
                 Pattern: FullPattern, Bias: true, OutputBias: null or true, QueryKeyNorm: null, Position: null, SoftCap: 0, Sinks: false,
             } attention
-            || attention.SizesIn(options.Width) is var sizes && (sizes.KeyValueHeads != sizes.Heads || sizes.HeadWidth * sizes.Heads != options.Width)
+            || attention.SizesIn(options.Width) is var sizes
+                && (sizes.KeyValueHeads != sizes.Heads || sizes.HeadWidth * sizes.Heads != options.Width)
             || (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(sizes.HeadWidth))
                 ? "its attention is not plain multi-head attention with biases"
                 : stack.FeedForward is GeluTanhOptions { Bias: true } ? null : "its feed-forward is not GELU in its tanh form with biases";
@@ -33,10 +35,12 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
     private protected override TransformerOptions ReadStack(GgufKeys keys, int layers, int width, int positions)
     {
         var heads = keys.Count(Heads);
-        if (keys.CountOr(KeyValueHeads, heads) is var own && own != heads) throw keys.Wrong(KeyValueHeads, own, $"as many as there are heads, {heads}");
+        if (keys.CountOr(KeyValueHeads, heads) is var own && own != heads)
+            throw keys.Wrong(KeyValueHeads, own, $"as many as there are heads, {heads}");
         return new TransformerOptions
         {
-            Layers = layers, Attention = new MultiHeadOptions(heads) { Bias = true }, FeedForward = new GeluTanhOptions(keys.Count(Hidden)) { Bias = true },
+            Layers = layers, Attention = new MultiHeadOptions(heads) { Bias = true },
+            FeedForward = new GeluTanhOptions(keys.Count(Hidden)) { Bias = true },
             Norm = new LayerNormOptions(keys.Number(Epsilon)), Position = new LearnedOptions(positions),
         };
     }

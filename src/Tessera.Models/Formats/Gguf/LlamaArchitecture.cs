@@ -28,7 +28,10 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     {
         foreach (var note in base.Notes(options)) yield return note;
         if (Layers(options).Select(layer => WindowOf(options, layer)).FirstOrDefault(window => window is not null) is { } keys)
-            yield return $"llama.cpp's {Name} does not limit attention to the window of {keys} tokens: longer texts give other results there";
+        {
+            yield return $"llama.cpp's {Name} does not limit attention to the window of {keys} tokens: "
+                + "longer texts give other results there";
+        }
     }
 
     public override bool IsNear(DecoderOptions options)
@@ -36,24 +39,30 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         if (options.Decoder.Attention is not MultiHeadOptions attention || options.Decoder.Norm is not RmsNormOptions) return false;
         return attention.QueryKeyNorm is not null
             ? Name == (options.Decoder.FeedForward is ExpertsOptions ? "qwen3moe" : "qwen3")
-            : attention is { Bias: true, OutputBias: false } && options.Decoder.FeedForward is DenseOptions { Bias: false } ? Name == "qwen2" : Name == "llama";
+            : attention is { Bias: true, OutputBias: false } && options.Decoder.FeedForward is DenseOptions { Bias: false }
+                ? Name == "qwen2"
+                : Name == "llama";
     }
 
     private protected override string? WhyNotStack(DecoderOptions options)
     {
         var stack = options.Decoder;
         if (stack.Position is not null) return "it adds positions to embeddings";
-        if (Layers(options).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().Count() > 1) return "its layers do not all have the same feed-forward";
-        if (Layers(options).Select(layer => AsFull(stack.MixerOf(layer).Options)).Distinct().Count() > 1) return "its layers do not all have the same attention, but for windows";
+        if (Layers(options).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().Count() > 1)
+            return "its layers do not all have the same feed-forward";
+        if (Layers(options).Select(layer => AsFull(stack.MixerOf(layer).Options)).Distinct().Count() > 1)
+            return "its layers do not all have the same attention, but for windows";
         return WhyNot((MultiHeadOptions)stack.Attention, (RmsNormOptions)stack.Norm, options.Width) ?? WhyNot(stack.FeedForward);
     }
 
     private string? WhyNot(MultiHeadOptions attention, RmsNormOptions norm, int width)
     {
-        if (AsFull(attention) is MultiHeadOptions { Pattern: not FullPattern }) return "its attention looks at keys by another pattern than a window";
+        if (AsFull(attention) is MultiHeadOptions { Pattern: not FullPattern })
+            return "its attention looks at keys by another pattern than a window";
         if (attention is { SoftCap: not 0 }) return "its attention has a soft cap";
         if (attention.Sinks) return "its attention has sinks";
-        if (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(HeadWidth(attention, width))) return "its attention has a scale of its own";
+        if (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(HeadWidth(attention, width)))
+            return "its attention has a scale of its own";
         if (attention.Position is not RotaryOptions rotary) return "its attention has no rotary positions";
         if (rotary.Width is { } turned && turned != HeadWidth(attention, width)) return "only a part of each head has rotary positions";
         if (rotary.Layout == RotaryLayout.Interleaved && !PairsNeighbours) return "its rotary positions pair neighbours";
@@ -67,7 +76,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         SwiGluOptions => null,
         ExpertsOptions { Expert: not SwiGluOptions } => "its experts are not SwiGLU",
         ExpertsOptions { Shared: > 0 } => "it has shared experts",
-        ExpertsOptions { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1 } router } when router.ActiveGroups == router.Groups => null,
+        ExpertsOptions { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1 } router }
+            when router.ActiveGroups == router.Groups => null,
         ExpertsOptions => "its router is not a softmax over all experts whose best are divided by their sum",
         _ => "its feed-forward is not SwiGLU",
     };
@@ -75,18 +85,23 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     private protected override TransformerOptions ReadStack(GgufKeys keys, int layers, int width, int positions)
     {
         var (attention, variants) = ReadWindows(keys, ReadAttention(keys, width, positions), layers);
-        return new TransformerOptions { Layers = layers, Attention = attention, FeedForward = ReadFeedForward(keys), Norm = ReadNorm(keys), Variants = variants };
+        return new TransformerOptions
+        {
+            Layers = layers, Attention = attention, FeedForward = ReadFeedForward(keys), Norm = ReadNorm(keys), Variants = variants,
+        };
     }
 
     private MultiHeadOptions ReadAttention(GgufKeys keys, int width, int positions)
     {
         var heads = keys.Count(Heads);
         var headWidth = keys.CountOr(KeyWidth, width / heads, min: 1);
-        if (keys.CountOr(ValueWidth, headWidth) is var values && values != headWidth) throw keys.Wrong(ValueWidth, values, $"the width of keys, {headWidth}");
+        if (keys.CountOr(ValueWidth, headWidth) is var values && values != headWidth)
+            throw keys.Wrong(ValueWidth, values, $"the width of keys, {headWidth}");
         var (bias, outputBias) = (keys.HasTensor("blk.0.attn_q.bias"), keys.HasTensor("blk.0.attn_output.bias"));
         return new MultiHeadOptions(heads)
         {
-            KeyValueHeads = keys.CountOr(KeyValueHeads, heads, min: 1), HeadWidth = headWidth, Bias = bias, OutputBias = outputBias == bias ? null : outputBias,
+            KeyValueHeads = keys.CountOr(KeyValueHeads, heads, min: 1), HeadWidth = headWidth, Bias = bias,
+            OutputBias = outputBias == bias ? null : outputBias,
             QueryKeyNorm = HasHeadNorms ? ReadNorm(keys) : null,
             Position = GgufRotary.Read(keys, RotaryLayout.Halves, headWidth, positions),
         };
@@ -101,7 +116,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     }
 
     /// <summary>Windows of all layers become the attention's, windows of some are variants.</summary>
-    private static (MixerOptions Attention, IReadOnlyList<LayerVariant>? Variants) ReadWindows(GgufKeys keys, MultiHeadOptions full, int layers)
+    private static (MixerOptions Attention, IReadOnlyList<LayerVariant>? Variants) ReadWindows(
+        GgufKeys keys, MultiHeadOptions full, int layers)
     {
         var window = keys.CountOr(Window, 0);
         if (window == 0) return (full, null);
@@ -110,7 +126,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         if (pattern.Count != layers) throw keys.Wrong(WindowLayers, $"{pattern.Count} long", $"as long as there are layers, {layers}");
         var variants = new List<LayerVariant>();
         for (var layer = 0; layer < layers; layer++)
-            if (pattern[layer] && (layer == 0 || !pattern[layer - 1])) variants.Add(new LayerVariant { First = layer, Last = LastOfRun(pattern, layer), Attention = windowed });
+            if (pattern[layer] && (layer == 0 || !pattern[layer - 1]))
+                variants.Add(new LayerVariant { First = layer, Last = LastOfRun(pattern, layer), Attention = windowed });
         return (full, variants);
     }
 
@@ -184,7 +201,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
 
         void AddTurned(string our, string their, int count)
         {
-            if (PairsNeighbours && ((RotaryOptions)attention.Position!).Layout == RotaryLayout.Halves) names.PairedRows($"{ours}.attention.{our}", $"{theirs}.{their}", count);
+            if (PairsNeighbours && ((RotaryOptions)attention.Position!).Layout == RotaryLayout.Halves)
+                names.PairedRows($"{ours}.attention.{our}", $"{theirs}.{their}", count);
             else names.Same($"{ours}.attention.{our}", $"{theirs}.{their}");
         }
     }

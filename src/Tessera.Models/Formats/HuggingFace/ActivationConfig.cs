@@ -21,7 +21,10 @@ internal static class ActivationConfig
             "sigmoid" => new GluOptions(hidden),
             _ => null,
         };
-        return (found ?? throw config.Problem("hidden_act", name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")) with { Bias = bias };
+        return (found ?? throw config.Problem("hidden_act", name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")) with
+        {
+            Bias = bias,
+        };
     }
 
     /// <summary>Reads a hidden layer without a gate, <c>f(up)</c>.</summary>
@@ -39,7 +42,10 @@ internal static class ActivationConfig
             "sigmoid" => new SigmoidOptions(hidden),
             _ => null,
         };
-        return (found ?? throw config.Problem(key, name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, relu2, tanh, sigmoid")) with { Bias = bias };
+        return (found ?? throw config.Problem(key, name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, relu2, tanh, sigmoid")) with
+        {
+            Bias = bias,
+        };
     }
 
     /// <summary>Writes the name of an activation.</summary>
@@ -53,6 +59,7 @@ internal static class ActivationConfig
         ReluSquaredOptions => "relu2",
         TanhOptions => "tanh",
         GluOptions or SigmoidOptions => "sigmoid",
-        _ => throw new RecipeException("model.decoder.feedForward.kind", $"is {dense.GetType().Name}, which {HuggingFaceConfig.File} has no name for"),
+        _ => throw new RecipeException(
+            "model.decoder.feedForward.kind", $"is {dense.GetType().Name}, which {HuggingFaceConfig.File} has no name for"),
     };
 }

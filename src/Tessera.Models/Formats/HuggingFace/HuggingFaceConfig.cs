@@ -39,7 +39,8 @@ public sealed class HuggingFaceConfig
     {
         try
         {
-            using var document = JsonDocument.Parse(json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            using var document = JsonDocument.Parse(
+                json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
             JsonTexts.RequireUnicode(document.RootElement);
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? new HuggingFaceConfig(path, document.RootElement.Clone(), "")
@@ -75,7 +76,9 @@ public sealed class HuggingFaceConfig
         var value = _json.GetProperty(key);
         if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number))
             throw Problem(key, Shown(value), "a whole number");
-        return number >= min && number <= max ? number : throw Problem(key, number, max == int.MaxValue ? $"{min} or above" : $"{min} to {max}");
+        return number >= min && number <= max
+            ? number
+            : throw Problem(key, number, max == int.MaxValue ? $"{min} or above" : $"{min} to {max}");
     }
 
     /// <summary>A number of layers: for each of them something is made before a part could refuse them.</summary>
@@ -105,7 +108,9 @@ public sealed class HuggingFaceConfig
     {
         if (!Has(key)) return otherwise;
         var value = _json.GetProperty(key);
-        return value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Problem(key, Shown(value), "true or false");
+        return value.ValueKind is JsonValueKind.True or JsonValueKind.False
+            ? value.GetBoolean()
+            : throw Problem(key, Shown(value), "true or false");
     }
 
     /// <summary>A text; absent or null: <paramref name="otherwise"/>.</summary>
@@ -121,7 +126,8 @@ public sealed class HuggingFaceConfig
 
     /// <summary>A list of whole numbers; null where the key is absent or null.</summary>
     public IReadOnlyList<int>? Wholes(string key) =>
-        Items(key, JsonValueKind.Number, "whole numbers")?.ConvertAll(item => item.TryGetInt32(out var number) ? number : throw Problem(key, Shown(item), "whole numbers"));
+        Items(key, JsonValueKind.Number, "whole numbers")?.ConvertAll(
+            item => item.TryGetInt32(out var number) ? number : throw Problem(key, Shown(item), "whole numbers"));
 
     /// <summary>A list of whole numbers, or one alone; null where the key is absent or null.</summary>
     public IReadOnlyList<int>? OneOrMore(string key) =>
@@ -140,7 +146,8 @@ public sealed class HuggingFaceConfig
 
     /// <summary>A list of numbers; null where the key is absent or null.</summary>
     public IReadOnlyList<double>? Numbers(string key) =>
-        Items(key, JsonValueKind.Number, "numbers")?.ConvertAll(item => item.TryGetDouble(out var number) && double.IsFinite(number) ? number : throw Problem(key, Shown(item), "numbers"));
+        Items(key, JsonValueKind.Number, "numbers")?.ConvertAll(
+            item => item.TryGetDouble(out var number) && double.IsFinite(number) ? number : throw Problem(key, Shown(item), "numbers"));
 
     /// <summary>Whether there is an object under a key.</summary>
     public bool IsObject(string key) => Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.Object;
@@ -165,7 +172,8 @@ public sealed class HuggingFaceConfig
     /// <param name="key">Where.</param>
     /// <param name="found">What was found.</param>
     /// <param name="allowed">What is allowed, in words.</param>
-    public InvalidDataException Problem(string key, object? found, string allowed) => new($"{Path}: {_place}{key} is {found}; allowed: {allowed}");
+    public InvalidDataException Problem(string key, object? found, string allowed) =>
+        new($"{Path}: {_place}{key} is {found}; allowed: {allowed}");
 
     private List<JsonElement>? Items(string key, JsonValueKind kind, string allowed)
     {

@@ -75,7 +75,8 @@ internal static class HuggingFaceText
         }
         catch (TemplateException error)
         {
-            throw new InvalidDataException($"{(File.Exists(file) ? file : texts!.Path)}: the chat template cannot be read: {error.Message}", error);
+            throw new InvalidDataException(
+                $"{(File.Exists(file) ? file : texts!.Path)}: the chat template cannot be read: {error.Message}", error);
         }
     }
 }

@@ -33,7 +33,8 @@ public static class PeftAdapter
         var path = Path.GetFullPath(named, Path.GetFullPath(folder));
         return named.Length > 0 && (Directory.Exists(path) || File.Exists(path))
             ? path
-            : throw config.Problem("base_model_name_or_path", $"'{named}'", "a folder or file with the base model, from the adapter's folder");
+            : throw config.Problem(
+                "base_model_name_or_path", $"'{named}'", "a folder or file with the base model, from the adapter's folder");
     }
 
     /// <summary>Gives the weights of a model the adapters of a folder.</summary>
@@ -71,8 +72,9 @@ public static class PeftAdapter
         var config = new JsonObject
         {
             ["peft_type"] = "LORA", ["task_type"] = "CAUSAL_LM", ["base_model_name_or_path"] = baseModel, ["r"] = options.Rank,
-            ["lora_alpha"] = options.Alpha, ["lora_dropout"] = options.Dropout, ["use_rslora"] = options.RankStabilized, ["use_dora"] = false,
-            ["bias"] = "none", ["fan_in_fan_out"] = false, ["inference_mode"] = true, ["init_lora_weights"] = true, ["modules_to_save"] = null,
+            ["lora_alpha"] = options.Alpha, ["lora_dropout"] = options.Dropout, ["use_rslora"] = options.RankStabilized,
+            ["use_dora"] = false, ["bias"] = "none", ["fan_in_fan_out"] = false, ["inference_mode"] = true,
+            ["init_lora_weights"] = true, ["modules_to_save"] = null,
             ["rank_pattern"] = new JsonObject(), ["alpha_pattern"] = new JsonObject(),
             ["target_modules"] = new JsonArray([.. Targets(adapted, model, names).Select(target => (JsonNode)target)]),
         };
@@ -114,8 +116,11 @@ public static class PeftAdapter
     {
         config.Require(config.Text("peft_type", "") == "LORA", "peft_type", config.Text("peft_type", "missing"), "LORA");
         config.Require(config.Text("bias", "none") == "none", "bias", config.Text("bias", "none"), "none");
-        foreach (var key in (string[])["use_dora", "lora_bias", "use_qalora", "use_bdlora"]) config.Require(!config.Truth(key, false), key, "true", "false");
-        foreach (var key in (string[])["layer_replication", "modules_to_save", "trainable_token_indices", "target_parameters", "alora_invocation_tokens"])
+        foreach (var key in (string[])["use_dora", "lora_bias", "use_qalora", "use_bdlora"])
+            config.Require(!config.Truth(key, false), key, "true", "false");
+        string[] absent =
+            ["layer_replication", "modules_to_save", "trainable_token_indices", "target_parameters", "alora_invocation_tokens"];
+        foreach (var key in absent)
             config.Require(!config.Has(key), key, "given", "null");
     }
 

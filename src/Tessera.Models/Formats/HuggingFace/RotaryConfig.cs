@@ -30,7 +30,10 @@ internal static class RotaryConfig
 
         theta = rope?.NumberOrNull("rope_theta") ?? config.NumberOrNull("rope_theta") ?? theta;
         var scaling = rope is null ? null : Scaling(rope, config, positions);
-        return new RotaryOptions((float)theta, layout, scaling is DynamicScaling dynamic ? Reach(dynamic) : positions) { Scaling = scaling };
+        return new RotaryOptions((float)theta, layout, scaling is DynamicScaling dynamic ? Reach(dynamic) : positions)
+        {
+            Scaling = scaling,
+        };
     }
 
     /// <summary>Writes them.</summary>
@@ -86,16 +89,22 @@ internal static class RotaryConfig
             "linear" => new LinearScaling(rope.Number("factor")),
             "dynamic" => new DynamicScaling(rope.Number("factor"), positions),
             "yarn" => Yarn(rope, Trained(), positions),
-            "llama3" => new Llama3Scaling(rope.Number("factor"), Trained(), rope.Number("low_freq_factor"), rope.Number("high_freq_factor")),
+            "llama3" => new Llama3Scaling(
+                rope.Number("factor"), Trained(), rope.Number("low_freq_factor"), rope.Number("high_freq_factor")),
             "longrope" or "su" => Long(rope, Trained(), positions),
             _ => throw rope.Problem(key, kind, Kinds),
         };
 
         // Phi and its kin say it beside the scaling, and mean it to count more than what is said within.
-        int Trained() => config.WholeOrNull("original_max_position_embeddings") ?? rope.WholeOrNull("original_max_position_embeddings") ?? positions;
+        int Trained()
+        {
+            const string Key = "original_max_position_embeddings";
+            return config.WholeOrNull(Key) ?? rope.WholeOrNull(Key) ?? positions;
+        }
     }
 
-    private static YarnScaling Yarn(HuggingFaceConfig rope, int trained, int positions) => new(rope.NumberOrNull("factor") ?? (double)positions / trained, trained)
+    private static YarnScaling Yarn(HuggingFaceConfig rope, int trained, int positions) =>
+        new(rope.NumberOrNull("factor") ?? (double)positions / trained, trained)
     {
         BetaFast = NonZero(rope, "beta_fast") ?? 32,
         BetaSlow = NonZero(rope, "beta_slow") ?? 1,
@@ -105,7 +114,8 @@ internal static class RotaryConfig
         MscaleAllDim = rope.NumberOrNull("mscale_all_dim"),
     };
 
-    private static LongScaling Long(HuggingFaceConfig rope, int trained, int positions) => new(trained, Factors(rope, "short_factor"), Factors(rope, "long_factor"))
+    private static LongScaling Long(HuggingFaceConfig rope, int trained, int positions) =>
+        new(trained, Factors(rope, "short_factor"), Factors(rope, "long_factor"))
     {
         Factor = rope.NumberOrNull("factor") ?? (double)positions / trained,
         AttentionFactor = rope.NumberOrNull("attention_factor"),
