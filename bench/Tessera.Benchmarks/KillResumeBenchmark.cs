@@ -4,7 +4,8 @@ using System.Text.Json;
 
 namespace Tessera.Benchmarks;
 
-/// <summary>Kills a training run at random moments until it is through, and compares its weights with those of an undisturbed run.</summary>
+/// <summary>Kills a training run at random moments until it is through, and compares its weights with those of an undisturbed
+/// run.</summary>
 internal sealed class KillResumeBenchmark(string program, string recipe, string folder)
 {
     private const int Steps = 420;

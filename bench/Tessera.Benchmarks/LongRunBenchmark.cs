@@ -8,7 +8,8 @@ namespace Tessera.Benchmarks;
 /// Memory must be flat and both runs must end with the same weights, bit for bit.</summary>
 internal static class LongRunBenchmark
 {
-    /// <summary>Once the first tenth is over, resident memory may grow by so many MiB: code that is compiled again, and pieces of the heap.</summary>
+    /// <summary>Once the first tenth is over, resident memory may grow by so many MiB: code that is compiled again, and pieces of the
+    /// heap.</summary>
     private const double GrowthAllowed = 8;
 
     /// <summary>Runs both; 0 where memory was flat and the weights are the same.</summary>
@@ -18,12 +19,15 @@ internal static class LongRunBenchmark
     public static int Run(string recipePath, int steps, string[] settings)
     {
         var recipe = Recipe.Load(recipePath,
-        [
+            [
             .. NumberPairs.Settings, "model.width=32", "model.encoder.hidden=16", "model.encoder.layers=1", "model.decoder.layers=1",
-            "model.decoder.attention.heads=2", "model.decoder.dropout=0.1", "model.decoder.feedForward.expert.hidden=24", "batches.tokens=96",
+                "model.decoder.attention.heads=2",
+                "model.decoder.dropout=0.1",
+                "model.decoder.feedForward.expert.hidden=24",
+                "batches.tokens=96",
             "phases[0].minutes=null", $"phases[0].steps={steps}", "validation.everySteps=1000", "validation.examples=20",
             "checkpoints.everySteps=5000", .. settings,
-        ]);
+            ]);
         var folder = Directory.CreateTempSubdirectory("tessera-long-");
         try
         {

@@ -12,9 +12,13 @@ internal static class TrainingMemoryBenchmark
     public static void Run(string recipePath, int steps)
     {
         var recipe = Recipe.Load(recipePath,
-        [
-            "phases[0].minutes=null", $"phases[0].steps={steps}", "batches.tokens=256", "validation.examples=20", "checkpoints.everySteps=1000000",
-        ]);
+            [
+                "phases[0].minutes=null",
+                $"phases[0].steps={steps}",
+                "batches.tokens=256",
+                "validation.examples=20",
+                "checkpoints.everySteps=1000000",
+            ]);
         var folder = Directory.CreateTempSubdirectory("tessera-memory-");
         try
         {

@@ -10,8 +10,8 @@ using Tessera.Tensors;
 namespace Tessera.Generation;
 
 /// <summary>
-/// Many callers, one decoding thread: whoever asks joins the sequences that are being decoded at the next step, and leaves as the text ends or
-/// nobody wants it any more. A step reads the weights once for all.
+/// Many callers, one decoding thread: whoever asks joins the sequences that are being decoded at the next step, and leaves as the text ends
+/// or nobody wants it any more. A step reads the weights once for all.
 /// <para>Continuous batching: Yu et al. 2022, Orca, OSDI.</para>
 /// </summary>
 public sealed class DecodingQueue : IDisposable
@@ -71,12 +71,19 @@ public sealed class DecodingQueue : IDisposable
     }
 
     private Request Ask(
-        int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int> stopTokens, bool wantsScore, CancellationToken cancellation)
+        int[] prompt,
+        DecodingOptions options,
+        int maxNewTokens,
+        IReadOnlyList<int> stopTokens,
+        bool wantsScore,
+        CancellationToken cancellation
+    )
     {
         ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
         if (prompt.Length == 0) throw new ArgumentException("a prompt has no tokens", nameof(prompt));
         ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
-        var request = new Request(prompt, Sampler.Of(options), options.ConstraintOf(stopTokens), [.. stopTokens], maxNewTokens, wantsScore, cancellation);
+        var request = new Request(
+            prompt, Sampler.Of(options), options.ConstraintOf(stopTokens), [.. stopTokens], maxNewTokens, wantsScore, cancellation);
         _waiting.Enqueue(request);
         _asked.Release();
         if (_closing.IsCancellationRequested) request.Fail(new ObjectDisposedException(nameof(DecodingQueue))); // closed meanwhile
@@ -141,15 +148,22 @@ public sealed class DecodingQueue : IDisposable
 
     /// <summary>Somebody who waits for a text.</summary>
     private sealed class Request(
-        int[] prompt, Sampler sampler, TokenConstraint? constraint, int[] stopTokens, int maxNewTokens, bool wantsScore, CancellationToken cancellation)
-        : IDisposable
+        int[] prompt,
+        Sampler sampler,
+        TokenConstraint? constraint,
+        int[] stopTokens,
+        int maxNewTokens,
+        bool wantsScore,
+        CancellationToken cancellation
+    ) : IDisposable
     {
         private WrittenText? _text;
         private volatile bool _isGone;
 
         public int[] Prompt => prompt;
 
-        public Channel<int> Tokens { get; } = Channel.CreateUnbounded<int>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        public Channel<int> Tokens { get; } =
+            Channel.CreateUnbounded<int>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
 
         public Generated Result => _text!.Result;
 

@@ -17,7 +17,15 @@ namespace Tessera.Models;
 /// source and one of target.</param>
 /// <param name="Length">The sequence length assumed.</param>
 public sealed record ModelSummary(
-    IReadOnlyList<PartSummary> Parts, long Parameters, long ActiveParameters, long WeightBytes, long CacheBytes, long HeadsCacheBytes, double FlopsPerToken, int Length)
+    IReadOnlyList<PartSummary> Parts,
+    long Parameters,
+    long ActiveParameters,
+    long WeightBytes,
+    long CacheBytes,
+    long HeadsCacheBytes,
+    double FlopsPerToken,
+    int Length
+)
 {
     /// <summary>Summarises a model for sequences of <paramref name="length"/> tokens.</summary>
     public static ModelSummary Of(SequenceModel model, int length)
@@ -30,10 +38,19 @@ public sealed record ModelSummary(
                 string.Join(", ", module.Module.OwnParameters.Select(own => $"{own.Name} {own.Parameter.Shape}")),
                 module.Module.ParameterCount()))
             .ToList();
-        var bytes = model.Parameters().Where(own => own.Parameter.IsTrained).Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
+        var bytes = model
+            .Parameters()
+            .Where(own => own.Parameter.IsTrained)
+            .Sum(own => own.Parameter.Type.Bytes(own.Parameter.Shape.Count));
         var cached = model.Backbone.Decoder is { } decoder ? CacheSet.BytesOf(decoder, length, length) : 0;
-        var saved = (model.Backbone.Decoder?.Modules() ?? []).Select(named => named.Module).OfType<LatentAttention>().Where(attention => attention.CacheLayout is not null)
-            .Sum(attention => attention.ExpandedLayout.BytesOf(length, length, ElementType.F32) - attention.CacheLayout!.BytesOf(length, length, ElementType.F32));
+        var saved = (model.Backbone.Decoder?.Modules() ?? [])
+            .Select(named => named.Module)
+            .OfType<LatentAttention>()
+            .Where(attention => attention.CacheLayout is not null)
+            .Sum(attention =>
+                attention.ExpandedLayout.BytesOf(length, length, ElementType.F32)
+                - attention.CacheLayout!.BytesOf(length, length, ElementType.F32)
+            );
         return new ModelSummary(
             parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, cached, cached + saved,
             model.FlopsPerToken(length), length);

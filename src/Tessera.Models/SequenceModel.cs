@@ -124,7 +124,8 @@ public abstract class SequenceModel : Module
     /// <summary>Whether <see cref="Close"/> has been called.</summary>
     public bool IsClosed { get; private set; }
 
-    /// <summary>Says that the model is not to be used any more: its weights may be in a file that is being closed. Decoding sessions then refuse.</summary>
+    /// <summary>Says that the model is not to be used any more: its weights may be in a file that is being closed. Decoding sessions then
+    /// refuse.</summary>
     public void Close() => IsClosed = true;
 
     /// <summary>Throws once the model is closed.</summary>
@@ -152,7 +153,8 @@ public abstract class SequenceModel : Module
     {
         var hidden = Backbone.Decode(tokens, context);
         hidden = hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
-        if (places.Length < hidden.Shape[0]) hidden = Op.Embedding(Tensor.From(places, [places.Length]), hidden); // else every token's, in order
+        if (places.Length < hidden.Shape[0])
+            hidden = Op.Embedding(Tensor.From(places, [places.Length]), hidden); // else every token's, in order
         return Head.Logits(hidden, context);
     }
 

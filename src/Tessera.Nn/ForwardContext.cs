@@ -50,7 +50,8 @@ public sealed class ForwardContext : Recycled
     /// <summary>Where a stack of layers puts its stream before each layer and what comes out of it, if anyone wants to know.</summary>
     public IList<Tensor>? HiddenStates { get => Live(field); set; }
 
-    /// <summary>Whether layers keep only their input while training and compute the rest again on the way back; see <see cref="Checkpoint"/>.</summary>
+    /// <summary>Whether layers keep only their input while training and compute the rest again on the way back; see
+    /// <see cref="Checkpoint"/>.</summary>
     public bool IsCheckpointed { get => Live(field); set; }
 
     /// <summary>Whether a segment is being computed again: what it counts and shows has been counted and shown.</summary>
@@ -62,7 +63,8 @@ public sealed class ForwardContext : Recycled
     /// <summary>Losses of the parts, such as <c>balance</c>, each a scalar; their weights are the phase's.</summary>
     public IReadOnlyList<(string Name, Tensor Loss)> Losses => Reported;
 
-    /// <summary>A context of the arena's current scope, with nothing set but its positions; <c>new ForwardContext</c> gives one that may be kept.</summary>
+    /// <summary>A context of the arena's current scope, with nothing set but its positions; <c>new ForwardContext</c> gives one that may be
+    /// kept.</summary>
     /// <param name="positions">I32 [batch, length].</param>
     public static ForwardContext At(Tensor positions)
     {
@@ -71,8 +73,8 @@ public sealed class ForwardContext : Recycled
         return context;
     }
 
-    /// <summary>The context of another sequence that is read in the same pass, as an encoder's source is: it trains, counts and reports where
-    /// this one does, and has random numbers of its own.</summary>
+    /// <summary>The context of another sequence that is read in the same pass, as an encoder's source is: it trains, counts and reports
+    /// where this one does, and has random numbers of its own.</summary>
     /// <param name="name">Whose it is, from which its random numbers are derived.</param>
     /// <param name="positions">I32 [batch, length].</param>
     /// <param name="lengths">I32 [batch]: how many of a row's tokens are real; null: all.</param>
@@ -80,7 +82,8 @@ public sealed class ForwardContext : Recycled
     {
         var other = At(positions);
         (other._pass, other.Lengths, other.Random) = (this, lengths, Random.Derive(name));
-        (other.IsTraining, other.IsCheckpointed, other.ExpertUse, other.WantedLosses) = (IsTraining, IsCheckpointed, ExpertUse, WantedLosses);
+        (other.IsTraining, other.IsCheckpointed, other.ExpertUse, other.WantedLosses) = (
+            IsTraining, IsCheckpointed, ExpertUse, WantedLosses);
         return other;
     }
 
@@ -125,7 +128,8 @@ public sealed class ForwardContext : Recycled
         return mask;
     }
 
-    /// <summary>As <see cref="Mask"/>, of a run of sequences that are being decoded: each query stands at its sequence's own position.</summary>
+    /// <summary>As <see cref="Mask"/>, of a run of sequences that are being decoded: each query stands at its sequence's own
+    /// position.</summary>
     /// <param name="pattern">Narrows it.</param>
     /// <param name="of">Causal.</param>
     /// <param name="run">The sequences.</param>

@@ -15,14 +15,16 @@ public sealed class Parameter
     /// <summary>A parameter that is there.</summary>
     /// <param name="value">An owned F32 tensor, which collects a gradient where it is trained.</param>
     /// <param name="decays">Whether weight decay applies: matrices, not biases and norms.</param>
-    public Parameter(Tensor value, bool decays) => (_value, Shape, IsTrained, Decays) = (value, value.Shape, value.RequiresGradient, decays);
+    public Parameter(Tensor value, bool decays) =>
+        (_value, Shape, IsTrained, Decays) = (value, value.Shape, value.RequiresGradient, decays);
 
     /// <summary>A parameter that is made when it is first touched.</summary>
     /// <param name="shape">Its shape.</param>
     /// <param name="decays">Whether weight decay applies: matrices, not biases and norms.</param>
     /// <param name="isTrained">Whether an optimizer may change it.</param>
     /// <param name="make">Gives an owned F32 tensor of this shape, the same at each call.</param>
-    public Parameter(Shape shape, bool decays, bool isTrained, Func<Tensor> make) => (Shape, Decays, IsTrained, _make) = (shape, decays, isTrained, make);
+    public Parameter(Shape shape, bool decays, bool isTrained, Func<Tensor> make) =>
+        (Shape, Decays, IsTrained, _make) = (shape, decays, isTrained, make);
 
     /// <summary>The shape of <see cref="Value"/>, known without touching it.</summary>
     public Shape Shape { get; }

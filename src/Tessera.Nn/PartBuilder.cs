@@ -68,7 +68,8 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
     }
 
     /// <summary>A vector of equal numbers, free of weight decay: a bias or the scale of a norm.</summary>
-    public static Parameter Constant(int length, float value) => new([length], decays: false, isTrained: true, () => Initial.Constant([length], value));
+    public static Parameter Constant(int length, float value) =>
+        new([length], decays: false, isTrained: true, () => Initial.Constant([length], value));
 
     /// <summary>A vector of zeros that is saved with the weights but has no gradient: its part changes it, or nobody does.</summary>
     public static Parameter Untrained(int length) => new([length], decays: false, isTrained: false, () => Tensor.Allocate([length]));

@@ -219,7 +219,8 @@ public sealed unsafe class Arena
 
     internal readonly record struct Place(int Chunk, long Offset);
 
-    internal readonly record struct Mark(int Depth, Place Place, int Tensors, int Slots, int Lent, Place OutlivingPlace, int OutlivingDepth);
+    internal readonly record struct Mark(
+        int Depth, Place Place, int Tensors, int Slots, int Lent, Place OutlivingPlace, int OutlivingDepth);
 
     /// <summary>A span of an arena's life; see <see cref="Arena.Scope"/>. Dispose it once, innermost first.</summary>
     public readonly ref struct ArenaScope

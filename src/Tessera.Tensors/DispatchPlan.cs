@@ -63,7 +63,8 @@ public readonly struct DispatchPlan
     /// <exception cref="ArgumentOutOfRangeException">The number of groups is negative.</exception>
     public static DispatchPlan From(Tensor choices, int groups)
     {
-        ShapeException.Require(choices.Type == ElementType.I32 && choices.Shape.Rank == 2, "dispatch plan", "choices", choices, "I32 [tokens, choices]");
+        ShapeException.Require(
+            choices.Type == ElementType.I32 && choices.Shape.Rank == 2, "dispatch plan", "choices", choices, "I32 [tokens, choices]");
         ArgumentOutOfRangeException.ThrowIfNegative(groups);
         var each = choices.Shape[1];
         var offsets = Tensor.Temporary([groups + 1], ElementType.I32);

@@ -84,7 +84,8 @@ public static class ElementTypes
     {
         var elements = type.BlockElements();
         if (shape.Width % elements != 0)
-            throw new ShapeException($"tensor: {type} {shape} has an innermost axis of {shape.Width}, expected a multiple of {elements}, its block");
+            throw new ShapeException(
+                $"tensor: {type} {shape} has an innermost axis of {shape.Width}, expected a multiple of {elements}, its block");
     }
 
     private static (int Elements, int Bytes) Layout(ElementType type) => type switch

@@ -42,7 +42,8 @@ public static class Initial
     }
 
     /// <summary>What attention with linear biases lowers the score of a key by for each position that lies between: <c>2^(−8h/heads)</c>
-    /// for heads h = 1, 2 … where their number is a power of two; else the slopes of the power below, then every other one of the power above.
+    /// for heads h = 1, 2 … where their number is a power of two; else the slopes of the power below, then every other one of
+    /// the power above.
     /// <para>Press, Smith, Lewis 2021, <see href="https://arxiv.org/abs/2108.12409"/>, and the authors' code.</para></summary>
     /// <param name="heads">At least 1.</param>
     /// <returns>[heads].</returns>

@@ -105,8 +105,15 @@ public sealed unsafe class Tensor
     {
         type.Require(shape);
         var unit = type is ElementType.F32 or ElementType.I32 ? 4 : 2;
-        if (address == 0 || address % unit != 0) throw new ArgumentException($"the address {address:X} of {type} {shape} is not a multiple of {unit}", nameof(address));
-        return new Tensor { _shape = shape, _type = type, _owner = owner, _address = address };
+        if (address == 0 || address % unit != 0)
+            throw new ArgumentException($"the address {address:X} of {type} {shape} is not a multiple of {unit}", nameof(address));
+        return new Tensor
+        {
+            _shape = shape,
+            _type = type,
+            _owner = owner,
+            _address = address,
+        };
     }
 
     /// <summary>A temporary tensor in the current arena; its elements are not set.</summary>
@@ -144,7 +151,8 @@ public sealed unsafe class Tensor
         return this;
     }
 
-    /// <summary>No longer asks for this tensor's gradient, which is forgotten and its memory given up; <see cref="WithGradient"/> asks anew.</summary>
+    /// <summary>No longer asks for this tensor's gradient, which is forgotten and its memory given up; <see cref="WithGradient"/> asks
+    /// anew.</summary>
     public void DropGradient() => Slot = null;
 
     /// <summary>The same elements (and gradient) under another shape; free.</summary>
@@ -251,5 +259,6 @@ public sealed unsafe class Tensor
 
     [DoesNotReturn]
     private static void ThrowEnded() =>
-        throw new ObjectDisposedException(nameof(Tensor), "this temporary tensor's arena scope has ended; use Keep() or ToArray() inside it");
+        throw new ObjectDisposedException(
+            nameof(Tensor), "this temporary tensor's arena scope has ended; use Keep() or ToArray() inside it");
 }

@@ -29,7 +29,8 @@ public sealed unsafe class UpdateBatch(int capacity)
         var gradient = weights.Gradient;
         ShapeException.Require(gradient.Length == weights.Shape.Count, "update", "weights", weights, "one that has a gradient");
         ShapeException.Require(first.Shape.Count == weights.Shape.Count, "update", "first", first, "weights", weights);
-        ShapeException.Require(second is null || second.Shape.Count == weights.Shape.Count, "update", "second", second ?? first, "weights", weights);
+        ShapeException.Require(
+            second is null || second.Shape.Count == weights.Shape.Count, "update", "second", second ?? first, "weights", weights);
 
         ref var row = ref ((OptimizerKernels.Row*)_rows.Address)[_count];
         fixed (float* weight = weights.Floats, slope = gradient, moment = first.Floats, square = second is null ? default : second.Floats)

@@ -60,8 +60,11 @@ public static class MetricsLog
     {
         try
         {
-            if (line.StartsWith("""{"event":"step-done",""", StringComparison.Ordinal)) return JsonSerializer.Deserialize<StepDone>(line, s_options);
-            return line.StartsWith("""{"event":"validated",""", StringComparison.Ordinal) ? JsonSerializer.Deserialize<Validated>(line, s_options) : null;
+            if (line.StartsWith("""{"event":"step-done",""", StringComparison.Ordinal))
+                return JsonSerializer.Deserialize<StepDone>(line, s_options);
+            return line.StartsWith("""{"event":"validated",""", StringComparison.Ordinal)
+                ? JsonSerializer.Deserialize<Validated>(line, s_options)
+                : null;
         }
         catch (JsonException)
         {

@@ -29,7 +29,8 @@ public sealed class Trainer
     private int _skipped;
     private double _pace;
 
-    private Trainer(TrainingSession session, Action<TrainingEvent>? report) => (_session, _report, _step) = (session, report, new OptimizerStep(session));
+    private Trainer(TrainingSession session, Action<TrainingEvent>? report) =>
+        (_session, _report, _step) = (session, report, new OptimizerStep(session));
 
     private TrainingState State => _session.State;
 
@@ -51,7 +52,8 @@ public sealed class Trainer
     /// <param name="cancellation">Stops after the current step, with a checkpoint.</param>
     /// <exception cref="RecipeException">The recipe asks for what cannot be.</exception>
     /// <exception cref="InvalidDataException">The corpus or a checkpoint is not as it should be.</exception>
-    /// <exception cref="IOException">The folder already holds a run and <paramref name="resume"/> is false, or a file cannot be written.</exception>
+    /// <exception cref="IOException">The folder already holds a run and <paramref name="resume"/> is false, or a file cannot be
+    /// written.</exception>
     /// <exception cref="OperationCanceledException">Training was stopped; a checkpoint was saved.</exception>
     public static void Run(
         Recipe recipe, string folder, Action<TrainingEvent>? report = null, string recipeFolder = ".", bool resume = false,
@@ -124,7 +126,8 @@ public sealed class Trainer
     private void NoteMachine()
     {
         var here = RunMachine.Here(_session.Recipe, State.Step);
-        if (here.WriteDown(_session.Folder) is { } before) _report?.Invoke(new MachineChanged(State.Step, before.Describe(), here.Describe()));
+        if (here.WriteDown(_session.Folder) is { } before)
+            _report?.Invoke(new MachineChanged(State.Step, before.Describe(), here.Describe()));
     }
 
     private double PhaseProgress() => State.Progress(Phase);
@@ -134,7 +137,9 @@ public sealed class Trainer
         var schedule = Phase.Schedule;
         if (Phase.Minutes is not { } minutes) return Phase.LearningRate * schedule.Factor(State.PhaseStep, Phase.Steps!.Value);
         var byTime = (State.PhaseSeconds - State.WarmupSeconds) / Math.Max(1e-9, (60 * minutes) - State.WarmupSeconds);
-        var bySteps = Phase.Steps is { } steps ? (double)(State.PhaseStep - schedule.WarmupSteps) / Math.Max(1, steps - schedule.WarmupSteps) : 0;
+        var bySteps = Phase.Steps is { } steps
+            ? (double)(State.PhaseStep - schedule.WarmupSteps) / Math.Max(1, steps - schedule.WarmupSteps)
+            : 0;
         return Phase.LearningRate * schedule.Factor(State.PhaseStep, Math.Clamp(Math.Max(byTime, bySteps), 0, 1));
     }
 
@@ -181,16 +186,18 @@ public sealed class Trainer
         if (!State.LossIsFinite)
         {
             throw new InvalidDataException(
-                $"training has failed: at step {State.Step}, the last of phases[{State.Phase}], the loss is not finite; try a lower phases[{State.Phase}].learningRate");
+                $"training has failed: at step {State.Step}, the last of phases[{State.Phase}], the loss is not finite; try a lower phases[{State.Phase}].learningRate"
+            );
         }
 
         if (State.PhaseStep > 0 && State.PhaseSkipped == State.PhaseStep)
         {
             var remedy = Phase.Precision == PhasePrecision.F16
-                ? $"the loss scale was too large, {State.LossScale.Value} at last; try a lower phases[{State.Phase}].lossScale.initial, more steps, or the precision bf16"
-                : $"try a lower phases[{State.Phase}].learningRate";
+                    ? $"the loss scale was too large, {State.LossScale.Value} at last; try a lower phases[{State.Phase}].lossScale.initial, more steps, or the precision bf16"
+                    : $"try a lower phases[{State.Phase}].learningRate";
             throw new InvalidDataException(
-                $"training has failed: all {State.PhaseStep} steps of phases[{State.Phase}] were left out, since their gradients were not finite; {remedy}");
+                $"training has failed: all {State.PhaseStep} steps of phases[{State.Phase}] were left out, since their gradients were not finite; {remedy}"
+            );
         }
     }
 

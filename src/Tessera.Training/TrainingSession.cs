@@ -136,7 +136,8 @@ internal sealed class TrainingSession
     {
         if (_store.Latest(damaged => PassedOver.Add(damaged.Message)) is not { } checkpoint)
         {
-            if (PassedOver.Count > 0) throw new InvalidDataException($"{PassedOver[0]}; no other checkpoint of the run is whole, start a new run");
+            if (PassedOver.Count > 0)
+                throw new InvalidDataException($"{PassedOver[0]}; no other checkpoint of the run is whole, start a new run");
             MetricsLog.Cut(Folder.Metrics, 0); // killed before the first checkpoint: from the start
             return;
         }
@@ -144,7 +145,8 @@ internal sealed class TrainingSession
         var state = checkpoint.State<TrainingState>();
         if (state.Datasets.Count == 0) state.Datasets = [checkpoint.State<EarlierState>().Position];
         if (!state.Datasets.Select(data => data.Fingerprint).SequenceEqual(State.Datasets.Select(data => data.Fingerprint)))
-            throw new InvalidDataException($"{checkpoint.Folder}: the run was trained on other data than the recipe's corpus gives now; start a new run");
+            throw new InvalidDataException(
+                $"{checkpoint.Folder}: the run was trained on other data than the recipe's corpus gives now; start a new run");
         checkpoint.Restore(Plan.Learner);
         checkpoint.Restore(Optimizers.State);
         State = state;

@@ -60,7 +60,8 @@ public sealed class MinGruTests
     });
 
     [Theory]
-    [InlineData(MixerRole.Bidirectional, 3, "own.kind: is min-gru; allowed: another, such as multi-head, in an encoder and for cross-attention")]
+    [InlineData(
+        MixerRole.Bidirectional, 3, "own.kind: is min-gru; allowed: another, such as multi-head, in an encoder and for cross-attention")]
     [InlineData(MixerRole.Cross, 3, "own.kind: is min-gru; allowed: another, such as multi-head, in an encoder and for cross-attention")]
     [InlineData(MixerRole.Causal, 0, "own.hidden: is 0; allowed: 1 to 1048576")]
     public void What_it_cannot_do_is_said_in_one_line(MixerRole role, int hidden, string message)

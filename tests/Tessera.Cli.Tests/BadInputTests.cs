@@ -4,21 +4,28 @@ namespace Tessera.Cli.Tests;
 public sealed class BadInputTests(TinyRun tiny)
 {
     private const string Metrics = "bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed, accuracy";
-    private const string Keys = "name, seed, start, lora, parts, tokenizer, model, data, batches, optimizer, phases, validation, checkpoints, evaluate";
+    private const string Keys =
+        "name, seed, start, lora, parts, tokenizer, model, data, batches, optimizer, phases, validation, checkpoints, evaluate";
 
     [Theory]
     [InlineData($"sede: is not a key here; allowed: {Keys}", "--set", "sede=2")]
     [InlineData("model.width: is \"wide\"; expected a whole number", "--set", "model.width=wide")]
-    [InlineData("model.decoder.attention.heads: is 3; allowed: a divisor of the width 16, or a headWidth", "--set", "model.decoder.attention.heads=3")]
+    [InlineData(
+        "model.decoder.attention.heads: is 3; allowed: a divisor of the width 16, or a headWidth", "--set",
+        "model.decoder.attention.heads=3")]
     [InlineData("model.kind: is \"tree\"; allowed: encoder-decoder, decoder, encoder", "--set", "model.kind=tree")]
-    [InlineData("tokenizer.vocabulary: is 10; allowed: 260 (the bytes and the special tokens) to 1000000", "--set", "tokenizer.vocabulary=10")]
+    [InlineData(
+        "tokenizer.vocabulary: is 10; allowed: 260 (the bytes and the special tokens) to 1000000", "--set", "tokenizer.vocabulary=10")]
     [InlineData("--set model.decoder.layers: is not of the form path=value", "--set", "model.decoder.layers")]
     [InlineData("phases[3].steps: leads nowhere: there is no '3'", "--set", "phases[3].steps=1")]
     [InlineData($"evaluate[0]: is 'blue'; allowed: {Metrics}", "--set", "evaluate=[\"blue\"]")]
     [InlineData("data.trainSource: {folder}/nothing.txt does not exist", "--set", "data.trainSource=nothing.txt")]
-    [InlineData("parallel files must have equally many lines: {folder}/sources.txt has 60, {folder}/short.txt has 2", "--set", "data.trainTarget=short.txt")]
+    [InlineData(
+        "parallel files must have equally many lines: {folder}/sources.txt has 60, {folder}/short.txt has 2", "--set",
+        "data.trainTarget=short.txt")]
     [InlineData("{folder}/latin.txt:3: byte 0xFF at offset 10 of the file is not valid UTF-8", "--set", "data.trainSource=latin.txt")]
-    [InlineData("{folder}/empty.txt: no examples to train on", "--set", "data.trainSource=empty.txt", "--set", "data.trainTarget=empty.txt")]
+    [InlineData(
+        "{folder}/empty.txt: no examples to train on", "--set", "data.trainSource=empty.txt", "--set", "data.trainTarget=empty.txt")]
     public void Training_says_in_one_line_what_is_wrong_and_leaves_nothing(string message, params string[] arguments)
     {
         tiny.Write("short.txt", "one\ntwo\n");
@@ -32,9 +39,17 @@ public sealed class BadInputTests(TinyRun tiny)
     public void A_machine_without_the_reference_packs_is_told_where_they_were_sought()
     {
         Directory.CreateDirectory(tiny.In("no-packs"));
-        var outcome = tiny.Tessera("train", "tiny.json", "--out", "new", "--set", """data={"kind":"api-pairs","packsFolder":"no-packs","packs":["No.Such.Pack"]}""");
+        var outcome = tiny.Tessera(
+            "train",
+            "tiny.json",
+            "--out",
+            "new",
+            "--set",
+            """data={"kind":"api-pairs","packsFolder":"no-packs","packs":["No.Such.Pack"]}"""
+        );
         Assert.Equal(2, outcome.Code);
-        Assert.StartsWith($"tessera: there is no reference pack No.Such.Pack; looked in {tiny.In("no-packs")}", outcome.Error, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"tessera: there is no reference pack No.Such.Pack; looked in {tiny.In("no-packs")}", outcome.Error, StringComparison.Ordinal);
         Assert.Equal(1, outcome.Error.Count(character => character == '\n'));
         Assert.False(Path.Exists(tiny.In("new")));
     }
@@ -46,7 +61,8 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData("--length is 0; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "0")]
     [InlineData("--length is 2000000000; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "2000000000")]
     [InlineData("--samples is -3; allowed: at least 0", "data", "tiny.json", "--samples", "-3")]
-    [InlineData("'run' already holds a run; use --resume to go on with it, or --out to name another folder", "train", "tiny.json", "--out", "run")]
+    [InlineData(
+        "'run' already holds a run; use --resume to go on with it, or --out to name another folder", "train", "tiny.json", "--out", "run")]
     [InlineData("'run' holds something else than an earlier quickstart; name another folder with --out", "quickstart", "--out", "run")]
     [InlineData("Required command was not provided; Unrecognized command or argument 'trian'; see 'tessera --help'", "trian")]
     [InlineData("Unrecognized command or argument '--colour'; see 'tessera train --help'", "train", "tiny.json", "--colour")]
@@ -67,7 +83,8 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData("top-p is 2; allowed: greater than 0, at most 1", "hi", "--top-p", "2")]
     [InlineData("max new tokens is 2000000000; allowed: 1 to 1048576", "hi", "--max-tokens", "2000000000")]
     [InlineData("min new tokens is 9; allowed: 0 to 4", "hi", "--max-tokens", "4", "--min-tokens", "9")]
-    public void Generating_says_in_one_line_what_is_wrong(string message, params string[] arguments) => Complains(message, ["generate", "run", .. arguments]);
+    public void Generating_says_in_one_line_what_is_wrong(string message, params string[] arguments) =>
+        Complains(message, ["generate", "run", .. arguments]);
 
     [Fact]
     public void A_prompt_longer_than_the_context_is_told_both_lengths()
@@ -77,7 +94,9 @@ public sealed class BadInputTests(TinyRun tiny)
     }
 
     [Theory]
-    [InlineData("TESSERA_KERNELS", "nonsense", "TESSERA_KERNELS must be one of scalar, vector128, vector256, vector512, avx512-vnni, avx512-bf16, amx; found 'nonsense'")]
+    [InlineData(
+        "TESSERA_KERNELS", "nonsense",
+        "TESSERA_KERNELS must be one of scalar, vector128, vector256, vector512, avx512-vnni, avx512-bf16, amx; found 'nonsense'")]
     [InlineData("TESSERA_THREADS", "0", "TESSERA_THREADS must be a number from 1 to 1024, found '0'")]
     public void Settings_of_the_environment_are_checked(string name, string value, string message)
     {
@@ -101,6 +120,8 @@ public sealed class BadInputTests(TinyRun tiny)
     {
         var outcome = tiny.Tessera(arguments);
         Assert.Equal(
-            (2, $"tessera: {message.Replace("{folder}", tiny.Folder, StringComparison.Ordinal)}\n", ""), (outcome.Code, outcome.Error, outcome.Output));
+            (2, $"tessera: {message.Replace("{folder}", tiny.Folder, StringComparison.Ordinal)}\n", ""),
+            (outcome.Code, outcome.Error, outcome.Output)
+        );
     }
 }

@@ -17,10 +17,16 @@ public sealed class ConvertTests(TinyRun tiny)
         Assert.StartsWith("qwen3.gguf: gguf qwen3, 24 tensors, ", converted.Lines[^1], StringComparison.Ordinal);
 
         var line = Parse(tiny.Tessera("inspect", "qwen3.gguf", "--json", "--tensors"));
-        Assert.Equal(("gguf 3", "qwen3", false), (line.GetProperty("format").GetString(), line.GetProperty("architecture").GetString(), line.GetProperty("chatTemplate").GetBoolean()));
+        Assert.Equal(
+            ("gguf 3", "qwen3", false),
+            (
+                line.GetProperty("format").GetString(), line.GetProperty("architecture").GetString(),
+                line.GetProperty("chatTemplate").GetBoolean()));
         Assert.Equal(320, line.GetProperty("tokenizer").GetProperty("tokens").GetInt32());
         Assert.Equal(24, line.GetProperty("tensors").GetArrayLength());
-        Assert.Equal(line.GetProperty("parameters").GetInt64(), line.GetProperty("types").EnumerateArray().Sum(type => type.GetProperty("elements").GetInt64()));
+        Assert.Equal(
+            line.GetProperty("parameters").GetInt64(),
+            line.GetProperty("types").EnumerateArray().Sum(type => type.GetProperty("elements").GetInt64()));
 
         var generated = tiny.Tessera("generate", "qwen3.gguf", "The quick", "--max-tokens", "4", "--json");
         Assert.Equal((0, ""), (generated.Code, generated.Error));
@@ -40,9 +46,15 @@ public sealed class ConvertTests(TinyRun tiny)
         tiny.Write("there.gguf", "something");
         Complains("'there.gguf' is there already; use --force to replace it", "convert", source, "there.gguf");
         Complains("--type is 'q5_k'; allowed: f32, bf16, f16, q8_0, q6_k, q4_k, q4_0", "convert", source, "x.gguf", "--type", "q5_k");
-        Complains("--max-shard-size is '5 bananas'; allowed: a number above 0 with KB, MB or GB", "convert", source, "x", "--max-shard-size", "5 bananas");
-        Complains("a Hugging Face folder holds F32, BF16 or F16, not Q4_0; GGUF files can be quantized", "convert", source, "x", "--type", "q4_0");
-        Complains("'run' cannot be a GGUF file: it is an encoder-decoder with a head of tokens; allowed: decoders with a head of tokens", "convert", "run", "x.gguf");
+        Complains(
+            "--max-shard-size is '5 bananas'; allowed: a number above 0 with KB, MB or GB", "convert", source, "x", "--max-shard-size",
+            "5 bananas");
+        Complains(
+            "a Hugging Face folder holds F32, BF16 or F16, not Q4_0; GGUF files can be quantized", "convert", source, "x", "--type",
+            "q4_0");
+        Complains(
+            "'run' cannot be a GGUF file: it is an encoder-decoder with a head of tokens; allowed: decoders with a head of tokens",
+            "convert", "run", "x.gguf");
         Complains("there is no model folder 'nowhere'", "convert", "nowhere", "x.gguf");
         Assert.False(Path.Exists(tiny.In("x")) || Path.Exists(tiny.In("x.gguf")));
     }

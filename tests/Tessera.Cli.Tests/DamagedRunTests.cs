@@ -5,13 +5,16 @@ public sealed class DamagedRunTests(TinyRun tiny)
 {
     [Fact]
     public void A_flipped_byte_in_the_header_of_the_weights_is_found() => Complains(
-        run => TinyRun.Flip(Path.Combine(run, "model.safetensors"), 20),
-        "{run}/model.safetensors: does not have the model's tensors; missing: decoder.layers.0.attention.k_proj.weight; unexpected: decoder.la,ers.0.attention.k_proj.weight");
+            run => TinyRun.Flip(Path.Combine(run, "model.safetensors"), 20),
+            "{run}/model.safetensors: does not have the model's tensors; missing: decoder.layers.0.attention.k_proj.weight; unexpected: decoder.la,ers.0.attention.k_proj.weight"
+        );
 
     [Fact]
     public void Weights_that_were_cut_short_are_found() => Complains(
-        run => File.WriteAllBytes(Path.Combine(run, "model.safetensors"), File.ReadAllBytes(Path.Combine(run, "model.safetensors"))[..30000]),
-        "{run}/model.safetensors: the tensors end at byte 63040 after the header, but the file has 26880 bytes there");
+            run =>
+                File.WriteAllBytes(
+                    Path.Combine(run, "model.safetensors"), File.ReadAllBytes(Path.Combine(run, "model.safetensors"))[..30000]),
+            "{run}/model.safetensors: the tensors end at byte 63040 after the header, but the file has 26880 bytes there");
 
     [Fact]
     public void Weights_of_another_shape_are_found() => Complains(
@@ -25,7 +28,9 @@ public sealed class DamagedRunTests(TinyRun tiny)
         TinyRun.Flip(Path.Combine(run, "model.safetensors"), -5);
         var outcome = tiny.Tessera("generate", "flipped", "alpha");
         Assert.Equal((2, ""), (outcome.Code, outcome.Output));
-        Assert.StartsWith($"tessera: {Path.Combine("flipped", "model.safetensors")}: has been changed: expected SHA-256 ", outcome.Error, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"tessera: {Path.Combine("flipped", "model.safetensors")}: has been changed: expected SHA-256 ", outcome.Error,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -34,7 +39,9 @@ public sealed class DamagedRunTests(TinyRun tiny)
         Directory.CreateDirectory(tiny.In("letters"));
         File.WriteAllText(tiny.In("letters/dear.txt"), "aunt");
         var outcome = tiny.Tessera("train", "tiny.json", "--out", "letters");
-        Assert.Equal((2, "tessera: 'letters' holds other files than a run's, such as dear.txt; name another folder\n"), (outcome.Code, outcome.Error));
+        Assert.Equal(
+            (2, "tessera: 'letters' holds other files than a run's, such as dear.txt; name another folder\n"),
+            (outcome.Code, outcome.Error));
         Assert.Equal(["dear.txt"], Directory.GetFileSystemEntries(tiny.In("letters")).Select(Path.GetFileName));
     }
 
@@ -51,7 +58,9 @@ public sealed class DamagedRunTests(TinyRun tiny)
         TinyRun.Flip(Path.Combine(newest, "model.safetensors"), -5);
         var outcome = tiny.Tessera("train", "tiny.json", "--out", "damaged", "--resume");
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
-        Assert.StartsWith($"warning: a damaged checkpoint was passed over: {Path.Combine(newest, "model.safetensors")}", outcome.Lines[0], StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"warning: a damaged checkpoint was passed over: {Path.Combine(newest, "model.safetensors")}", outcome.Lines[0],
+            StringComparison.Ordinal);
         Assert.EndsWith("; resumed at step 3", outcome.Lines[1], StringComparison.Ordinal);
         // The same bits as in the run that nothing happened to.
         Assert.Equal(File.ReadAllBytes(tiny.In("run", "model.safetensors")), File.ReadAllBytes(Path.Combine(run, "model.safetensors")));
@@ -62,7 +71,8 @@ public sealed class DamagedRunTests(TinyRun tiny)
     {
         var run = tiny.CopyOfRun("ruined");
         var weights = File.ReadAllBytes(Path.Combine(run, "model.safetensors"));
-        foreach (var checkpoint in Directory.GetDirectories(Path.Combine(run, "checkpoints"))) TinyRun.Flip(Path.Combine(checkpoint, "optimizer.safetensors"), -5);
+        foreach (var checkpoint in Directory.GetDirectories(Path.Combine(run, "checkpoints")))
+            TinyRun.Flip(Path.Combine(checkpoint, "optimizer.safetensors"), -5);
         var outcome = tiny.Tessera("train", "tiny.json", "--out", "ruined", "--resume");
         Assert.Equal(2, outcome.Code);
         Assert.StartsWith($"tessera: {Path.Combine(Newest(run), "optimizer.safetensors")}", outcome.Error, StringComparison.Ordinal);
@@ -75,7 +85,9 @@ public sealed class DamagedRunTests(TinyRun tiny)
     {
         var outcome = tiny.Tessera("train", "tiny.json", "--out", "run", "--resume", "--set", "data.seed=5");
         Assert.Equal(2, outcome.Code);
-        Assert.Equal($"tessera: data.seed: differs from the run's own recipe, {Path.Combine("run", "recipe.json")}; resume with that, or begin a new run\n", outcome.Error);
+        Assert.Equal(
+            $"tessera: data.seed: differs from the run's own recipe, {Path.Combine("run", "recipe.json")}; resume with that, or begin a new run\n",
+            outcome.Error);
     }
 
     private void Complains(Action<string> damage, string message)

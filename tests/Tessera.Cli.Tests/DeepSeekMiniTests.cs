@@ -6,7 +6,8 @@ using Tessera.Training;
 
 namespace Tessera.Cli.Tests;
 
-/// <summary>The model of <c>recipes/deepseek-mini.json</c> is as small, as sparse and as cheap to decode as its recipe is there to show.</summary>
+/// <summary>The model of <c>recipes/deepseek-mini.json</c> is as small, as sparse and as cheap to decode as its recipe is there to
+/// show.</summary>
 public sealed class DeepSeekMiniTests
 {
     private const int Length = 256;
@@ -24,7 +25,9 @@ public sealed class DeepSeekMiniTests
         var experts = Assert.IsType<ExpertsOptions>(decoder.Decoder.FeedForward);
         Assert.Equal((32, 2, 1, 1), (experts.Routed, experts.Active, experts.Shared, decoder.MtpDepth));
         Assert.True(Assert.IsType<SigmoidRouterOptions>(experts.Router) is { Bias: true, BiasRate: > 0 });
-        Assert.DoesNotContain(recipe.Phases.SelectMany(phase => phase.Losses.Keys), name => name.Contains("balance", StringComparison.Ordinal));
+        Assert.DoesNotContain(recipe.Phases.SelectMany(phase => phase.Losses.Keys), name =>
+            name.Contains("balance", StringComparison.Ordinal)
+        );
     }
 
     [Fact]
@@ -35,7 +38,12 @@ public sealed class DeepSeekMiniTests
         Assert.Equal(heads.CacheBytes, heads.HeadsCacheBytes);
         Assert.Equal(heads.CacheBytes, latent.HeadsCacheBytes);
         Assert.InRange(latent.CacheBytes / (double)heads.CacheBytes, 0.05, 0.12);
-        Assert.Equal(8, Assert.IsType<LatentOptions>(((DecoderOptions)Recipe.Load(CommittedFilesTests.InCheckout("recipes/deepseek-mini.json")).Model).Decoder.Attention).Heads);
+        Assert.Equal(
+            8,
+            Assert
+                .IsType<LatentOptions>(
+                    ((DecoderOptions)Recipe.Load(CommittedFilesTests.InCheckout("recipes/deepseek-mini.json")).Model).Decoder.Attention)
+                .Heads);
 
         static ModelSummary Summary(string[] settings)
         {
@@ -47,8 +55,10 @@ public sealed class DeepSeekMiniTests
     [Fact]
     public void Showing_it_names_the_share_of_the_cache()
     {
-        var shown = TesseraProcess.Run(AppContext.BaseDirectory, ["recipe", "show", CommittedFilesTests.InCheckout("recipes/deepseek-mini.json")]);
+        var shown = TesseraProcess.Run(
+            AppContext.BaseDirectory, ["recipe", "show", CommittedFilesTests.InCheckout("recipes/deepseek-mini.json")]);
         Assert.Equal(0, shown.Code);
-        Assert.Contains("for a sequence of 256, 10.9 % of the 2.0 MiB of keys and values of all heads", shown.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "for a sequence of 256, 10.9 % of the 2.0 MiB of keys and values of all heads", shown.Output, StringComparison.Ordinal);
     }
 }

@@ -10,7 +10,19 @@ public sealed class InterruptionTests(TinyRun tiny)
     public void An_interrupt_saves_a_checkpoint_that_training_goes_on_from()
     {
         using var training = TesseraProcess.Start(
-            tiny.Folder, ["train", "tiny.json", "--out", "stopped", "--json", "--set", "phases[0].steps=100000", "--set", "checkpoints.everySteps=100000"]);
+            tiny.Folder,
+            [
+                "train",
+                "tiny.json",
+                "--out",
+                "stopped",
+                "--json",
+                "--set",
+                "phases[0].steps=100000",
+                "--set",
+                "checkpoints.everySteps=100000",
+            ]
+        );
         var lines = new List<string>();
         while (training.StandardOutput.ReadLine() is { } line)
         {
@@ -25,7 +37,9 @@ public sealed class InterruptionTests(TinyRun tiny)
         var step = saved.RootElement.GetProperty("step").GetInt64();
         Assert.InRange(step, 5, 50_000);
 
-        var resumed = tiny.Tessera("train", "tiny.json", "--out", "stopped", "--json", "--resume", "--set", $"phases[0].steps={step + 2}", "--set", "checkpoints.everySteps=100000");
+        var resumed = tiny.Tessera(
+            "train", "tiny.json", "--out", "stopped", "--json", "--resume", "--set", $"phases[0].steps={step + 2}", "--set",
+            "checkpoints.everySteps=100000");
         Assert.Equal((0, ""), (resumed.Code, resumed.Error));
         using var prepared = JsonDocument.Parse(resumed.Lines[0]);
         Assert.Equal(step, prepared.RootElement.GetProperty("step").GetInt64());
@@ -48,7 +62,9 @@ public sealed class InterruptionTests(TinyRun tiny)
             Assert.Equal(2, outcome.Code);
             Assert.StartsWith($"tessera: {message}", outcome.Error, StringComparison.Ordinal);
             Assert.Equal(1, outcome.Error.Count(character => character == '\n'));
-            Assert.Equal(["machine.json", "metrics.jsonl", "origin.txt", "recipe.json", "tokenizer.json"], Directory.GetFiles(Path.Combine(disk, "run")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+            Assert.Equal(
+                ["machine.json", "metrics.jsonl", "origin.txt", "recipe.json", "tokenizer.json"],
+                Directory.GetFiles(Path.Combine(disk, "run")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
             Assert.Equal(checkpoints, Directory.GetDirectories(Path.Combine(disk, "run", "checkpoints")).Length);
         }
         finally

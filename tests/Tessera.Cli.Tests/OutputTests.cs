@@ -11,11 +11,18 @@ public sealed class OutputTests(TinyRun tiny)
         Assert.Equal((0, ""), (tiny.Training.Code, tiny.Training.Error));
         var events = Parse(tiny.Training);
         Assert.Equal("prepared", events[0].GetProperty("event").GetString());
-        Assert.Equal([1, 2, 3, 4, 5, 6], events.Where(line => Name(line) == "step-done").Select(line => line.GetProperty("step").GetInt32()));
+        Assert.Equal(
+            [1, 2, 3, 4, 5, 6], events.Where(line => Name(line) == "step-done").Select(line => line.GetProperty("step").GetInt32()));
         Assert.Equal([3, 6], events.Where(line => Name(line) == "validated").Select(line => line.GetProperty("step").GetInt32()));
-        Assert.All(events.Where(line => Name(line) == "saved"), line => Assert.StartsWith(tiny.In("run", "checkpoints"), line.GetProperty("path").GetString(), StringComparison.Ordinal));
+        Assert.All(events.Where(line => Name(line) == "saved"), line =>
+            Assert.StartsWith(tiny.In("run", "checkpoints"), line.GetProperty("path").GetString(), StringComparison.Ordinal)
+        );
         Assert.Equal(["config.json", "machine.json", "metrics.jsonl", "model.safetensors", "origin.txt", "recipe.json", "tokenizer.json"],
-            Directory.GetFiles(tiny.In("run")).Select(Path.GetFileName).Except(["evaluation.json", "report.html"]).Order(StringComparer.Ordinal));
+            Directory
+                .GetFiles(tiny.In("run"))
+                .Select(Path.GetFileName)
+                .Except(["evaluation.json", "report.html"])
+                .Order(StringComparer.Ordinal));
     }
 
     [Theory]
@@ -34,7 +41,8 @@ public sealed class OutputTests(TinyRun tiny)
     [Fact]
     public void What_the_machine_has_is_told_in_types()
     {
-        var facts = Assert.Single(Parse(TesseraProcess.Run(tiny.Folder, ["info", "--json"], "", ("TESSERA_KERNELS", "vector128"), ("TESSERA_THREADS", "3"))));
+        var facts = Assert.Single(
+            Parse(TesseraProcess.Run(tiny.Folder, ["info", "--json"], "", ("TESSERA_KERNELS", "vector128"), ("TESSERA_THREADS", "3"))));
         Assert.Equal(Environment.ProcessorCount, facts.GetProperty("processors").GetInt32());
         Assert.Equal(3, facts.GetProperty("threads").GetInt32());
         Assert.InRange(facts.GetProperty("memoryBytes").GetInt64(), 1 << 20, long.MaxValue);
@@ -43,16 +51,20 @@ public sealed class OutputTests(TinyRun tiny)
         var whyNot = facts.GetProperty("whyNot").EnumerateObject().ToDictionary(level => level.Name, level => level.Value.GetString()!);
         Assert.Equal(["vector256", "vector512", "avx512-vnni", "avx512-bf16", "amx"], whyNot.Keys);
         Assert.All(whyNot.Values, Assert.NotEmpty);
-        if (facts.GetProperty("highest").GetString() != "vector128") Assert.Equal("TESSERA_KERNELS asks for vector128", whyNot["vector256"]);
+        if (facts.GetProperty("highest").GetString() != "vector128")
+            Assert.Equal("TESSERA_KERNELS asks for vector128", whyNot["vector256"]);
     }
 
     [Fact]
     public void An_evaluation_prints_its_figures_and_writes_its_report()
     {
-        var (asJson, asText) = (tiny.Tessera("evaluate", "run", "--json"), tiny.Tessera("evaluate", "run", "--metric", "exact-match", "--no-baselines"));
+        var (asJson, asText) = (
+            tiny.Tessera("evaluate", "run", "--json"), tiny.Tessera("evaluate", "run", "--metric", "exact-match", "--no-baselines"));
         Assert.Equal((0, ""), (asJson.Code, asJson.Error));
         var evaluated = Assert.Single(Parse(asJson));
-        Assert.Equal(["this model", "nearest training pair", "untrained model"], evaluated.GetProperty("systems").EnumerateArray().Select(system => system.GetProperty("system").GetString()));
+        Assert.Equal(
+            ["this model", "nearest training pair", "untrained model"],
+            evaluated.GetProperty("systems").EnumerateArray().Select(system => system.GetProperty("system").GetString()));
         Assert.Equal((0, ""), (asText.Code, asText.Error));
         Assert.DoesNotContain('\u001b', asText.Output);
         Assert.Contains("exact match %", asText.Output, StringComparison.Ordinal);
@@ -83,23 +95,36 @@ public sealed class OutputTests(TinyRun tiny)
         var outcome = tiny.Tessera("data", "tiny.json", "--out", "pairs", "--samples", "1");
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
         Assert.DoesNotContain('\u001b', outcome.Output);
-        Assert.Equal(["test.jsonl", "train.jsonl", "validation.jsonl"], Directory.GetFiles(tiny.In("pairs")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["test.jsonl", "train.jsonl", "validation.jsonl"],
+            Directory.GetFiles(tiny.In("pairs")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.Equal(60, Directory.GetFiles(tiny.In("pairs")).Sum(file => File.ReadLines(file).Count()));
-        var read = tiny.Tessera("data", "tiny.json", "--json", "--samples", "0", "--set", """data={"kind":"jsonl","train":"pairs/train.jsonl","validation":"pairs/validation.jsonl","test":"pairs/test.jsonl"}""");
+        var read = tiny.Tessera(
+            "data",
+            "tiny.json",
+            "--json",
+            "--samples",
+            "0",
+            "--set",
+            """data={"kind":"jsonl","train":"pairs/train.jsonl","validation":"pairs/validation.jsonl","test":"pairs/test.jsonl"}"""
+        );
         var written = tiny.Tessera("data", "tiny.json", "--json", "--samples", "0");
         Assert.Equal(Counts(written), Counts(read));
 
         static (int, int, int) Counts(Outcome shown)
         {
             var corpus = Assert.Single(Parse(shown));
-            return (corpus.GetProperty("train").GetInt32(), corpus.GetProperty("validation").GetInt32(), corpus.GetProperty("test").GetInt32());
+            return (
+                corpus.GetProperty("train").GetInt32(), corpus.GetProperty("validation").GetInt32(), corpus.GetProperty("test").GetInt32());
         }
     }
 
     [Fact]
     public void A_recipe_is_shown_checked_and_described_by_a_schema()
     {
-        Assert.Equal((0, "tiny.json: valid\n"), (tiny.Tessera("recipe", "check", "tiny.json").Code, tiny.Tessera("recipe", "check", "tiny.json").Output));
+        Assert.Equal(
+            (0, "tiny.json: valid\n"),
+            (tiny.Tessera("recipe", "check", "tiny.json").Code, tiny.Tessera("recipe", "check", "tiny.json").Output));
         var shown = tiny.Tessera("recipe", "show", "tiny.json");
         Assert.Contains("operations a token", shown.Output, StringComparison.Ordinal);
         Assert.DoesNotContain('\u001b', shown.Output);

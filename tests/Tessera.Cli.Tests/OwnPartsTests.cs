@@ -59,7 +59,8 @@ public sealed class OwnPartsTests(TinyRun tiny)
         Assert.True(JsonDocument.Parse(written.Output).RootElement.GetProperty("score").GetDouble() < 0); // a log-likelihood
 
         var unknown = tiny.Tessera("generate", "own-run", "alpha");
-        var expected = $"tessera: {Path.Combine("own-run", "config.json")}: model.decoder.norm.kind: is \"own-halved\"; allowed: rms, layer\n";
+        var expected =
+            $"tessera: {Path.Combine("own-run", "config.json")}: model.decoder.norm.kind: is \"own-halved\"; allowed: rms, layer\n";
         Assert.Equal((2, expected), (unknown.Code, unknown.Error));
 
         var refused = tiny.Tessera(["recipe", "check", "own.json", .. swap, "--set", "model.decoder.norm.times=0"]);
@@ -116,8 +117,14 @@ public sealed class OwnPartsTests(TinyRun tiny)
     [InlineData("nothing.dll", "is '{file}'; there is no such file")]
     [InlineData("sources.txt", "is '{file}', which is no .NET assembly")]
     [InlineData("Empty.dll", "is '{file}', which has no parts: no record in it is marked [Part(\"kind\")], no class a Family")]
-    [InlineData("Taken.dll", "is '{file}', whose parts cannot be used: TakenOptions cannot be registered as 'layer': the kind is Tessera.Nn.Norms.LayerNormOptions's")]
-    [InlineData("Nothing.dll", "is '{file}', whose parts cannot be used: NothingOptions cannot be registered as 'nothing': it derives from no group of parts, as MixerOptions or NormOptions are")]
+    [InlineData(
+        "Taken.dll",
+        "is '{file}', whose parts cannot be used: TakenOptions cannot be registered as 'layer': the kind is Tessera.Nn.Norms.LayerNormOptions's"
+    )]
+    [InlineData(
+        "Nothing.dll",
+        "is '{file}', whose parts cannot be used: NothingOptions cannot be registered as 'nothing': it derives from no group of parts, as MixerOptions or NormOptions are"
+    )]
     [InlineData("Throwing.dll", "is '{file}', whose parts cannot be used: no such luck")]
     public void An_assembly_that_cannot_be_used_is_named_in_one_line(string file, string message)
     {

@@ -22,7 +22,8 @@ public sealed class RecipeStartTests(TinyRun tiny)
         var (width, layers) = (config.GetProperty("hidden_size").GetInt32(), config.GetProperty("num_hidden_layers").GetInt32());
         var adapted = Shown("--set", "lora={\"rank\":2,\"targets\":[\"*.up_proj\"]}");
         Assert.Equal(Parameters(), adapted.GetProperty("parameters").GetInt64());
-        Assert.Equal(2L * layers * (width + config.GetProperty("intermediate_size").GetInt32()), adapted.GetProperty("learning").GetInt64());
+        Assert.Equal(
+            2L * layers * (width + config.GetProperty("intermediate_size").GetInt32()), adapted.GetProperty("learning").GetInt64());
     }
 
     [SharedFact(Models)]
@@ -31,11 +32,15 @@ public sealed class RecipeStartTests(TinyRun tiny)
         Write();
         Assert.Equal((0, "start.json: valid\n"), (Check().Code, Check().Output));
         Refused("lora.targets[0]: is '*query*', which fits no weight", "lora={\"targets\":[\"*query*\"]}");
-        Refused("optimizer.rules[0].pattern: is 'nothing.*', which fits no parameter", "optimizer={\"kind\":\"adamw\",\"rules\":[{\"pattern\":\"nothing.*\"}]}");
+        Refused(
+            "optimizer.rules[0].pattern: is 'nothing.*', which fits no parameter",
+            "optimizer={\"kind\":\"adamw\",\"rules\":[{\"pattern\":\"nothing.*\"}]}");
         Refused("phases[0].rules: freezes all parameters", "phases[0].rules=[{\"pattern\":\"*\",\"learningRateFactor\":0}]");
         Refused("phases[0].losses.mtp: is no loss of this model; allowed: none", "phases[0].losses={\"mtp\":0.1}");
         Refused("tokenizer.file: is given with a start", "tokenizer={\"file\":\"tokenizer.json\"}");
-        Assert.StartsWith("tessera: tokenizer.vocabulary: is 300 with a start", Check("--set", "tokenizer.vocabulary=300").Error, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "tessera: tokenizer.vocabulary: is 300 with a start", Check("--set", "tokenizer.vocabulary=300").Error,
+            StringComparison.Ordinal);
     }
 
     [Fact]

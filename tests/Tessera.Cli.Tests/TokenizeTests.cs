@@ -27,11 +27,13 @@ public sealed class TokenizeTests(TinyRun tiny)
         var good = $$"""{"text": "gamma", "ids": [{{ids}}], "decoded": "gamma"}""" + "\n";
         tiny.Write("good.jsonl", good);
         tiny.Write("wrong.jsonl", good + """{"text": "gamma", "ids": [1]}""" + "\n");
-        var (same, other) = (tiny.Tessera("tokenize", "run", "--verify", "good.jsonl"), tiny.Tessera("tokenize", "run", "--verify", "wrong.jsonl"));
+        var (same, other) = (
+            tiny.Tessera("tokenize", "run", "--verify", "good.jsonl"), tiny.Tessera("tokenize", "run", "--verify", "wrong.jsonl"));
         Assert.Equal((0, ""), (same.Code, same.Error));
         Assert.StartsWith("1 cases, 0 mismatches, ", same.Output, StringComparison.Ordinal);
         Assert.Equal((1, ""), (other.Code, other.Error));
-        Assert.Contains($"wrong.jsonl:2: ids {ids.Replace(",", "", StringComparison.Ordinal)}, expected 1", other.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            $"wrong.jsonl:2: ids {ids.Replace(",", "", StringComparison.Ordinal)}, expected 1", other.Output, StringComparison.Ordinal);
         var line = Parse(tiny.Tessera("tokenize", "run", "--verify", "good.jsonl", "--json"));
         Assert.Equal(0, line.GetProperty("mismatches").GetInt32());
         Assert.True(line.GetProperty("megabytesPerSecond").GetDouble() > 0);

@@ -21,7 +21,8 @@ public sealed class VerifyTests
     [SharedFact(Published)]
     public void A_difference_above_the_tolerance_is_an_exit_code()
     {
-        var found = TesseraProcess.Run(AppContext.BaseDirectory, ["verify", Fixture.Shared($"{Published}/llama")!, "--tolerance", "1e-9", "--json"]);
+        var found = TesseraProcess.Run(
+            AppContext.BaseDirectory, ["verify", Fixture.Shared($"{Published}/llama")!, "--tolerance", "1e-9", "--json"]);
         Assert.Equal(1, found.Code);
         var one = JsonDocument.Parse(found.Lines[0]).RootElement;
         Assert.Equal(("llama", false), (one.GetProperty("case").GetString(), one.GetProperty("passes").GetBoolean()));
@@ -44,7 +45,9 @@ public sealed class VerifyTests
     public void Folders_and_tolerances_are_checked()
     {
         Assert.Equal(2, TesseraProcess.Run(AppContext.BaseDirectory, ["verify"]).Code);
-        Assert.Contains("--tolerance is 0; allowed: greater than 0", TesseraProcess.Run(AppContext.BaseDirectory, ["verify", "x", "--tolerance", "0"]).Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "--tolerance is 0; allowed: greater than 0",
+            TesseraProcess.Run(AppContext.BaseDirectory, ["verify", "x", "--tolerance", "0"]).Error, StringComparison.Ordinal);
     }
 
     [SharedFact(WithTokenizer)]
@@ -59,6 +62,8 @@ public sealed class VerifyTests
         var chat = TesseraProcess.Run(AppContext.BaseDirectory, ["generate", folder, "Hello", "--chat"]);
         Assert.Equal((2, "tessera: this model has no chat template"), (chat.Code, chat.Error.TrimEnd()));
         var none = TesseraProcess.Run(AppContext.BaseDirectory, ["generate", Fixture.Shared($"{Published}/llama")!, "Hello"]);
-        Assert.Equal((2, "tessera: the model has no tokenizer: its folder has neither tokenizer.json nor tokenizer.model"), (none.Code, none.Error.TrimEnd()));
+        Assert.Equal(
+            (2, "tessera: the model has no tokenizer: its folder has neither tokenizer.json nor tokenizer.model"),
+            (none.Code, none.Error.TrimEnd()));
     }
 }

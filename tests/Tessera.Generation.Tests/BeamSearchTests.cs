@@ -17,7 +17,9 @@ public sealed class BeamSearchTests
         {
             // Three tokens and the end: 27 sequences of three are running at most, 121 there are in all.
             var model = TinyModel.Build(readsSource, vocabulary: 4, seed);
-            var all = Sequences(4).Select(ids => (Ids: ids, Score: TinyModel.Score(model, s_prompt, ids) / Math.Pow(ids.Length, penalty))).ToList();
+            var all = Sequences(4)
+                .Select(ids => (Ids: ids, Score: TinyModel.Score(model, s_prompt, ids) / Math.Pow(ids.Length, penalty)))
+                .ToList();
             Assert.Equal(121, all.Count);
             var best = all.MaxBy(sequence => sequence.Score);
 
@@ -36,7 +38,12 @@ public sealed class BeamSearchTests
         {
             var model = TinyModel.Build(readsSource: true, vocabulary: 12, seed);
             var greedy = Generator.Generate(model, [[4, 2], [9, 9, 7, 2]], new GreedyOptions(), maxNewTokens: 10);
-            var beam = Generator.Generate(model, [[4, 2], [9, 9, 7, 2]], new BeamOptions(1, LengthPenalty: 1, earlyStopping), maxNewTokens: 10);
+            var beam = Generator.Generate(
+                model,
+                [
+                    [4, 2], [9, 9, 7, 2]],
+                new BeamOptions(1, LengthPenalty: 1, earlyStopping),
+                maxNewTokens: 10);
             foreach (var (one, other) in greedy.Zip(beam))
             {
                 Assert.Equal(one.Ids, other.Ids);

@@ -14,7 +14,8 @@ public sealed class AloneCollection
     public const string Name = "alone";
 }
 
-/// <summary>Managed memory that decoding allocates for a token, on all threads that take part, once tokens have been decoded before.</summary>
+/// <summary>Managed memory that decoding allocates for a token, on all threads that take part, once tokens have been decoded
+/// before.</summary>
 [Collection(AloneCollection.Name)]
 public sealed class DecodingAllocationTests
 {
@@ -28,13 +29,15 @@ public sealed class DecodingAllocationTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Sixty_tokens_drawn_at_random_allocate_nothing(bool readsSource) => AllocatesNothing(readsSource, new SamplingOptions(0.8f, 40, 0.95f, 3));
+    public void Sixty_tokens_drawn_at_random_allocate_nothing(bool readsSource) =>
+        AllocatesNothing(readsSource, new SamplingOptions(0.8f, 40, 0.95f, 3));
 
     [Fact]
     public void Sixty_tokens_under_a_constraint_and_without_repeated_runs_allocate_nothing() => AllocatesNothing(
         readsSource: false, new GreedyOptions { NoRepeatNgramSize = 4, MinNewTokens = 40, Constraint = new ForbiddenTokens(7, 11, 299) });
 
-    /// <summary>What is computed a token depends on how many there are: buffers grow, and tables and lists of free blocks with them.</summary>
+    /// <summary>What is computed a token depends on how many there are: buffers grow, and tables and lists of free blocks with
+    /// them.</summary>
     [Fact]
     public void Tokens_of_a_sequence_that_grows_long_allocate_nothing()
     {
@@ -70,6 +73,7 @@ public sealed class DecodingAllocationTests
         bool DoesNotEnd(SequenceModel model) => Run(model).Count() == (Before + Measured + 1) * prompts.Length;
 
         IEnumerable<(int Prompt, int Token)> Run(SequenceModel model) =>
-            new StepwiseSearch(model, options, Before + Measured + 1, [SpecialTokens.End]).Run(prompts, [0, 1, 2], new Generated[prompts.Length], default);
+            new StepwiseSearch(model, options, Before + Measured + 1, [SpecialTokens.End]).Run(
+                prompts, [0, 1, 2], new Generated[prompts.Length], default);
     }
 }

@@ -15,9 +15,13 @@ public sealed class DecodingQueueTests
     {
         var model = TinyModel.Build(readsSource, 300, 4);
         using var queue = new DecodingQueue(model, maxSequences);
-        int[][] prompts = [.. Enumerable.Range(0, 12).Select(caller => Enumerable.Range(3, 1 + (caller % 5)).Select(token => token + caller).ToArray())];
+        int[][] prompts =
+        [
+            .. Enumerable.Range(0, 12).Select(caller => Enumerable.Range(3, 1 + (caller % 5)).Select(token => token + caller).ToArray())];
         DecodingOptions Options(int caller) => caller % 3 == 0 ? new SamplingOptions(0.9f, Seed: (ulong)caller) : new GreedyOptions();
-        var asked = prompts.Select((prompt, caller) => Task.Run(() => queue.GenerateAsync(prompt, Options(caller), 5 + caller, s_stops))).ToArray();
+        var asked = prompts
+            .Select((prompt, caller) => Task.Run(() => queue.GenerateAsync(prompt, Options(caller), 5 + caller, s_stops)))
+            .ToArray();
         var found = await Task.WhenAll(asked);
         for (var caller = 0; caller < prompts.Length; caller++)
         {
@@ -35,7 +39,8 @@ public sealed class DecodingQueueTests
         using var source = new CancellationTokenSource();
         var leaving = Task.Run(async () =>
         {
-            await foreach (var _ in queue.StreamAsync([5], new GreedyOptions { MinNewTokens = 900 }, 900, s_stops, source.Token)) await source.CancelAsync();
+            await foreach (var _ in queue.StreamAsync([5], new GreedyOptions { MinNewTokens = 900 }, 900, s_stops, source.Token))
+                await source.CancelAsync();
         });
         var staying = queue.GenerateAsync([6, 7], new GreedyOptions { MinNewTokens = 30 }, 30, s_stops);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => leaving);

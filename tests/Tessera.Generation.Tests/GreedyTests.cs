@@ -47,7 +47,9 @@ public sealed class GreedyTests
     [InlineData(true)]
     public void Where_positions_depend_on_the_length_every_token_is_the_likeliest_too(bool isDynamic)
     {
-        RotaryScaling scaling = isDynamic ? new DynamicScaling(4, TrainedLength: 4) : new LongScaling(4, [1, 1, 1, 1], [9, 7, 5, 3]) { Factor = 4 };
+        RotaryScaling scaling = isDynamic
+            ? new DynamicScaling(4, TrainedLength: 4)
+            : new LongScaling(4, [1, 1, 1, 1], [9, 7, 5, 3]) { Factor = 4 };
         for (ulong seed = 1; seed <= 8; seed++)
         {
             var model = TinyModel.Stretched(scaling, seed);
@@ -119,17 +121,47 @@ public sealed class GreedyTests
     public void Bad_requests_are_told()
     {
         var model = TinyModel.Build(readsSource: false, 12, seed: 1);
-        Assert.StartsWith("a prompt has no tokens", Assert.Throws<ArgumentException>(() => Generator.Generate(model, [[1], []], new GreedyOptions(), 3)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "a prompt has no tokens",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    Generator.Generate(
+                        model,
+                        [
+                            [1], []],
+                        new GreedyOptions(),
+                        3)
+                )
+                .Message,
+            StringComparison.Ordinal);
         Assert.Throws<ArgumentOutOfRangeException>(() => Generator.Generate(model, [[1]], new GreedyOptions(), 0));
-        Assert.StartsWith("beam search cannot be streamed", Assert.Throws<ArgumentException>(() => Generator.Stream(model, [1], new BeamOptions(), 3)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "beam search cannot be streamed",
+            Assert.Throws<ArgumentException>(() => Generator.Stream(model, [1], new BeamOptions(), 3)).Message, StringComparison.Ordinal);
         foreach (DecodingOptions wrong in new DecodingOptions[]
-        {
-            new SamplingOptions(0), new SamplingOptions(float.NaN), new SamplingOptions(TopK: -1), new SamplingOptions(TopP: 0), new SamplingOptions(TopP: 1.1f),
+            {
+                new SamplingOptions(0),
+                new SamplingOptions(float.NaN),
+                new SamplingOptions(TopK: -1),
+                new SamplingOptions(TopP: 0),
+                new SamplingOptions(TopP: 1.1f),
             new BeamOptions(0), new BeamOptions(65), new BeamOptions(2, float.PositiveInfinity),
             new GreedyOptions { MaxNewTokens = 0 }, new GreedyOptions { MaxNewTokens = (1 << 20) + 1 },
             new GreedyOptions { MinNewTokens = -1 }, new GreedyOptions { MaxNewTokens = 4, MinNewTokens = 5 },
-        })
-            Assert.Contains("; allowed: ", Assert.Throws<ArgumentException>(() => Generator.Generate(model, [[1]], wrong, 3)).Message, StringComparison.Ordinal);
+            })
+            Assert.Contains(
+                "; allowed: ",
+                Assert
+                    .Throws<ArgumentException>(() =>
+                        Generator.Generate(
+                            model,
+                            [
+                                [1]],
+                            wrong,
+                            3)
+                    )
+                    .Message,
+                StringComparison.Ordinal);
     }
 
     [Fact]

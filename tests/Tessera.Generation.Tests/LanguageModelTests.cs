@@ -17,7 +17,9 @@ public sealed class LanguageModelTests
         var pieces = Pieces([.. System.Text.Encoding.UTF8.GetBytes(Text).Select(ByteToken)]);
         Assert.Equal(Text, string.Concat(pieces));
         Assert.DoesNotContain(pieces, piece => piece.Contains('\uFFFD', StringComparison.Ordinal));
-        Assert.All(pieces.Where(piece => piece.Length > 0), piece => Assert.False(char.IsLowSurrogate(piece[0]) || char.IsHighSurrogate(piece[^1])));
+        Assert.All(pieces.Where(piece => piece.Length > 0), piece =>
+            Assert.False(char.IsLowSurrogate(piece[0]) || char.IsHighSurrogate(piece[^1]))
+        );
         Assert.Contains("😀", pieces);
 
         static int ByteToken(byte value) => Enumerable.Range(3, 256).Single(id => s_tokenizer.TokenText(id) == Letter(value));
@@ -34,7 +36,13 @@ public sealed class LanguageModelTests
     public async Task A_stream_joins_to_the_text_that_is_generated_at_once(bool readsSource)
     {
         var language = Language(readsSource);
-        foreach (DecodingOptions options in new DecodingOptions[] { new GreedyOptions(), new SamplingOptions(1.2f, Seed: 3), new SamplingOptions(Seed: 4) { MaxNewTokens = 25 } })
+        foreach (
+            DecodingOptions options in new DecodingOptions[]
+            {
+                new GreedyOptions(),
+                new SamplingOptions(1.2f, Seed: 3),
+                new SamplingOptions(Seed: 4) { MaxNewTokens = 25 },
+            })
         {
             var pieces = new List<string>();
             await foreach (var piece in language.StreamAsync("the cat", options)) pieces.Add(piece);

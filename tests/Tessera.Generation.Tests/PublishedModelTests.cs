@@ -22,7 +22,10 @@ public sealed class PublishedModelTests
             var (settings, prompt, expected) = (json.RootElement, Ints(folder, "prompt"), Ints(folder, "sequences"));
             var (end, max) = (settings.GetProperty("eos").GetInt32(), settings.GetProperty("max_new_tokens").GetInt32());
             var options = new BeamOptions(
-                settings.GetProperty("beams").GetInt32(), settings.GetProperty("length_penalty").GetSingle(), settings.GetProperty("early_stopping").GetBoolean());
+                settings.GetProperty("beams").GetInt32(),
+                settings.GetProperty("length_penalty").GetSingle(),
+                settings.GetProperty("early_stopping").GetBoolean()
+            );
             var found = new BeamSearch(Model(folder, settings), options, max, [end]).Run([prompt], default)[0];
             var (lengths, scores) = (Ints(folder, "lengths"), Floats(folder, "scores"));
             Assert.Equal(lengths.Length, found.Count);
@@ -30,7 +33,9 @@ public sealed class PublishedModelTests
             for (var rank = 0; rank < found.Count; rank++)
             {
                 var ids = found[rank].FinishReason == FinishReason.StopToken ? [.. found[rank].Ids, end] : found[rank].Ids;
-                Assert.True(expected.AsSpan(rank * longest, lengths[rank]).SequenceEqual([.. ids]), $"{Path.GetFileName(folder)}, rank {rank}: {string.Join(' ', ids)}");
+                Assert.True(
+                    expected.AsSpan(rank * longest, lengths[rank]).SequenceEqual([.. ids]),
+                    $"{Path.GetFileName(folder)}, rank {rank}: {string.Join(' ', ids)}");
                 Assert.Equal(scores[rank], found[rank].Score, 1e-4 * Math.Max(1, Math.Abs(scores[rank])));
             }
         }
@@ -62,11 +67,13 @@ public sealed class PublishedModelTests
         Assert.InRange(changed, 4, 8); // where nothing would be repeated anyway, penalties change nothing
     }
 
-    private static string[] Folders(string pattern) => [.. Directory.GetDirectories(Fixture.Shared(Cases)!, pattern).Order(StringComparer.Ordinal)];
+    private static string[] Folders(string pattern) =>
+        [.. Directory.GetDirectories(Fixture.Shared(Cases)!, pattern).Order(StringComparer.Ordinal)];
 
     private static JsonDocument Case(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "case.json")));
 
-    private static SequenceModel Model(string folder, JsonElement settings) => ModelFolder.Load(Path.Combine(folder, settings.GetProperty("model").GetString()!)).Model;
+    private static SequenceModel Model(string folder, JsonElement settings) =>
+        ModelFolder.Load(Path.Combine(folder, settings.GetProperty("model").GetString()!)).Model;
 
     private static int[] Ints(string folder, string name)
     {

@@ -30,13 +30,24 @@ internal static class TinyModel
         return model;
     }
 
-    /// <summary>A model that continues, whose positions are marked otherwise in sequences of more than four tokens, or ever longer ones.</summary>
+    /// <summary>A model that continues, whose positions are marked otherwise in sequences of more than four tokens, or ever longer
+    /// ones.</summary>
     /// <param name="scaling">How positions are stretched.</param>
     /// <param name="seed">Where its weights come from.</param>
     public static SequenceModel Stretched(RotaryScaling scaling, ulong seed)
     {
         var attention = new MultiHeadOptions(2) { Position = new RotaryOptions(50) { Scaling = scaling } };
-        var options = new DecoderOptions { Width = 16, TieEmbeddings = true, Decoder = new TransformerOptions { Layers = 2, Attention = attention, FeedForward = new SwiGluOptions(24) } };
+        var options = new DecoderOptions
+        {
+            Width = 16,
+            TieEmbeddings = true,
+            Decoder = new TransformerOptions
+            {
+                Layers = 2,
+                Attention = attention,
+                FeedForward = new SwiGluOptions(24),
+            },
+        };
         var model = options.Build(12, seed);
         foreach (var (_, parameter) in model.Parameters())
             foreach (ref var weight in parameter.Value.Floats) weight *= 1.7f;

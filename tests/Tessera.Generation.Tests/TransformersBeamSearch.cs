@@ -13,7 +13,10 @@ internal static class TransformersBeamSearch
     public static (IReadOnlyList<int> Ids, double Score) Best(SequenceModel model, int[] prompt, BeamOptions options, int maxNewTokens)
     {
         var width = options.Width;
-        var running = Enumerable.Range(0, width).Select(beam => (Ids: Array.Empty<int>(), LogProbability: beam == 0 ? 0 : Nothing)).ToArray();
+        var running = Enumerable
+            .Range(0, width)
+            .Select(beam => (Ids: Array.Empty<int>(), LogProbability: beam == 0 ? 0 : Nothing))
+            .ToArray();
         var finished = Enumerable.Repeat((Ids: Array.Empty<int>(), Score: Nothing, IsThere: false), width).ToArray();
         var canImprove = true;
         for (var length = 1; canImprove; length++)
@@ -24,16 +27,29 @@ internal static class TransformersBeamSearch
                 .OrderByDescending(candidate => candidate.LogProbability).Take(2 * width).ToArray();
             var stops = candidates.Select(candidate => candidate.Ids[^1] == SpecialTokens.End || length == maxNewTokens).ToArray();
 
-            running = [.. candidates.Zip(stops, (candidate, isOver) => candidate with { LogProbability = candidate.LogProbability + (isOver ? Nothing : 0) })
-                .OrderByDescending(beam => beam.LogProbability).Take(width)];
+            running =
+            [
+                .. candidates
+                    .Zip(stops, (candidate, isOver) =>
+                        candidate with
+                        {
+                            LogProbability = candidate.LogProbability + (isOver ? Nothing : 0),
+                        }
+                    )
+                    .OrderByDescending(beam => beam.LogProbability)
+                    .Take(width),
+            ];
             var isFull = options.EarlyStopping && finished.All(sequence => sequence.IsThere);
             var ended = candidates.Take(width).Where((_, rank) => stops[rank] && !isFull)
-                .Select(candidate => (candidate.Ids, Score: candidate.LogProbability / Math.Pow(length, options.LengthPenalty), IsThere: true));
+                .Select(candidate =>
+                    (candidate.Ids, Score: candidate.LogProbability / Math.Pow(length, options.LengthPenalty), IsThere: true)
+                );
             finished = [.. finished.Concat(ended).OrderByDescending(sequence => sequence.Score).Take(width)];
 
             var best = running[0].LogProbability / Math.Pow(length, options.LengthPenalty);
             var isOpen = !(options.EarlyStopping && finished.All(sequence => sequence.IsThere));
-            canImprove = isOpen && best > finished.Min(sequence => sequence.IsThere ? sequence.Score : Nothing) && !stops.All(isOver => isOver);
+            canImprove =
+                isOpen && best > finished.Min(sequence => sequence.IsThere ? sequence.Score : Nothing) && !stops.All(isOver => isOver);
         }
 
         return (finished[0].Ids, finished[0].Score);

@@ -8,8 +8,8 @@ namespace Tessera.Models.Tests;
 
 public sealed class ModelFolderTests
 {
-    private static readonly BytePairTokenizer s_tokenizer =
-        BytePairTrainer.Train(["a text of few words, few words of a text"], new BytePairTrainerOptions(270, SpecialTokens: SpecialTokens.Texts));
+    private static readonly BytePairTokenizer s_tokenizer = BytePairTrainer.Train(
+        ["a text of few words, few words of a text"], new BytePairTrainerOptions(270, SpecialTokens: SpecialTokens.Texts));
 
     public static TheoryData<string> Models => [.. SmallModels.All.Keys];
 
@@ -35,7 +35,8 @@ public sealed class ModelFolderTests
     {
         using var folder = new TemporaryFolder();
         var nowhere = folder.File("nowhere");
-        Assert.Contains(nowhere, Assert.Throws<DirectoryNotFoundException>(() => ModelFolder.Load(nowhere)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            nowhere, Assert.Throws<DirectoryNotFoundException>(() => ModelFolder.Load(nowhere)).Message, StringComparison.Ordinal);
         foreach (var file in new[] { ModelFolder.ConfigFile, ModelFolder.TokenizerFile, ModelFolder.WeightsFile })
         {
             Write(folder, SmallModels.All["decoder"]);

@@ -97,7 +97,8 @@ public sealed class PromptFormatTests
     public void A_message_is_written_by_the_template()
     {
         using var folder = Folder();
-        const string template = "{{ bos_token }}{% for m in messages %}<turn>{{ m.role }}: {{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<turn>{% endif %}";
+        const string template =
+            "{{ bos_token }}{% for m in messages %}<turn>{{ m.role }}: {{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<turn>{% endif %}";
         Write(folder, "tokenizer_config.json", new JsonObject { ["bos_token"] = "<s>", ["chat_template"] = template });
         var loaded = Load(folder);
         Assert.Equal(s_tokenizer.Encode("<s><turn>user: the cat</s><turn>"), loaded.PromptFormat.EncodeChat(loaded.Tokenizer, "the cat"));
@@ -105,7 +106,9 @@ public sealed class PromptFormatTests
         loaded = Load(folder);
         Assert.Equal(s_tokenizer.Encode("the dog<turn>"), loaded.PromptFormat.EncodeChat(loaded.Tokenizer, "the dog"));
         File.WriteAllText(folder.File("chat_template.jinja"), "{% for %}");
-        Assert.Contains("chat_template.jinja: the chat template cannot be read", Assert.Throws<InvalidDataException>(() => Load(folder)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "chat_template.jinja: the chat template cannot be read", Assert.Throws<InvalidDataException>(() => Load(folder)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -130,12 +133,14 @@ public sealed class PromptFormatTests
     private static TemporaryFolder Folder()
     {
         var folder = new TemporaryFolder();
-        foreach (var file in new[] { "config.json", "model.safetensors" }) File.Copy(Fixture.Local($"families/llama-dynamic/{file}"), folder.File(file));
+        foreach (var file in new[] { "config.json", "model.safetensors" })
+            File.Copy(Fixture.Local($"families/llama-dynamic/{file}"), folder.File(file));
         s_tokenizer.Save(folder.File("tokenizer.json"));
         return folder;
     }
 
-    private static void Write(TemporaryFolder folder, string file, JsonObject json) => File.WriteAllText(folder.File(file), json.ToJsonString());
+    private static void Write(TemporaryFolder folder, string file, JsonObject json) =>
+        File.WriteAllText(folder.File(file), json.ToJsonString());
 
     private static void Configure(TemporaryFolder folder, Action<JsonObject> change)
     {

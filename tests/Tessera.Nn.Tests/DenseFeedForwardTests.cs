@@ -8,12 +8,21 @@ public sealed class DenseFeedForwardTests
     private const int Width = 6;
     private const int Hidden = 5;
 
-    public static TheoryData<DenseOptions> Kinds => 
-    [
-        new SwiGluOptions(Hidden), new GeGluOptions(Hidden), new GeGluTanhOptions(Hidden), new GeluOptions(Hidden), new GeluTanhOptions(Hidden),
-        new SiluOptions(Hidden), new ReluOptions(Hidden), new ReGluOptions(Hidden), new GluOptions(Hidden), new ReluSquaredOptions(Hidden), new TanhOptions(Hidden),
+    public static TheoryData<DenseOptions> Kinds =>
+        [
+            new SwiGluOptions(Hidden),
+            new GeGluOptions(Hidden),
+            new GeGluTanhOptions(Hidden),
+            new GeluOptions(Hidden),
+            new GeluTanhOptions(Hidden),
+            new SiluOptions(Hidden),
+            new ReluOptions(Hidden),
+            new ReGluOptions(Hidden),
+            new GluOptions(Hidden),
+            new ReluSquaredOptions(Hidden),
+            new TanhOptions(Hidden),
         new SigmoidOptions(Hidden), new SwiGluOptions(Hidden) { Bias = true }, new GeluTanhOptions(Hidden) { Bias = true },
-    ];
+        ];
 
     [Theory]
     [MemberData(nameof(Kinds))]

@@ -105,7 +105,9 @@ internal static class ExactMath
                     var query = ((((b * length) + q) * heads) + h) * width;
                     int Key(int k) => ((((b * keyLength) + k) * keyHeads) + (h / (heads / keyHeads))) * width;
                     var head = h;
-                    var scores = seen.Select(k => score(Enumerable.Range(0, width).Sum(i => queries[query + i] * keys[Key(k) + i]), head, q, k));
+                    var scores = seen.Select(k =>
+                        score(Enumerable.Range(0, width).Sum(i => queries[query + i] * keys[Key(k) + i]), head, q, k)
+                    );
                     var weights = Softmax([.. scores, .. sinks is null ? Array.Empty<double>() : [sinks[h]]]);
                     for (var place = 0; place < seen.Length; place++)
                         for (var i = 0; i < width; i++) y[query + i] += weights[place] * values[Key(seen[place]) + i];

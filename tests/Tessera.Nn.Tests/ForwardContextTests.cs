@@ -17,7 +17,8 @@ public class ForwardContextTests
         }
 
         Assert.Throws<ObjectDisposedException>(() => context.AddLoss("balance", Tensor.Allocate([])));
-        using (Arena.Current.Scope()) Assert.Equal([1, 3], ForwardContext.At(PartCheck.Positions(1, 3)).Positions.Shape.AsSpan().ToArray()); // the object lives again
+        using (Arena.Current.Scope())
+            Assert.Equal([1, 3], ForwardContext.At(PartCheck.Positions(1, 3)).Positions.Shape.AsSpan().ToArray()); // the object lives again
     }
 
     [Fact]

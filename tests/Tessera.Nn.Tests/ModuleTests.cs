@@ -11,7 +11,12 @@ public sealed class ModuleTests
     [Fact]
     public void Parameters_are_named_by_the_way_to_them()
     {
-        var options = new TransformerOptions { Layers = 1, Attention = new MultiHeadOptions(2) { Bias = true, KeyValueHeads = 1 }, FeedForward = new SwiGluOptions(12) };
+        var options = new TransformerOptions
+        {
+            Layers = 1,
+            Attention = new MultiHeadOptions(2) { Bias = true, KeyValueHeads = 1 },
+            FeedForward = new SwiGluOptions(12),
+        };
         var part = new Transformer(options, PartCheck.Builder(8), MixerRole.Causal);
         Assert.Equal(
             [
@@ -31,7 +36,12 @@ public sealed class ModuleTests
     [Fact]
     public void Counts_and_operations_are_those_of_a_calculation_by_hand()
     {
-        var options = new TransformerOptions { Layers = 3, Attention = new MultiHeadOptions(4) { KeyValueHeads = 2 }, FeedForward = new GeluOptions(32) };
+        var options = new TransformerOptions
+        {
+            Layers = 3,
+            Attention = new MultiHeadOptions(4) { KeyValueHeads = 2 },
+            FeedForward = new GeluOptions(32),
+        };
         var causal = new Transformer(options, PartCheck.Builder(16), MixerRole.Causal);
         const int Matrices = (2 * 16 * 16) + (2 * 8 * 16) + (2 * 16 * 32), Norms = 2 * 16;
         Assert.Equal((3 * (Matrices + Norms)) + 16, causal.ParameterCount());
@@ -60,7 +70,8 @@ public sealed class ModuleTests
         Assert.Equal(first, same);
         Assert.NotEqual(first, other);
 
-        static float[] Weights(ulong seed) => [.. new SwiGluOptions(5).Build(PartCheck.Builder(4, seed)).Parameters().SelectMany(own => own.Parameter.Value.ToArray())];
+        static float[] Weights(ulong seed) =>
+            [.. new SwiGluOptions(5).Build(PartCheck.Builder(4, seed)).Parameters().SelectMany(own => own.Parameter.Value.ToArray())];
     }
 
     private sealed class Tied : Module

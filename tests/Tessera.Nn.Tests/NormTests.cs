@@ -5,7 +5,8 @@ namespace Tessera.Nn.Tests;
 
 public sealed class NormTests
 {
-    public static TheoryData<NormOptions> Kinds => [new RmsNormOptions(1e-2f), new LayerNormOptions(1e-2f), new LayerNormOptions(1e-2f, Bias: false)];
+    public static TheoryData<NormOptions> Kinds =>
+        [new RmsNormOptions(1e-2f), new LayerNormOptions(1e-2f), new LayerNormOptions(1e-2f, Bias: false)];
 
     [Theory]
     [MemberData(nameof(Kinds))]

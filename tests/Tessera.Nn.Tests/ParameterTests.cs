@@ -80,7 +80,9 @@ public sealed class ParameterTests
     {
         var parameter = new PartBuilder(4, "x", new CounterRandom(5)).Matrix("m", 3, 4);
         parameter.ReadFrom(() => Tensor.Allocate([4, 3]));
-        Assert.Contains("[3, 4] was given F32 [4, 3]", Assert.Throws<InvalidOperationException>(() => parameter.Value).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "[3, 4] was given F32 [4, 3]", Assert.Throws<InvalidOperationException>(() => parameter.Value).Message,
+            StringComparison.Ordinal);
         parameter.ReadFrom(() => Tensor.Allocate([3, 4], ElementType.BF16));
         Assert.Throws<InvalidOperationException>(() => parameter.Value);
     }

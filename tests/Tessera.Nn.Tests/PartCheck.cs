@@ -53,7 +53,9 @@ internal static class PartCheck
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
         var tensors = inputs.ToDictionary(
-            input => input.Name, input => Tensor.From(Normal((int)input.Shape.Count, (ulong)input.Name.Length + 7), input.Shape).WithGradient());
+            input => input.Name,
+            input => Tensor.From(Normal((int)input.Shape.Count, (ulong)input.Name.Length + 7), input.Shape).WithGradient()
+        );
         var exact = Exact(part);
         foreach (var (name, tensor) in tensors) exact[name] = [.. tensor.ToArray().Select(value => (double)value)];
 
@@ -69,7 +71,9 @@ internal static class PartCheck
         foreach (var (name, tensor) in tensors)
         {
             Assert.False(tensor.Gradient.IsEmpty, $"{name} has no gradient");
-            Compare($"gradient of {name}", CentralDifferences(equation, exact, name, upstream), [.. tensor.Gradient.ToArray().Select(value => (double)value)], tolerance);
+            Compare(
+                $"gradient of {name}", CentralDifferences(equation, exact, name, upstream),
+                [.. tensor.Gradient.ToArray().Select(value => (double)value)], tolerance);
             tensor.ClearGradient();
         }
     }

@@ -76,7 +76,8 @@ public sealed class PartsTests
         Complains("Circle", "disc", "it is 'circle' already", Parts.Register<Shape, Circle>);
         Complains("Unfinished", "any", NotMade, Parts.Register<Shape, Unfinished>);
         Complains("Hidden", "any", NotMade, Parts.Register<Shape, Hidden>);
-        foreach (var kind in new[] { "", "Big", "two words", "a--b", "-a", "ä" }) Complains("Square", kind, NoKind, Parts.Register<Shape, Square>);
+        foreach (var kind in new[] { "", "Big", "two words", "a--b", "-a", "ä" })
+            Complains("Square", kind, NoKind, Parts.Register<Shape, Square>);
         Assert.Equal(
             $"'loose' cannot be registered: {Own}Loose is no group of parts, as MixerOptions or NormOptions are",
             Assert.Throws<ArgumentException>(() => Parts.Register<Loose, Loose>("loose")).Message);

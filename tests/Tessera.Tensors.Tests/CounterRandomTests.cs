@@ -49,7 +49,9 @@ public class CounterRandomTests
     public void Derived_sequences_are_independent_of_each_other_and_of_their_origin()
     {
         var origin = new CounterRandom(1);
-        CounterRandom[] sequences = [origin, origin.Derive(0), origin.Derive(1), origin.Derive("a"), origin.Derive("b"), new(2), new CounterRandom(2).Derive(0)];
+        CounterRandom[] sequences =
+        [
+            origin, origin.Derive(0), origin.Derive(1), origin.Derive("a"), origin.Derive("b"), new(2), new CounterRandom(2).Derive(0)];
         for (var left = 0; left < sequences.Length; left++)
             for (var right = left + 1; right < sequences.Length; right++)
             {
@@ -66,7 +68,8 @@ public class CounterRandomTests
     {
         // SplitMix64 from seed 1234567: its published first outputs are those of indices 1, 2 and 3.
         var random = new CounterRandom(1234567);
-        Assert.Equal([6457827717110365317UL, 3203168211198807973UL, 9817491932198370423UL], [random.Bits(1), random.Bits(2), random.Bits(3)]);
+        Assert.Equal(
+            [6457827717110365317UL, 3203168211198807973UL, 9817491932198370423UL], [random.Bits(1), random.Bits(2), random.Bits(3)]);
         Assert.Equal(random.Derive("layer"), new CounterRandom(1234567).Derive("layer"));
     }
 

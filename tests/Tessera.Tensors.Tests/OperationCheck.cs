@@ -6,14 +6,19 @@ namespace Tessera.Tensors.Tests;
 /// </summary>
 internal static class OperationCheck
 {
-    /// <summary>Checks values and the gradients of all inputs; the error is relative to the largest expected magnitude (at least 1).</summary>
+    /// <summary>Checks values and the gradients of all inputs; the error is relative to the largest expected magnitude (at least
+    /// 1).</summary>
     /// <param name="operation">The operation, from F32 inputs.</param>
     /// <param name="equation">The same in double precision, from the inputs' elements.</param>
     /// <param name="tolerance">The largest error allowed.</param>
     /// <param name="inputs">Shape and elements of each input.</param>
     /// <returns>The largest errors found, of the values and of the gradients.</returns>
     public static (double Value, double Gradient) Run(
-        Func<Tensor[], Tensor> operation, Func<double[][], double[]> equation, double tolerance, params (Shape Shape, float[] Values)[] inputs)
+        Func<Tensor[], Tensor> operation,
+        Func<double[][], double[]> equation,
+        double tolerance,
+        params (Shape Shape, float[] Values)[] inputs
+    )
     {
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();

@@ -202,7 +202,8 @@ public class TapeTests
         using var tape = Tape.Record();
         var x = Tensor.From([1f, 2], [2]).WithGradient();
         Assert.Contains("expected a scalar", Assert.Throws<ShapeException>(() => tape.Backward(x)).Message, StringComparison.Ordinal);
-        Assert.Contains("expected 3 elements", Assert.Throws<ShapeException>(() => tape.Backward(x, [1, 2, 3])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "expected 3 elements", Assert.Throws<ShapeException>(() => tape.Backward(x, [1, 2, 3])).Message, StringComparison.Ordinal);
     }
 
     [Fact]

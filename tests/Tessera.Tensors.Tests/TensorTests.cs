@@ -93,7 +93,9 @@ public class TensorTests
     {
         using var scope = Arena.Current.Scope();
         Assert.Equal(5, Tensor.From([5f], [1, 1]).Item());
-        Assert.Contains("item: tensor is F32 [2], expected one element", Assert.Throws<ShapeException>(() => Tensor.Temporary([2]).Item()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "item: tensor is F32 [2], expected one element", Assert.Throws<ShapeException>(() => Tensor.Temporary([2]).Item()).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -101,7 +103,8 @@ public class TensorTests
     {
         var ids = Tensor.Allocate([2], ElementType.I32);
         Assert.Equal("read: tensor is I32 [2], expected F32", Assert.Throws<ShapeException>(() => ids.Floats.Length).Message);
-        Assert.Equal("read: tensor is F32 [2], expected I32", Assert.Throws<ShapeException>(() => Tensor.Allocate([2]).Ints.Length).Message);
+        Assert.Equal(
+            "read: tensor is F32 [2], expected I32", Assert.Throws<ShapeException>(() => Tensor.Allocate([2]).Ints.Length).Message);
         Assert.Equal(8, ids.Bytes.Length);
         Assert.Equal("I32 [2]", ids.ToString());
         Assert.Throws<ShapeException>(() => ids.WithGradient());

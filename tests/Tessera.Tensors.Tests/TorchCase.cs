@@ -3,7 +3,8 @@ using Tessera.Testing;
 
 namespace Tessera.Tensors.Tests;
 
-/// <summary>What PyTorch computed for an operation: <c>Fixtures/torch/&lt;name&gt;</c>, written by <c>tests/Fixtures/make_torch.py</c>.</summary>
+/// <summary>What PyTorch computed for an operation: <c>Fixtures/torch/&lt;name&gt;</c>, written by
+/// <c>tests/Fixtures/make_torch.py</c>.</summary>
 internal sealed class TorchCase(string name)
 {
     private readonly ReferenceTensors _tensors = new(Path.Combine(Fixture.Local("torch"), name, "expected.safetensors"));
@@ -21,7 +22,9 @@ internal sealed class TorchCase(string name)
     {
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();
-        var tensors = inputs.Select(input => Tensor.From(_tensors.Floats(input), new Shape(_tensors.Shape(input))).WithGradient()).ToArray();
+        var tensors = inputs
+            .Select(input => Tensor.From(_tensors.Floats(input), new Shape(_tensors.Shape(input))).WithGradient())
+            .ToArray();
         var y = operation(tensors);
         var value = OperationCheck.Compare($"{name} y", Exact("y"), y.ToArray(), tolerance);
         tape.Backward(y, _tensors.Has("dy") ? _tensors.Floats("dy") : [1]);

@@ -12,10 +12,17 @@ public sealed class AccumulationTests : IDisposable
     public void Batches_of_unlike_size_that_are_accumulated_count_target_by_target()
     {
         // Two pairs, one much longer: as one batch, and as two of one pair each.
-        File.WriteAllLines(_folder.In("train.jsonl"), ["""{"source":"one","target":"a b c d e f g h"}""", """{"source":"two","target":"z"}"""]);
+        File.WriteAllLines(
+            _folder.In("train.jsonl"),
+            ["""{"source":"one","target":"a b c d e f g h"}""", """{"source":"two","target":"z"}"""]
+        );
         StepDone Step(string run, int tokens, int accumulate) => _folder.Train(
-            TrainingFolder.Recipe(
-                "phases[0].steps=1", $"batches.tokens={tokens}", $"phases[0].accumulate={accumulate}", "phases[0].losses={}", "model.decoder.dropout=0",
+                    TrainingFolder.Recipe(
+                        "phases[0].steps=1",
+                        $"batches.tokens={tokens}",
+                        $"phases[0].accumulate={accumulate}",
+                        "phases[0].losses={}",
+                        "model.decoder.dropout=0",
                 """model.decoder.feedForward={"kind":"swiglu","hidden":16}""", "data.validation=null", "data.validationFraction=0"),
             run).OfType<StepDone>().Single();
 
@@ -42,7 +49,9 @@ public sealed class AccumulationTests : IDisposable
         var thread = new Thread(() =>
         {
             _folder.Train(
-                TrainingFolder.TextRecipe($"phases[0].steps={24 * 512 / tokens / accumulate}", $"batches.tokens={tokens}", $"phases[0].accumulate={accumulate}", "model.width=64"),
+                TrainingFolder.TextRecipe(
+                    $"phases[0].steps={24 * 512 / tokens / accumulate}", $"batches.tokens={tokens}", $"phases[0].accumulate={accumulate}",
+                    "model.width=64"),
                 $"{tokens}-{accumulate}", also: happened => peak = happened is StepDone ? Math.Max(peak, Arena.Current.Capacity) : peak);
         });
         thread.Start();

@@ -18,8 +18,14 @@ public sealed class CheckpointingTests : IDisposable
     {
         // Dropout, losses of parts, a bias that counts loads, packed texts, later tokens.
         Recipe Of(bool checkpointing) => TrainingFolder.TextRecipe(
-            $$"""model.decoder.feedForward.router={"kind":"{{router}}"}""", "model.mtpDepth=2", "model.decoder.layers=2", $"phases[0].precision={precision}",
-            """phases[0].losses={"mtp":0.3,"sequence-balance":0.01,"balance":0.02}""", "phases[0].accumulate=2", $"phases[0].checkpointing={(checkpointing ? "true" : "false")}");
+                $$"""model.decoder.feedForward.router={"kind":"{{router}}"}""",
+                "model.mtpDepth=2",
+                "model.decoder.layers=2",
+                $"phases[0].precision={precision}",
+                """phases[0].losses={"mtp":0.3,"sequence-balance":0.01,"balance":0.02}""",
+                "phases[0].accumulate=2",
+                $"phases[0].checkpointing={(checkpointing ? "true" : "false")}"
+            );
         var (whole, checkpointed) = (_folder.Train(Of(false), "whole"), _folder.Train(Of(true), "checkpointed"));
         Assert.Equal(TrainingFolder.Losses(whole), TrainingFolder.Losses(checkpointed));
         Assert.Equal(_folder.Weights("whole"), _folder.Weights("checkpointed"));
@@ -29,7 +35,7 @@ public sealed class CheckpointingTests : IDisposable
     public void An_encoder_and_its_decoder_are_checkpointed_too()
     {
         Recipe Of(bool checkpointing) => TrainingFolder.Recipe(
-            """model.encoder={"kind":"transformer","layers":2,"attention":{"kind":"multi-head","heads":2},"feedForward":{"kind":"experts","routed":4,"active":2,"expert":{"kind":"gelu","hidden":12}},"dropout":0.1}""",
+                """model.encoder={"kind":"transformer","layers":2,"attention":{"kind":"multi-head","heads":2},"feedForward":{"kind":"experts","routed":4,"active":2,"expert":{"kind":"gelu","hidden":12}},"dropout":0.1}""",
             $"phases[0].checkpointing={(checkpointing ? "true" : "false")}");
         _folder.Train(Of(false), "whole");
         _folder.Train(Of(true), "checkpointed");
@@ -39,7 +45,11 @@ public sealed class CheckpointingTests : IDisposable
     [Fact]
     public void The_memory_of_a_deep_stack_is_that_of_one_layer_and_the_inputs_of_all()
     {
-        var recipe = TrainingFolder.TextRecipe("model.width=32", "model.decoder.layers=12", """model.decoder.feedForward={"kind":"swiglu","hidden":96}""");
+        var recipe = TrainingFolder.TextRecipe(
+            "model.width=32",
+            "model.decoder.layers=12",
+            """model.decoder.feedForward={"kind":"swiglu","hidden":96}"""
+        );
         var model = recipe.Model.Build(64, seed: 1);
         var (whole, checkpointed) = (Peak(false), Peak(true));
         Assert.True(checkpointed < 0.4 * whole, $"{checkpointed} bytes with checkpoints, {whole} without");

@@ -10,8 +10,10 @@ namespace Tessera.Training.Tests;
 /// <summary>Parameters that learn at other rates or not at all, by name, in all phases or in some.</summary>
 public sealed class FreezingTests : IDisposable
 {
-    private const string Sinks = """{"kind":"multi-head","heads":2,"sinks":true,"bias":true,"queryKeyNorm":{"kind":"rms"},"position":{"kind":"relative-bias"}}""";
-    private const string Latent = """{"kind":"latent","heads":2,"kvLoraRank":6,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":5}""";
+    private const string Sinks =
+        """{"kind":"multi-head","heads":2,"sinks":true,"bias":true,"queryKeyNorm":{"kind":"rms"},"position":{"kind":"relative-bias"}}""";
+    private const string Latent =
+        """{"kind":"latent","heads":2,"kvLoraRank":6,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":5}""";
 
     private readonly TrainingFolder _folder = new();
 
@@ -26,8 +28,13 @@ public sealed class FreezingTests : IDisposable
         [
             Model(TrainingFolder.Recipe("model.encoder.residual=true", "model.decoder.norm={\"kind\":\"layer\"}")),
             Model(TrainingFolder.Recipe("model.encoder={\"kind\":\"gru\",\"layers\":1,\"hidden\":8}", "model.shareEmbeddings=false")),
-            Model(TrainingFolder.TextRecipe($"model.decoder.attention={Sinks}", "model.decoder.position={\"kind\":\"learned\",\"positions\":8}", "model.tieEmbeddings=false")),
-            Model(TrainingFolder.TextRecipe($"model.decoder.attention={Latent}", "model.mtpDepth=1", "model.decoder.feedForward.router={\"kind\":\"sigmoid\"}")),
+            Model(
+                TrainingFolder.TextRecipe(
+                    $"model.decoder.attention={Sinks}", "model.decoder.position={\"kind\":\"learned\",\"positions\":8}",
+                    "model.tieEmbeddings=false")),
+            Model(
+                TrainingFolder.TextRecipe(
+                    $"model.decoder.attention={Latent}", "model.mtpDepth=1", "model.decoder.feedForward.router={\"kind\":\"sigmoid\"}")),
         ];
         foreach (var model in models)
         {
@@ -52,16 +59,30 @@ public sealed class FreezingTests : IDisposable
     public void A_phase_may_freeze_and_thaw_and_a_crashed_run_does_so_too()
     {
         var recipe = TrainingFolder.TextRecipe(
-            "phases[0].steps=4", """optimizer={"kind":"adamw","rules":[{"pattern":"*norm*","learningRateFactor":0}]}""", "checkpoints.everySteps=2", "checkpoints.keep=9",
+            "phases[0].steps=4",
+            """optimizer={"kind":"adamw","rules":[{"pattern":"*norm*","learningRateFactor":0}]}""",
+            "checkpoints.everySteps=2",
+            "checkpoints.keep=9",
             """model.decoder.feedForward.router={"kind":"sigmoid"}""");
-        var first = recipe.Phases[0] with { Rules = [new ParameterRule("*.attention.q_proj.*", 0.5), ParameterRule.Freeze("*.attention.*"), ParameterRule.Freeze("*.router.*"), ParameterRule.Freeze("*norm*")] };
+        var first = recipe.Phases[0] with
+        {
+            Rules =
+            [
+                new ParameterRule("*.attention.q_proj.*", 0.5),
+                ParameterRule.Freeze("*.attention.*"),
+                ParameterRule.Freeze("*.router.*"),
+                ParameterRule.Freeze("*norm*"),
+            ],
+        };
         recipe = recipe with { Phases = [first, recipe.Phases[0]] };
         _folder.Train(recipe, "whole");
         var (begun, middle, end) = (Untrained(recipe), Restored(4), Values(ModelFolder.Load(_folder.In("whole")).Model));
         foreach (var name in begun.Keys)
         {
             var isNorm = name.Contains("norm", StringComparison.Ordinal);
-            var isThawed = (name.Contains(".attention.", StringComparison.Ordinal) && !name.Contains("q_proj", StringComparison.Ordinal)) || name.Contains("router", StringComparison.Ordinal);
+            var isThawed =
+                (name.Contains(".attention.", StringComparison.Ordinal) && !name.Contains("q_proj", StringComparison.Ordinal))
+                || name.Contains("router", StringComparison.Ordinal);
             Assert.Equal(isNorm || isThawed, begun[name].SequenceEqual(middle[name]));
             Assert.Equal(isNorm, begun[name].SequenceEqual(end[name]));
         }
@@ -91,7 +112,11 @@ public sealed class FreezingTests : IDisposable
     {
         // The first step of Adam is the learning rate, whatever the gradient.
         string[] settings = ["phases[0].steps=1", "phases[0].learningRate=0.001", "optimizer={\"kind\":\"adamw\",\"weightDecay\":0}"];
-        var recipe = TrainingFolder.TextRecipe([.. settings, """phases[0].rules=[{"pattern":"lm_head*","learningRateFactor":0},{"pattern":"*up_proj*","learningRateFactor":0.25}]""", "model.tieEmbeddings=false"]);
+        var recipe = TrainingFolder.TextRecipe([
+            .. settings,
+            """phases[0].rules=[{"pattern":"lm_head*","learningRateFactor":0},{"pattern":"*up_proj*","learningRateFactor":0.25}]""",
+            "model.tieEmbeddings=false",
+        ]);
         _folder.Train(recipe);
         var before = Untrained(recipe);
         var after = Values(ModelFolder.Load(_folder.In("run")).Model);
@@ -103,18 +128,34 @@ public sealed class FreezingTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""optimizer={"kind":"adamw","rules":[{"pattern":"decoder.*"},{"pattern":"nobody.*"}]}""", "optimizer.rules[1].pattern: is 'nobody.*', which fits no parameter; a name is, for example, embed_tokens.weight")]
-    [InlineData("""phases[0].rules=[{"pattern":"x"}]""", "phases[0].rules[0].pattern: is 'x', which fits no parameter; a name is, for example, embed_tokens.weight")]
-    [InlineData("""phases[0].rules=[{"pattern":"*","learningRateFactor":0}]""", "phases[0].rules: freezes all parameters; allowed: rules that leave something to learn")]
+    [InlineData(
+        """optimizer={"kind":"adamw","rules":[{"pattern":"decoder.*"},{"pattern":"nobody.*"}]}""",
+        "optimizer.rules[1].pattern: is 'nobody.*', which fits no parameter; a name is, for example, embed_tokens.weight"
+    )]
+    [InlineData(
+        """phases[0].rules=[{"pattern":"x"}]""",
+        "phases[0].rules[0].pattern: is 'x', which fits no parameter; a name is, for example, embed_tokens.weight"
+    )]
+    [InlineData(
+        """phases[0].rules=[{"pattern":"*","learningRateFactor":0}]""",
+        "phases[0].rules: freezes all parameters; allowed: rules that leave something to learn"
+    )]
     public void Rules_that_cannot_be_meant_are_refused(string setting, string message) =>
         Assert.Equal(message, Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(setting))).Message);
 
     private static SequenceModel Model(Recipe recipe) => recipe.Model.Build(280, recipe.Seed);
 
     private Dictionary<string, float[]> Untrained(Recipe recipe) =>
-        Values(recipe.Model.Build(Tessera.Text.Tokenizers.Tokenizer.Load(_folder.In(Directory.Exists(_folder.In("whole")) ? "whole/tokenizer.json" : "run/tokenizer.json")).VocabularySize, recipe.Seed));
+        Values(
+            recipe.Model.Build(
+                Tessera
+                    .Text.Tokenizers.Tokenizer.Load(
+                        _folder.In(Directory.Exists(_folder.In("whole")) ? "whole/tokenizer.json" : "run/tokenizer.json"))
+                    .VocabularySize,
+                recipe.Seed));
 
-    private static Dictionary<string, float[]> Values(Module model) => model.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value.ToArray());
+    private static Dictionary<string, float[]> Values(Module model) =>
+        model.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value.ToArray());
 
     private static Dictionary<string, float[]> Gradients(SequenceModel model)
     {

@@ -46,9 +46,18 @@ public sealed class KillTests : IDisposable
     {
         string[] arguments =
         [
-            CommandLine(), "train", _folder.In("tiny.json"), "--out", _folder.In(run), "--data", _folder.Path, "--json", .. resume ? ["--resume"] : Array.Empty<string>(),
+            CommandLine(),
+            "train",
+            _folder.In("tiny.json"),
+            "--out",
+            _folder.In(run),
+            "--data",
+            _folder.Path,
+            "--json",
+            .. resume ? ["--resume"] : Array.Empty<string>(),
         ];
-        using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         var errors = process.StandardError.ReadToEndAsync();
         for (var line = 0; line < (killAt?.Lines ?? int.MaxValue) && process.StandardOutput.ReadLine() is not null; line++) { }
         if (killAt is { Milliseconds: var pause } && !process.WaitForExit(pause)) process.Kill(); // SIGKILL

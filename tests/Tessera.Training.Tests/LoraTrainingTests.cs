@@ -40,7 +40,9 @@ public sealed class LoraTrainingTests : IDisposable
     {
         _folder.Train(TrainingFolder.TextRecipe(Start, "model.decoder.dropout=0.3", "phases[0].steps=1"));
         Assert.Contains("\"dropout\": 0.3", File.ReadAllText(_folder.In("run/config.json")), StringComparison.Ordinal);
-        var message = Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(Start, "model.decoder.layers=2"), "other")).Message;
+        var message = Assert
+            .Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(Start, "model.decoder.layers=2"), "other"))
+            .Message;
         Assert.StartsWith("model.decoder.layers: is 2; allowed: 1, as in the start, '", message, StringComparison.Ordinal);
         message = Assert.Throws<RecipeException>(() => TrainingFolder.TextRecipe("start=/nowhere", "model=null")).Message;
         Assert.StartsWith("model: is null", message, StringComparison.Ordinal);
@@ -56,11 +58,14 @@ public sealed class LoraTrainingTests : IDisposable
 
     [Theory]
     [InlineData("model.decoder.attention.heads=1", "model.decoder.attention.heads: is 1; allowed: 2, as in the start, '")]
-    [InlineData("model.decoder.attention.position.theta=500", "model.decoder.attention.position.theta: is 500; allowed: 10000, as in the start, '")]
+    [InlineData(
+        "model.decoder.attention.position.theta=500", "model.decoder.attention.position.theta: is 500; allowed: 10000, as in the start, '")]
     [InlineData("model.logitScale=2", "model.logitScale: is 2; allowed: 1, as in the start, '")]
     [InlineData("model.mtpDepth=1", "model.mtpDepth: is 1; allowed: 0, as in the start, '")]
-    public void A_model_that_would_compute_something_else_with_the_weights_of_its_start_is_refused(string setting, string message) => Assert.StartsWith(
-        message, Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(Start, setting))).Message, StringComparison.Ordinal);
+    public void A_model_that_would_compute_something_else_with_the_weights_of_its_start_is_refused(string setting, string message) =>
+        Assert.StartsWith(
+            message, Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(Start, setting))).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void A_model_of_pairs_may_differ_from_its_start_in_dropout_alone_too()
@@ -68,14 +73,18 @@ public sealed class LoraTrainingTests : IDisposable
         _folder.Train(TrainingFolder.Recipe("phases[0].steps=1"), "pairs");
         var start = $"start={_folder.In("pairs")}";
         _folder.Train(TrainingFolder.Recipe(start, "model.decoder.dropout=0.3", "phases[0].steps=1"));
-        var message = Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.Recipe(start, "model.decoder.attention.heads=1"), "other")).Message;
+        var message = Assert
+            .Throws<RecipeException>(() => _folder.Train(TrainingFolder.Recipe(start, "model.decoder.attention.heads=1"), "other"))
+            .Message;
         Assert.StartsWith("model.decoder.attention.heads: is 1; allowed: 2, as in the start, '", message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void A_model_that_says_a_default_of_its_start_is_the_same()
     {
-        _folder.Train(TrainingFolder.TextRecipe(Start, "model.decoder.attention.keyValueHeads=2", "model.embeddingScale=4", "phases[0].steps=1"), "said");
+        _folder.Train(
+            TrainingFolder.TextRecipe(Start, "model.decoder.attention.keyValueHeads=2", "model.embeddingScale=4", "phases[0].steps=1"),
+            "said");
         _folder.Train(WithoutModel("phases[0].steps=1"), "unsaid");
         Assert.Equal(_folder.Weights("unsaid"), _folder.Weights("said"));
     }
@@ -87,7 +96,9 @@ public sealed class LoraTrainingTests : IDisposable
         var bytes = File.ReadAllBytes(_folder.In("base/model.safetensors"));
         bytes[^5] ^= 4;
         File.WriteAllBytes(_folder.In("base/model.safetensors"), bytes);
-        Assert.Contains("has been changed: expected SHA-256", Assert.Throws<InvalidDataException>(() => _folder.Train(recipe)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "has been changed: expected SHA-256", Assert.Throws<InvalidDataException>(() => _folder.Train(recipe)).Message,
+            StringComparison.Ordinal);
         Assert.NotNull(WithoutModel()); // to read a recipe costs the header of its start
         Assert.NotNull(ModelFolder.Load(_folder.In("base"), check: false));
     }
@@ -98,8 +109,12 @@ public sealed class LoraTrainingTests : IDisposable
         var data = Data.ByteTokens.Prepare(new NextTokenOptions(), [new(null, "az", "g")], new() { Length = 4 });
         var largest = Data.ByteTokens.Of("z")[0];
         StartingPoint.RequireTokens(data, TrainingFolder.TextRecipe().Model.Build(largest + 1, 1));
-        var message = Assert.Throws<RecipeException>(() => StartingPoint.RequireTokens(data, TrainingFolder.TextRecipe().Model.Build(largest, 1))).Message;
-        Assert.Equal($"start: has a tokenizer that gives token {largest} for a text of the corpus, which its model does not have; its tokens are 0 to {largest - 1}", message);
+        var message = Assert
+            .Throws<RecipeException>(() => StartingPoint.RequireTokens(data, TrainingFolder.TextRecipe().Model.Build(largest, 1)))
+            .Message;
+        Assert.Equal(
+            $"start: has a tokenizer that gives token {largest} for a text of the corpus, which its model does not have; its tokens are 0 to {largest - 1}",
+            message);
     }
 
     [Fact]
@@ -136,7 +151,9 @@ public sealed class LoraTrainingTests : IDisposable
         var corpus = TrainingFolder.TextRecipe().Data.Load(_folder.Path);
         Assert.Equal(validated, Loss(loaded), 1e-6);
         Assert.NotEqual(validated, Loss(plain), 1e-3);
-        Assert.Contains("merge them first", Assert.Throws<RecipeException>(() => WithoutModel($"start={_folder.In("run")}")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "merge them first", Assert.Throws<RecipeException>(() => WithoutModel($"start={_folder.In("run")}")).Message,
+            StringComparison.Ordinal);
         loaded.Adapters!.Merge();
         Assert.Equal(validated, Loss(loaded), 1e-5);
         loaded.Adapters.Merge();
@@ -164,7 +181,9 @@ public sealed class LoraTrainingTests : IDisposable
         Assert.Equal(ModelFolder.Load(_folder.In("base")).Model.Loss(batch, plain).Item(), loss.Item());
         tape.Backward(loss);
         Assert.All(session.Model.Parameters(), own => Assert.True(own.Parameter.Value.Gradient.IsEmpty, own.Name));
-        Assert.All(session.Adapters!.Parameters().Where(own => own.Name.Contains("lora_B", StringComparison.Ordinal)), own => Assert.False(own.Parameter.Value.Gradient.IsEmpty, own.Name));
+        Assert.All(session.Adapters!.Parameters().Where(own => own.Name.Contains("lora_B", StringComparison.Ordinal)), own =>
+            Assert.False(own.Parameter.Value.Gradient.IsEmpty, own.Name)
+        );
         Assert.All(session.Optimizers.State, state => Assert.Contains(".lora_", state.Name, StringComparison.Ordinal));
     }
 

@@ -18,7 +18,10 @@ public sealed class ResumeTests : IDisposable
     public void A_run_that_crashed_reaches_the_bits_and_the_log_of_an_undisturbed_one(int after)
     {
         var recipe = TrainingFolder.Recipe("validation.everySteps=4", "phases[0].accumulate=2");
-        recipe = recipe with { Phases = [recipe.Phases[0] with { Steps = 7 }, recipe.Phases[0] with { Name = "second", Steps = 5, LearningRate = 1e-3 }] };
+        recipe = recipe with
+        {
+            Phases = [recipe.Phases[0] with { Steps = 7 }, recipe.Phases[0] with { Name = "second", Steps = 5, LearningRate = 1e-3 }],
+        };
         _folder.Train(recipe, "whole");
         _folder.Crash(recipe, after);
         _folder.Train(recipe, resume: true);
@@ -162,7 +165,8 @@ public sealed class ResumeTests : IDisposable
     public void Resuming_a_finished_run_does_nothing_and_keeps_the_model()
     {
         _folder.Train(TrainingFolder.Recipe());
-        var (weights, config, log) = (_folder.Weights(), TrainingFolder.Hash(_folder.In("run/config.json")), File.ReadAllText(_folder.In("run/metrics.jsonl")));
+        var (weights, config, log) = (
+            _folder.Weights(), TrainingFolder.Hash(_folder.In("run/config.json")), File.ReadAllText(_folder.In("run/metrics.jsonl")));
         var events = _folder.Train(TrainingFolder.Recipe(), resume: true);
         Assert.Empty(events.OfType<StepDone>());
         Assert.Empty(events.OfType<Validated>());
@@ -225,7 +229,9 @@ public sealed class ResumeTests : IDisposable
 
     /// <summary>What the log says, without the speeds.</summary>
     private IEnumerable<(long Step, double? Loss)> LoggedSteps(string run) => MetricsLog.Read(_folder.In($"{run}/metrics.jsonl"))
-        .Select(happened => happened is Validated validated ? (validated.Step, (double?)validated.Loss) : (((StepDone)happened).Step, null));
+            .Select(happened =>
+                happened is Validated validated ? (validated.Step, (double?)validated.Loss) : (((StepDone)happened).Step, null)
+            );
 }
 
 /// <summary>A disk of a few kilobytes in memory.</summary>
@@ -236,7 +242,8 @@ internal sealed class SmallDisk : IDisposable
     public SmallDisk(string folder, int kilobytes)
     {
         _folder = Directory.CreateDirectory(folder).FullName;
-        if (!Run("mount", "-t", "tmpfs", "-o", $"size={kilobytes}k", "tmpfs", _folder)) throw new IOException($"cannot mount a tmpfs at {folder}");
+        if (!Run("mount", "-t", "tmpfs", "-o", $"size={kilobytes}k", "tmpfs", _folder))
+            throw new IOException($"cannot mount a tmpfs at {folder}");
     }
 
     /// <summary>Whether this process may mount one.</summary>

@@ -29,16 +29,25 @@ public sealed class StepAllocationTests : IDisposable
     [InlineData("f32")]
     [InlineData("bf16")]
     public void Fifty_steps_of_a_decoder_on_packed_texts_allocate_nothing(string precision) => AllocatesNothing(TrainingFolder.TextRecipe(
-        $"phases[0].precision={precision}", """model.decoder.feedForward={"kind":"swiglu","hidden":48}""", """model.decoder.norm={"kind":"layer"}""",
+                $"phases[0].precision={precision}",
+                """model.decoder.feedForward={"kind":"swiglu","hidden":48}""",
+                """model.decoder.norm={"kind":"layer"}""",
         "phases[0].losses={}"));
 
     [Fact]
     public void Fifty_steps_with_balanced_experts_and_later_tokens_allocate_nothing() => AllocatesNothing(TrainingFolder.TextRecipe(
-        """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.mtpDepth=2", """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""));
+                """model.decoder.feedForward.router={"kind":"sigmoid"}""",
+                "model.mtpDepth=2",
+                """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""
+            )
+        );
 
     [Fact]
     public void Fifty_checkpointed_steps_allocate_nothing() => AllocatesNothing(TrainingFolder.TextRecipe(
-        """model.decoder.feedForward.router={"kind":"sigmoid"}""", "model.mtpDepth=1", "model.decoder.layers=2", "phases[0].checkpointing=true",
+                """model.decoder.feedForward.router={"kind":"sigmoid"}""",
+                "model.mtpDepth=1",
+                "model.decoder.layers=2",
+                "phases[0].checkpointing=true",
         """phases[0].losses={"mtp":0.3,"sequence-balance":0.0001}"""));
 
     [Fact]
@@ -58,7 +67,9 @@ public sealed class StepAllocationTests : IDisposable
     [Fact]
     public void Fifty_steps_of_values_and_of_labels_allocate_nothing()
     {
-        var lines = Enumerable.Range(0, 60).Select(i => $$"""{"source":"{{new string('a', i % 9)}} b {{i}}","target":"{{i % 3}}","group":"{{i}}"}""");
+        var lines = Enumerable
+            .Range(0, 60)
+            .Select(i => $$"""{"source":"{{new string('a', i % 9)}} b {{i}}","target":"{{i % 3}}","group":"{{i}}"}""");
         File.WriteAllLines(_folder.In("train.jsonl"), lines);
         File.Copy(_folder.In("train.jsonl"), _folder.In("validation.jsonl"), overwrite: true);
         foreach (var head in (string[])["classes", "value"])

@@ -40,7 +40,8 @@ internal static class TeamAllocation
             var deadline = Environment.TickCount64 + 30_000;
             while (Volatile.Read(ref *Arrived) < Threads)
             {
-                if (Environment.TickCount64 > deadline) throw new InvalidOperationException("the team did not come together: other work has it");
+                if (Environment.TickCount64 > deadline)
+                    throw new InvalidOperationException("the team did not come together: other work has it");
                 Thread.Yield();
             }
         }

@@ -48,11 +48,18 @@ public sealed class TrainerTests : IDisposable
         File.WriteAllText(_folder.In("text.txt"), string.Concat(Enumerable.Range(0, 127).Select(i => (char)('a' + (i * i % 23)))));
         // Plain descent: Adam's first step is a gradient's sign, and experts are chosen; both make rounding visible.
         List<StepDone> Train(int tokens, int accumulate) => [.. _folder.Train(
-            TrainingFolder.TextRecipe(
+                        TrainingFolder.TextRecipe(
                 """data={"kind":"text","path":"text.txt","validationFraction":0,"testFraction":0}""", "tokenizer.file=bytes.json",
-                $"batches.tokens={tokens}", $"phases[0].accumulate={accumulate}", "phases[0].steps=4", "phases[0].losses={}", "model.decoder.dropout=0",
+                            $"batches.tokens={tokens}",
+                            $"phases[0].accumulate={accumulate}",
+                            "phases[0].steps=4",
+                            "phases[0].losses={}",
+                            "model.decoder.dropout=0",
                 """optimizer={"kind":"nesterov"}""", """model.decoder.feedForward={"kind":"swiglu","hidden":16}"""),
-            $"{tokens}-{accumulate}").OfType<StepDone>()];
+                        $"{tokens}-{accumulate}"
+                    )
+                    .OfType<StepDone>(),
+            ];
 
         var (whole, halves, half) = (Train(128, 1), Train(64, 2), Train(64, 1));
         for (var step = 0; step < whole.Count; step++)
@@ -79,7 +86,8 @@ public sealed class TrainerTests : IDisposable
             ],
         };
         var done = _folder.Train(recipe).OfType<StepDone>().ToList();
-        Assert.Equal(["climb", "climb", "climb", "climb", "hold", "hold", "hold", "fall", "fall", "fall", "fall"], done.Select(step => step.Phase));
+        Assert.Equal(
+            ["climb", "climb", "climb", "climb", "hold", "hold", "hold", "fall", "fall", "fall", "fall"], done.Select(step => step.Phase));
         double[] rates =
         [
             0, 0.01, 0.02, 0.01, 0.004, 0.004, 0.004, 0.008, 0.004 * (1 + Math.Sqrt(0.5)), 0.004, 0.004 * (1 - Math.Sqrt(0.5)),
@@ -92,7 +100,11 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void The_weight_of_the_balance_loss_changes_the_gradient_and_not_the_loss()
     {
-        StepDone First(string weight) => _folder.Train(TrainingFolder.Recipe("phases[0].steps=1", $"phases[0].losses.balance={weight}"), weight).OfType<StepDone>().Single();
+        StepDone First(string weight) =>
+            _folder
+                .Train(TrainingFolder.Recipe("phases[0].steps=1", $"phases[0].losses.balance={weight}"), weight)
+                .OfType<StepDone>()
+                .Single();
         var (none, some, much) = (First("0"), First("1"), First("30"));
         Assert.Equal(none.Loss, some.Loss);
         Assert.Equal(none.Loss, much.Loss);
@@ -103,7 +115,9 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void Label_smoothing_mixes_the_loss_with_that_of_all_tokens()
     {
-        double First(string smoothing) => TrainingFolder.Losses(_folder.Train(TrainingFolder.Recipe("phases[0].steps=1", $"phases[0].labelSmoothing={smoothing}"), smoothing))[0];
+        double First(string smoothing) =>
+            TrainingFolder.Losses(
+                _folder.Train(TrainingFolder.Recipe("phases[0].steps=1", $"phases[0].labelSmoothing={smoothing}"), smoothing))[0];
         // (1 − ε) a + ε b is a straight line in ε.
         var (none, some, more) = (First("0"), First("0.2"), First("0.4"));
         Assert.NotEqual(none, some);
@@ -113,13 +127,19 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void Clipping_bounds_how_far_one_step_goes()
     {
-        var recipe = TrainingFolder.Recipe("phases[0].steps=1", "phases[0].learningRate=0.5", "phases[0].clipNorm=0.01") with { Optimizer = new NesterovOptions(Momentum: 0) };
+        var recipe = TrainingFolder.Recipe("phases[0].steps=1", "phases[0].learningRate=0.5", "phases[0].clipNorm=0.01") with
+        {
+            Optimizer = new NesterovOptions(Momentum: 0),
+        };
         var norm = _folder.Train(recipe).OfType<StepDone>().Single().GradientNorm;
         Assert.True(norm > 0.1);
         var after = ModelFolder.Load(_folder.In("run"));
         var before = recipe.Model.Build(after.Config.Vocabulary, recipe.Seed);
         var squares = before.Parameters().Zip(after.Model.Parameters()).Sum(pair =>
-            pair.First.Parameter.Value.ToArray().Zip(pair.Second.Parameter.Value.ToArray()).Sum(weights => Math.Pow(weights.First - weights.Second, 2)));
+                pair.First.Parameter.Value.ToArray()
+                    .Zip(pair.Second.Parameter.Value.ToArray())
+                    .Sum(weights => Math.Pow(weights.First - weights.Second, 2))
+            );
         Assert.Equal(0.5 * 0.01, Math.Sqrt(squares), 1e-5);
     }
 
@@ -129,12 +149,16 @@ public sealed class TrainerTests : IDisposable
         var phase = new Phase { Minutes = 0.01, LearningRate = 0.01, Schedule = new LinearSchedule { WarmupSteps = 3 } };
         _folder.Train(TrainingFolder.Recipe(), "warm"); // so that the compiler's time is not the phase's
         var start = DateTime.UtcNow;
-        var done = _folder.Train(TrainingFolder.Recipe() with { Phases = [phase, phase with { Steps = 2, Minutes = 10 }] }).OfType<StepDone>().ToList();
+        var done = _folder
+            .Train(TrainingFolder.Recipe() with { Phases = [phase, phase with { Steps = 2, Minutes = 10 }] })
+            .OfType<StepDone>()
+            .ToList();
         Assert.InRange((DateTime.UtcNow - start).TotalSeconds, 0.6, 20);
         Assert.InRange(done.Count, 6, 100_000);
         Assert.Equal(1, done[^3].Progress);
         Assert.InRange(done[^3].LearningRate, 0, 0.009);
-        Assert.True(done[3..^2].Select(step => step.LearningRate).SequenceEqual(done[3..^2].Select(step => step.LearningRate).OrderDescending()));
+        Assert.True(
+            done[3..^2].Select(step => step.LearningRate).SequenceEqual(done[3..^2].Select(step => step.LearningRate).OrderDescending()));
         Assert.Equal(done[^2].Step + 1, done[^1].Step); // the second phase ends with its steps
     }
 
@@ -161,7 +185,8 @@ public sealed class TrainerTests : IDisposable
     public void Training_that_diverges_skips_steps_and_then_says_so_and_keeps_its_last_good_checkpoint(int validateEvery)
     {
         var events = new List<TrainingEvent>();
-        var recipe = TrainingFolder.Recipe("phases[0].steps=10", "checkpoints.everySteps=2", $"validation.everySteps={validateEvery}", "validation.patience=100");
+        var recipe = TrainingFolder.Recipe(
+            "phases[0].steps=10", "checkpoints.everySteps=2", $"validation.everySteps={validateEvery}", "validation.patience=100");
         recipe = recipe with { Phases = [recipe.Phases[0], recipe.Phases[0] with { Steps = 500, LearningRate = 1e38 }] };
         var message = Assert.Throws<InvalidDataException>(() => _folder.Train(recipe, also: events.Add)).Message;
         Assert.Contains("training has diverged", message, StringComparison.Ordinal);
@@ -179,7 +204,8 @@ public sealed class TrainerTests : IDisposable
         var recipe = TrainingFolder.Recipe("phases[0].steps=4");
         recipe = recipe with { Phases = [recipe.Phases[0], recipe.Phases[0] with { Steps = 8, LearningRate = 1e38 }] };
         var message = Assert.Throws<InvalidDataException>(() => _folder.Train(recipe, also: events.Add)).Message;
-        Assert.Contains("training has failed: at step 12, the last of phases[1], the loss is not finite", message, StringComparison.Ordinal);
+        Assert.Contains(
+            "training has failed: at step 12, the last of phases[1], the loss is not finite", message, StringComparison.Ordinal);
         var lost = Assert.Single(events.OfType<LossNotFinite>());
         Assert.Equal(events.OfType<StepDone>().First(done => !double.IsFinite(done.Loss)).Step, lost.Step);
         Assert.InRange(lost.Step, 5, 8);
@@ -189,7 +215,9 @@ public sealed class TrainerTests : IDisposable
     [Fact]
     public void Losses_that_no_phase_weighs_are_offered_and_not_computed()
     {
-        var model = TrainingFolder.TextRecipe("model.mtpDepth=1", """model.decoder.feedForward.router={"kind":"sigmoid"}""").Model.Build(20, seed: 1);
+        var model = TrainingFolder
+            .TextRecipe("model.mtpDepth=1", """model.decoder.feedForward.router={"kind":"sigmoid"}""")
+            .Model.Build(20, seed: 1);
         using var scope = Arena.Current.Scope();
         var ids = Tensor.From([3, 4, 5, 6, 7, 8], [2, 3]);
         var batch = Batch.Of(ids, ids, Batch.PositionsFromStart(2, 3));

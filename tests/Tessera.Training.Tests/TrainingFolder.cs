@@ -47,11 +47,15 @@ internal sealed class TrainingFolder : IDisposable
     {
         string[] words = ["red", "green", "blue", "one", "two", "three", "north", "south"];
         File.WriteAllLines(In(file), Enumerable.Range(first, count).Select(i =>
-            $$"""{"source":"{{words[i % 8]}} {{words[i / 8 % 8]}} {{i}}","target":"{{i}} {{words[i / 8 % 8]}} {{words[i % 8]}}","group":"{{i}}"}"""));
+                    $$"""{"source":"{{words[i % 8]}} {{words[i / 8 % 8]}} {{i}}","target":"{{i}} {{words[i / 8 % 8]}} {{words[i % 8]}}","group":"{{i}}"}"""
+                )
+        );
     }
 
     /// <summary>Trains in a folder under this one and gives what was reported.</summary>
-    public List<TrainingEvent> Train(Recipe recipe, string run = "run", bool resume = false, Action<TrainingEvent>? also = null, CancellationToken cancellation = default)
+    public List<TrainingEvent> Train(
+        Recipe recipe, string run = "run", bool resume = false, Action<TrainingEvent>? also = null,
+        CancellationToken cancellation = default)
     {
         var events = new List<TrainingEvent>();
         Trainer.Run(

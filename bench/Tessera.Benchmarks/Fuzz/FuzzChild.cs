@@ -55,7 +55,14 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
             subject.Read(place);
             read = 1;
         }
-        catch (Exception error) when (error is InvalidDataException or FileNotFoundException or DirectoryNotFoundException or RecipeException or TemplateException)
+        catch (Exception error)
+            when (error
+                    is InvalidDataException
+                        or FileNotFoundException
+                        or DirectoryNotFoundException
+                        or RecipeException
+                        or TemplateException
+            )
         {
             outcome = error.Message;
             if (!subject.NamesFile || error is RecipeException || error.Message.Contains(folder, StringComparison.Ordinal)) refused = 1;
@@ -85,6 +92,7 @@ internal sealed class FuzzChild(FuzzSubject subject, string folder, int seed)
 
     private void LookAtTheClock()
     {
-        if (Volatile.Read(ref _started) is not 0 and var started && Stopwatch.GetElapsedTime(started) > Patience) Environment.Exit(HangCode);
+        if (Volatile.Read(ref _started) is not 0 and var started && Stopwatch.GetElapsedTime(started) > Patience)
+            Environment.Exit(HangCode);
     }
 }

@@ -18,8 +18,12 @@ internal static class FuzzCommand
     {
         var (cases, folder, seed, names) = Options(arguments);
         var subjects = FuzzSubject.All(folder).Where(subject => names is null || names.Contains(subject.Name)).ToList();
-        if (subjects.Count == 0) throw new ArgumentException($"fuzz: no such reader; allowed: {string.Join(", ", FuzzSubject.All(folder).Select(subject => subject.Name))}");
-        Console.WriteLine("| reader | cases | read | refused | crashes | hangs | vague errors | too much memory | most managed MiB a case | peak MiB of the process |");
+        if (subjects.Count == 0)
+            throw new ArgumentException(
+                $"fuzz: no such reader; allowed: {string.Join(", ", FuzzSubject.All(folder).Select(subject => subject.Name))}");
+        Console.WriteLine(
+            "| reader | cases | read | refused | crashes | hangs | vague errors | too much memory | most managed MiB a case | peak MiB of the process |"
+        );
         Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
         var total = new FuzzCounts();
         for (var index = 0; index < subjects.Count; index++)
@@ -43,7 +47,8 @@ internal static class FuzzCommand
             var done = start;
             foreach (var line in lines)
             {
-                if (line.TryGetProperty("failure", out var failure)) Console.Error.WriteLine($"{subject.Name}, case {line.GetProperty("case")}: {failure}");
+                if (line.TryGetProperty("failure", out var failure))
+                    Console.Error.WriteLine($"{subject.Name}, case {line.GetProperty("case")}: {failure}");
                 if (!line.TryGetProperty("counts", out var part)) continue;
                 (counts, done) = (counts.Plus(part.Deserialize<FuzzCounts>()!), line.GetProperty("next").GetInt32());
             }
@@ -51,7 +56,8 @@ internal static class FuzzCommand
             if (code == 0) break;
             // The case after the last that was reported took the process with it.
             Console.Error.WriteLine($"{subject.Name}, case {done}: the process ended with code {code}");
-            counts = counts.Plus(code == FuzzChild.HangCode ? new FuzzCounts { Cases = 1, Hangs = 1 } : new FuzzCounts { Cases = 1, Crashes = 1 });
+            counts = counts.Plus(
+                code == FuzzChild.HangCode ? new FuzzCounts { Cases = 1, Hangs = 1 } : new FuzzCounts { Cases = 1, Crashes = 1 });
             start = done + 1;
         }
 
@@ -62,7 +68,8 @@ internal static class FuzzCommand
     {
         var lines = new List<JsonElement>();
         string[] arguments = [typeof(FuzzCommand).Assembly.Location, "fuzz-child", subject, folder, Text(start), Text(end), Text(seed)];
-        using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         process.ErrorDataReceived += (_, _) => { };
         process.BeginErrorReadLine();
         while (process.StandardOutput.ReadLine() is { } line)
@@ -78,7 +85,10 @@ internal static class FuzzCommand
         var (folder, seed, names) = ((string?)null, 1, (string[]?)null);
         for (var i = 1; i < arguments.Count; i += 2)
         {
-            var value = i + 1 < arguments.Count ? arguments[i + 1] : throw new ArgumentException($"fuzz: {arguments[i]} has no value; usage: {Usage}");
+            var value =
+                i + 1 < arguments.Count
+                    ? arguments[i + 1]
+                    : throw new ArgumentException($"fuzz: {arguments[i]} has no value; usage: {Usage}");
             switch (arguments[i])
             {
                 case "--fixtures": folder = value; break;

@@ -16,7 +16,8 @@ namespace Tessera.Benchmarks.Fuzz;
 /// <param name="Read">Reads the file, or the folder, and everything that it promises.</param>
 /// <param name="InFolder">Whether the reader is given the file's folder.</param>
 /// <param name="NamesFile">Whether errors name the file: all readers of files do.</param>
-internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Action<string> Read, bool InFolder = false, bool NamesFile = true)
+internal sealed record FuzzSubject(
+    string Name, IReadOnlyList<string> Seeds, Action<string> Read, bool InFolder = false, bool NamesFile = true)
 {
     private const string Text = "Hello  wörld <s> 你好 ▁ 😀\nfor (var i = 0; i < 10; i++) {}";
 
@@ -26,19 +27,35 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
     public static IReadOnlyList<FuzzSubject> All(string fixtures)
     {
         var hf = Path.Combine(fixtures, "hf");
-        string[] Find(string folder, string pattern) => [.. Directory.GetFiles(Path.Combine(fixtures, folder), pattern, SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
-        string[] Model(string name) => Directory.GetFiles(Path.Combine(hf, name)).Where(file => !Path.GetFileName(file).StartsWith("expected", StringComparison.Ordinal) && !file.EndsWith("case.json", StringComparison.Ordinal)).ToArray();
+        string[] Find(string folder, string pattern) =>
+            [.. Directory.GetFiles(Path.Combine(fixtures, folder), pattern, SearchOption.AllDirectories).Order(StringComparer.Ordinal)];
+        string[] Model(string name) =>
+            Directory
+                .GetFiles(Path.Combine(hf, name))
+                .Where(file =>
+                    !Path.GetFileName(file).StartsWith("expected", StringComparison.Ordinal)
+                    && !file.EndsWith("case.json", StringComparison.Ordinal)
+                )
+                .ToArray();
         return
         [
-            new("safetensors", [.. Find("torch/conversions", "*.safetensors"), Path.Combine(hf, "gpt2", "model.safetensors")], path => Touch(SafetensorsFile.Open(path))),
-            new("safetensors index", Find("hf/qwen3-sharded-bf16", "*.index.json"), folder => Touch(TensorSource.Open(folder)), InFolder: true),
+            new("safetensors", [.. Find("torch/conversions", "*.safetensors"), Path.Combine(hf, "gpt2", "model.safetensors")], path =>
+                Touch(SafetensorsFile.Open(path))
+            ),
+            new(
+                "safetensors index", Find("hf/qwen3-sharded-bf16", "*.index.json"), folder => Touch(TensorSource.Open(folder)),
+                InFolder: true),
             new("gguf", Find("gguf/models", "*.gguf"), ReadGguf),
             new("tokenizer.json", Find("tokenizers", "tokenizer.json"), ReadTokenizer),
             new("tokenizer.model", Find("tokenizers", "tokenizer.model"), ReadTokenizer),
-            new("tiktoken", Find("tokenizers", "*.tiktoken"), path => Use(Tokenizer.LoadTiktoken(path, [@"\p{L}+|\p{N}+|[^\s\p{L}\p{N}]+|\s+"]))),
+            new("tiktoken", Find("tokenizers", "*.tiktoken"), path =>
+                Use(Tokenizer.LoadTiktoken(path, [@"\p{L}+|\p{N}+|[^\s\p{L}\p{N}]+|\s+"]))
+            ),
             new("chat template", Find("templates", "*.jinja"), path => Render(File.ReadAllText(path)), NamesFile: false),
             new("config.json", Find("hf", "config.json"), ReadConfig),
-            new("Hugging Face folder", [.. Model("llama"), .. Model("deepseek-v3-mtp"), .. Model("qwen3-sharded-bf16")], folder => Run(ModelFolder.Load(folder)), InFolder: true),
+            new(
+                "Hugging Face folder", [.. Model("llama"), .. Model("deepseek-v3-mtp"), .. Model("qwen3-sharded-bf16")],
+                folder => Run(ModelFolder.Load(folder)), InFolder: true),
             new("adapter", [.. Model("llama-lora")], folder => ReadAdapter(folder, Path.Combine(hf, "llama")), InFolder: true),
             new("recipe", Recipes(), path => Recipe.Load(path), NamesFile: false),
         ];
@@ -54,7 +71,8 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
         {
             target = Path.Combine(folder, Path.GetFileName(Path.GetDirectoryName(seed))!);
             if (!Directory.Exists(target)) Directory.CreateDirectory(target);
-            foreach (var file in Directory.GetFiles(Path.GetDirectoryName(seed)!)) Write(Path.Combine(target, Path.GetFileName(file)), Whole(file));
+            foreach (var file in Directory.GetFiles(Path.GetDirectoryName(seed)!))
+                Write(Path.Combine(target, Path.GetFileName(file)), Whole(file));
             Write(Path.Combine(target, Path.GetFileName(seed)), Mutation.Of(Whole(seed), random));
             return target;
         }
@@ -67,7 +85,8 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
     private static string[] Recipes()
     {
         for (var place = new DirectoryInfo(Environment.CurrentDirectory); place is not null; place = place.Parent)
-            if (Path.Combine(place.FullName, "recipes") is var folder && Directory.Exists(folder)) return Directory.GetFiles(folder, "*.json");
+            if (Path.Combine(place.FullName, "recipes") is var folder && Directory.Exists(folder))
+                return Directory.GetFiles(folder, "*.json");
         throw new DirectoryNotFoundException("fuzz: no folder recipes here or above");
     }
 
@@ -104,9 +123,13 @@ internal sealed record FuzzSubject(string Name, IReadOnlyList<string> Seeds, Act
     private static void Use(Tokenizer tokenizer) => tokenizer.Decode(tokenizer.EncodeSequence(Text));
 
     private static void Render(string source) => ChatTemplate.Parse(source).Render(new ChatInput
-    {
-        Messages = [new JsonObject { ["role"] = "user", ["content"] = "Hi" }, new JsonObject { ["role"] = "assistant", ["content"] = "Hello" }],
-    });
+                {
+                    Messages =
+                    [
+                        new JsonObject { ["role"] = "user", ["content"] = "Hi" },
+                        new JsonObject { ["role"] = "assistant", ["content"] = "Hello" },
+                    ],
+                });
 
     /// <summary>The options of the family, and a model of them, whose weights are never drawn.</summary>
     private static void ReadConfig(string path)

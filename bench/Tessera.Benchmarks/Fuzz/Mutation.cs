@@ -12,13 +12,45 @@ internal static class Mutation
     [
         .. new[]
         {
-            "{", "}", "[", "]", "\"", ",", ":", "-1", "0", "1e999", "NaN", "null", "true", "9223372036854775807", "18446744073709551616", "\\u0000", "\\ud800",
+            "{",
+            "}",
+            "[",
+            "]",
+            "\"",
+            ",",
+            ":",
+            "-1",
+            "0",
+            "1e999",
+            "NaN",
+            "null",
+            "true",
+            "9223372036854775807",
+            "18446744073709551616",
+            "\\u0000",
+            "\\ud800",
             "../", "/dev/zero", "{%", "%}", "{{", "}}", "|", "[[", "((", "\n", " ", "\u00ff",
         }.Select(Encoding.UTF8.GetBytes),
     ];
 
     private static readonly ulong[] s_numbers =
-        [0, 1, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 1UL << 32, 1UL << 40, 1UL << 62, long.MaxValue, 1UL << 63, ulong.MaxValue];
+    [
+        0,
+        1,
+        0x7F,
+        0xFF,
+        0x7FFF,
+        0xFFFF,
+        0x7FFFFFFF,
+        0x80000000,
+        0xFFFFFFFF,
+        1UL << 32,
+        1UL << 40,
+        1UL << 62,
+        long.MaxValue,
+        1UL << 63,
+        ulong.MaxValue,
+    ];
 
     /// <summary>A copy of a file with one to five changes, most often one; half of them in its first 4 KiB, where headers are.</summary>
     public static byte[] Of(byte[] seed, Random random)

@@ -10,7 +10,9 @@ public class ProductBenchmarks : KernelBenchmark
     private Tensor _x = null!, _weight = null!;
 
     /// <summary>m x n x k.</summary>
-    [Params("256x256x256", "512x512x512", "1024x1024x1024", "2048x2048x2048", "4096x320x320", "4096x744x320", "4096x8192x320", "1x4096x4096", "16x4096x4096")]
+    [Params(
+        "256x256x256", "512x512x512", "1024x1024x1024", "2048x2048x2048", "4096x320x320", "4096x744x320", "4096x8192x320", "1x4096x4096",
+        "16x4096x4096")]
     public string Shape { get; set; } = "";
 
     [GlobalSetup]

@@ -9,7 +9,14 @@ public class RowBenchmarks : KernelBenchmark
 {
     private const int Rows = 16, Length = 256, Width = 320, Hidden = 744, Heads = 5, HeadWidth = 64;
 
-    private Tensor _x = null!, _weight = null!, _gate = null!, _up = null!, _heads = null!, _positions = null!, _cosines = null!, _sines = null!;
+    private Tensor _x = null!,
+        _weight = null!,
+        _gate = null!,
+        _up = null!,
+        _heads = null!,
+        _positions = null!,
+        _cosines = null!,
+        _sines = null!;
 
     [GlobalSetup]
     public void SetUp()

@@ -17,15 +17,17 @@ internal static class AttentionRows
         for (var round = 0; round < Rounds; round++)
         {
             theirs = theirs.Best(Peer(peers));
-            foreach (var precision in precisions) ours[precision] = ours[precision].Best(new AttentionRun(Length, precision).Measure(mask, Runs));
+            foreach (var precision in precisions)
+                ours[precision] = ours[precision].Best(new AttentionRun(Length, precision).Measure(mask, Runs));
         }
 
         foreach (var (precision, time) in ours)
         {
-            var work = $"causal attention, 8 x 64, {Length} long, {precision}{(precision == Precision.F32 ? "" : " against PyTorch's F32")}";
+            var work =
+                $"causal attention, 8 x 64, {Length} long, {precision}{(precision == Precision.F32 ? "" : " against PyTorch's F32")}";
             var (forward, backward) = precision == Precision.F32
-                ? (Targets.AttentionForwardF32, Targets.AttentionBackwardF32)
-                : (Targets.AttentionForwardBf16, Targets.AttentionBackwardBf16);
+                    ? (Targets.AttentionForwardF32, Targets.AttentionBackwardF32)
+                    : (Targets.AttentionForwardBf16, Targets.AttentionBackwardBf16);
             report.CompareTimes($"{work}: forward", time.Forward, theirs.Forward, forward);
             report.CompareTimes($"{work}: backward", time.Backward, theirs.Backward, backward);
         }

@@ -24,7 +24,9 @@ internal sealed class AttentionRun
     public AttentionRun(int length, Precision precision)
     {
         (Length, _precision) = (length, precision);
-        (Queries, Keys, Values) = (Drawn.Normal([1, length, Heads, Width], 1), Drawn.Normal([1, length, Heads, Width], 2), Drawn.Normal([1, length, Heads, Width], 3));
+        (Queries, Keys, Values) = (
+            Drawn.Normal([1, length, Heads, Width], 1), Drawn.Normal([1, length, Heads, Width], 2),
+            Drawn.Normal([1, length, Heads, Width], 3));
         foreach (var tensor in new[] { Queries, Keys, Values }) tensor.WithGradient();
         _upstream = Tensor.Allocate(Queries.Shape);
         _upstream.Floats.Fill(1); // the gradient of a sum, as the peer's script takes it
@@ -42,7 +44,8 @@ internal sealed class AttentionRun
     public AttentionTime Measure(BlockMask mask, int runs)
     {
         var (best, start) = (AttentionTime.None, Stopwatch.GetTimestamp());
-        for (var run = 0; run < runs && (run == 0 || Stopwatch.GetElapsedTime(start).TotalSeconds < Patience); run++) best = best.Best(Once(mask));
+        for (var run = 0; run < runs && (run == 0 || Stopwatch.GetElapsedTime(start).TotalSeconds < Patience); run++)
+            best = best.Best(Once(mask));
         return best;
     }
 

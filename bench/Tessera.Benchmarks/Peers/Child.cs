@@ -33,7 +33,8 @@ internal static class Child
         }
 
         if (process.ExitCode != 0) throw new NotHereException($"{name} failed: {LastLine(errors.Result)}");
-        return new ChildResult([.. output.Result.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => Parse(name, line))], peak);
+        return new ChildResult(
+            [.. output.Result.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line => Parse(name, line))], peak);
     }
 
     /// <summary>Runs another command of this program.</summary>

@@ -68,14 +68,25 @@ internal static class LlamaCppCommand
             if (one.Problem is null)
             {
                 // A process for each: what llama.cpp does not expect may end it.
-                File.WriteAllText(file, JsonSerializer.Serialize(new { model = one.File, prompt = one.Prompt, count = NewTokens, texts = one.Texts.Keys }));
+                File.WriteAllText(
+                    file,
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            model = one.File,
+                            prompt = one.Prompt,
+                            count = NewTokens,
+                            texts = one.Texts.Keys,
+                        }));
                 var answer = Child.Run("node", Path.Combine(AppContext.BaseDirectory, "peers", "llama_cpp_greedy.mjs"), file).Lines[^1];
                 ((greedy, texts, fine), tool) = (one.Judge(answer), answer.GetProperty("tool").GetString()!);
             }
 
             // Where the conversion has said that llama.cpp does otherwise, it may.
             var note = one.Notes.FirstOrDefault(each => each.Contains("llama.cpp", StringComparison.Ordinal));
-            Console.WriteLine($"{one.Name,-34} {one.Format,-14} {greedy,-8} {texts}{(fine ? "" : note is null ? "  DIFFERS" : $"  as noted: {note}")}");
+            Console.WriteLine(
+                $"{one.Name, -34} {one.Format, -14} {greedy, -8} {texts}{(fine ? "" : note is null ? "  DIFFERS" : $"  as noted: {note}")}"
+            );
             isSame &= fine || note is not null;
         }
 
@@ -84,13 +95,16 @@ internal static class LlamaCppCommand
     }
 
     /// <summary>One model: what is asked of llama.cpp, and our answers.</summary>
-    private sealed record Case(string Name, string File, string Format, int[] Prompt, int[] Tokens, float[] Margins, Dictionary<string, int[]> Texts, IReadOnlyList<string> Notes, string? Problem)
+    private sealed record Case(
+        string Name, string File, string Format, int[] Prompt, int[] Tokens, float[] Margins, Dictionary<string, int[]> Texts,
+        IReadOnlyList<string> Notes, string? Problem)
     {
         private float Ties => Format.EndsWith("gpt2", StringComparison.Ordinal) ? TieOfTableGelu : Tie;
 
         public static Case Of(string source, string file)
         {
-            var name = Path.GetFileName(source) == "hf" ? $"gguf/{Path.GetFileName(Path.GetDirectoryName(source))}" : Path.GetFileName(source);
+            var name =
+                Path.GetFileName(source) == "hf" ? $"gguf/{Path.GetFileName(Path.GetDirectoryName(source))}" : Path.GetFileName(source);
             try
             {
                 var written = ModelConversion.Convert(source, file, new ConversionOptions { Type = ElementType.F32 });
@@ -112,7 +126,15 @@ internal static class LlamaCppCommand
         {
             var writer = GgufModel.Writer((DecoderOptions)folder.Config.Model, folder.Model);
             string[] tokens = ["<s>", "</s>", "a", "b", "ab", .. Enumerable.Range(5, folder.Model.Vocabulary - 5).Select(id => $"<{id}>")];
-            GgufTokenizer.Write(new GgmlVocabulary("gpt2", tokens) { PreTokenizer = "gpt-2", Merges = ["a b"], BeginId = 0, EndId = 1 }, writer.Metadata);
+            GgufTokenizer.Write(
+                new GgmlVocabulary("gpt2", tokens)
+                {
+                    PreTokenizer = "gpt-2",
+                    Merges = ["a b"],
+                    BeginId = 0,
+                    EndId = 1,
+                },
+                writer.Metadata);
             writer.Save(file + ".new");
             System.IO.File.Move(file + ".new", file, overwrite: true);
         }
@@ -124,7 +146,9 @@ internal static class LlamaCppCommand
             var theirs = Ints(answer.GetProperty("tokens"));
             var same = Tokens.Zip(theirs).TakeWhile(pair => pair.First == pair.Second).Count();
             var isTie = same < NewTokens && Margins[same] < Ties;
-            var texts = Texts.Values.Zip(answer.GetProperty("texts").EnumerateArray()).Count(pair => pair.First.SequenceEqual(Ints(pair.Second)));
+            var texts = Texts
+                .Values.Zip(answer.GetProperty("texts").EnumerateArray())
+                .Count(pair => pair.First.SequenceEqual(Ints(pair.Second)));
             return (string.Create(CultureInfo.InvariantCulture, $"{same}/{NewTokens}{(isTie ? $", then a tie ({Margins[same]:G2})" : "")}"),
                 Texts.Count == 0 ? "none" : $"{texts}/{Texts.Count}", (same == NewTokens || isTie) && texts == Texts.Count);
         }

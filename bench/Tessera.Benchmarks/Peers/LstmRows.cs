@@ -36,7 +36,12 @@ internal static class LstmRows
         {
             _upstream.Floats.Fill(1);
             _step = new ForwardContext { Positions = Tensor.Allocate([16, 256], ElementType.I32) };
-            _lstm = new LstmOptions { Layers = 2, Hidden = 128, Bidirectional = true }.Build(new PartBuilder(64, "lstm", new CounterRandom(1)));
+            _lstm = new LstmOptions
+            {
+                Layers = 2,
+                Hidden = 128,
+                Bidirectional = true,
+            }.Build(new PartBuilder(64, "lstm", new CounterRandom(1)));
             _parameters = _lstm.Parameters();
         }
 

@@ -66,7 +66,12 @@ internal sealed class Report
         return text.ToString();
     }
 
-    public static string Number(double value) => value.ToString(value >= 100 ? "F0" : value >= 10 ? "F1" : "F2", CultureInfo.InvariantCulture);
+    public static string Number(double value) =>
+        value.ToString(
+            value >= 100 ? "F0"
+                : value >= 10 ? "F1"
+                : "F2",
+            CultureInfo.InvariantCulture);
 
     public static string Time(double seconds) =>
         seconds >= 10 ? $"{Number(seconds)} s" : seconds >= 1e-3 ? $"{Number(seconds * 1e3)} ms" : $"{Number(seconds * 1e6)} µs";

@@ -13,7 +13,9 @@ internal static class TrainingRows
         var (ours, theirs, name) = (new Side(), new Side(), precision.ToString().ToLowerInvariant());
         for (var round = 0; round < Rounds; round++)
         {
-            theirs.Add(peers.Run("torch_train.py", "--model", model, "--dtype", precision == Precision.F32 ? "fp32" : name, "--steps", Text(PeerSteps)));
+            theirs.Add(
+                peers.Run(
+                    "torch_train.py", "--model", model, "--dtype", precision == Precision.F32 ? "fp32" : name, "--steps", Text(PeerSteps)));
             ours.Add(Child.RunOwn("training-step", model, name, Text(OurSteps)));
         }
 
@@ -33,7 +35,11 @@ internal static class TrainingRows
             $"{MiB(ours.PeakBytes)} / {MiB(theirs.PeakBytes)} = {Report.Number(memory)}", "1.00", memory <= 1);
         report.Check($"{work}: managed bytes a step", $"{ours.ManagedBytes:F0}", "0", ours.ManagedBytes == 0);
         report.Check(
-            $"{work}: weights of two runs after the same steps", ours.Weights.Count == 1 ? "equal bits" : "differ", "equal bits", ours.Weights.Count == 1);
+            $"{work}: weights of two runs after the same steps",
+            ours.Weights.Count == 1 ? "equal bits" : "differ",
+            "equal bits",
+            ours.Weights.Count == 1
+        );
 
         static string MiB(long bytes) => $"{bytes / 1048576} MiB";
     }

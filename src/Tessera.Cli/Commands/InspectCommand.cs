@@ -8,7 +8,10 @@ internal static class InspectCommand
 {
     public static Command Create()
     {
-        var path = new Argument<string>("path") { Description = "A folder of a run or of Hugging Face's, a .gguf file, or a .safetensors file." };
+        var path = new Argument<string>("path")
+        {
+            Description = "A folder of a run or of Hugging Face's, a .gguf file, or a .safetensors file.",
+        };
         var tensors = new Option<bool>("--tensors") { Description = "List every tensor." };
         var json = CommonOptions.Json();
         var command = new Command("inspect", CommonOptions.WithExamples(
@@ -28,14 +31,28 @@ internal static class InspectCommand
     }
 
     private static void PrintJson(Inspection inspection, Screen screen, bool listed) => screen.Json(new
-    {
+            {
         path = inspection.Path, format = inspection.Format, architecture = inspection.Architecture,
-        config = inspection.Config.ToDictionary(fact => fact.Key, fact => fact.Value),
+                config = inspection.Config.ToDictionary(fact => fact.Key, fact => fact.Value),
         parameters = inspection.Parameters, activeParameters = inspection.ActiveParameters,
         tokenizer = inspection.Tokenizer, chatTemplate = inspection.HasChatTemplate, metadata = inspection.Metadata,
-        types = inspection.Types.Select(type => new { type = type.Name, tensors = type.Tensors, elements = type.Elements, bytes = type.Bytes }),
-        tensors = listed ? inspection.Tensors.Select(tensor => new { name = tensor.Name, type = tensor.Type, shape = tensor.Shape, bytes = tensor.ByteCount }) : null,
-    });
+                types = inspection.Types.Select(type => new
+                {
+                    type = type.Name,
+                    tensors = type.Tensors,
+                    elements = type.Elements,
+                    bytes = type.Bytes,
+                }),
+                tensors = listed
+                    ? inspection.Tensors.Select(tensor => new
+                    {
+                        name = tensor.Name,
+                        type = tensor.Type,
+                        shape = tensor.Shape,
+                        bytes = tensor.ByteCount,
+                    })
+                    : null,
+            });
 
     private static void Print(Inspection inspection, Screen screen, bool listed)
     {
@@ -60,12 +77,18 @@ internal static class InspectCommand
         foreach (var (key, value) in facts) screen.Line($"{key.PadRight(width)}  {value}");
         screen.Table(
             ["type", "tensors", "elements", "bytes"],
-            [.. inspection.Types.Append(Total(inspection)).Select(type => (string[])[type.Name, Amount.Of(type.Tensors), Amount.Of(type.Elements), Amount.Bytes(type.Bytes)])]);
+            [
+                .. inspection
+                    .Types.Append(Total(inspection))
+                    .Select(type => (string[])[type.Name, Amount.Of(type.Tensors), Amount.Of(type.Elements), Amount.Bytes(type.Bytes)]),
+            ]
+        );
         if (listed)
             screen.Table(["tensor", "type", "shape", "bytes"], inspection.Tensors.Select(tensor =>
                 (string[])[tensor.Name, tensor.Type, $"[{string.Join(", ", tensor.Shape)}]", Amount.Of(tensor.ByteCount)]), textColumns: 3);
     }
 
     private static TypeTotal Total(Inspection inspection) => new(
-        "all", inspection.Types.Sum(type => type.Tensors), inspection.Types.Sum(type => type.Elements), inspection.Types.Sum(type => type.Bytes));
+            "all", inspection.Types.Sum(type => type.Tensors), inspection.Types.Sum(type => type.Elements),
+            inspection.Types.Sum(type => type.Bytes));
 }

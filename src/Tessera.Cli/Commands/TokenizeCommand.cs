@@ -18,10 +18,21 @@ internal static class TokenizeCommand
 
     public static Command Create()
     {
-        var file = new Argument<string>("file") { Description = "A tokenizer.json, tokenizer.model or .gguf file, or a folder that holds one of the first two." };
-        var text = new Argument<string?>("text") { Description = "What to encode; without it, what the tokenizer is.", Arity = ArgumentArity.ZeroOrOne };
+        var file = new Argument<string>("file")
+        {
+            Description = "A tokenizer.json, tokenizer.model or .gguf file, or a folder that holds one of the first two.",
+        };
+        var text = new Argument<string?>("text")
+        {
+            Description = "What to encode; without it, what the tokenizer is.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
         var decode = new Option<string?>("--decode") { Description = "Ids to decode, with blanks or commas between." };
-        var verify = new Option<string?>("--verify") { Description = "A file of lines {\"text\": …, \"ids\": […], \"decoded\": …}: compare each, and measure the speed of encoding them again and again for half a second. Exit code 1 where one differs." };
+        var verify = new Option<string?>("--verify")
+        {
+            Description =
+                "A file of lines {\"text\": …, \"ids\": […], \"decoded\": …}: compare each, and measure the speed of encoding them again and again for half a second. Exit code 1 where one differs.",
+        };
         var json = CommonOptions.Json();
         var command = new Command("tokenize", CommonOptions.WithExamples(
             "Encodes and decodes text with a tokenizer, or compares it with recorded ids.",
@@ -59,10 +70,20 @@ internal static class TokenizeCommand
             UnigramTokenizer => "unigram",
             _ => "WordPiece",
         };
-        screen.Json(new { model, tokenizer.VocabularySize, tokenizer.PaddingId, tokenizer.BeginId, tokenizer.EndId, added = tokenizer.AddedTokens.Count });
+        screen.Json(
+            new
+            {
+                model,
+                tokenizer.VocabularySize,
+                tokenizer.PaddingId,
+                tokenizer.BeginId,
+                tokenizer.EndId,
+                added = tokenizer.AddedTokens.Count,
+            });
         screen.Line($"model       {model}");
         screen.Line($"vocabulary  {tokenizer.VocabularySize} tokens, {tokenizer.AddedTokens.Count} of them added");
-        foreach (var (name, id) in ((string, int?)[])[("padding", tokenizer.PaddingId), ("begin", tokenizer.BeginId), ("end", tokenizer.EndId)])
+        foreach (
+            var (name, id) in ((string, int?)[])[("padding", tokenizer.PaddingId), ("begin", tokenizer.BeginId), ("end", tokenizer.EndId)])
             if (id is { } known) screen.Line($"{name,-10}  {known} {tokenizer.TokenText(known)}");
     }
 
@@ -70,8 +91,16 @@ internal static class TokenizeCommand
     {
         var ids = tokenizer.EncodeSequence(text);
         var tokens = ids.Select(tokenizer.TokenText).ToArray();
-        screen.Json(new { text, ids, tokens });
-        screen.Table(["id", "token"], ids.Select((id, i) => (IReadOnlyList<string>)[id.ToString(CultureInfo.InvariantCulture), tokens[i]]), textColumns: 2);
+        screen.Json(
+            new
+            {
+                text,
+                ids,
+                tokens,
+            });
+        screen.Table(
+            ["id", "token"], ids.Select((id, i) => (IReadOnlyList<string>)[id.ToString(CultureInfo.InvariantCulture), tokens[i]]),
+            textColumns: 2);
         screen.Line(string.Join(' ', ids));
     }
 
@@ -98,8 +127,20 @@ internal static class TokenizeCommand
             var same = given.AsSpan().SequenceEqual(ids);
             if (same && (decoded is null || decoded == back)) continue;
             if (++mismatches > MismatchesShown) continue;
-            screen.Json(new { place, text, expected = ids, given, decodedExpected = decoded, decoded = back });
-            screen.Line(same ? $"{place}: decoded '{back}', expected '{decoded}'" : $"{place}: ids {string.Join(' ', given)}, expected {string.Join(' ', ids)}");
+            screen.Json(
+                new
+                {
+                    place,
+                    text,
+                    expected = ids,
+                    given,
+                    decodedExpected = decoded,
+                    decoded = back,
+                });
+            screen.Line(
+                same
+                    ? $"{place}: decoded '{back}', expected '{decoded}'"
+                    : $"{place}: ids {string.Join(' ', given)}, expected {string.Join(' ', ids)}");
         }
 
         var speed = MegabytesPerSecond(tokenizer, [.. cases.Select(one => one.Text)]);
@@ -115,7 +156,9 @@ internal static class TokenizeCommand
             using var document = JsonDocument.Parse(line);
             var row = document.RootElement;
             var ids = row.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32()).ToArray();
-            return (place, row.GetProperty("text").GetString() ?? "", ids, row.TryGetProperty("decoded", out var decoded) ? decoded.GetString() : null);
+            return (
+                place, row.GetProperty("text").GetString() ?? "", ids,
+                row.TryGetProperty("decoded", out var decoded) ? decoded.GetString() : null);
         }
         catch (Exception error) when (error is JsonException or KeyNotFoundException or InvalidOperationException or FormatException)
         {

@@ -16,19 +16,39 @@ internal static class VerifyCommand
 
     public static Command Create()
     {
-        var folders = new Argument<string[]>("folder") { Description = "Model folders with recorded outputs: config.json, weights and expected.safetensors.", Arity = ArgumentArity.OneOrMore };
-        var tolerance = new Option<double>("--tolerance") { Description = "The greatest difference of logits, hidden states and losses.", DefaultValueFactory = _ => Tolerance };
-        var gradients = new Option<double>("--gradient-tolerance") { Description = "The greatest difference of gradients, relative to the largest number of the tensor.", DefaultValueFactory = _ => GradientTolerance };
+        var folders = new Argument<string[]>("folder")
+        {
+            Description = "Model folders with recorded outputs: config.json, weights and expected.safetensors.",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        var tolerance = new Option<double>("--tolerance")
+        {
+            Description = "The greatest difference of logits, hidden states and losses.",
+            DefaultValueFactory = _ => Tolerance,
+        };
+        var gradients = new Option<double>("--gradient-tolerance")
+        {
+            Description = "The greatest difference of gradients, relative to the largest number of the tensor.",
+            DefaultValueFactory = _ => GradientTolerance,
+        };
         var json = CommonOptions.Json();
         var command = new Command("verify", CommonOptions.WithExamples(
-            "Compares models with outputs that another program recorded for them: logits, hidden states, loss, gradients, greedy tokens, and decoding token by token with whole sequences. Exit code 1 where one differs by more than the tolerance, or cannot be read.",
-            "tessera verify checkpoints/*",
-            "tessera verify models/Qwen3-0.6B --tolerance 1e-3 --json")) { folders, tolerance, gradients, json };
-        command.SetAction((parsed, cancellation) =>
+                "Compares models with outputs that another program recorded for them: logits, hidden states, loss, gradients, greedy tokens, and decoding token by token with whole sequences. Exit code 1 where one differs by more than the tolerance, or cannot be read.",
+                "tessera verify checkpoints/*", "tessera verify models/Qwen3-0.6B --tolerance 1e-3 --json"))
         {
-            var (max, maxOfGradients) = (Positive(parsed.GetValue(tolerance), "--tolerance"), Positive(parsed.GetValue(gradients), "--gradient-tolerance"));
-            return Task.FromResult(Run(parsed.GetRequiredValue(folders), max, maxOfGradients, new Screen(parsed.GetValue(json)), cancellation));
-        });
+            folders,
+            tolerance,
+            gradients,
+            json,
+        };
+        command.SetAction(
+            (parsed, cancellation) =>
+            {
+                var (max, maxOfGradients) = (
+                    Positive(parsed.GetValue(tolerance), "--tolerance"), Positive(parsed.GetValue(gradients), "--gradient-tolerance"));
+                return Task.FromResult(
+                    Run(parsed.GetRequiredValue(folders), max, maxOfGradients, new Screen(parsed.GetValue(json)), cancellation));
+            });
         return command;
     }
 
@@ -53,8 +73,18 @@ internal static class VerifyCommand
             screen.Json(new { @case = Name(folder), passes, result = found });
         }
 
-        if (rows.Count > 0) screen.Table(["case", "family", "logits", "long", "padded", "hidden", "loss", "gradients", "later", "cached", "greedy", "verdict"], rows, textColumns: 2);
-        screen.Json(new { cases = folders.Length, failed, tolerance, gradientTolerance });
+        if (rows.Count > 0)
+            screen.Table(
+                ["case", "family", "logits", "long", "padded", "hidden", "loss", "gradients", "later", "cached", "greedy", "verdict"], rows,
+                textColumns: 2);
+        screen.Json(
+            new
+            {
+                cases = folders.Length,
+                failed,
+                tolerance,
+                gradientTolerance,
+            });
         screen.Line(failed == 0 ? $"{folders.Length} verified" : $"{failed} of {folders.Length} failed");
         return failed == 0 ? CommandRunner.Success : Differs;
     }
@@ -68,7 +98,14 @@ internal static class VerifyCommand
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
-            var isTheirs = error is InvalidDataException or IOException or UnauthorizedAccessException or RecipeException or OutOfMemoryException or (ArgumentException and not ShapeException);
+            var isTheirs =
+                error
+                is InvalidDataException
+                    or IOException
+                    or UnauthorizedAccessException
+                    or RecipeException
+                    or OutOfMemoryException
+                    or (ArgumentException and not ShapeException);
             var message = (isTheirs ? error.Message : $"this is a defect, please report it: {error}").ReplaceLineEndings(" ");
             Console.Error.WriteLine($"tessera: {(message.Contains(folder, StringComparison.Ordinal) ? message : $"{folder}: {message}")}");
             screen.Json(new { @case = Name(folder), passes = false, error = message });
@@ -77,13 +114,22 @@ internal static class VerifyCommand
     }
 
     private static IReadOnlyList<string> Row(VerificationResult found, bool passes) =>
-    [
-        Name(found.Folder), found.Family, Shown(found.Logits), Shown(found.LongLogits), Shown(found.PaddedLogits), Shown(found.Hidden), Shown(found.Loss),
+        [
+            Name(found.Folder),
+            found.Family,
+            Shown(found.Logits),
+            Shown(found.LongLogits),
+            Shown(found.PaddedLogits),
+            Shown(found.Hidden),
+            Shown(found.Loss),
         Shown(found.Gradients), Shown(Greater(found.MtpLogits, found.LaterLosses)), Shown(found.Cached),
         found.GreedyTokens is { } tokens ? $"{found.GreedyEqual}/{tokens}" : "", passes ? "equal" : "differs",
-    ];
+        ];
 
-    private static double? Greater(double? one, double? other) => one is null ? other : other is null ? one : Math.Max(one.Value, other.Value);
+    private static double? Greater(double? one, double? other) =>
+        one is null ? other
+        : other is null ? one
+        : Math.Max(one.Value, other.Value);
 
     private static string Shown(double? difference) => difference?.ToString("0.0e+0", CultureInfo.InvariantCulture) ?? "";
 

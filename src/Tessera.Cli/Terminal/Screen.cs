@@ -74,7 +74,17 @@ internal sealed class Screen
     {
         Table(
             ["system", .. metrics.Select(metric => metric.Title)],
-            result.Systems.Select(system => (IReadOnlyList<string>)[system.System, .. metrics.Select(metric => metric.Show(system.Values[metric.Name]))]));
-        Json(new { @event = "evaluated", result.Split, result.Examples, result.Systems });
+            result.Systems.Select(system =>
+                (IReadOnlyList<string>)[system.System, .. metrics.Select(metric => metric.Show(system.Values[metric.Name]))]
+            )
+        );
+        Json(
+            new
+            {
+                @event = "evaluated",
+                result.Split,
+                result.Examples,
+                result.Systems,
+            });
     }
 }

@@ -3,7 +3,8 @@ namespace Tessera.Evaluation.Reports;
 /// <summary>How a report looks.</summary>
 internal static class ReportStyle
 {
-    /// <summary>The style sheet. Colours of curves can be told apart by the colour-blind (after Okabe and Ito) and differ in dash too.</summary>
+    /// <summary>The style sheet. Colours of curves can be told apart by the colour-blind (after Okabe and Ito) and differ in dash
+    /// too.</summary>
     public const string Sheet = """
         :root {
           color-scheme: light dark;

@@ -34,23 +34,34 @@ public static class RunReport
             Curves =
             [
                 new LineChart("Loss", "step", "nats a token",
-                [
-                    new ChartSeries("training", [.. steps.Select(step => ((double)step.Step, step.Loss))], Scatters: true),
-                    new ChartSeries("validation", [.. validations.Select(validated => ((double)validated.Step, validated.Loss))]),
-                ]),
-                new LineChart("Learning rate", "step", "rate", [new ChartSeries("rate", [.. steps.Select(step => ((double)step.Step, step.LearningRate))])]),
+                    [
+                        new ChartSeries("training", [.. steps.Select(step => ((double)step.Step, step.Loss))], Scatters: true),
+                        new ChartSeries("validation", [.. validations.Select(validated => ((double)validated.Step, validated.Loss))]),
+                    ]),
+                new LineChart(
+                    "Learning rate", "step", "rate",
+                    [new ChartSeries("rate", [.. steps.Select(step => ((double)step.Step, step.LearningRate))])]),
             ],
             Loads = result.ExpertUse.Count == 0
-                ? []
-                : [new ExpertLoad("Use of the routed experts", [.. result.ExpertUse.Values.Select(layer => layer.Select(count => (double)count).ToList())])],
+                    ? []
+                    :
+                    [
+                        new ExpertLoad(
+                            "Use of the routed experts",
+                            [.. result.ExpertUse.Values.Select(layer => layer.Select(count => (double)count).ToList())]),
+                    ],
             Samples = [.. result.Samples.Select(sample => new ReportSample(sample.Source, sample.Reference, sample.Output, sample.Valid))],
         };
     }
 
     private static ReportTable Table(EvaluationResult result, IReadOnlyList<Metric> metrics) => new(
-        $"Held-out {result.Split} examples",
-        ["system", .. metrics.Select(metric => metric.Title)],
-        [.. result.Systems.Select(system => (IReadOnlyList<string>)[system.System, .. metrics.Select(metric => metric.Show(system.Values[metric.Name]))])]);
+            $"Held-out {result.Split} examples",
+            ["system", .. metrics.Select(metric => metric.Title)],
+            [
+                .. result.Systems.Select(system =>
+                    (IReadOnlyList<string>)[system.System, .. metrics.Select(metric => metric.Show(system.Values[metric.Name]))]
+                ),
+            ]);
 
     private static string Count(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
 }

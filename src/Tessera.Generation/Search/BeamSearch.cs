@@ -91,7 +91,8 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             IsDone = _beams.Count == 0 || (_finished.Count >= owner._width && (owner.Early || !CanImprove(length)));
         }
 
-        /// <summary>Gives each beam that goes on a sequence of its own, a fork where several continue one, and its last token to read.</summary>
+        /// <summary>Gives each beam that goes on a sequence of its own, a fork where several continue one, and its last token to
+        /// read.</summary>
         /// <param name="reads">Whether there is a further step.</param>
         public void Follow(bool reads)
         {
@@ -145,7 +146,8 @@ internal sealed class BeamSearch(SequenceModel model, BeamOptions options, int m
             for (var token = 0; token < scores.Length; token++)
             {
                 if (best.Count < count) best.Enqueue(token, (scores[token], -token));
-                else if (best.TryPeek(out _, out var worst) && scores[token] > worst.Score) best.EnqueueDequeue(token, (scores[token], -token));
+                else if (best.TryPeek(out _, out var worst) && scores[token] > worst.Score)
+                    best.EnqueueDequeue(token, (scores[token], -token));
             }
 
             return best.UnorderedItems.OrderByDescending(item => item.Priority).Select(item => item.Element);

@@ -14,7 +14,8 @@ internal static class Prompts
     /// <param name="model">The session's.</param>
     /// <param name="prompts">Token ids, none empty.</param>
     /// <param name="maxNewTokens">How many tokens each may grow by.</param>
-    public static IReadOnlyList<DecodingSequence> Join(DecodingSession session, SequenceModel model, IReadOnlyList<int[]> prompts, int maxNewTokens)
+    public static IReadOnlyList<DecodingSequence> Join(
+        DecodingSession session, SequenceModel model, IReadOnlyList<int[]> prompts, int maxNewTokens)
     {
         session.Reserve(prompts.Count, (model.ReadsSource ? 1 : prompts.Max(prompt => prompt.Length)) + maxNewTokens);
         IReadOnlyList<DecodingSequence> sequences = model.ReadsSource ? session.Add(prompts) : [.. prompts.Select(_ => session.Add())];

@@ -11,7 +11,8 @@ namespace Tessera.Generation.Search;
 /// <param name="maxNewTokens">The greatest number of tokens.</param>
 /// <param name="stopTokens">The tokens that end a sequence.</param>
 /// <param name="wantsScores">Whether log-probabilities are computed; scores are NaN otherwise.</param>
-internal sealed class StepwiseSearch(SequenceModel model, DecodingOptions options, int maxNewTokens, int[] stopTokens, bool wantsScores = true)
+internal sealed class StepwiseSearch(
+    SequenceModel model, DecodingOptions options, int maxNewTokens, int[] stopTokens, bool wantsScores = true)
 {
     private readonly DecodingSession _session = new(model);
 

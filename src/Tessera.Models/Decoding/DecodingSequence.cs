@@ -16,8 +16,8 @@ public enum LogitPlaces
 }
 
 /// <summary>
-/// One sequence of a <see cref="DecodingSession"/>. What it reads is computed by the session's next <see cref="DecodingSession.Step"/>; it may be
-/// forked, go back and leave at any time between two steps.
+/// One sequence of a <see cref="DecodingSession"/>. What it reads is computed by the session's next <see cref="DecodingSession.Step"/>; it
+/// may be forked, go back and leave at any time between two steps.
 /// </summary>
 public sealed class DecodingSequence
 {
@@ -61,7 +61,8 @@ public sealed class DecodingSequence
     /// <summary>Has the next step read tokens.</summary>
     /// <param name="tokens">At least one, each of the model's vocabulary.</param>
     /// <param name="logits">At which of them logits are wanted.</param>
-    /// <exception cref="ArgumentException">There is no token, one is not in the vocabulary, or there would be more than the model has positions for.</exception>
+    /// <exception cref="ArgumentException">There is no token, one is not in the vocabulary, or there would be more than the model has
+    /// positions for.</exception>
     /// <exception cref="InvalidOperationException">The sequence has left its session.</exception>
     public void Read(ReadOnlySpan<int> tokens, LogitPlaces logits = LogitPlaces.Last)
     {

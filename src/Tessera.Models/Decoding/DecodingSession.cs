@@ -6,8 +6,8 @@ using Tessera.Tensors;
 namespace Tessera.Models.Decoding;
 
 /// <summary>
-/// Decoding of any number of sequences with one model. At each step every sequence may read as many tokens as it likes, without padding, and
-/// ask for logits where it likes; between steps sequences join, fork, go back and leave.
+/// Decoding of any number of sequences with one model. At each step every sequence may read as many tokens as it likes, without padding,
+/// and ask for logits where it likes; between steps sequences join, fork, go back and leave.
 /// <code>
 /// var session = new DecodingSession(model);
 /// var sequence = session.Add();
@@ -43,7 +43,9 @@ public sealed class DecodingSession
         model.RequireGenerates();
         (_model, _caches, _longest) = (model, new CacheSet(model.Decoder, cacheType), model.LongestSequence);
         _step = new DecodingStep(_caches);
-        _changing = [.. model.Decoder.Modules().Select(named => named.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
+        _changing =
+        [
+            .. model.Decoder.Modules().Select(named => named.Module).OfType<PositionEncoding>().Where(encoding => !encoding.AlwaysStays)];
     }
 
     /// <summary>The sequences that have not left, in the order in which they joined.</summary>
@@ -52,7 +54,8 @@ public sealed class DecodingSession
     /// <summary>Bytes held by the caches.</summary>
     public long CacheBytes => _caches.Bytes;
 
-    /// <summary>Takes memory and computes tables beforehand, so that no step has to: one like an earlier one then allocates nothing.</summary>
+    /// <summary>Takes memory and computes tables beforehand, so that no step has to: one like an earlier one then allocates
+    /// nothing.</summary>
     /// <param name="sequences">How many sequences are going to join.</param>
     /// <param name="tokens">How long each is expected to become.</param>
     public void Reserve(int sequences, int tokens)
@@ -103,7 +106,8 @@ public sealed class DecodingSession
     /// <exception cref="ObjectDisposedException">The model has been closed.</exception>
     public Tensor Step()
     {
-        if (Interlocked.Exchange(ref _isStepping, 1) != 0) throw new InvalidOperationException("another thread is using this decoding session");
+        if (Interlocked.Exchange(ref _isStepping, 1) != 0)
+            throw new InvalidOperationException("another thread is using this decoding session");
         try
         {
             _model.RequireOpen();
@@ -241,7 +245,8 @@ public sealed class DecodingSession
     /// <summary>Runs the step over some of those that read, and gives the logits of their places.</summary>
     private Tensor Run(int first, int count)
     {
-        var (tokens, positions) = (Tensor.Temporary([1, _step.Tokens], ElementType.I32), Tensor.Temporary([1, _step.Tokens], ElementType.I32));
+        var (tokens, positions) = (
+            Tensor.Temporary([1, _step.Tokens], ElementType.I32), Tensor.Temporary([1, _step.Tokens], ElementType.I32));
         _rows.Clear();
         for (var index = 0; index < count; index++)
         {

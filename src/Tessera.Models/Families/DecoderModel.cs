@@ -34,7 +34,16 @@ public sealed class DecoderModel : SequenceModel
         part.Require(options.MtpDepth is >= 0 and <= 16, "mtpDepth", options.MtpDepth, "0 to 16");
         part.Require(options.MtpDepth == 0 || Head is TokensHead, "mtpDepth", options.MtpDepth, "0, where the head is not one of tokens");
         for (var depth = 0; depth < options.MtpDepth; depth++)
-            _mtp.Add(Own($"mtp.{depth}", new MtpModule(options.Decoder, part.At("mtp").Number(depth) with { Path = $"{part.Path}.decoder" }, options.Decoder.Layers + depth)));
+            _mtp.Add(
+                Own(
+                    $"mtp.{depth}",
+                    new MtpModule(
+                        options.Decoder,
+                        part.At("mtp").Number(depth) with
+                        {
+                            Path = $"{part.Path}.decoder",
+                        },
+                        options.Decoder.Layers + depth)));
     }
 
     /// <inheritdoc/>

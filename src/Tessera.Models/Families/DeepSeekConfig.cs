@@ -19,7 +19,8 @@ internal sealed record DeepSeekSizes(int Heads, int Positions, int Expert, int R
     public static DeepSeekSizes V3 { get; } = new(Heads: 128, Positions: 4096, Expert: 2048, Routed: 256, Active: 8, Shared: 1);
 }
 
-/// <summary>What V2 and V3 have in common in their <c>config.json</c>: latent attention, and experts in all layers but the first ones.</summary>
+/// <summary>What V2 and V3 have in common in their <c>config.json</c>: latent attention, and experts in all layers but the first
+/// ones.</summary>
 internal static class DeepSeekConfig
 {
     /// <summary>The norms of latents do not follow <c>rms_norm_eps</c>.</summary>
@@ -30,9 +31,15 @@ internal static class DeepSeekConfig
         var heads = config.Whole("num_attention_heads", sizes.Heads);
         var position = RotaryConfig.Read(config, sizes.Positions, layout: layout);
         if (config.WholeOrNull("num_key_value_heads") is { } keyHeads)
-            config.Require(keyHeads == heads, "num_key_value_heads", keyHeads, $"as num_attention_heads, {heads}: latent attention has no fewer");
+            config.Require(
+                keyHeads == heads, "num_key_value_heads", keyHeads, $"as num_attention_heads, {heads}: latent attention has no fewer");
         return new LatentOptions(
-            heads, config.Whole("kv_lora_rank", 512), config.Whole("qk_nope_head_dim", 128), config.Whole("qk_rope_head_dim", 64), config.Whole("v_head_dim", 128))
+            heads,
+            config.Whole("kv_lora_rank", 512),
+            config.Whole("qk_nope_head_dim", 128),
+            config.Whole("qk_rope_head_dim", 64),
+            config.Whole("v_head_dim", 128)
+        )
         {
             QLoraRank = config.WholeOrNull("q_lora_rank", 1536),
             Bias = config.Truth("attention_bias", false),
@@ -63,11 +70,15 @@ internal static class DeepSeekConfig
     {
         var decoder = options.Decoder;
         if (decoder.Attention is not LatentOptions attention)
-            throw new RecipeException("model.decoder.attention.kind", $"is {decoder.Attention.GetType().Name}; allowed for {family.Name}: latent");
+            throw new RecipeException(
+                "model.decoder.attention.kind", $"is {decoder.Attention.GetType().Name}; allowed for {family.Name}: latent");
         if (decoder.Norm is not RmsNormOptions norm)
             throw new RecipeException("model.decoder.norm.kind", $"is {decoder.Norm.GetType().Name}; allowed for {family.Name}: rms");
         var (first, hasExperts) = LlamaConfig.FeedForwards<ExpertsOptions>(options);
-        var experts = first ?? decoder.FeedForward as ExpertsOptions ?? throw new RecipeException("model.decoder.feedForward.kind", $"is {decoder.FeedForward.GetType().Name}; allowed for {family.Name}: experts");
+        var experts = first
+            ?? decoder.FeedForward as ExpertsOptions
+            ?? throw new RecipeException(
+                "model.decoder.feedForward.kind", $"is {decoder.FeedForward.GetType().Name}; allowed for {family.Name}: experts");
         var sizes = attention.SizesIn(options.Width);
         config["hidden_size"] = options.Width;
         config["num_hidden_layers"] = decoder.Layers.Count;

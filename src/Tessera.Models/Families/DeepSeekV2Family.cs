@@ -40,7 +40,8 @@ internal sealed class DeepSeekV2Family : DecoderFamily
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6)),
                 Attention = attention,
                 FeedForward = DeepSeekConfig.ReadExperts(config, DeepSeekSizes.V2, ReadRouter(config)) with { SharedBias = bias },
-                Variants = DeepSeekConfig.ReadDense(config, layers, 0, ActivationConfig.Gated(config, config.Whole("intermediate_size", 11008), bias)),
+                Variants = DeepSeekConfig.ReadDense(
+                    config, layers, 0, ActivationConfig.Gated(config, config.Whole("intermediate_size", 11008), bias)),
             },
         };
     }

@@ -10,8 +10,8 @@ using Tessera.Tensors;
 namespace Tessera.Models;
 
 /// <summary>
-/// DeepSeek-V3 and R1: as V2, with sigmoid gates, a bias that steers the choice of experts, and layers that predict tokens after the next one,
-/// which a checkpoint keeps behind its last layer.
+/// DeepSeek-V3 and R1: as V2, with sigmoid gates, a bias that steers the choice of experts, and layers that predict tokens after the next
+/// one, which a checkpoint keeps behind its last layer.
 /// <para>DeepSeek-AI 2024, <see href="https://arxiv.org/abs/2412.19437"/>.</para>
 /// </summary>
 internal sealed class DeepSeekV3Family : DecoderFamily
@@ -24,10 +24,13 @@ internal sealed class DeepSeekV3Family : DecoderFamily
 
     /// <summary>transformers writes 1 later token whatever the checkpoint has.</summary>
     public override DecoderOptions Present(DecoderOptions options, TensorSource checkpoint) => options with
-    {
+        {
         MtpDepth = Enumerable.Range(0, options.MtpDepth)
-            .TakeWhile(depth => checkpoint.Tensors.ContainsKey($"{LlamaNames.Prefix}layers.{options.Decoder.Layers + depth}.eh_proj.weight")).Count(),
-    };
+                .TakeWhile(depth =>
+                    checkpoint.Tensors.ContainsKey($"{LlamaNames.Prefix}layers.{options.Decoder.Layers + depth}.eh_proj.weight")
+                )
+                .Count(),
+        };
 
     protected override DecoderOptions Read(HuggingFaceConfig config)
     {
@@ -47,7 +50,8 @@ internal sealed class DeepSeekV3Family : DecoderFamily
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6)),
                 Attention = attention,
                 FeedForward = DeepSeekConfig.ReadExperts(config, DeepSeekSizes.V3, ReadRouter(config)),
-                Variants = DeepSeekConfig.ReadDense(config, layers + later, 3, ActivationConfig.Gated(config, config.Whole("intermediate_size", 18432))),
+                Variants = DeepSeekConfig.ReadDense(
+                    config, layers + later, 3, ActivationConfig.Gated(config, config.Whole("intermediate_size", 18432))),
             },
         };
     }
@@ -73,7 +77,8 @@ internal sealed class DeepSeekV3Family : DecoderFamily
         {
             var (layer, ours) = (options.Decoder.Layers + depth, $"mtp.{depth}.");
             var theirs = $"{LlamaNames.Prefix}layers.{layer}.";
-            foreach (var part in new[] { "enorm", "hnorm", "eh_proj", "shared_head.norm" }) names.Same($"{ours}{part}.weight", $"{theirs}{part}.weight");
+            foreach (var part in new[] { "enorm", "hnorm", "eh_proj", "shared_head.norm" })
+                names.Same($"{ours}{part}.weight", $"{theirs}{part}.weight");
             LlamaNames.Layer(names, $"{ours}layer.", theirs, options, layer);
             // Copies of the model's own.
             names.Ignored($"{theirs}embed_tokens.weight");

@@ -10,8 +10,8 @@ using Tessera.Nn.Positions;
 namespace Tessera.Models;
 
 /// <summary>
-/// GPT-2: learned positions, layer norms before the parts of a layer, biases everywhere, GELU without a gate, tied embeddings. Its checkpoints
-/// keep matrices as [inputs, outputs], queries, keys and values side by side.
+/// GPT-2: learned positions, layer norms before the parts of a layer, biases everywhere, GELU without a gate, tied embeddings. Its
+/// checkpoints keep matrices as [inputs, outputs], queries, keys and values side by side.
 /// <para>Radford et al. 2019, "Language models are unsupervised multitask learners".</para>
 /// </summary>
 internal sealed class Gpt2Family : DecoderFamily
@@ -30,8 +30,12 @@ internal sealed class Gpt2Family : DecoderFamily
         var scale = config.Truth("scale_attn_weights", true) ? (float?)null : 1;
         var attention = new MultiHeadOptions(heads) { Bias = true, ScoreScale = scale };
         // Later layers may have softer scores still, each a scale of its own.
-        var variants = !config.Truth("scale_attn_by_inverse_layer_idx", false) ? null : Enumerable.Range(1, layers - 1).Select(layer => new LayerVariant
-        {
+        var variants = !config.Truth("scale_attn_by_inverse_layer_idx", false)
+            ? null
+            : Enumerable
+                .Range(1, layers - 1)
+                .Select(layer => new LayerVariant
+                {
             First = layer, Last = layer, Attention = attention with { ScoreScale = ScoreScale(scale, width / heads, layer) },
         }).ToArray();
         return new DecoderOptions
@@ -45,7 +49,8 @@ internal sealed class Gpt2Family : DecoderFamily
                 Norm = new LayerNormOptions((float)config.Number("layer_norm_epsilon", 1e-5)),
                 Position = new LearnedOptions(config.Whole("n_positions", 1024)),
                 Attention = attention,
-                FeedForward = ActivationConfig.Plain(config, "activation_function", "gelu_new", config.WholeOrNull("n_inner") ?? 4 * width, bias: true),
+                FeedForward = ActivationConfig.Plain(
+                    config, "activation_function", "gelu_new", config.WholeOrNull("n_inner") ?? 4 * width, bias: true),
                 Variants = variants,
             },
         };
@@ -63,7 +68,8 @@ internal sealed class Gpt2Family : DecoderFamily
         config["n_inner"] = feedForward.Hidden;
         config["layer_norm_epsilon"] = Part<LayerNormOptions>(decoder.Norm, "norm").Epsilon;
         config["scale_attn_weights"] = attention.ScoreScale is null || attention.ScoreScale != 1;
-        config["scale_attn_by_inverse_layer_idx"] = decoder.Layers > 1 && decoder.MixerOf(1).Options is MultiHeadOptions second && second.ScoreScale != attention.ScoreScale;
+        config["scale_attn_by_inverse_layer_idx"] =
+            decoder.Layers > 1 && decoder.MixerOf(1).Options is MultiHeadOptions second && second.ScoreScale != attention.ScoreScale;
         foreach (var key in new[] { "resid_pdrop", "embd_pdrop" }) config[key] = decoder.Dropout;
         config["attn_pdrop"] = 0;
         ActivationConfig.Write(feedForward, config, "activation_function");
@@ -87,11 +93,19 @@ internal sealed class Gpt2Family : DecoderFamily
             Both($"{ours}feed_forward_norm", $"{theirs}ln_2");
             foreach (var (map, part) in new[] { ("q_proj", 0), ("k_proj", 1), ("v_proj", 2) })
             {
-                names.Rows($"{ours}attention.{map}.weight", $"{theirs}attn.c_attn.weight", part * options.Width, 3 * options.Width, transposed: true);
+                names.Rows(
+                    $"{ours}attention.{map}.weight", $"{theirs}attn.c_attn.weight", part * options.Width, 3 * options.Width,
+                    transposed: true);
                 names.Rows($"{ours}attention.{map}.bias", $"{theirs}attn.c_attn.bias", part * options.Width, 3 * options.Width);
             }
 
-            foreach (var (map, name) in new[] { ("attention.o_proj", "attn.c_proj"), ("feed_forward.up_proj", "mlp.c_fc"), ("feed_forward.down_proj", "mlp.c_proj") })
+            foreach (
+                var (map, name) in new[]
+                {
+                    ("attention.o_proj", "attn.c_proj"),
+                    ("feed_forward.up_proj", "mlp.c_fc"),
+                    ("feed_forward.down_proj", "mlp.c_proj"),
+                })
             {
                 names.Transposed($"{ours}{map}.weight", $"{theirs}{name}.weight");
                 names.Same($"{ours}{map}.bias", $"{theirs}{name}.bias");

@@ -49,7 +49,10 @@ internal static class LlamaConfig
     /// <summary>The first feed-forward of a kind among the layers, and whether each layer has one.</summary>
     public static (T? First, Func<int, bool> Has) FeedForwards<T>(DecoderOptions options) where T : FeedForwardOptions
     {
-        var layers = Enumerable.Range(0, options.Decoder.Layers + options.MtpDepth).Select(layer => options.Decoder.FeedForwardOf(layer).Options).ToArray();
+        var layers = Enumerable
+            .Range(0, options.Decoder.Layers + options.MtpDepth)
+            .Select(layer => options.Decoder.FeedForwardOf(layer).Options)
+            .ToArray();
         return (layers.OfType<T>().FirstOrDefault(), layer => layers[layer] is T);
     }
 }

@@ -28,7 +28,8 @@ internal static class LlamaNames
         // Some checkpoints hold a tied head all the same, and what positions are computed from.
         if (options.TieEmbeddings) names.Ignored("lm_head.weight");
         else names.Same("lm_head.weight", "lm_head.weight");
-        for (var layer = 0; layer < options.Decoder.Layers; layer++) Layer(names, $"decoder.layers.{layer}.", $"{Prefix}layers.{layer}.", options, layer, experts);
+        for (var layer = 0; layer < options.Decoder.Layers; layer++)
+            Layer(names, $"decoder.layers.{layer}.", $"{Prefix}layers.{layer}.", options, layer, experts);
         return names;
     }
 
@@ -67,7 +68,8 @@ internal static class LlamaNames
                 foreach (var norm in new[] { "q_norm", "k_norm" }) Linear(names, ours + norm, theirs + norm, bias: false);
                 break;
             case LatentOptions latent:
-                foreach (var map in latent.QLoraRank is null ? new[] { "q_proj" } : ["q_a_layernorm", "q_b_proj"]) Linear(names, ours + map, theirs + map, bias: false);
+                foreach (var map in latent.QLoraRank is null ? new[] { "q_proj" } : ["q_a_layernorm", "q_b_proj"])
+                    Linear(names, ours + map, theirs + map, bias: false);
                 if (latent.QLoraRank is not null) Linear(names, $"{ours}q_a_proj", $"{theirs}q_a_proj", latent.Bias);
                 foreach (var map in new[] { "kv_a_proj_with_mqa", "o_proj" }) Linear(names, ours + map, theirs + map, latent.Bias);
                 foreach (var map in new[] { "kv_a_layernorm", "kv_b_proj" }) Linear(names, ours + map, theirs + map, bias: false);

@@ -45,7 +45,10 @@ internal sealed class MixtralFamily : DecoderFamily
                 Layers = config.Layers("num_hidden_layers", 32),
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-5)),
                 Attention = LlamaConfig.Windowed(attention, config.WholeOrNull("sliding_window")),
-                FeedForward = new ExpertsOptions(experts, config.Whole("num_experts_per_tok", 2), expert) { Router = new SoftmaxRouterOptions(Normalise: true) },
+                FeedForward = new ExpertsOptions(experts, config.Whole("num_experts_per_tok", 2), expert)
+                {
+                    Router = new SoftmaxRouterOptions(Normalise: true),
+                },
             },
         };
     }

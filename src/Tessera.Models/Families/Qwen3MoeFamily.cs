@@ -75,7 +75,8 @@ internal sealed class Qwen3MoeFamily : DecoderFamily
         config["moe_intermediate_size"] = experts.Expert.Hidden;
         config["norm_topk_prob"] = Part<SoftmaxRouterOptions>(experts.Router, "feedForward.router").Normalise;
         config["decoder_sparse_step"] = 1;
-        config["mlp_only_layers"] = new JsonArray([.. Enumerable.Range(0, decoder.Layers).Where(layer => !hasExperts(layer)).Select(layer => JsonValue.Create(layer))]);
+        config["mlp_only_layers"] = new JsonArray([
+            .. Enumerable.Range(0, decoder.Layers).Where(layer => !hasExperts(layer)).Select(layer => JsonValue.Create(layer))]);
         ActivationConfig.Write(experts.Expert, config);
         RotaryConfig.Write(Part<RotaryOptions>(attention.Position, "attention.position"), config);
     }
@@ -85,6 +86,9 @@ internal sealed class Qwen3MoeFamily : DecoderFamily
     {
         var routed = config.Whole(config.Names("num_experts") ? "num_experts" : "num_local_experts", 128);
         var expert = ActivationConfig.Gated(config, config.Whole("moe_intermediate_size", 768));
-        return new ExpertsOptions(routed, config.Whole("num_experts_per_tok", 8), expert) { Router = new SoftmaxRouterOptions(config.Truth("norm_topk_prob", false)) };
+        return new ExpertsOptions(routed, config.Whole("num_experts_per_tok", 8), expert)
+        {
+            Router = new SoftmaxRouterOptions(config.Truth("norm_topk_prob", false)),
+        };
     }
 }

@@ -19,19 +19,29 @@ internal static class QwenWindows
     {
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
         var first = config.Whole("max_window_layers", 28, min: 0);
-        var types = config.Texts("layer_types") ?? [.. Enumerable.Range(0, stack.Layers).Select(layer => window is not null && layer >= first ? Sliding : Full)];
-        config.Require(types.Count == stack.Layers, "layer_types", $"a list of {types.Count}", $"one for each of the {stack.Layers} layers");
+        var types = config.Texts("layer_types")
+            ?? [.. Enumerable.Range(0, stack.Layers).Select(layer => window is not null && layer >= first ? Sliding : Full)];
+        config.Require(
+            types.Count == stack.Layers, "layer_types", $"a list of {types.Count}", $"one for each of the {stack.Layers} layers");
         for (var layer = 0; layer < types.Count; layer++)
         {
             config.Require(types[layer] is Full or Sliding, $"layer_types[{layer}]", types[layer], $"{Full}, {Sliding}");
-            config.Require(types[layer] == Full || window is not null, $"layer_types[{layer}]", types[layer], $"{Full}, since there is no sliding_window, or use_sliding_window is false");
+            config.Require(
+                types[layer] == Full || window is not null, $"layer_types[{layer}]", types[layer],
+                $"{Full}, since there is no sliding_window, or use_sliding_window is false");
         }
 
         if (window is not { } keys) return stack;
         var limited = full with { Pattern = new WindowPattern(keys) };
         return types.All(type => type == Sliding)
-            ? stack with { Attention = limited }
-            : stack with { Variants = LlamaConfig.Runs(types.Count, layer => types[layer] == Sliding, new LayerVariant { Attention = limited }) };
+            ? stack with
+            {
+                Attention = limited,
+            }
+            : stack with
+            {
+                Variants = LlamaConfig.Runs(types.Count, layer => types[layer] == Sliding, new LayerVariant { Attention = limited }),
+            };
     }
 
     /// <summary>Writes them.</summary>

@@ -142,7 +142,8 @@ internal sealed class RecipeChecker(RecipeTypes types)
             var readsItself = !type.IsEnum && type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
             if (readsItself && error.InnerException is FormatException or ArgumentException)
                 throw new RecipeException(path, error.InnerException.Message.Split(" (Parameter")[0]);
-            throw new RecipeException(path, readsItself && Says(type) is null ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
+            throw new RecipeException(
+                path, readsItself && Says(type) is null ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
         }
     }
 

@@ -69,7 +69,8 @@ public sealed record LatentOptions(
     internal void Check(PartBuilder part, MixerRole role)
     {
         var (heads, rank, nope, rope, value) = SizesIn(part.Width);
-        part.Require(role != MixerRole.Cross, "kind", "latent", "a kind that reads another sequence, such as multi-head, for cross-attention");
+        part.Require(
+            role != MixerRole.Cross, "kind", "latent", "a kind that reads another sequence, such as multi-head, for cross-attention");
         part.Require(heads is >= 1 and <= 65536, "heads", heads, "1 to 65536");
         part.Require(rank is >= 1 and <= 65536, "kvLoraRank", rank, "1 to 65536");
         part.Require(QLoraRank is null or (>= 1 and <= 65536), "qLoraRank", QLoraRank, "1 to 65536");
@@ -115,7 +116,8 @@ public sealed class LatentAttention : Mixer, ICached
     internal LatentAttention(LatentOptions options, PartBuilder part, MixerRole role)
     {
         options.Check(part, role);
-        (_sizes, _role, _pattern, _patternContext) = (options.SizesIn(part.Width), role, options.Pattern, new PatternContext(role, part.Length));
+        (_sizes, _role, _pattern, _patternContext) = (
+            options.SizesIn(part.Width), role, options.Pattern, new PatternContext(role, part.Length));
         var (heads, rank, nope, rope, value) = _sizes;
         var queryWidth = nope + rope;
         _settings = new AttentionSettings { Scale = options.ScoreFactor / MathF.Sqrt(queryWidth) };
@@ -151,8 +153,11 @@ public sealed class LatentAttention : Mixer, ICached
     {
         var (batch, length) = (x.Shape[0], x.Shape[1]);
         using var read = Activations.Of(x);
-        var queries = (_queryLatent is null ? _queries.Forward(read, context) : _queries.Forward(_queryNorm!.Forward(_queryLatent.Forward(read, context)), context))
-            .Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.RopeHeadDim]);
+        var queries = (
+            _queryLatent is null
+                ? _queries.Forward(read, context)
+                : _queries.Forward(_queryNorm!.Forward(_queryLatent.Forward(read, context)), context)
+        ).Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.RopeHeadDim]);
         var content = Op.Columns(queries, 0, _sizes.NopeHeadDim);
         var placed = _position.Mark(Op.Columns(queries, _sizes.NopeHeadDim, _sizes.RopeHeadDim), context);
 
@@ -173,7 +178,8 @@ public sealed class LatentAttention : Mixer, ICached
         : null;
 
     /// <summary>What it would remember, were there a key (without the position part) and a value for each head.</summary>
-    public CacheLayout ExpandedLayout => new TokenCacheLayout(_sizes.Heads, _sizes.NopeHeadDim, _sizes.VHeadDim) { Keeps = _pattern.Keeps(_patternContext) };
+    public CacheLayout ExpandedLayout =>
+        new TokenCacheLayout(_sizes.Heads, _sizes.NopeHeadDim, _sizes.VHeadDim) { Keeps = _pattern.Keeps(_patternContext) };
 
     /// <inheritdoc/>
     public override double FlopsPerToken(int length)
@@ -187,7 +193,9 @@ public sealed class LatentAttention : Mixer, ICached
     {
         var (batch, length) = (latent.Shape[0], latent.Shape[1]);
         using var read = Activations.Of(latent);
-        var expanded = _keysAndValues.Apply(read, null, context).Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.VHeadDim]);
+        var expanded = _keysAndValues
+            .Apply(read, null, context)
+            .Reshape([batch, length, _sizes.Heads, _sizes.NopeHeadDim + _sizes.VHeadDim]);
         var keys = Op.Join(Op.Columns(expanded, 0, _sizes.NopeHeadDim), shared);
         var values = Op.Columns(expanded, _sizes.NopeHeadDim, _sizes.VHeadDim);
         return Op.Attention(Op.Join(content, placed), keys, values, mask, _settings);
@@ -204,9 +212,10 @@ public sealed class LatentAttention : Mixer, ICached
         {
             var (queries, positioned) = (StepResult.Part(content, run), StepResult.Part(placed, run));
             attended.Add(run, run.TokensEach > 1 && step.IsFirstOf(run)
-                ? Expanded(
-                    queries, positioned, StepResult.Part(latent, run), StepResult.Part(shared, run), context.StepMask(_pattern, _patternContext, run), context)
-                : Absorbed(queries, positioned, cache, run, context));
+                    ? Expanded(
+                        queries, positioned, StepResult.Part(latent, run), StepResult.Part(shared, run),
+                        context.StepMask(_pattern, _patternContext, run), context)
+                    : Absorbed(queries, positioned, cache, run, context));
         }
 
         return attended.Whole;
@@ -218,8 +227,16 @@ public sealed class LatentAttention : Mixer, ICached
         var step = context.Decoding!;
         var queries = Op.Join(_keysAndValues.ApplyPerHead(content, 0, _sizes.NopeHeadDim, transposed: false), placed);
         var attended = Op.Attention(
-            queries, cache.Keys, cache.Values, cache.Table(step, run, step.LongestOf(run)), context.StepMask(_pattern, _patternContext, run),
-            _settings with { ValueWidth = _sizes.KvLoraRank });
+            queries,
+            cache.Keys,
+            cache.Values,
+            cache.Table(step, run, step.LongestOf(run)),
+            context.StepMask(_pattern, _patternContext, run),
+            _settings with
+            {
+                ValueWidth = _sizes.KvLoraRank,
+            }
+        );
         return _keysAndValues.ApplyPerHead(attended, _sizes.NopeHeadDim, _sizes.VHeadDim, transposed: true);
     }
 }

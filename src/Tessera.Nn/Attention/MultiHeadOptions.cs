@@ -44,7 +44,8 @@ public sealed record MultiHeadOptions(int? Heads = null) : MixerOptions
     internal override string PartName => "attention";
 
     /// <inheritdoc/>
-    public override Mixer Build(PartBuilder part, MixerRole role, int memoryWidth = 0) => new SoftmaxAttention(this, part, role, memoryWidth);
+    public override Mixer Build(PartBuilder part, MixerRole role, int memoryWidth = 0) =>
+        new SoftmaxAttention(this, part, role, memoryWidth);
 
     /// <inheritdoc/>
     public override MixerOptions ForCross(int width) => this with { Pattern = new FullPattern() };
@@ -72,7 +73,8 @@ public sealed record MultiHeadOptions(int? Heads = null) : MixerOptions
     {
         var (heads, keyValueHeads, headWidth) = SizesIn(part.Width);
         part.Require(heads is >= 1 and <= 65536, "heads", heads, "1 to 65536");
-        part.Require(HeadWidth is not null || part.Width % heads == 0, "heads", heads, $"a divisor of the width {part.Width}, or a headWidth");
+        part.Require(
+            HeadWidth is not null || part.Width % heads == 0, "heads", heads, $"a divisor of the width {part.Width}, or a headWidth");
         part.Require(keyValueHeads >= 1 && heads % keyValueHeads == 0, "keyValueHeads", keyValueHeads, $"a divisor of heads, {heads}");
         part.Require(headWidth is >= 1 and <= 16384, "headWidth", headWidth, "1 to 16384");
         part.Require(ScoreScale is null or (> 0 and < float.PositiveInfinity), "scoreScale", ScoreScale, "greater than 0");

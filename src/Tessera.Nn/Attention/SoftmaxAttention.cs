@@ -41,7 +41,8 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         _queries = Project("q_proj", part.Width, heads * headWidth, options.Bias);
         _keys = Project("k_proj", source, keyValueHeads * headWidth, options.Bias);
         _values = Project("v_proj", source, keyValueHeads * headWidth, options.Bias);
-        _output = Project("o_proj", heads * headWidth, part.Width, options.OutputBias ?? options.Bias, part.OutputDeviation(heads * headWidth));
+        _output = Project(
+            "o_proj", heads * headWidth, part.Width, options.OutputBias ?? options.Bias, part.OutputDeviation(heads * headWidth));
         if (options.QueryKeyNorm is { } norm)
         {
             var head = part.At("queryKeyNorm") with { Width = headWidth };
@@ -68,10 +69,13 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
     }
 
     /// <inheritdoc/>
-    public CacheLayout? CacheLayout => _role == MixerRole.Bidirectional ? null : new TokenCacheLayout(_sizes.KeyValueHeads, _sizes.HeadWidth, _sizes.HeadWidth)
-    {
+    public CacheLayout? CacheLayout =>
+        _role == MixerRole.Bidirectional
+            ? null
+            : new TokenCacheLayout(_sizes.KeyValueHeads, _sizes.HeadWidth, _sizes.HeadWidth)
+            {
         Keeps = _pattern.Keeps(_patternContext), IsOfMemory = _role == MixerRole.Cross,
-    };
+            };
 
     /// <inheritdoc/>
     public override void Prepare(ForwardContext context)
@@ -143,9 +147,10 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         foreach (var run in step.Runs)
         {
             var (mask, keys) = _role == MixerRole.Causal
-                ? (context.StepMask(_pattern, _patternContext, run), step.LongestOf(run))
-                : MemoryMask(cache, step, run);
-            attended.Add(run, Op.Attention(StepResult.Part(queries, run), cache.Keys, cache.Values, cache.Table(step, run, keys), mask, settings));
+                    ? (context.StepMask(_pattern, _patternContext, run), step.LongestOf(run))
+                    : MemoryMask(cache, step, run);
+            attended.Add(
+                run, Op.Attention(StepResult.Part(queries, run), cache.Keys, cache.Values, cache.Table(step, run, keys), mask, settings));
         }
 
         return attended.Whole;

@@ -26,7 +26,8 @@ public readonly record struct NamedLayer(string? Mixer, LayerBlocks Blocks = Lay
 /// <summary>
 /// The layers of a stack, in order: a number of alike ones, <c>12</c>, or names of mixers, <c>"3 x lstm, attention"</c>. A name is
 /// <c>attention</c>, one of the stack's <c>mixers</c>, or a kind of mixer, which then has its defaults. <c>3 x</c> repeats a name or
-/// what stands in parentheses; <c>only NAME</c> is a layer of that mixer without a feed-forward, <c>only feedForward</c> one without a mixer.
+/// what stands in parentheses; <c>only NAME</c> is a layer of that mixer without a feed-forward, <c>only feedForward</c> one
+/// without a mixer.
 /// </summary>
 [JsonConverter(typeof(LayerPatternConverter))]
 [Description("a number of layers, or names such as \"3 x lstm, attention\"")]

@@ -29,7 +29,8 @@ public sealed class MtpModule : Module
         _embeddingNorm = Own("enorm", options.Norm.Build(part.At("norm")));
         _hiddenNorm = Own("hnorm", options.Norm.Build(part.At("norm")));
         _joined = Own("eh_proj", new Linear(part.At("eh_proj"), 2 * part.Width, part.Width));
-        _layer = Own("layer", new TransformerLayer(options, part with { Depth = 2 * options.Layers }, layer, MixerRole.Causal, memoryWidth: 0));
+        _layer = Own(
+            "layer", new TransformerLayer(options, part with { Depth = 2 * options.Layers }, layer, MixerRole.Causal, memoryWidth: 0));
         _norm = Own("shared_head.norm", options.Norm.Build(part.At("norm")));
     }
 
@@ -38,5 +39,6 @@ public sealed class MtpModule : Module
     /// <param name="embeddings">[batch, length, width]: of those tokens.</param>
     /// <param name="context">Of the whole sequence.</param>
     public Tensor Forward(Tensor hidden, Tensor embeddings, ForwardContext context) =>
-        _norm.Forward(_layer.Forward(_joined.Forward(Op.Join(_embeddingNorm.Forward(embeddings), _hiddenNorm.Forward(hidden)), context), context));
+        _norm.Forward(
+            _layer.Forward(_joined.Forward(Op.Join(_embeddingNorm.Forward(embeddings), _hiddenNorm.Forward(hidden)), context), context));
 }

@@ -35,8 +35,12 @@ public sealed class TransformerLayer : Module
             Add("input_norm", $"{mixer.PartName}_output_norm", mixer.PartName, () => mixer.Build(part.At(mixerPath), role));
         if (memoryWidth > 0 && blocks == LayerBlocks.All)
         {
-            var (cross, path) = options.CrossAttention is { } own ? (own, "crossAttention") : (options.Attention.ForCross(part.Width), "attention");
-            Add("cross_norm", "cross_output_norm", "cross_attention", () => cross.Build(part.At(path).Number(1), MixerRole.Cross, memoryWidth));
+            var (cross, path) = options.CrossAttention is { } own
+                ? (own, "crossAttention")
+                : (options.Attention.ForCross(part.Width), "attention");
+            Add("cross_norm", "cross_output_norm", "cross_attention", () =>
+                cross.Build(part.At(path).Number(1), MixerRole.Cross, memoryWidth)
+            );
         }
 
         if (blocks == LayerBlocks.Mixer) return;
@@ -47,7 +51,9 @@ public sealed class TransformerLayer : Module
         {
             var sharesNorm = _placement == NormPlacement.ParallelOneNorm && _residuals.Count > 0;
             var first = _placement == NormPlacement.PostNorm || sharesNorm ? null : Own(before, options.Norm.Build(part.At("norm")));
-            var last = _placement is NormPlacement.PostNorm or NormPlacement.Sandwich ? Own(after, options.Norm.Build(part.At("norm"))) : null;
+            var last = _placement is NormPlacement.PostNorm or NormPlacement.Sandwich
+                ? Own(after, options.Norm.Build(part.At("norm")))
+                : null;
             _residuals.Add(new Residual(first, Own(name, build()), last));
         }
     }

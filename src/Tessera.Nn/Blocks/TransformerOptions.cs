@@ -18,8 +18,8 @@ public sealed record TransformerOptions : EncoderOptions
     /// <summary>Mixers that <see cref="Layers"/> names.</summary>
     public IReadOnlyDictionary<string, MixerOptions>? Mixers { get; init; }
 
-    /// <summary>How a decoder looks at its encoder's output; where null as <see cref="Attention"/>, whatever its pattern, or with as many heads
-    /// where that cannot read another sequence.</summary>
+    /// <summary>How a decoder looks at its encoder's output; where null as <see cref="Attention"/>, whatever its pattern, or with as many
+    /// heads where that cannot read another sequence.</summary>
     public MixerOptions? CrossAttention { get; init; }
 
     /// <summary>What is computed for each token on its own.</summary>
@@ -40,7 +40,8 @@ public sealed record TransformerOptions : EncoderOptions
     /// <summary>Positions added to the embeddings; none where null.</summary>
     public PositionOptions? Position { get; init; }
 
-    /// <summary>The share of what parts add to the hidden states, and of the embeddings, that is dropped while training; in [0, 1).</summary>
+    /// <summary>The share of what parts add to the hidden states, and of the embeddings, that is dropped while training; in [0,
+    /// 1).</summary>
     public float Dropout { get; init; }
 
     /// <inheritdoc/>
@@ -56,7 +57,9 @@ public sealed record TransformerOptions : EncoderOptions
             if (Variants![index] is { Attention: { } own } variant && variant.Has(layer)) return (own, $"variants[{index}].attention");
         if (Named(layer).Mixer is not { } name) return (Attention, "attention");
         if (Mixers?.TryGetValue(name, out var named) == true) return (named, $"mixers.{name}");
-        return OfKind(name) is { } plain ? (plain, $"layers.{name}") : throw new RecipeException("layers", $"names '{name}'; allowed: {Known()}");
+        return OfKind(name) is { } plain
+            ? (plain, $"layers.{name}")
+            : throw new RecipeException("layers", $"names '{name}'; allowed: {Known()}");
     }
 
     /// <summary>The feed-forward of a layer, as <see cref="MixerOf"/>.</summary>

@@ -67,7 +67,8 @@ public sealed class DecodingStep(CacheSet caches)
     public int LongestOf(StepRun run)
     {
         var longest = 0;
-        foreach (ref readonly var part in Sequences.Slice(run.First, run.Sequences)) longest = Math.Max(longest, part.Position + part.Tokens);
+        foreach (ref readonly var part in Sequences.Slice(run.First, run.Sequences))
+            longest = Math.Max(longest, part.Position + part.Tokens);
         return longest;
     }
 

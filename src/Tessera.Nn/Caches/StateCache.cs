@@ -87,7 +87,8 @@ public sealed class StateCache : LayerCache
         {
             ref readonly var part = ref step.Sequences[run.First + row];
             ref var held = ref Of(part.Number);
-            if (held.Now != part.Position) throw new InvalidOperationException($"sequence {part.Number} has the state of {held.Now} tokens, not of {part.Position}");
+            if (held.Now != part.Position)
+                throw new InvalidOperationException($"sequence {part.Number} has the state of {held.Now} tokens, not of {part.Position}");
             Copy(_states[state], Row(part.Number, held.Version), loaded, row);
         }
 
@@ -104,7 +105,8 @@ public sealed class StateCache : LayerCache
         {
             ref readonly var part = ref step.Sequences[run.First + row];
             ref var held = ref Of(part.Number);
-            for (var state = 0; state < states.Length; state++) Copy(states[state], row, _states[state], Row(part.Number, 1 - held.Version));
+            for (var state = 0; state < states.Length; state++)
+                Copy(states[state], row, _states[state], Row(part.Number, 1 - held.Version));
             (held.Version, held.Before, held.Now) = (1 - held.Version, held.Now, part.Position + part.Tokens);
         }
     }
@@ -120,7 +122,8 @@ public sealed class StateCache : LayerCache
 
     private ref Held Of(int sequence)
     {
-        if ((uint)sequence >= (uint)_sequences.Length || !_sequences[sequence].Exists) throw new ArgumentException($"there is no sequence {sequence}");
+        if ((uint)sequence >= (uint)_sequences.Length || !_sequences[sequence].Exists)
+            throw new ArgumentException($"there is no sequence {sequence}");
         return ref _sequences[sequence];
     }
 

@@ -3,8 +3,8 @@ using Tessera.Tensors;
 
 namespace Tessera.Nn.Caches;
 
-/// <summary>Something for each token: keys and values of attention, or the latents of latent attention, in blocks of 64 tokens. Memory grows
-/// with what is kept: all tokens, or the last ones that a window sees, or those of another sequence.</summary>
+/// <summary>Something for each token: keys and values of attention, or the latents of latent attention, in blocks of 64 tokens. Memory
+/// grows with what is kept: all tokens, or the last ones that a window sees, or those of another sequence.</summary>
 /// <param name="Heads">Key and value heads.</param>
 /// <param name="KeyWidth">Elements of a key.</param>
 /// <param name="ValueWidth">Elements of a value; 0 where values are read off the keys.</param>
@@ -24,15 +24,16 @@ public sealed record TokenCacheLayout(int Heads, int KeyWidth, int ValueWidth) :
     {
         long kept = IsOfMemory ? memoryTokens : tokens;
         if (Keeps.Window is { } window) kept = Math.Min(kept, (long)window + Keeps.First);
-        return TokenBlocks.BytesOf(kept, Heads, KeyWidth, type) + (ValueWidth == 0 ? 0 : TokenBlocks.BytesOf(kept, Heads, ValueWidth, type));
+        return TokenBlocks.BytesOf(kept, Heads, KeyWidth, type)
+            + (ValueWidth == 0 ? 0 : TokenBlocks.BytesOf(kept, Heads, ValueWidth, type));
     }
 
     /// <inheritdoc/>
     public override LayerCache Create(ElementType type) => new TokenCache(this, type);
 }
 
-/// <summary>Keys and values of sequences in <see cref="TokenBlocks"/>. A fork shares the blocks of its origin until one of them writes to the
-/// last; blocks that no query will look at again are given back.</summary>
+/// <summary>Keys and values of sequences in <see cref="TokenBlocks"/>. A fork shares the blocks of its origin until one of them writes to
+/// the last; blocks that no query will look at again are given back.</summary>
 public sealed class TokenCache : LayerCache
 {
     private const int Size = TokenBlocks.Size;
@@ -68,7 +69,9 @@ public sealed class TokenCache : LayerCache
     {
         if (_layout.IsOfMemory) return;
         _blocksEach = Math.Max(_blocksEach, (tokens + Size - 1) / Size);
-        var kept = _layout.Keeps.Window is { } window ? Math.Min(tokens, (long)window + _layout.Keeps.First + TokenCacheLayout.Slack + Size) : tokens;
+        var kept = _layout.Keeps.Window is { } window
+            ? Math.Min(tokens, (long)window + _layout.Keeps.First + TokenCacheLayout.Slack + Size)
+            : tokens;
         var taken = new int[checked((int)(sequences * ((kept + Size - 1) / Size)))];
         for (var index = 0; index < taken.Length; index++) taken[index] = InStep(Keys.Take(), _values?.Take());
         for (var index = taken.Length - 1; index >= 0; index--) Release(taken[index]);
@@ -78,7 +81,9 @@ public sealed class TokenCache : LayerCache
     public override void Add(int sequence)
     {
         while (_sequences.Count <= sequence) _sequences.Add(null);
-        _sequences[sequence] = _sequences[sequence] is null ? new Kept(_blocksEach) : throw new ArgumentException($"there is a sequence {sequence} already");
+        _sequences[sequence] = _sequences[sequence] is null
+            ? new Kept(_blocksEach)
+            : throw new ArgumentException($"there is a sequence {sequence} already");
     }
 
     /// <inheritdoc/>
@@ -125,7 +130,8 @@ public sealed class TokenCache : LayerCache
         {
             ref readonly var part = ref step.Sequences[index];
             var kept = Of(part.Number);
-            if (kept.Count != part.Position) throw new InvalidOperationException($"sequence {part.Number} has {kept.Count} cached tokens, not {part.Position}");
+            if (kept.Count != part.Position)
+                throw new InvalidOperationException($"sequence {part.Number} has {kept.Count} cached tokens, not {part.Position}");
             DropUnseen(kept, part.Position);
             Append(kept, keys, values, part.FirstToken, part.Tokens);
         }
@@ -137,7 +143,8 @@ public sealed class TokenCache : LayerCache
     /// <param name="values">[rows, tokens, heads, value width].</param>
     /// <param name="firstToken">The first of the tokens, counted through all rows.</param>
     /// <param name="count">How many there are.</param>
-    public void Append(int sequence, Tensor keys, Tensor values, int firstToken, int count) => Append(Of(sequence), keys, values, firstToken, count);
+    public void Append(int sequence, Tensor keys, Tensor values, int firstToken, int count) =>
+        Append(Of(sequence), keys, values, firstToken, count);
 
     /// <summary>Which blocks hold the tokens of the sequences of a run.</summary>
     /// <param name="step">Has the run.</param>

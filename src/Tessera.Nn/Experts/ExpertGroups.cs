@@ -23,7 +23,9 @@ internal sealed class ExpertGroups
     {
         part.Require(groups >= 1 && routed % groups == 0, "groups", groups, $"a divisor of the routed experts, {routed}");
         part.Require(active >= 1 && active <= groups, "activeGroups", active, $"1 to groups, {groups}");
-        part.Require(chosen <= routed / groups * active, "activeGroups", active, $"so many that their experts, {routed / groups} each, are at least the {chosen} active ones");
+        part.Require(
+            chosen <= routed / groups * active, "activeGroups", active,
+            $"so many that their experts, {routed / groups} each, are at least the {chosen} active ones");
         (_groups, _active, _best) = (groups, active, Math.Min(best, routed / groups));
     }
 

@@ -43,8 +43,8 @@ public sealed record ExpertsOptions(int Routed = 8, int Active = 2, DenseOptions
 
 /// <summary>
 /// A mixture of experts: <c>Σ_s g_s(x) E_s(x)</c> over the shared experts plus <c>Σ_{r ∈ top k} g_r(x) E_r(x)</c> over the
-/// routed ones. A token costs shared + active experts, whatever their number. Reports, where wanted, the losses <c>balance</c>, over all tokens, and
-/// <c>sequence-balance</c>, over those of each sequence.
+/// routed ones. A token costs shared + active experts, whatever their number. Reports, where wanted, the losses <c>balance</c>, over all
+/// tokens, and <c>sequence-balance</c>, over those of each sequence.
 /// <para>Shazeer et al. 2017, <see href="https://arxiv.org/abs/1701.06538"/>; shared experts: Dai et al. 2024 (DeepSeekMoE),
 /// <see href="https://arxiv.org/abs/2401.06066"/>.</para>
 /// </summary>
@@ -66,7 +66,11 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         part.At("expert").Require(hidden is >= 1 and <= DenseFeedForward.MaxHidden, "hidden", hidden, $"1 to {DenseFeedForward.MaxHidden}");
         part.At("expert").Require(!options.Expert.Bias, "bias", "true", "false: experts have no biases");
         part.Require(
-            options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MaxHidden), "sharedHidden", options.SharedHidden, $"1 to {DenseFeedForward.MaxHidden}");
+            options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MaxHidden),
+            "sharedHidden",
+            options.SharedHidden,
+            $"1 to {DenseFeedForward.MaxHidden}"
+        );
 
         _options = options;
         _router = Own("router", options.Router.Build(part.At("router"), options.SharedCount, options.Routed, options.Active));
@@ -117,7 +121,8 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         if (!overall && !ofSequences) return;
         var probabilities = _router.Probabilities(routing.Scores);
         if (overall) context.AddLoss("balance", Op.BalanceLoss(probabilities, routing.Plan));
-        if (ofSequences) context.AddLoss("sequence-balance", Op.BalanceLoss(probabilities, Op.TopIndices(probabilities, _options.Active), sequences));
+        if (ofSequences)
+            context.AddLoss("sequence-balance", Op.BalanceLoss(probabilities, Op.TopIndices(probabilities, _options.Active), sequences));
     }
 
     private long RoutedCount() => (_gate?.Shape.Count ?? 0) + _up.Shape.Count + _down.Shape.Count;

@@ -17,7 +17,8 @@ public sealed record LoraOptions
     /// <summary>The share of an adapter's inputs that is dropped while training; in [0, 1).</summary>
     public float Dropout { get; init; }
 
-    /// <summary>Whether the factor is α/√r instead, so that adapters of high rank learn as fast (Kalajdzievski 2023, rsLoRA, arXiv 2312.03732).</summary>
+    /// <summary>Whether the factor is α/√r instead, so that adapters of high rank learn as fast (Kalajdzievski 2023, rsLoRA, arXiv
+    /// 2312.03732).</summary>
     public bool RankStabilized { get; init; }
 
     /// <summary>What an adapter of a rank is multiplied by.</summary>

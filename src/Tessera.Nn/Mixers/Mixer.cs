@@ -32,7 +32,8 @@ public abstract record MixerOptions
     /// <exception cref="RecipeException">An option is not allowed, or the mixer cannot have this role.</exception>
     public abstract Mixer Build(PartBuilder part, MixerRole role, int memoryWidth = 0);
 
-    /// <summary>How a decoder of this mixer looks at another sequence unless that is said: a mixer that <see cref="MixerRole.Cross"/> is allowed for.</summary>
+    /// <summary>How a decoder of this mixer looks at another sequence unless that is said: a mixer that <see cref="MixerRole.Cross"/> is
+    /// allowed for.</summary>
     /// <param name="width">The width of the hidden states.</param>
     public virtual MixerOptions ForCross(int width) => new MultiHeadOptions();
 

@@ -49,7 +49,8 @@ public sealed class RecurrentMixer : Mixer, ICached
 
     internal RecurrentMixer(RecurrentMixerOptions options, PartBuilder part, MixerRole role)
     {
-        part.Require(role != MixerRole.Cross, "kind", "a recurrence", "a kind that reads another sequence, such as multi-head, for cross-attention");
+        part.Require(
+            role != MixerRole.Cross, "kind", "a recurrence", "a kind that reads another sequence, such as multi-head, for cross-attention");
         var hidden = options.HiddenIn(part.Width, role);
         part.Require(hidden is >= 1 and <= 1 << 20, "hidden", hidden, $"1 to {1 << 20}");
         (_cell, _hidden) = (options.Cell, hidden);
@@ -60,7 +61,10 @@ public sealed class RecurrentMixer : Mixer, ICached
     }
 
     /// <inheritdoc/>
-    public CacheLayout? CacheLayout => _backward is not null ? null : _cell.HasCell ? new StateCacheLayout(_hidden, _hidden) : new StateCacheLayout(_hidden);
+    public CacheLayout? CacheLayout =>
+        _backward is not null ? null
+        : _cell.HasCell ? new StateCacheLayout(_hidden, _hidden)
+        : new StateCacheLayout(_hidden);
 
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x, ForwardContext context)

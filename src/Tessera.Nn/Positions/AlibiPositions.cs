@@ -23,7 +23,8 @@ public sealed class AlibiPositions : PositionEncoding
 
     internal AlibiPositions(AlibiOptions options, int heads)
     {
-        if (options.Learned) _learned = Own("slopes", new Parameter([heads], decays: false, isTrained: true, () => Initial.LinearBiasSlopes(heads)));
+        if (options.Learned)
+            _learned = Own("slopes", new Parameter([heads], decays: false, isTrained: true, () => Initial.LinearBiasSlopes(heads)));
         else _fixed = Initial.LinearBiasSlopes(heads);
     }
 

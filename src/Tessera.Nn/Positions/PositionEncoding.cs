@@ -32,7 +32,8 @@ public abstract class PositionEncoding : Module
     /// <summary>How many positions the encoding knows: the longest sequence it can mark.</summary>
     public abstract int Positions { get; }
 
-    /// <summary>Whether positions stay marked as they are where a sequence grows; else all that was computed of it has to be computed anew.</summary>
+    /// <summary>Whether positions stay marked as they are where a sequence grows; else all that was computed of it has to be computed
+    /// anew.</summary>
     /// <param name="before">Its length, at least 1.</param>
     /// <param name="after">Its length then.</param>
     public virtual bool Stays(int before, int after) => true;
@@ -40,7 +41,8 @@ public abstract class PositionEncoding : Module
     /// <summary>Whether <see cref="Stays"/> says yes whatever the lengths.</summary>
     public virtual bool AlwaysStays => true;
 
-    /// <summary>Does beforehand what sequences of up to <paramref name="length"/> tokens need done once, so that decoding need not.</summary>
+    /// <summary>Does beforehand what sequences of up to <paramref name="length"/> tokens need done once, so that decoding need
+    /// not.</summary>
     public virtual void Prepare(int length)
     {
     }

@@ -29,7 +29,8 @@ public sealed class RelativePositionBias : PositionEncoding
     internal RelativePositionBias(RelativePositionBiasOptions options, PartBuilder part, int heads)
     {
         part.Require(options.Buckets is >= 4 and <= 65536, "buckets", options.Buckets, "4 to 65536");
-        part.Require(options.MaxDistance > options.Buckets / 2, "maxDistance", options.MaxDistance, $"more than buckets / 2, {options.Buckets / 2}");
+        part.Require(
+            options.MaxDistance > options.Buckets / 2, "maxDistance", options.MaxDistance, $"more than buckets / 2, {options.Buckets / 2}");
         _options = options;
         _table = Own("weight", part.Matrix("weight", options.Buckets, heads, Deviation));
     }

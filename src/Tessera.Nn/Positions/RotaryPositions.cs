@@ -35,7 +35,9 @@ public sealed class RotaryPositions : PositionEncoding
         part.Require(options.Theta > 1, "theta", options.Theta, "greater than 1");
         part.Require(options.Positions is > 0 and <= MaxPositions, "positions", options.Positions, $"1 to {MaxPositions}");
         var width = options.Width ?? part.Width;
-        part.Require(width is >= 2 && width <= part.Width && width % 2 == 0, "width", width, $"an even number up to the width of a head, {part.Width}");
+        part.Require(
+            width is >= 2 && width <= part.Width && width % 2 == 0, "width", width,
+            $"an even number up to the width of a head, {part.Width}");
         options.Scaling?.Check(part, width / 2);
         (_layout, _scaling, Positions, _tables) = (options.Layout, options.Scaling, options.Positions, RotaryTables.Of(options, width / 2));
     }

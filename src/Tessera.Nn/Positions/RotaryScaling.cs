@@ -144,7 +144,10 @@ public sealed record YarnScaling(double Factor, int TrainedLength) : RotaryScali
     }
 
     private double Magnitude() => AttentionFactor
-        ?? (Mscale is { } m and not 0 && MscaleAllDim is { } all and not 0 ? MagnitudeOf(Factor, m) / MagnitudeOf(Factor, all) : MagnitudeOf(Factor));
+        ?? (
+            Mscale is { } m and not 0 && MscaleAllDim is { } all and not 0
+                ? MagnitudeOf(Factor, m) / MagnitudeOf(Factor, all)
+                : MagnitudeOf(Factor));
 }
 
 /// <summary>Slow pairs are interpolated, fast ones left, those between blended by their wavelength.
@@ -153,7 +156,8 @@ public sealed record YarnScaling(double Factor, int TrainedLength) : RotaryScali
 /// <param name="TrainedLength">The longest sequence of the first training.</param>
 /// <param name="LowFrequencyFactor">Wavelengths above the trained length over this are interpolated.</param>
 /// <param name="HighFrequencyFactor">Wavelengths below the trained length over this are left; greater than the other.</param>
-public sealed record Llama3Scaling(double Factor, int TrainedLength, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4) : RotaryScaling
+public sealed record Llama3Scaling(double Factor, int TrainedLength, double LowFrequencyFactor = 1, double HighFrequencyFactor = 4)
+    : RotaryScaling
 {
     /// <inheritdoc/>
     internal override void Check(PartBuilder part, int pairs)

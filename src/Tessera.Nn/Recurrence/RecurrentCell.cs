@@ -2,7 +2,8 @@ using Tessera.Tensors;
 
 namespace Tessera.Nn.Recurrence;
 
-/// <summary>What a recurrent layer gives: the hidden state after each token and after the last, and the last cell where there is one.</summary>
+/// <summary>What a recurrent layer gives: the hidden state after each token and after the last, and the last cell where there is
+/// one.</summary>
 internal readonly record struct RecurrentOutput(Tensor Outputs, Tensor Hidden, Tensor? Cell);
 
 /// <summary>The state a recurrent layer starts from.</summary>

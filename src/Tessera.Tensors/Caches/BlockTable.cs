@@ -13,7 +13,8 @@ public sealed unsafe class BlockTable : Recycled
     /// <summary>The entry of positions that are not kept; no mask may let a query see them.</summary>
     public const int None = -1;
 
-    /// <summary>A table has room for so many from the beginning, and then doubles: a sequence that grows by a block takes no memory for it.</summary>
+    /// <summary>A table has room for so many from the beginning, and then doubles: a sequence that grows by a block takes no memory for
+    /// it.</summary>
     private const int FewestEntries = 1024;
 
     private NativeBuffer? _entries;
@@ -55,7 +56,8 @@ public sealed unsafe class BlockTable : Recycled
         ArgumentOutOfRangeException.ThrowIfNegative(blocksPerRow);
         var table = Arena.Current.Lend(static () => new BlockTable());
         var entries = checked(rows * blocksPerRow);
-        NativeBuffer.AtLeast(ref table._entries, Math.Max(FewestEntries, BitOperations.RoundUpToPowerOf2((uint)entries)) * (long)sizeof(int));
+        NativeBuffer.AtLeast(
+            ref table._entries, Math.Max(FewestEntries, BitOperations.RoundUpToPowerOf2((uint)entries)) * (long)sizeof(int));
         (table.Rows, table.BlocksPerRow) = (rows, blocksPerRow);
         new Span<int>((void*)table.Address, entries).Fill(None);
         return table;

@@ -50,7 +50,8 @@ internal static unsafe class Bf16Packing
 
     /// <summary>Columns of b, from the product's operands, as pairs of steps: zeros follow from <paramref name="columns"/> to
     /// <paramref name="width"/> and from <paramref name="steps"/> to <paramref name="wholeSteps"/>.</summary>
-    public static void Strip(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, int wholeSteps, byte* to)
+    public static void Strip(
+        in MatrixProductOperands product, int column, int columns, int width, int step, int steps, int wholeSteps, byte* to)
     {
         var first = ((long)step * product.RowB) + ((long)column * product.ColumnB);
         if (product.ColumnB == 1 && product.HalfB == null)
@@ -72,7 +73,8 @@ internal static unsafe class Bf16Packing
             var count = Math.Min(StepsAtOnce, steps - start);
             var from = first + ((long)start * product.RowB);
             if (product.HalfB == null)
-                Bf16Rounding.Rows(product.B + from, (nint)product.ColumnB * sizeof(float), columns, count, rounded, Stride * sizeof(ushort));
+                Bf16Rounding.Rows(
+                    product.B + from, (nint)product.ColumnB * sizeof(float), columns, count, rounded, Stride * sizeof(ushort));
             else
                 Copy(product.HalfB + from, product.ColumnB, columns, count, rounded, Stride);
             MatrixProductPacking.Pack<Lanes512>(

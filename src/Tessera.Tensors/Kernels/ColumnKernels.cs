@@ -3,13 +3,17 @@ namespace Tessera.Tensors.Kernels;
 /// <summary>Copies a range of the columns of one matrix to columns of another.</summary>
 internal static unsafe class ColumnKernels
 {
-    /// <summary><c>to[row, toFirst + i] = from[row / repeat, fromFirst + i]</c> for <paramref name="count"/> columns i, or added to what is there.</summary>
-    public static void Spread(Matrix from, int fromFirst, Span<float> to, int toWidth, int toFirst, int count, int repeat, bool accumulate) =>
-        Run(from, fromFirst, to, toWidth, toFirst, count, repeat, collects: false, accumulate);
+    /// <summary><c>to[row, toFirst + i] = from[row / repeat, fromFirst + i]</c> for <paramref name="count"/> columns i, or added to what is
+    /// there.</summary>
+    public static void Spread(
+        Matrix from, int fromFirst, Span<float> to, int toWidth, int toFirst, int count, int repeat,
+        bool accumulate) => Run(from, fromFirst, to, toWidth, toFirst, count, repeat, collects: false, accumulate);
 
-    /// <summary><c>to[row, toFirst + i] = Σ_j from[row · repeat + j, fromFirst + i]</c>, or added to what is there: the way back of <see cref="Spread"/>.</summary>
-    public static void Collect(Matrix from, int fromFirst, Span<float> to, int toWidth, int toFirst, int count, int repeat, bool accumulate) =>
-        Run(from, fromFirst, to, toWidth, toFirst, count, repeat, collects: true, accumulate);
+    /// <summary><c>to[row, toFirst + i] = Σ_j from[row · repeat + j, fromFirst + i]</c>, or added to what is there: the way back of
+    /// <see cref="Spread"/>.</summary>
+    public static void Collect(
+        Matrix from, int fromFirst, Span<float> to, int toWidth, int toFirst, int count, int repeat,
+        bool accumulate) => Run(from, fromFirst, to, toWidth, toFirst, count, repeat, collects: true, accumulate);
 
     private static void Run(
         Matrix from, int fromFirst, Span<float> to, int toWidth, int toFirst, int count, int repeat, bool collects, bool accumulate)
@@ -22,7 +26,10 @@ internal static unsafe class ColumnKernels
             var work = new Work
             {
                 From = source + fromFirst, To = target + toFirst, FromWidth = from.Columns, ToWidth = toWidth, Rows = rows, Count = count,
-                Repeat = repeat, Collects = collects, Accumulate = accumulate, Parts = Simd.Parts(rows, count * (collects ? repeat + 1L : 2)),
+                Repeat = repeat,
+                Collects = collects,
+                Accumulate = accumulate,
+                Parts = Simd.Parts(rows, count * (collects ? repeat + 1L : 2)),
             };
             Simd.Run(ref work, work.Parts);
         }

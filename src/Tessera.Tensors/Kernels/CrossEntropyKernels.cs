@@ -11,7 +11,8 @@ internal static unsafe class CrossEntropyKernels
     /// <param name="losses">Written: one a row.</param>
     /// <param name="settings">Smoothing and the z loss.</param>
     /// <param name="gradientScale">Multiplies the gradient; 0 leaves the logits undefined.</param>
-    public static void Rows(Span<float> logits, ReadOnlySpan<int> targets, Span<float> losses, in CrossEntropySettings settings, float gradientScale)
+    public static void Rows(
+        Span<float> logits, ReadOnlySpan<int> targets, Span<float> losses, in CrossEntropySettings settings, float gradientScale)
     {
         fixed (float* pLogits = logits, pLosses = losses)
         fixed (int* pTargets = targets)
@@ -81,7 +82,8 @@ internal static unsafe class CrossEntropyKernels
         return (max, total);
     }
 
-    /// <summary>Replaces x by <c>e^(x − greatest)</c>; their sum. The greatest is 1, so that an error relative to it is what counts.</summary>
+    /// <summary>Replaces x by <c>e^(x − greatest)</c>; their sum. The greatest is 1, so that an error relative to it is what
+    /// counts.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static float Powers<V>(float* logits, int count, float greatest) where V : struct, ILanes<V>
     {

@@ -19,7 +19,8 @@ internal static unsafe partial class FlashAttention
 
         var work = new BackwardWork { Problem = problem, Gradients = gradients };
         var keyHeads = problem.Batch * problem.KeyHeads;
-        var operations = 10.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * Math.Max(problem.Width, problem.ValueWidth);
+        var operations =
+            10.0 * problem.Batch * problem.Heads * problem.QueryCount * problem.KeyCount * Math.Max(problem.Width, problem.ValueWidth);
         var isWhole = keyHeads % Simd.Threads == 0 || keyHeads >= 4 * Simd.Threads || operations < MinWorkOfPart
             || FlashAttentionBiasSums.AreLarge(problem, gradients.Bias);
         work.BiasSums = FlashAttentionBiasSums.Take(problem, gradients.Bias, isWhole ? problem.QueryCount : QueriesOfItem(problem));
@@ -86,8 +87,9 @@ internal static unsafe partial class FlashAttention
                 for (var head = 0; head < Problem.Heads; head++)
                 {
                     float* output = Problem.Output.At(batch, head, query), gradient = Gradients.Output.At(batch, head, query);
-                    Gradients.Flow[Problem.RowOffset(batch, head, query)] =
-                        Problem.Bf16 ? AttentionBf16.Dot(output, gradient, Problem.ValueWidth) : Dot<V>(output, gradient, Problem.ValueWidth);
+                    Gradients.Flow[Problem.RowOffset(batch, head, query)] = Problem.Bf16
+                        ? AttentionBf16.Dot(output, gradient, Problem.ValueWidth)
+                        : Dot<V>(output, gradient, Problem.ValueWidth);
                 }
             }
         }
@@ -150,8 +152,8 @@ internal static unsafe partial class FlashAttention
                     var size = QueriesOfItem(Problem);
                     var queryItems = Words(Problem.QueryCount, size);
                     var (head, firstQuery) = (item / queryItems, (queryItems - 1 - (item % queryItems)) * size);
-                    new BackwardSweep<V, F>(Problem, Gradients, BiasSums, 0, Problem.KeyCount, Pass)
-                        .RunQueries(head / Problem.Heads, head % Problem.Heads, firstQuery, Math.Min(Problem.QueryCount, firstQuery + size));
+                    new BackwardSweep<V, F>(Problem, Gradients, BiasSums, 0, Problem.KeyCount, Pass).RunQueries(
+                        head / Problem.Heads, head % Problem.Heads, firstQuery, Math.Min(Problem.QueryCount, firstQuery + size));
                     break;
             }
         }

@@ -22,7 +22,8 @@ internal static unsafe partial class FlashAttention
         /// <summary>Of the queries at hand; null where not wanted.</summary>
         private void* _sums;
 
-        /// <summary>Of the tile of queries: [queries, width] times scale and log₂ e; of the output's gradient: [queries, value width], and transposed.</summary>
+        /// <summary>Of the tile of queries: [queries, width] times scale and log₂ e; of the output's gradient: [queries, value width], and
+        /// transposed.</summary>
         private readonly float* _queryRows, _outputRows, _packedOutput;
 
         /// <summary>[queries, the larger width]: rows of queries that do not follow each other, and of their gradients.</summary>
@@ -84,19 +85,23 @@ internal static unsafe partial class FlashAttention
         /// <summary>Does all queries of the heads that share a key head.</summary>
         public void Run(int batch, int keyHead)
         {
-            for (var head = keyHead * _problem.Group; head < (keyHead + 1) * _problem.Group; head++) RunQueries(batch, head, 0, _problem.QueryCount);
+            for (var head = keyHead * _problem.Group; head < (keyHead + 1) * _problem.Group; head++)
+                RunQueries(batch, head, 0, _problem.QueryCount);
             if (!_keySide) return;
             for (var key = _firstKey; key < _lastKey; key++)
             {
                 var row = (nint)(key - _firstKey);
                 if (!_gradients.Keys.IsNull)
-                    AddRow<V>(_keyGradient + (row * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key), _problem.Width);
+                    AddRow<V>(
+                        _keyGradient + (row * _width), 1 / FlashAttentionProblem.Log2E, _gradients.Keys.At(batch, keyHead, key),
+                        _problem.Width);
                 if (!_gradients.Values.IsNull)
                     AddRow<V>(_valueGradient + (row * _valueWidth), 1, _gradients.Values.At(batch, keyHead, key), _problem.ValueWidth);
             }
         }
 
-        /// <summary>Does some queries of a head: in tiles as they stand or, where they choose their keys, of those that see the same block.</summary>
+        /// <summary>Does some queries of a head: in tiles as they stand or, where they choose their keys, of those that see the same
+        /// block.</summary>
         public void RunQueries(int batch, int head, int firstQuery, int lastQuery)
         {
             if (_bias) _sums = _biasSums.Begin(_problem, batch, head, firstQuery);
@@ -144,7 +149,8 @@ internal static unsafe partial class FlashAttention
 
         private readonly void Pack()
         {
-            PackRows(_problem.Queries, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries, _queryRows, _width);
+            PackRows(
+                _problem.Queries, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries, _queryRows, _width);
             PackRows(_gradients.Output, _problem.ValueWidth, 1, _packedOutput, _outputRows, _valueWidth);
             for (var lane = 0; lane < _tile.Lanes; lane++)
             {
@@ -164,7 +170,8 @@ internal static unsafe partial class FlashAttention
             if (_keySide) F.PackRows((float*)address, stride, _tile.Queries, _tile.Lanes, width, factor, rows, paddedWidth);
         }
 
-        /// <summary>Turns scores into probabilities, and the gradients of probabilities into those of products of queries and keys.</summary>
+        /// <summary>Turns scores into probabilities, and the gradients of probabilities into those of products of queries and
+        /// keys.</summary>
         private readonly void Differentiate()
         {
             var values = _problem.ValueWords.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
@@ -198,7 +205,9 @@ internal static unsafe partial class FlashAttention
                     probabilities, queryWords, 1, _outputRows, _valueWidth, _valueGradient + (first * _valueWidth), _valueWidth,
                     keys, _valueWidth, queryWords, add: true);
                 var scores = F.FoldLanes(_scores, keys, lanes, _folded);
-                F.Multiply(scores, queryWords, 1, _queryRows, _width, _keyGradient + (first * _width), _width, keys, _width, queryWords, add: true);
+                F.Multiply(
+                    scores, queryWords, 1, _queryRows, _width, _keyGradient + (first * _width), _width, keys, _width, queryWords,
+                    add: true);
             }
 
             if (!_querySide) return;
@@ -214,7 +223,9 @@ internal static unsafe partial class FlashAttention
             var width = _problem.Width;
             FlashAttentionTranspose.Run(_queryGradient, _tile.Lanes, width, _tile.Queries, 1, _rows, width);
             for (var query = 0; query < _tile.Queries; query++)
-                AddRow<V>(_rows + (query * (nint)width), _problem.Scale, _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.Query(query)), width);
+                AddRow<V>(
+                    _rows + (query * (nint)width), _problem.Scale, _gradients.Queries.At(_tile.Batch, _tile.Head, _tile.Query(query)),
+                    width);
         }
     }
 }

@@ -45,7 +45,8 @@ internal static unsafe partial class FlashAttention
         public FlashAttentionProblem Problem;
         public int Ranges, Items, Parts;
 
-        /// <summary>[batch, ranges, rows, value width + 3]: of each query of each head the output so far and its <see cref="RowState"/>.</summary>
+        /// <summary>[batch, ranges, rows, value width + 3]: of each query of each head the output so far and its
+        /// <see cref="RowState"/>.</summary>
         public float* Partial;
 
         /// <summary>Queries of all heads.</summary>

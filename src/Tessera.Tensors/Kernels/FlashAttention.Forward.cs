@@ -55,7 +55,9 @@ internal static unsafe partial class FlashAttention
             var (row, firstQuery) = (item / items, (items - 1 - (item % items)) * QueriesOfItem);
             var tile = new ForwardTile<V, F>(Problem);
             if (Problem.Mask.ChosenBlock == 0) tile.Run(row / Problem.Heads, row % Problem.Heads, firstQuery);
-            else tile.RunGroups(row / Problem.Heads, row % Problem.Heads, firstQuery, Math.Min(Problem.QueryCount, firstQuery + QueriesOfItem));
+            else
+                tile.RunGroups(
+                    row / Problem.Heads, row % Problem.Heads, firstQuery, Math.Min(Problem.QueryCount, firstQuery + QueriesOfItem));
         }
     }
 
@@ -104,7 +106,14 @@ internal static unsafe partial class FlashAttention
                 _decay[query] = Normalize(_problem, _problem.RowOffset(batch, head, firstQuery + query), State(query));
             ScaleOutput();
             FlashAttentionTranspose.Run(
-                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, _problem.Output.At(batch, head, firstQuery), _problem.Output.Stride);
+                _output,
+                _tile.Lanes,
+                _problem.ValueWidth,
+                _tile.Queries,
+                1,
+                _problem.Output.At(batch, head, firstQuery),
+                _problem.Output.Stride
+            );
         }
 
         /// <summary>Does tiles of queries that see the same block of keys, block by block; what a query has seen so far is kept
@@ -173,7 +182,9 @@ internal static unsafe partial class FlashAttention
             for (var query = 0; query < _tile.Queries; query++)
             {
                 var output = _problem.Output.At(_tile.Batch, _tile.Head, _tile.Query(query));
-                MergeRow<V>(ref _problem.State(_tile.Batch, _tile.Head, _tile.Query(query)), output, State(query), _rows + (query * (nint)width), width);
+                MergeRow<V>(
+                    ref _problem.State(_tile.Batch, _tile.Head, _tile.Query(query)), output, State(query), _rows + (query * (nint)width),
+                    width);
             }
         }
 

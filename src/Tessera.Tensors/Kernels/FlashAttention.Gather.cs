@@ -78,7 +78,8 @@ internal static unsafe partial class FlashAttention
             for (var key = 0; key < keys; key++)
             {
                 F.PackAlong((float*)keyRows.Address + (key * keyRows.Stride), width, Keys.At(batch, head, first + key));
-                if (Values.Stride != 0) F.PackAlong((float*)valueRows.Address + (key * valueRows.Stride), valueWidth, Values.At(batch, head, first + key));
+                if (Values.Stride != 0)
+                    F.PackAlong((float*)valueRows.Address + (key * valueRows.Stride), valueWidth, Values.At(batch, head, first + key));
             }
 
             if (F.PerWord == 1) return;

@@ -17,7 +17,8 @@ internal readonly record struct RowState(float Greatest, float Sum, float Spread
 internal static unsafe partial class FlashAttention
 {
     /// <summary>Adds what a row has seen of other keys: its output is the sum of powers times values.</summary>
-    private static void MergeRow<V>(ref RowState state, float* output, in RowState other, float* otherOutput, int width) where V : struct, ILanes<V>
+    private static void MergeRow<V>(ref RowState state, float* output, in RowState other, float* otherOutput, int width)
+        where V : struct, ILanes<V>
     {
         var greatest = MathF.Max(state.Greatest, other.Greatest);
         float below = state.Greatest - greatest, otherBelow = other.Greatest - greatest;

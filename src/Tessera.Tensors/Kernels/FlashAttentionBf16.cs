@@ -33,7 +33,9 @@ internal readonly unsafe struct AttentionBf16 : IAttentionFactors<Lanes512>
     {
         var i = 0;
         for (; i + Lanes <= Math.Min(lowCount, highCount); i += Lanes)
-            (Round(Vector512.Load(low + i) * factor) >>> 16 | (Round(Vector512.Load(high + i) * factor) & Vector512.Create(0xFFFF0000))).Store((uint*)to + i);
+            (
+                Round(Vector512.Load(low + i) * factor) >>> 16 | (Round(Vector512.Load(high + i) * factor) & Vector512.Create(0xFFFF0000))
+            ).Store((uint*)to + i);
         for (; i < words; i++)
         {
             uint first = i < lowCount ? Round(low[i] * factor) >> 16 : 0, second = i < highCount ? Round(high[i] * factor) & 0xFFFF0000 : 0;
@@ -45,7 +47,8 @@ internal readonly unsafe struct AttentionBf16 : IAttentionFactors<Lanes512>
     public static void FoldRows(float* numbers, int rows, int lanes)
     {
         int half = (rows + 1) / 2 * lanes, whole = rows / 2 * lanes;
-        for (var i = 0; i < whole; i += Lanes) Fold(Vector512.Load(numbers + i), Vector512.Load(numbers + half + i)).Store((uint*)numbers + i);
+        for (var i = 0; i < whole; i += Lanes)
+            Fold(Vector512.Load(numbers + i), Vector512.Load(numbers + half + i)).Store((uint*)numbers + i);
         for (var i = whole; i < half; i += Lanes) Fold(Vector512.Load(numbers + i), Vector512<float>.Zero).Store((uint*)numbers + i);
     }
 
@@ -62,8 +65,9 @@ internal readonly unsafe struct AttentionBf16 : IAttentionFactors<Lanes512>
         return room;
     }
 
-    public static void Multiply(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k, bool add) =>
-        AttentionProduct.Run(a, aRow, aColumn, b, bRow, c, cRow, m, n, k, add);
+    public static void Multiply(
+        float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k,
+        bool add) => AttentionProduct.Run(a, aRow, aColumn, b, bRow, c, cRow, m, n, k, add);
 
     /// <summary>The product of two rows, of which one is an input and is rounded.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]

@@ -35,7 +35,8 @@ internal unsafe interface IAttentionFactors<V> where V : struct, ILanes<V>
 
     /// <summary>The product of words: see <see cref="FlashAttentionProduct.Run{V}"/>; <paramref name="n"/> is a multiple of the lanes
     /// times <see cref="PerWord"/>, <paramref name="k"/> counts words.</summary>
-    static abstract void Multiply(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k, bool add);
+    static abstract void Multiply(
+        float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k, bool add);
 }
 
 /// <summary>Factors in F32.</summary>
@@ -61,6 +62,7 @@ internal readonly unsafe struct AttentionF32<V> : IAttentionFactors<V> where V :
 
     public static float* FoldLanes(float* numbers, int rows, int lanes, float* room) => numbers;
 
-    public static void Multiply(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k, bool add) =>
-        FlashAttentionProduct.Run<V>(a, aRow, aColumn, b, bRow, c, cRow, m, n, k, add);
+    public static void Multiply(
+        float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k,
+        bool add) => FlashAttentionProduct.Run<V>(a, aRow, aColumn, b, bRow, c, cRow, m, n, k, add);
 }

@@ -16,13 +16,16 @@ internal unsafe struct FlashAttentionProblem
 
     public AttentionRows Queries, Keys, Values, Output;
 
-    /// <summary>Keys and values as the kernels read them, in words of <see cref="IAttentionFactors{V}"/>: a row a key, for sums over the width…</summary>
+    /// <summary>Keys and values as the kernels read them, in words of <see cref="IAttentionFactors{V}"/>: a row a key, for sums over the
+    /// width…</summary>
     public AttentionRows KeyWords, ValueWords;
 
-    /// <summary>…and for sums over the keys: in BF16 the keys of a tile are put into half as many rows, from row ⌊first key / 2⌋ on.</summary>
+    /// <summary>…and for sums over the keys: in BF16 the keys of a tile are put into half as many rows, from row ⌊first key / 2⌋
+    /// on.</summary>
     public AttentionRows KeySums, ValueSums;
 
-    /// <summary>Whether factors are rounded to BF16; where few queries go over a cache, reading it is all that counts, and they are not.</summary>
+    /// <summary>Whether factors are rounded to BF16; where few queries go over a cache, reading it is all that counts, and they are
+    /// not.</summary>
     public bool Bf16;
 
     /// <summary>[batch, heads, queries]: log₂ of the sum of the exponentials of each row's scores, 0 for a row without keys.</summary>

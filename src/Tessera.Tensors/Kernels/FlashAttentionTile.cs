@@ -19,7 +19,8 @@ internal unsafe struct FlashAttentionTile
 
     public int FirstKey, Keys;
 
-    /// <summary>Where the queries do not follow each other: which they are, and whether they see all of the keys they are put to; else null.</summary>
+    /// <summary>Where the queries do not follow each other: which they are, and whether they see all of the keys they are put to; else
+    /// null.</summary>
     private int* _indices;
     private bool _seesAll;
 
@@ -65,11 +66,13 @@ internal unsafe struct FlashAttentionTile
     /// <summary>Where the tile's nth query stands among the keys.</summary>
     public readonly int Position(in FlashAttentionProblem problem, int n) => problem.Mask.Position(Batch, Query(n));
 
-    /// <summary>The rows of the tile's queries: where they are or, if they do not follow each other, copied to <paramref name="room"/>.</summary>
+    /// <summary>The rows of the tile's queries: where they are or, if they do not follow each other, copied to
+    /// <paramref name="room"/>.</summary>
     public readonly (nint Address, nint Stride) Rows<V>(in AttentionRows rows, int width, float* room) where V : struct, ILanes<V>
     {
         if (_indices == null) return ((nint)rows.At(Batch, Head, FirstQuery), rows.Stride);
-        for (var query = 0; query < Queries; query++) FlashAttention.ScaleRow<V>(rows.At(Batch, Head, _indices[query]), 1, width, room + (query * (nint)width));
+        for (var query = 0; query < Queries; query++)
+            FlashAttention.ScaleRow<V>(rows.At(Batch, Head, _indices[query]), 1, width, room + (query * (nint)width));
         return ((nint)room, width);
     }
 
@@ -127,7 +130,18 @@ internal unsafe struct FlashAttentionTile
     {
         var keys = problem.KeyWords.At(Batch, Head / problem.Group, FirstKey);
         F.Multiply(
-            keys, problem.KeyWords.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes, FlashAttention.Words(problem.Width, F.PerWord), add: false);
+            keys,
+            problem.KeyWords.Stride,
+            1,
+            PackedQueries,
+            Lanes,
+            Scores,
+            Lanes,
+            Keys,
+            Lanes,
+            FlashAttention.Words(problem.Width, F.PerWord),
+            add: false
+        );
         if (problem.SoftCap > 0) Cap<V>(Scores, Keys * Lanes, problem.SoftCap * FlashAttentionProblem.Log2E, slope);
         if (!problem.Bias.IsNone) problem.Bias.Add<V, F>(problem, this);
         if (coverage == Coverage.Some) Hide<V>();

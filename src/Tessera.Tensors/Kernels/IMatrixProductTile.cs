@@ -53,5 +53,6 @@ internal unsafe interface IMatrixProductTile
     /// <param name="c">Where the tile is stored.</param>
     /// <param name="rowC">Floats from one row of c to the next.</param>
     /// <param name="add">Whether to add to what c holds.</param>
-    static abstract void Run(in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add);
+    static abstract void Run(
+        in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add);
 }

@@ -117,7 +117,8 @@ internal readonly unsafe partial struct Lanes512(Vector512<float> value) : ILane
     public static Lanes512 Where(uint bits, Lanes512 yes, Lanes512 no)
     {
         var lanes = Vector512.Create(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 16384, 32768);
-        return new(Vector512.ConditionalSelect(Vector512.Equals(Vector512.Create((int)bits) & lanes, lanes).AsSingle(), yes._value, no._value));
+        return new(
+            Vector512.ConditionalSelect(Vector512.Equals(Vector512.Create((int)bits) & lanes, lanes).AsSingle(), yes._value, no._value));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -194,7 +195,8 @@ internal readonly unsafe partial struct Lanes256(Vector256<float> value) : ILane
     public static Lanes256 Where(uint bits, Lanes256 yes, Lanes256 no)
     {
         var lanes = Vector256.Create(1, 2, 4, 8, 16, 32, 64, 128);
-        return new(Vector256.ConditionalSelect(Vector256.Equals(Vector256.Create((int)bits) & lanes, lanes).AsSingle(), yes._value, no._value));
+        return new(
+            Vector256.ConditionalSelect(Vector256.Equals(Vector256.Create((int)bits) & lanes, lanes).AsSingle(), yes._value, no._value));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -268,7 +270,8 @@ internal readonly unsafe partial struct Lanes128(Vector128<float> value) : ILane
     public static Lanes128 Where(uint bits, Lanes128 yes, Lanes128 no)
     {
         var lanes = Vector128.Create(1, 2, 4, 8);
-        return new(Vector128.ConditionalSelect(Vector128.Equals(Vector128.Create((int)bits) & lanes, lanes).AsSingle(), yes._value, no._value));
+        return new(
+            Vector128.ConditionalSelect(Vector128.Equals(Vector128.Create((int)bits) & lanes, lanes).AsSingle(), yes._value, no._value));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

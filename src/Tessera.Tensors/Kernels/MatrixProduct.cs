@@ -27,7 +27,8 @@ internal static unsafe class MatrixProduct
         }
     }
 
-    /// <summary><c>c = a wᵀ + bias</c> with factors in BF16, which w is stored in; needs <see cref="MatrixProductKinds.HasBf16"/>.</summary>
+    /// <summary><c>c = a wᵀ + bias</c> with factors in BF16, which w is stored in; needs
+    /// <see cref="MatrixProductKinds.HasBf16"/>.</summary>
     /// <param name="a">m × k.</param>
     /// <param name="weight">n × k numbers in BF16, rows dense.</param>
     /// <param name="n">Rows of w.</param>
@@ -36,7 +37,8 @@ internal static unsafe class MatrixProduct
     /// <exception cref="ArgumentException">The sizes do not fit.</exception>
     public static void MultiplyBf16(Matrix a, ReadOnlySpan<ushort> weight, int n, Span<float> c, ReadOnlySpan<float> bias = default)
     {
-        if (weight.Length != (long)n * a.Columns) throw new ArgumentException($"{weight.Length} elements are not {n} x {a.Columns}", nameof(weight));
+        if (weight.Length != (long)n * a.Columns)
+            throw new ArgumentException($"{weight.Length} elements are not {n} x {a.Columns}", nameof(weight));
         var product = Shapes(a, a.Columns, n, c, accumulate: false, rowStride: 0, bias, MatrixProductKind.Bf16);
         (product.RowB, product.ColumnB) = (1, a.Columns);
         fixed (ushort* pb = weight)

@@ -35,7 +35,8 @@ internal static unsafe class MatrixProductBlocks
     }
 
     /// <summary>The length of all pieces of k but the last.</summary>
-    public static int StepsAtOnce<TTile>(int k) where TTile : struct, IMatrixProductTile => Even(k, TTile.LongestStep, Math.Max(4, TTile.StepUnit));
+    public static int StepsAtOnce<TTile>(int k)
+        where TTile : struct, IMatrixProductTile => Even(k, TTile.LongestStep, Math.Max(4, TTile.StepUnit));
 
     /// <summary>A piece of k with the zeros that are packed after it.</summary>
     public static int WholeSteps<TTile>(int steps) where TTile : struct, IMatrixProductTile =>
@@ -123,7 +124,8 @@ internal static unsafe class MatrixProductBlocks
             }
         }
 
-        /// <summary>Asks for the next rows of a while tiles are computed: they are short pieces far apart, which processors do not foresee.</summary>
+        /// <summary>Asks for the next rows of a while tiles are computed: they are short pieces far apart, which processors do not
+        /// foresee.</summary>
         private void FetchAhead(int row, int rows)
         {
             const int Line = 64 / sizeof(float);

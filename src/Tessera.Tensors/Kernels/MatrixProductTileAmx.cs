@@ -45,7 +45,8 @@ internal readonly unsafe struct MatrixProductTileAmx : IMatrixProductTile
     public static void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to) =>
         Bf16Packing.Strip(product, column, columns, width, step, steps, Whole(steps), to);
 
-    public static void Run(in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add)
+    public static void Run(
+        in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add)
     {
         const int PairBytes = 2 * sizeof(ushort);
         AmxTiles.Multiply(AmxNumbers.BFloat16, new AmxShape(rows, width), new AmxOperands

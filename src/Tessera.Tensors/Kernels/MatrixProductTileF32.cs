@@ -34,7 +34,8 @@ internal readonly unsafe struct MatrixProductTileF32<V> : IMatrixProductTile whe
         MatrixProductPacking.Pack<V>(b, product.ColumnB, product.RowB, columns, width, steps, (float*)to);
     }
 
-    public static void Run(in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add)
+    public static void Run(
+        in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add)
     {
         if (width == Columns)
             MatrixProductTile.Run<V, Two>(rows, (float*)a, (float*)b, rowB, steps, c, rowC, add);
@@ -76,8 +77,9 @@ internal readonly unsafe struct MatrixProductTileF16<V> : IMatrixProductTile whe
         Round(new Span<float>(to, width * steps));
     }
 
-    public static void Run(in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add) =>
-        MatrixProductTileF32<V>.Run(product, rows, width, a, b, rowB, steps, c, rowC, add);
+    public static void Run(
+        in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC,
+        bool add) => MatrixProductTileF32<V>.Run(product, rows, width, a, b, rowB, steps, c, rowC, add);
 
     private static void Round(Span<float> values)
     {

@@ -17,7 +17,14 @@ internal static unsafe class NormKernels
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="centred">Whether the mean is taken away.</param>
     public static void Forward(
-        ReadOnlySpan<float> x, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, Span<float> y, Span<float> statistics, float epsilon, bool centred)
+        ReadOnlySpan<float> x,
+        ReadOnlySpan<float> weight,
+        ReadOnlySpan<float> bias,
+        Span<float> y,
+        Span<float> statistics,
+        float epsilon,
+        bool centred
+    )
     {
         fixed (float* px = x, pw = weight, pb = bias, py = y, ps = statistics)
         {
@@ -32,9 +39,15 @@ internal static unsafe class NormKernels
     }
 
     /// <summary>The gradient of x, added or written, and those of weight and bias as one partial sum a part.</summary>
-    /// <param name="partial">parts × <see cref="BackwardRows"/> × width, to be added up in order; parts as <see cref="BackwardParts"/>.</param>
+    /// <param name="partial">parts × <see cref="BackwardRows"/> × width, to be added up in order; parts as
+    /// <see cref="BackwardParts"/>.</param>
     public static void Backward(
-        ReadOnlySpan<float> x, ReadOnlySpan<float> weight, ReadOnlySpan<float> statistics, ReadOnlySpan<float> dy, Span<float> dx, bool accumulate,
+        ReadOnlySpan<float> x,
+        ReadOnlySpan<float> weight,
+        ReadOnlySpan<float> statistics,
+        ReadOnlySpan<float> dy,
+        Span<float> dx,
+        bool accumulate,
         Span<float> partial, bool centred)
     {
         partial.Clear();
@@ -126,7 +139,11 @@ internal static unsafe class NormKernels
             {
                 var at = new Row
                 {
-                    X = X + ((long)row * Width), Dy = Dy + ((long)row * Width), Dx = Dx + ((long)row * Width), Weight = Weight, DWeight = dWeight,
+                    X = X + ((long)row * Width),
+                    Dy = Dy + ((long)row * Width),
+                    Dx = Dx + ((long)row * Width),
+                    Weight = Weight,
+                    DWeight = dWeight,
                     DBias = dWeight + Width, Mean = Statistics[2 * row], Inverse = Statistics[(2 * row) + 1], Width = Width,
                 };
                 var (along, mean) = Sums<V>(at, Centred);

@@ -45,7 +45,14 @@ internal static unsafe class OptimizerKernels
     /// <summary>Applies a step to a range of tensors, cut into equal parts wherever one tensor ends and the next begins.</summary>
     public static void Update<TStep>(Row* rows, int count, int blocks, in Rule rule) where TStep : IStep
     {
-        var work = new UpdateWork<TStep> { Rows = rows, Count = count, Blocks = blocks, Rule = rule, Parts = Simd.Parts(blocks, 8 * Block) };
+        var work = new UpdateWork<TStep>
+        {
+            Rows = rows,
+            Count = count,
+            Blocks = blocks,
+            Rule = rule,
+            Parts = Simd.Parts(blocks, 8 * Block),
+        };
         Simd.Run(ref work, work.Parts);
     }
 

@@ -13,7 +13,9 @@ internal readonly unsafe struct PackedMatrix(byte* address)
 
     /// <summary>The memory a packed k × n matrix needs, in bytes.</summary>
     public static long Bytes(MatrixProductKind kind, int k, int n) =>
-        (((long)k + Unit - 1) / Unit * Unit) * (((long)n + Unit - 1) / Unit * Unit) * (kind == MatrixProductKind.F16 ? sizeof(float) : sizeof(ushort));
+        (((long)k + Unit - 1) / Unit * Unit)
+        * (((long)n + Unit - 1) / Unit * Unit)
+        * (kind == MatrixProductKind.F16 ? sizeof(float) : sizeof(ushort));
 
     /// <summary>Where the strip starts that holds column <paramref name="column"/> of the piece of k from
     /// <paramref name="step"/>, which is <paramref name="wholeSteps"/> long.</summary>

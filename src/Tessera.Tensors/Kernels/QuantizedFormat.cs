@@ -14,7 +14,8 @@ internal static unsafe class QuantizedFormat
     /// <summary>Expands the elements stored in <paramref name="from"/>, whole blocks, to F32.</summary>
     public static void Load(ElementType type, ReadOnlySpan<byte> from, Span<float> to)
     {
-        if (from.Length != type.Bytes(to.Length)) throw new ArgumentException($"{from.Length} bytes are not {to.Length} elements of {type}");
+        if (from.Length != type.Bytes(to.Length))
+            throw new ArgumentException($"{from.Length} bytes are not {to.Length} elements of {type}");
         fixed (byte* pFrom = from)
         fixed (float* pTo = to)
             Load(type, pFrom, pTo, to.Length);

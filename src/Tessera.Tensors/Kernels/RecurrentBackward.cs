@@ -61,7 +61,11 @@ internal static unsafe class RecurrentBackward
     {
         fixed (int* order = arrays.Order, ends = arrays.Ends)
         fixed (float* records = arrays.Records, previousHidden = arrays.PreviousHidden, weights = arrays.Weights, scratch = arrays.Scratch)
-        fixed (float* outputs = arrays.Outputs, cells = arrays.Cells, initialHidden = arrays.InitialHidden, initialCell = arrays.InitialCell)
+        fixed (
+            float* outputs = arrays.Outputs,
+                cells = arrays.Cells,
+                initialHidden = arrays.InitialHidden,
+                initialCell = arrays.InitialCell)
         fixed (float* outputGradient = arrays.OutputGradient, hiddenGradient = arrays.HiddenGradient, cellGradient = arrays.CellGradient)
         {
             plan.Order = order;
@@ -79,7 +83,8 @@ internal static unsafe class RecurrentBackward
     }
 
     /// <summary>Each part has summed its own rows, at the start of its scratch memory.</summary>
-    private static void SumBiasGradients<TCell>(in RecurrentPlan plan, ReadOnlySpan<float> scratch, Span<float> sums) where TCell : struct, IRecurrentCell
+    private static void SumBiasGradients<TCell>(in RecurrentPlan plan, ReadOnlySpan<float> scratch, Span<float> sums)
+        where TCell : struct, IRecurrentCell
     {
         sums.Clear();
         var width = IRecurrentCell.RecordVectors * plan.Units;
@@ -111,7 +116,8 @@ internal static unsafe class RecurrentBackward
             {
                 var state = slice.State(row) * units;
                 new Span<float>(HiddenGradient + state, units).CopyTo(new Span<float>(memory.Hidden + (row * padded), units));
-                if (CellGradient is not null) new Span<float>(CellGradient + state, units).CopyTo(new Span<float>(memory.Cell + (row * units), units));
+                if (CellGradient is not null)
+                    new Span<float>(CellGradient + state, units).CopyTo(new Span<float>(memory.Cell + (row * units), units));
             }
 
             var running = 0;
@@ -120,14 +126,16 @@ internal static unsafe class RecurrentBackward
                 while (running < slice.Rows && slice.End(running) > step) running++;
                 for (var row = 0; row < running; row++) Step<V>(slice, row, step, memory);
                 for (var row = running; row < slice.Rows; row++) Clear(slice.Step(row, step));
-                RecurrentProduct.Multiply<V>(memory.Product, width, running, weights, width, units, memory.Hidden, padded, accumulate: true);
+                RecurrentProduct.Multiply<V>(
+                    memory.Product, width, running, weights, width, units, memory.Hidden, padded, accumulate: true);
             }
 
             for (var row = 0; row < slice.Rows; row++)
             {
                 var state = slice.State(row) * units;
                 new Span<float>(memory.Hidden + (row * padded), units).CopyTo(new Span<float>(HiddenGradient + state, units));
-                if (CellGradient is not null) new Span<float>(memory.Cell + (row * units), units).CopyTo(new Span<float>(CellGradient + state, units));
+                if (CellGradient is not null)
+                    new Span<float>(memory.Cell + (row * units), units).CopyTo(new Span<float>(CellGradient + state, units));
             }
         }
 
@@ -143,8 +151,14 @@ internal static unsafe class RecurrentBackward
                 Record = Records + (index * IRecurrentCell.RecordVectors * units),
                 BiasGradient = memory.BiasGradient,
                 ProductGradient = memory.Product + (row * TCell.Gates * units),
-                PreviousHidden = step > 0 ? Outputs + Output(slice, row, step - 1) : InitialHidden is null ? memory.Zeros : InitialHidden + state,
-                PreviousCell = step > 0 ? Cells + (slice.Step(row, step - 1) * units) : InitialCell is null ? memory.Zeros : InitialCell + state,
+                PreviousHidden =
+                    step > 0 ? Outputs + Output(slice, row, step - 1)
+                    : InitialHidden is null ? memory.Zeros
+                    : InitialHidden + state,
+                PreviousCell =
+                    step > 0 ? Cells + (slice.Step(row, step - 1) * units)
+                    : InitialCell is null ? memory.Zeros
+                    : InitialCell + state,
                 Cell = Cells + (index * units),
                 OutputGradient = OutputGradient is null ? memory.Zeros : OutputGradient + Output(slice, row, step),
                 HiddenGradient = memory.Hidden + (row * memory.PaddedUnits),

@@ -57,7 +57,12 @@ internal static unsafe class RecurrentForward
     public static void Run<TCell>(RecurrentPlan plan, in Arrays arrays) where TCell : struct, IRecurrentCell
     {
         fixed (int* order = arrays.Order, ends = arrays.Ends)
-        fixed (float* records = arrays.Records, weights = arrays.Weights, bias = arrays.Bias, outputs = arrays.Outputs, cells = arrays.Cells)
+        fixed (
+            float* records = arrays.Records,
+                weights = arrays.Weights,
+                bias = arrays.Bias,
+                outputs = arrays.Outputs,
+                cells = arrays.Cells)
         fixed (float* initialHidden = arrays.InitialHidden, initialCell = arrays.InitialCell, products = arrays.Products)
         fixed (float* finalHidden = arrays.FinalHidden, finalCell = arrays.FinalCell, scratch = arrays.Scratch)
         {
@@ -66,7 +71,11 @@ internal static unsafe class RecurrentForward
             var work = new Work<TCell>
             {
                 Plan = plan, Records = records, Weights = weights, Products = products, Bias = bias, Outputs = outputs, Cells = cells,
-                InitialHidden = initialHidden, InitialCell = initialCell, FinalHidden = finalHidden, FinalCell = finalCell, Scratch = scratch,
+                InitialHidden = initialHidden,
+                InitialCell = initialCell,
+                FinalHidden = finalHidden,
+                FinalCell = finalCell,
+                Scratch = scratch,
             };
             Simd.Run(ref work, plan.Parts);
         }
@@ -101,9 +110,12 @@ internal static unsafe class RecurrentForward
             for (var step = 0; step < Plan.Length; step++)
             {
                 while (running > 0 && slice.End(running - 1) <= step) running--;
-                if (Products is null) RecurrentProduct.Multiply<V>(hidden, units, running, weights, units, width, product, padded, accumulate: false);
+                if (Products is null)
+                    RecurrentProduct.Multiply<V>(hidden, units, running, weights, units, width, product, padded, accumulate: false);
                 for (var row = 0; row < running; row++)
-                    Step<V>(slice, row, step, hidden, cell, Products is null ? product + (row * padded) : Products + (slice.State(row) * padded));
+                    Step<V>(
+                        slice, row, step, hidden, cell,
+                        Products is null ? product + (row * padded) : Products + (slice.State(row) * padded));
                 for (var row = running; row < slice.Rows; row++) new Span<float>(Output(slice, row, step), units).Clear();
             }
 

@@ -18,7 +18,8 @@ internal static unsafe class RecurrentProduct
     /// <summary>Packs b, k × n, into <c>k · Padded(n)</c> floats.</summary>
     public static void Pack(Matrix b, Span<float> packed)
     {
-        if (packed.Length < (long)b.Rows * Padded(b.Columns)) throw new ArgumentException($"{packed.Length} elements do not hold the packed matrix");
+        if (packed.Length < (long)b.Rows * Padded(b.Columns))
+            throw new ArgumentException($"{packed.Length} elements do not hold the packed matrix");
         fixed (float* from = b.Data, to = packed)
         {
             var work = new Packing
@@ -49,9 +50,17 @@ internal static unsafe class RecurrentProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void EightRows<V>(float* a, int strideA, float* b, int k, float* c, int strideC, bool accumulate) where V : struct, ILanes<V>
+    private static void EightRows<V>(float* a, int strideA, float* b, int k, float* c, int strideC, bool accumulate)
+        where V : struct, ILanes<V>
     {
-        float* a0 = a, a1 = a0 + strideA, a2 = a1 + strideA, a3 = a2 + strideA, a4 = a3 + strideA, a5 = a4 + strideA, a6 = a5 + strideA, a7 = a6 + strideA;
+        float* a0 = a,
+            a1 = a0 + strideA,
+            a2 = a1 + strideA,
+            a3 = a2 + strideA,
+            a4 = a3 + strideA,
+            a5 = a4 + strideA,
+            a6 = a5 + strideA,
+            a7 = a6 + strideA;
         V l0 = V.Zero, l1 = V.Zero, l2 = V.Zero, l3 = V.Zero, l4 = V.Zero, l5 = V.Zero, l6 = V.Zero, l7 = V.Zero;
         V r0 = V.Zero, r1 = V.Zero, r2 = V.Zero, r3 = V.Zero, r4 = V.Zero, r5 = V.Zero, r6 = V.Zero, r7 = V.Zero;
         for (var i = 0; i < k; i++, b += 2 * V.Count)
@@ -94,7 +103,8 @@ internal static unsafe class RecurrentProduct
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-    private static void FourRows<V>(float* a, int strideA, float* b, int k, float* c, int strideC, bool accumulate) where V : struct, ILanes<V>
+    private static void FourRows<V>(float* a, int strideA, float* b, int k, float* c, int strideC, bool accumulate)
+        where V : struct, ILanes<V>
     {
         float* a0 = a, a1 = a0 + strideA, a2 = a1 + strideA, a3 = a2 + strideA;
         V l0 = V.Zero, l1 = V.Zero, l2 = V.Zero, l3 = V.Zero;

@@ -20,7 +20,15 @@ internal static unsafe class RotaryKernels
         {
             var work = new Work
             {
-                X = px, Y = py, Cosines = pc, Sines = ps, Positions = pp, Tokens = positions.Length, Heads = heads, Width = width, Pairs = pairs,
+                X = px,
+                Y = py,
+                Cosines = pc,
+                Sines = ps,
+                Positions = pp,
+                Tokens = positions.Length,
+                Heads = heads,
+                Width = width,
+                Pairs = pairs,
                 Next = layout == RotaryLayout.Halves ? pairs : 1, Step = layout == RotaryLayout.Halves ? 1 : 2,
                 Direction = direction, Accumulate = accumulate, Parts = Simd.Parts(positions.Length, 2L * heads * width),
             };

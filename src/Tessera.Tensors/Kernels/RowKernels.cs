@@ -28,7 +28,8 @@ internal static unsafe class RowKernels
     }
 
     /// <summary>Sets all elements to 0.</summary>
-    public static void Clear(Span<float> values) => Run(new ClearedRows(values), (values.Length + ClearedRows.Length - 1) / ClearedRows.Length, ClearedRows.Length);
+    public static void Clear(Span<float> values) =>
+        Run(new ClearedRows(values), (values.Length + ClearedRows.Length - 1) / ClearedRows.Length, ClearedRows.Length);
 
     /// <summary>Adds the sum of all rows to <paramref name="sum"/>.</summary>
     public static void SumRows(ReadOnlySpan<float> rows, Span<float> sum)
@@ -56,7 +57,8 @@ internal static unsafe class RowKernels
         }
     }
 
-    private readonly ref struct RowParts<TWork>(in TWork work, int rows, int parts) : IParallelWork where TWork : struct, IRows, allows ref struct
+    private readonly ref struct RowParts<TWork>(in TWork work, int rows, int parts) : IParallelWork
+        where TWork : struct, IRows, allows ref struct
     {
         private readonly TWork _work = work;
 

@@ -33,8 +33,9 @@ internal readonly ref struct StoredMatrix
 /// <summary>
 /// Products with weights that are stored in fewer bits: <c>y = x Wᵀ + b</c> and <c>dx = dy W</c>.
 /// <para>F16 and BF16 weights are widened and multiplied in F32, or as the kind says where rows are many; BF16 ones as the kind
-/// says at any number of rows. With a quantized weight, x is rounded to 8 bits (see <see cref="QuantizedActivations"/>) at any number of rows and at any level, products of the integers are exact, and blocks
-/// are summed in F32: y is the product of what the rounded x and the weight stand for, up to F32 rounding.</para>
+/// says at any number of rows. With a quantized weight, x is rounded to 8 bits (see <see cref="QuantizedActivations"/>) at any number of
+/// rows and at any level, products of the integers are exact, and blocks are summed in F32: y is the product of what the rounded x and the
+/// weight stand for, up to F32 rounding.</para>
 /// <para>Few rows read each weight once, where it lies; for many, weights are unpacked a panel at a time.</para>
 /// </summary>
 internal static unsafe class StoredProduct
@@ -149,7 +150,9 @@ internal static unsafe class StoredProduct
 
         var values = Arena.Current.Take((long)x.Rows * x.Columns * sizeof(float));
         x.Load((float*)values);
-        MultiplyPanels(new Matrix(new ReadOnlySpan<float>((void*)values, checked(x.Rows * x.Columns)), x.Rows, x.Columns), w, y, w.Rows, bias, MatrixProductKind.F32);
+        MultiplyPanels(
+            new Matrix(new ReadOnlySpan<float>((void*)values, checked(x.Rows * x.Columns)), x.Rows, x.Columns), w, y, w.Rows, bias,
+            MatrixProductKind.F32);
         Arena.Current.Return(values, (long)x.Rows * x.Columns * sizeof(float));
     }
 
@@ -178,7 +181,8 @@ internal static unsafe class StoredProduct
         Arena.Current.Return(memory, bytes);
     }
 
-    private static void MultiplyPanels(Matrix x, StoredMatrix w, Span<float> y, int rowStride, ReadOnlySpan<float> bias, MatrixProductKind kind)
+    private static void MultiplyPanels(
+        Matrix x, StoredMatrix w, Span<float> y, int rowStride, ReadOnlySpan<float> bias, MatrixProductKind kind)
     {
         var panel = new StoredProductPanel(w);
         for (var start = 0; start < w.Rows; start += panel.Max)

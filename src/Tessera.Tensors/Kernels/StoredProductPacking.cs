@@ -60,8 +60,12 @@ internal static unsafe class StoredProductPacking
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void PackNumbers<B>(byte** rows, long at, int part, byte* to) where B : struct, IStoredBlock<B>
     {
-        Transpose(Two<B>(rows + 0, at, part), Two<B>(rows + 1, at, part), Two<B>(rows + 2, at, part), Two<B>(rows + 3, at, part), out var a0, out var a1, out var a2, out var a3);
-        Transpose(Two<B>(rows + 8, at, part), Two<B>(rows + 9, at, part), Two<B>(rows + 10, at, part), Two<B>(rows + 11, at, part), out var b0, out var b1, out var b2, out var b3);
+        Transpose(
+            Two<B>(rows + 0, at, part), Two<B>(rows + 1, at, part), Two<B>(rows + 2, at, part), Two<B>(rows + 3, at, part), out var a0,
+            out var a1, out var a2, out var a3);
+        Transpose(
+            Two<B>(rows + 8, at, part), Two<B>(rows + 9, at, part), Two<B>(rows + 10, at, part), Two<B>(rows + 11, at, part), out var b0,
+            out var b1, out var b2, out var b3);
         Store(a0, b0, to, to + Quad<B>(4));
         Store(a1, b1, to + Vector, to + Quad<B>(5));
         Store(a2, b2, to + (2 * Vector), to + Quad<B>(6));

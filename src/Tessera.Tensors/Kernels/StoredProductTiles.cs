@@ -25,7 +25,14 @@ internal static unsafe class StoredProductTiles
             var panels = (w.Rows + StoredProductTile.Outputs - 1) / StoredProductTile.Outputs;
             var work = new Work
             {
-                Rows = rows, Weights = weights, Y = target, Bias = added, Outputs = w.Rows, Panels = panels, RowBytes = w.RowBytes, Type = w.Type,
+                Rows = rows,
+                Weights = weights,
+                Y = target,
+                Bias = added,
+                Outputs = w.Rows,
+                Panels = panels,
+                RowBytes = w.RowBytes,
+                Type = w.Type,
                 PanelParts = Simd.Parts(panels, (long)x.Rows * x.Columns * StoredProductTile.Outputs / 4),
             };
 

@@ -21,7 +21,15 @@ internal static unsafe class SumKernel
     {
         fixed (float* px = x, py = y)
         {
-            var work = new ScaleWork { X = px, Y = py, Factor = factor, Accumulate = accumulate, Count = y.Length, Parts = Simd.Parts(y.Length, 1) };
+            var work = new ScaleWork
+            {
+                X = px,
+                Y = py,
+                Factor = factor,
+                Accumulate = accumulate,
+                Count = y.Length,
+                Parts = Simd.Parts(y.Length, 1),
+            };
             ThreadTeam.Shared.Run(ref work, work.Parts);
         }
     }
@@ -53,7 +61,10 @@ internal static unsafe class SumKernel
             var (start, end) = Simd.Share(Count, Parts, part);
             var count = end - start;
             TensorPrimitives.Add(
-                new ReadOnlySpan<float>(Left + start, count), new ReadOnlySpan<float>(Right + start, count), new Span<float>(Y + start, count));
+                new ReadOnlySpan<float>(Left + start, count),
+                new ReadOnlySpan<float>(Right + start, count),
+                new Span<float>(Y + start, count)
+            );
         }
     }
 }

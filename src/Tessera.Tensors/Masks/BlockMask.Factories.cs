@@ -59,7 +59,8 @@ public abstract partial class BlockMask
     }
 
     /// <summary>A window of <paramref name="window"/> keys that are <paramref name="dilation"/> apart:
-    /// <c>i − j &lt; window·dilation</c> and a multiple of the dilation (Longformer, <see href="https://arxiv.org/abs/2004.05150"/>).</summary>
+    /// <c>i − j &lt; window·dilation</c> and a multiple of the dilation (Longformer,
+    /// <see href="https://arxiv.org/abs/2004.05150"/>).</summary>
     public BlockMask Dilated(int window, int dilation) => Spaced(dilation).Within(checked(window * dilation));
 
     /// <summary>Only keys at the end of each stretch of <paramref name="stride"/>: <c>(j + 1) mod stride = 0</c>. The fixed
@@ -80,7 +81,8 @@ public abstract partial class BlockMask
         return And(ChunkMask.Of(this, size));
     }
 
-    /// <summary>Only the first <paramref name="length"/> keys; <c>causal.Or(full.Prefix(n))</c> is the mask of a prefix language model.</summary>
+    /// <summary>Only the first <paramref name="length"/> keys; <c>causal.Or(full.Prefix(n))</c> is the mask of a prefix language
+    /// model.</summary>
     /// <param name="length">At least 0.</param>
     public BlockMask Prefix(int length)
     {
@@ -122,7 +124,8 @@ public abstract partial class BlockMask
     /// <exception cref="ShapeException">A tensor has another shape. They are not copied and must live as long as the mask.</exception>
     public BlockMask Segments(Tensor queries, Tensor keys) => And(SegmentMask.Of(this, queries, keys));
 
-    /// <summary>Only keys of chosen blocks: as in MoBA (<see href="https://arxiv.org/abs/2502.13189"/>) each query has its own list.</summary>
+    /// <summary>Only keys of chosen blocks: as in MoBA (<see href="https://arxiv.org/abs/2502.13189"/>) each query has its own
+    /// list.</summary>
     /// <param name="chosen">I32 [batch or 1, heads or 1, ⌈queries / queriesEach⌉, top]: indices of blocks in any order;
     /// negative ones stand for none. Not copied; must live as long as the mask.</param>
     /// <param name="size">Keys in a block, at least 1.</param>
@@ -142,7 +145,9 @@ public abstract partial class BlockMask
     /// <summary>Only pairs that both masks allow.</summary>
     /// <exception cref="ArgumentException">The masks differ in extent.</exception>
     public BlockMask And(BlockMask other) =>
-        this is FullMask ? RequireSameExtent(this, other) : other is FullMask ? RequireSameExtent(other, this) : CombinedMask.Of(this, other, both: true);
+        this is FullMask ? RequireSameExtent(this, other)
+        : other is FullMask ? RequireSameExtent(other, this)
+        : CombinedMask.Of(this, other, both: true);
 
     /// <summary>The pairs that either mask allows.</summary>
     /// <exception cref="ArgumentException">The masks differ in extent.</exception>
@@ -152,14 +157,17 @@ public abstract partial class BlockMask
         (mask.Queries, mask.Keys) == (other.Queries, other.Keys)
             ? other
             : throw new ArgumentException(
-                $"masks of {mask.Queries} queries x {mask.Keys} keys and of {other.Queries} x {other.Keys} cannot be combined", nameof(other));
+                $"masks of {mask.Queries} queries x {mask.Keys} keys and of {other.Queries} x {other.Keys} cannot be combined",
+                nameof(other)
+            );
 
     private static void RequireLengths(ReadOnlySpan<int> lengths, int keys)
     {
         for (var batch = 0; batch < lengths.Length; batch++)
         {
             if ((uint)lengths[batch] > (uint)keys)
-                throw new ArgumentException($"the length of batch row {batch} is {lengths[batch]}; 0 to {keys} is allowed", nameof(lengths));
+                throw new ArgumentException(
+                    $"the length of batch row {batch} is {lengths[batch]}; 0 to {keys} is allowed", nameof(lengths));
         }
     }
 

@@ -82,7 +82,8 @@ public abstract partial class BlockMask : Recycled
     /// queries see about the same keys.</summary>
     internal virtual int ChosenBlock => 0;
 
-    /// <summary>Which of up to 64 consecutive queries may see some of a range of keys, and which are known to see all of it: a bit a query.</summary>
+    /// <summary>Which of up to 64 consecutive queries may see some of a range of keys, and which are known to see all of it: a bit a
+    /// query.</summary>
     internal virtual (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys)
     {
         var (some, all) = (false, true);
@@ -133,7 +134,8 @@ public abstract partial class BlockMask : Recycled
     /// <summary>The position of a query among the keys of its batch row.</summary>
     protected internal int Position(int batch, int query) => query + (_startCount == 0 ? Keys - Queries : _starts[batch]);
 
-    /// <summary>The word whose bits <paramref name="from"/> to <paramref name="to"/> − 1 are set; both may lie outside of 0 to 64.</summary>
+    /// <summary>The word whose bits <paramref name="from"/> to <paramref name="to"/> − 1 are set; both may lie outside of 0 to
+    /// 64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private protected static ulong Bits(int from, int to) => Below(to) & ~Below(from);
 

@@ -72,7 +72,9 @@ internal sealed class PerHeadMask : BlockMask
     private readonly BlockMask[] _heads;
 
     public PerHeadMask(BlockMask[] heads)
-        : base(heads.Length > 0 ? heads[0].Queries : throw new ArgumentException("a mask per head needs at least one head", nameof(heads)), heads[0].Keys)
+        : base(
+            heads.Length > 0 ? heads[0].Queries : throw new ArgumentException("a mask per head needs at least one head", nameof(heads)),
+            heads[0].Keys)
     {
         foreach (var head in heads) RequireSameExtent(heads[0], head);
         _heads = heads;

@@ -10,7 +10,9 @@ internal sealed class SegmentMask : BlockMask
     public static SegmentMask Of(BlockMask like, Tensor queries, Tensor keys)
     {
         var batch = queries.Shape.Rank == 2 ? queries.Shape[0] : 0;
-        ShapeException.Require(queries.Type == ElementType.I32 && queries.Shape == [batch, like.Queries], "segments", "queries", queries, $"I32 [batch, {like.Queries}]");
+        ShapeException.Require(
+            queries.Type == ElementType.I32 && queries.Shape == [batch, like.Queries], "segments", "queries", queries,
+            $"I32 [batch, {like.Queries}]");
         ShapeException.Require(
             keys.Type == ElementType.I32 && keys.Shape.Rank == 2 && keys.Shape[0] == batch && keys.Shape[1] >= like.Keys,
             "segments", "keys", keys, $"I32 [{batch}, at least {like.Keys}]");
@@ -63,7 +65,11 @@ internal sealed class ChosenBlocksMask : BlockMask
         ArgumentOutOfRangeException.ThrowIfLessThan(queriesEach, 1);
         var lists = (like.Queries + queriesEach - 1) / queriesEach;
         ShapeException.Require(
-            chosen.Type == ElementType.I32 && chosen.Shape.Rank == 4 && chosen.Shape[2] == lists && chosen.Shape[0] > 0 && chosen.Shape[1] > 0,
+            chosen.Type == ElementType.I32
+                && chosen.Shape.Rank == 4
+                && chosen.Shape[2] == lists
+                && chosen.Shape[0] > 0
+                && chosen.Shape[1] > 0,
             "blocks", "chosen", chosen, $"I32 [batch or 1, heads or 1, {lists}, top]");
         var mask = like.Alike<ChosenBlocksMask>();
         (mask._chosen, mask._size, mask._queriesEach, mask._lists, mask._top) = (chosen, size, queriesEach, lists, chosen.Shape[3]);
@@ -103,7 +109,8 @@ internal sealed class ChosenBlocksMask : BlockMask
         for (var query = 0; query < queries; query++)
         {
             var seen = false;
-            foreach (var block in List(batch, head, (firstQuery + query) / _queriesEach, 1)) seen |= (uint)(block - first) <= (uint)(last - first);
+            foreach (var block in List(batch, head, (firstQuery + query) / _queriesEach, 1))
+                seen |= (uint)(block - first) <= (uint)(last - first);
             some |= (seen ? 1UL : 0) << query;
         }
 

@@ -8,10 +8,12 @@ public readonly record struct AttentionSettings
     /// <summary>Factor of the products of queries and keys; 1/√width unless said.</summary>
     public float? Scale { get; init; }
 
-    /// <summary>Where above 0, a score s becomes <c>cap · tanh(s / cap)</c> (Gemma 2, <see href="https://arxiv.org/abs/2408.00118"/>).</summary>
+    /// <summary>Where above 0, a score s becomes <c>cap · tanh(s / cap)</c> (Gemma 2,
+    /// <see href="https://arxiv.org/abs/2408.00118"/>).</summary>
     public float SoftCap { get; init; }
 
-    /// <summary>F32 [heads]: one more score in the softmax of each head, which takes probability and has no value. Has a gradient.</summary>
+    /// <summary>F32 [heads]: one more score in the softmax of each head, which takes probability and has no value. Has a
+    /// gradient.</summary>
     public Tensor? Sinks { get; init; }
 
     /// <summary>What is added to the scores after scale and cap; nothing where null.</summary>
@@ -36,7 +38,8 @@ public static partial class Op
     /// where so few queries look at the keys that reading those is all that counts; softmax and sums are F32. Otherwise, and
     /// under <see cref="Precision.F16"/>, everything is F32.</para>
     /// <para>What is not finite in a query, and NaN or +∞ in one of its biases for a key that it sees, spoils its own result; what is not
-    /// finite in a key spoils the results of the queries that see it; in a value also those of other queries in the tiles that are visited for them, since 0 times NaN is NaN.</para>
+    /// finite in a key spoils the results of the queries that see it; in a value also those of other queries in the tiles that are visited
+    /// for them, since 0 times NaN is NaN.</para>
     /// </summary>
     /// <param name="queries">[batch, queries, heads, width].</param>
     /// <param name="keys">[batch, length, key heads, width]; a cache may be longer than the mask's keys, and of F16 or BF16 too. Heads
@@ -51,7 +54,8 @@ public static partial class Op
         RequireAttentionShapes(queries, keys, values, mask);
         RequireSettings(queries, mask, settings);
         if (settings.ValueWidth is { } width && (width < 1 || width > values.Shape.Width))
-            throw new ShapeException($"attention: value width is {width}, expected 1 to {values.Shape.Width}, the width of values {values}");
+            throw new ShapeException(
+                $"attention: value width is {width}, expected 1 to {values.Shape.Width}, the width of values {values}");
         var y = Tensor.Temporary(queries.Shape.WithWidth(settings.ValueWidth ?? values.Shape.Width));
         var logSum = Tensor.Temporary([queries.Shape[0], queries.Shape[2], queries.Shape[1]]);
         var precision = Autocast.Current;
@@ -78,12 +82,15 @@ public static partial class Op
     {
         var (q, k, v) = (queries.Shape, keys.Shape, values.Shape);
         ShapeException.Require(queries.Type == ElementType.F32, "attention", "queries", queries, "F32");
-        ShapeException.Require(keys.Type is ElementType.F32 or ElementType.F16 or ElementType.BF16, "attention", "keys", keys, "F32, F16 or BF16");
-        ShapeException.Require(values.Type is ElementType.F32 or ElementType.F16 or ElementType.BF16, "attention", "values", values, "F32, F16 or BF16");
+        ShapeException.Require(
+            keys.Type is ElementType.F32 or ElementType.F16 or ElementType.BF16, "attention", "keys", keys, "F32, F16 or BF16");
+        ShapeException.Require(
+            values.Type is ElementType.F32 or ElementType.F16 or ElementType.BF16, "attention", "values", values, "F32, F16 or BF16");
         ShapeException.Require(q.Rank == 4 && q.Width > 0, "attention", "queries", queries, "[batch, queries, heads, width]");
         ShapeException.Require(
             k.Rank == 4 && k[0] == q[0] && k[3] == q[3] && k[2] > 0 && q[2] % k[2] == 0, "attention", "keys", keys, "queries", queries);
-        ShapeException.Require(v.Rank == 4 && v[0] == k[0] && v[1] == k[1] && v[2] == k[2] && v[3] > 0, "attention", "values", values, "keys", keys);
+        ShapeException.Require(
+            v.Rank == 4 && v[0] == k[0] && v[1] == k[1] && v[2] == k[2] && v[3] > 0, "attention", "values", values, "keys", keys);
         if (mask.Queries != q[1] || mask.Keys > k[1] || (mask.Batch != 0 && mask.Batch != q[0]) || (mask.Heads != 0 && mask.Heads != q[2]))
         {
             throw new ShapeException(
@@ -118,7 +125,9 @@ public static partial class Op
                 AttentionRows.Gradient(Keys), AttentionRows.Gradient(Values), new FlashAttentionBiasGradients(Settings.Bias),
                 Gradient(Settings.Sinks));
             FlashAttention.Backward(
-                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }, Precision), gradients);
+                new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }, Precision),
+                gradients
+            );
         }
 
         private static unsafe float* Gradient(Tensor? tensor) => tensor?.Slot is { } slot ? AttentionRows.Address(slot.Add()) : null;

@@ -31,7 +31,8 @@ public static partial class Op
             choices.Type == ElementType.I32 && choices.Shape.Rank == 2 && choices.Shape[0] == probabilities.Shape[0],
             "balance loss", "choices", choices, "probabilities", probabilities);
         var (tokens, groups) = (probabilities.Shape[0], probabilities.Shape[1]);
-        ShapeException.Require(sequences > 0 && tokens % sequences == 0, "balance loss", "probabilities", probabilities, $"tokens of {sequences} sequences");
+        ShapeException.Require(
+            sequences > 0 && tokens % sequences == 0, "balance loss", "probabilities", probabilities, $"tokens of {sequences} sequences");
         var shares = Shares(choices, groups, sequences);
         var (sum, length) = (0.0, tokens / sequences);
         var all = probabilities.Floats;
@@ -59,7 +60,8 @@ public static partial class Op
         var each = chosen.Length / sequences;
         for (var i = 0; i < chosen.Length; i++)
         {
-            if ((uint)chosen[i] >= (uint)groups) throw new ShapeException($"balance loss: choice {chosen[i]} is not one of {groups} groups");
+            if ((uint)chosen[i] >= (uint)groups)
+                throw new ShapeException($"balance loss: choice {chosen[i]} is not one of {groups} groups");
             share[(i / each * groups) + chosen[i]]++;
         }
 

@@ -9,7 +9,8 @@ public readonly record struct CrossEntropySettings(float Smoothing = 0, float ZW
 {
     internal void Check()
     {
-        if (Smoothing is not (>= 0 and < 1)) throw new ArgumentOutOfRangeException(nameof(Smoothing), Smoothing, "label smoothing is in [0, 1)");
+        if (Smoothing is not (>= 0 and < 1))
+            throw new ArgumentOutOfRangeException(nameof(Smoothing), Smoothing, "label smoothing is in [0, 1)");
     }
 }
 
@@ -56,7 +57,8 @@ public static partial class Op
     /// <exception cref="ArgumentOutOfRangeException">The smoothing is not in [0, 1).</exception>
     public static Tensor LinearCrossEntropy(Tensor x, Tensor weight, Tensor targets, CrossEntropySettings settings = default)
     {
-        ShapeException.Require(weight.Shape.Rank == 2 && weight.Shape[1] == x.Shape.Width, "linear cross entropy", "weight", weight, "x", x);
+        ShapeException.Require(
+            weight.Shape.Rank == 2 && weight.Shape[1] == x.Shape.Width, "linear cross entropy", "weight", weight, "x", x);
         settings.Check();
         var (rows, width, classes) = (x.Shape.Rows, x.Shape.Width, weight.Shape[0]);
         var counted = CountTargets("linear cross entropy", targets, rows, classes);
@@ -107,7 +109,8 @@ public static partial class Op
 
     private static int CountTargets(string operation, Tensor targets, int rows, int classes)
     {
-        ShapeException.Require(targets.Type == ElementType.I32 && targets.Shape.Count == rows, operation, "targets", targets, $"I32 of {rows} elements");
+        ShapeException.Require(
+            targets.Type == ElementType.I32 && targets.Shape.Count == rows, operation, "targets", targets, $"I32 of {rows} elements");
         var counted = 0;
         foreach (var target in targets.Ints)
         {

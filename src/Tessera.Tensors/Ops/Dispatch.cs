@@ -14,7 +14,17 @@ public static partial class Op
         ShapeException.Require(x.Shape.Rank == 2 && x.Shape[0] == plan.Slots.Shape[0], "dispatch", "x", x, "plan", plan.Slots);
         var width = x.Shape[1];
         var y = Tensor.Temporary([plan.Tokens.Shape[0], width]);
-        RowKernels.Run(new LookUp { Ids = plan.Tokens.Ints, Table = x.Floats, Y = y.Floats, Width = width, Scale = 1 }, plan.Tokens.Shape[0], 2L * width);
+        RowKernels.Run(
+            new LookUp
+            {
+                Ids = plan.Tokens.Ints,
+                Table = x.Floats,
+                Y = y.Floats,
+                Width = width,
+                Scale = 1,
+            },
+            plan.Tokens.Shape[0],
+            2L * width);
         if (Tape.Write<DispatchEntry>(y, x) is { } entry) (entry.X, entry.Slots) = (x, plan.Slots);
         GC.KeepAlive(x);
         return y;
@@ -31,7 +41,15 @@ public static partial class Op
         ShapeException.Require(gates.Shape == plan.Slots.Shape, "combine", "gates", gates, "plan", plan.Slots);
         var (tokens, choices, width) = (gates.Shape[0], gates.Shape[1], x.Shape[1]);
         var y = Tensor.Temporary([tokens, width]);
-        var rows = new Gathered { From = x.Floats, Slots = plan.Slots.Ints, Gates = gates.Floats, To = y.Floats, Choices = choices, Width = width };
+        var rows = new Gathered
+        {
+            From = x.Floats,
+            Slots = plan.Slots.Ints,
+            Gates = gates.Floats,
+            To = y.Floats,
+            Choices = choices,
+            Width = width,
+        };
         RowKernels.Run(rows, tokens, (choices + 1L) * width);
         if (Tape.Write<CombineEntry>(y, x, gates) is { } entry) (entry.X, entry.Gates, entry.Slots) = (x, gates, plan.Slots);
         GC.KeepAlive(x);
@@ -70,7 +88,15 @@ public static partial class Op
         {
             var (choices, width) = (Slots.Shape[1], X.Shape[1]);
             var dx = X.Slot!.Write(out var accumulate);
-            var rows = new Gathered { From = OutputGradient, Slots = Slots.Ints, To = dx, Choices = choices, Width = width, Accumulate = accumulate };
+            var rows = new Gathered
+            {
+                From = OutputGradient,
+                Slots = Slots.Ints,
+                To = dx,
+                Choices = choices,
+                Width = width,
+                Accumulate = accumulate,
+            };
             RowKernels.Run(rows, X.Shape[0], (choices + 1L) * width);
         }
     }
@@ -82,7 +108,15 @@ public static partial class Op
         public override void Backward()
         {
             var (tokens, choices, width) = (Gates.Shape[0], Gates.Shape[1], X.Shape[1]);
-            var rows = new Scattered { X = X.Floats, Gates = Gates.Floats, Dy = OutputGradient, Slots = Slots.Ints, Choices = choices, Width = width };
+            var rows = new Scattered
+            {
+                X = X.Floats,
+                Gates = Gates.Floats,
+                Dy = OutputGradient,
+                Slots = Slots.Ints,
+                Choices = choices,
+                Width = width,
+            };
             var gates = Gates.Slot;
             if (gates is not null) rows.DGates = gates.Add();
             if (gates is not null && gates == X.Slot) // one tensor's two gradients, whose rows are not the same tokens'

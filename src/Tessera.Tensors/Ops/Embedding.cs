@@ -22,7 +22,17 @@ public static partial class Op
 
         var y = Tensor.Temporary(ids.Shape.Append(width));
         if (table.Type == ElementType.F32)
-            RowKernels.Run(new LookUp { Ids = all, Table = table.Floats, Y = y.Floats, Width = width, Scale = scale }, all.Length, 4L * width);
+            RowKernels.Run(
+                new LookUp
+                {
+                    Ids = all,
+                    Table = table.Floats,
+                    Y = y.Floats,
+                    Width = width,
+                    Scale = scale,
+                },
+                all.Length,
+                4L * width);
         else
             LoadRows(all, table, y.Floats, scale);
         if (Tape.Write<EmbeddingEntry>(y, table) is { } entry) (entry.Ids, entry.Table, entry.Scale) = (ids, table, scale);

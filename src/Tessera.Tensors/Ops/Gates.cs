@@ -13,7 +13,8 @@ public static partial class Op
     public static Tensor TopIndices(Tensor scores, int count)
     {
         var (rows, width) = (scores.Shape.Rows, scores.Shape.Width);
-        ShapeException.Require(scores.Shape.Rank == 2 && count >= 1 && count <= width, "top indices", "scores", scores, $"[rows, at least {count}]");
+        ShapeException.Require(
+            scores.Shape.Rank == 2 && count >= 1 && count <= width, "top indices", "scores", scores, $"[rows, at least {count}]");
         var top = Tensor.Temporary([rows, count], ElementType.I32);
         var work = new TopRows { Scores = scores.Floats, Top = top.Ints, Width = width, Count = count };
         RowKernels.Run(work, rows, 2L * width * count);
@@ -82,7 +83,8 @@ public static partial class Op
         return y;
     }
 
-    /// <summary>Multiplies groups of columns by a factor each: <c>y[row, g · size + i] = x[…] · factors[row, first + g] · scale</c>.</summary>
+    /// <summary>Multiplies groups of columns by a factor each: <c>y[row, g · size + i] = x[…] · factors[row, first + g] ·
+    /// scale</c>.</summary>
     /// <param name="x">[rows, groups · size].</param>
     /// <param name="factors">[rows, at least first + groups].</param>
     /// <param name="groups">How many groups the columns are cut into.</param>
@@ -90,7 +92,8 @@ public static partial class Op
     /// <param name="scale">Multiplies the result.</param>
     public static Tensor ScaleGroups(Tensor x, Tensor factors, int groups, int first = 0, float scale = 1)
     {
-        ShapeException.Require(x.Shape.Rank == 2 && groups > 0 && x.Shape[1] % groups == 0, "scale groups", "x", x, $"[rows, a multiple of {groups}]");
+        ShapeException.Require(
+            x.Shape.Rank == 2 && groups > 0 && x.Shape[1] % groups == 0, "scale groups", "x", x, $"[rows, a multiple of {groups}]");
         ShapeException.Require(
             factors.Shape.Rank == 2 && factors.Shape[0] == x.Shape[0] && first >= 0 && factors.Shape[1] >= first + groups,
             "scale groups", "factors", factors, "x", x);
@@ -136,7 +139,8 @@ public static partial class Op
                     }
                 }
 
-                for (var i = row * count; i < (row + 1) * count; i++) dScores[(row * width) + choices[i]] += ((Scale * dy[i]) - along) / sum;
+                for (var i = row * count; i < (row + 1) * count; i++)
+                    dScores[(row * width) + choices[i]] += ((Scale * dy[i]) - along) / sum;
             }
         }
     }

@@ -39,7 +39,9 @@ public static partial class Op
         var y = Tensor.Temporary([x.Shape[0], weight.Shape[1]]);
         var entry = Tape.Write<GroupedLinearEntry>(y, x, weight);
         var rowsOfGroup = x.Shape[0] / Math.Max(1, weight.Shape[0]);
-        var kind = MatrixProductKinds.Choose(rowsOfGroup, weight.Shape[1], weight.Shape[2], packed: weight.Type == ElementType.BF16 || (entry is not null && weight.IsParameter));
+        var kind = MatrixProductKinds.Choose(
+            rowsOfGroup, weight.Shape[1], weight.Shape[2],
+            packed: weight.Type == ElementType.BF16 || (entry is not null && weight.IsParameter));
         if (weight.Type == ElementType.F32)
         {
             var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);

@@ -26,7 +26,8 @@ public static partial class Op
             "head linear", "weight", weight, $"[{heads} heads of at least {(long)first + count} rows, inputs]");
         var inputs = weight.Shape[1];
         ShapeException.Require(x.Shape.Width == (transposed ? inputs : count), "head linear", "x", x, "weight", weight);
-        if (Tape.Wants(x, weight)) throw new InvalidOperationException("head linear has no gradient; it is for decoding, outside a recorded tape");
+        if (Tape.Wants(x, weight))
+            throw new InvalidOperationException("head linear has no gradient; it is for decoding, outside a recorded tape");
 
         var (width, outputs) = (x.Shape.Width, transposed ? count : inputs);
         var y = Tensor.Temporary(x.Shape.WithWidth(outputs));

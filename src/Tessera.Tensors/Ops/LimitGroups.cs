@@ -6,8 +6,8 @@ public static partial class Op
 {
     /// <summary>
     /// Leaves each row the scores of a few groups of columns and sets those of the others to −∞, so that what is chosen next lies in
-    /// few groups. A group's score is the sum of its best columns; the groups of the highest scores stay, of equals the first. NaN counts as the
-    /// largest, as in <see cref="TopIndices"/>. No gradient.
+    /// few groups. A group's score is the sum of its best columns; the groups of the highest scores stay, of equals the first. NaN counts
+    /// as the largest, as in <see cref="TopIndices"/>. No gradient.
     /// <para>DeepSeek-AI 2024 (DeepSeek-V2), <see href="https://arxiv.org/abs/2405.04434"/>, section 2.2.2, with one column; DeepSeek-V3,
     /// <see href="https://arxiv.org/abs/2412.19437"/>, section 2.1.2, with two.</para>
     /// </summary>

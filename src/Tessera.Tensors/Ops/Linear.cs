@@ -10,8 +10,8 @@ namespace Tessera.Tensors;
 public static partial class Op
 {
     /// <summary><c>y = x Wᵀ + b</c> over the innermost axis. A weight that is stored as F16 or BF16 is widened, and the product
-    /// is F32's, or that of the current <see cref="Autocast"/> scope where it gains from it. With a quantized weight, x is rounded to 8 bits with a
-    /// scale for each 32 elements, whatever the scope, and a row that holds NaN or an infinity gives NaN in all its
+    /// is F32's, or that of the current <see cref="Autocast"/> scope where it gains from it. With a quantized weight, x is rounded to 8
+    /// bits with a scale for each 32 elements, whatever the scope, and a row that holds NaN or an infinity gives NaN in all its
     /// outputs.</summary>
     /// <param name="x">[…, inputs].</param>
     /// <param name="weight">[outputs, inputs], as PyTorch lays it out; of any type but I32. Only an F32 weight can have a
@@ -83,7 +83,8 @@ public static partial class Op
             {
                 var dx = x.Write(out var accumulate);
                 if (Weight.Type == ElementType.F32)
-                    MatrixProduct.Multiply(dy, Weight.AsMatrix(), dx, accumulate, kind: Kind, packed: PackedParameter.Of(Weight, transposed: false, Kind));
+                    MatrixProduct.Multiply(
+                        dy, Weight.AsMatrix(), dx, accumulate, kind: Kind, packed: PackedParameter.Of(Weight, transposed: false, Kind));
                 else
                     StoredProduct.MultiplyBack(dy, Weight.AsStoredMatrix("linear"), dx, accumulate, Kind);
             }

@@ -9,7 +9,15 @@ internal readonly record struct RecurrentWeights(Tensor Input, Tensor Recurrent,
 /// <summary>The arguments of a recurrent operation; <paramref name="Second"/> are the weights of a reverse direction that runs
 /// beside the first.</summary>
 internal readonly record struct RecurrentCall(
-    string Operation, Tensor X, RecurrentWeights First, RecurrentWeights? Second, Tensor? InitialHidden, Tensor? InitialCell, Tensor? Lengths, bool Reverse)
+    string Operation,
+    Tensor X,
+    RecurrentWeights First,
+    RecurrentWeights? Second,
+    Tensor? InitialHidden,
+    Tensor? InitialCell,
+    Tensor? Lengths,
+    bool Reverse
+)
 {
     public int Directions => Second is null ? 1 : 2;
 
@@ -61,14 +69,16 @@ internal static class RecurrentSequence
         {
             finalHidden.WithGradient();
             finalCell?.WithGradient();
-            (entry.Call, entry.Result, entry.Rows, entry.Records, entry.Cells, entry.Kind) = (call, result, rows, records, cells, call.Kind);
+            (entry.Call, entry.Result, entry.Rows, entry.Records, entry.Cells, entry.Kind) = (
+                call, result, rows, records, cells, call.Kind);
         }
 
         using (Arena.Current.Scope()) Forward<TCell>(call, result, rows.Ints, records.Floats, cells is null ? default : cells.Floats);
         return result;
     }
 
-    private static void Forward<TCell>(in RecurrentCall call, in RecurrentResult result, Span<int> rows, Span<float> records, Span<float> cells)
+    private static void Forward<TCell>(
+        in RecurrentCall call, in RecurrentResult result, Span<int> rows, Span<float> records, Span<float> cells)
         where TCell : struct, IRecurrentCell
     {
         var (directions, units) = (call.Directions, call.Units);
@@ -83,7 +93,13 @@ internal static class RecurrentSequence
         {
             var weights = call.Weights(direction);
             MatrixProduct.Multiply(
-                call.X.AsMatrix(), weights.Input.AsMatrix().T, Part(records, direction, directions), accumulate: false, record, kind: call.Kind);
+                call.X.AsMatrix(),
+                weights.Input.AsMatrix().T,
+                Part(records, direction, directions),
+                accumulate: false,
+                record,
+                kind: call.Kind
+            );
             var recurrent = weights.Recurrent.AsMatrix().T;
             if (single) MultiplyInitial(call, direction, recurrent, Part(products, direction, directions));
             else RecurrentProduct.Pack(recurrent, Part(packed, direction, directions));
@@ -92,12 +108,14 @@ internal static class RecurrentSequence
 
         var plan = call.Plan;
         RecurrentForward.Run<TCell>(plan, new RecurrentForward.Arrays
-        {
+            {
             Records = records, Weights = packed, Products = products, Bias = bias, Outputs = result.Outputs.Floats, Cells = cells,
             InitialHidden = Elements(call.InitialHidden), InitialCell = Elements(call.InitialCell),
             FinalHidden = result.FinalHidden.Floats, FinalCell = Elements(result.FinalCell),
-            Order = rows[..call.Batch], Ends = rows[call.Batch..], Scratch = Tensor.Temporary([RecurrentForward.ScratchSize<TCell>(plan)]).Floats,
-        });
+                Order = rows[..call.Batch],
+                Ends = rows[call.Batch..],
+                Scratch = Tensor.Temporary([RecurrentForward.ScratchSize<TCell>(plan)]).Floats,
+            });
     }
 
     private static void MultiplyInitial(in RecurrentCall call, int direction, Matrix recurrent, Span<float> products)
@@ -193,7 +211,8 @@ internal static class RecurrentSequence
 
             for (var direction = 0; direction < directions; direction++)
             {
-                AddToWeights(Call.Weights(direction), Part(Records.Floats, direction, directions), Part(previousHidden, direction, directions));
+                AddToWeights(
+                    Call.Weights(direction), Part(Records.Floats, direction, directions), Part(previousHidden, direction, directions));
                 AddToBiases(Call.Weights(direction), Part(biasGradient, direction, directions));
             }
 
@@ -245,7 +264,8 @@ internal static class RecurrentSequence
             MatrixProduct.Multiply(new Matrix(records, steps, summed, record).T, hidden, gradient[..(summed * units)], add, kind: Kind);
             var own = (TCell.Gates * units) - summed;
             if (own == 0) return;
-            MatrixProduct.Multiply(new Matrix(records[(record - own)..], steps, own, record).T, hidden, gradient[(summed * units)..], add, kind: Kind);
+            MatrixProduct.Multiply(
+                new Matrix(records[(record - own)..], steps, own, record).T, hidden, gradient[(summed * units)..], add, kind: Kind);
         }
 
         private void AddToBiases(in RecurrentWeights weights, ReadOnlySpan<float> sums)

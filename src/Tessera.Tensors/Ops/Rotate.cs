@@ -25,8 +25,11 @@ public static partial class Op
     public static Tensor Rotate(Tensor x, Tensor positions, Tensor cosines, Tensor sines, RotaryLayout layout)
     {
         ShapeException.Require(x.Shape.Rank == 4, "rotate", "x", x, "[batch, length, heads, width]");
-        ShapeException.Require(positions.Type == ElementType.I32 && positions.Shape == [x.Shape[0], x.Shape[1]], "rotate", "positions", positions, "x", x);
-        ShapeException.Require(cosines.Shape == sines.Shape && cosines.Shape.Rank == 2 && 2 * cosines.Shape[1] <= x.Shape[3], "rotate", "cosines", cosines, "x", x);
+        ShapeException.Require(
+            positions.Type == ElementType.I32 && positions.Shape == [x.Shape[0], x.Shape[1]], "rotate", "positions", positions, "x", x);
+        ShapeException.Require(
+            cosines.Shape == sines.Shape && cosines.Shape.Rank == 2 && 2 * cosines.Shape[1] <= x.Shape[3], "rotate", "cosines", cosines,
+            "x", x);
         foreach (var position in positions.Ints)
         {
             if ((uint)position >= (uint)cosines.Shape[0])
@@ -34,7 +37,8 @@ public static partial class Op
         }
 
         var y = Tensor.Temporary(x.Shape);
-        RotaryKernels.Rotate(x.Floats, y.Floats, positions.Ints, cosines.Floats, sines.Floats, x.Shape[2], x.Shape[3], cosines.Shape[1], layout, 1, false);
+        RotaryKernels.Rotate(
+            x.Floats, y.Floats, positions.Ints, cosines.Floats, sines.Floats, x.Shape[2], x.Shape[3], cosines.Shape[1], layout, 1, false);
         if (Tape.Write<RotateEntry>(y, x) is { } entry)
             (entry.X, entry.Positions, entry.Cosines, entry.Sines, entry.Layout) = (x, positions, cosines, sines, layout);
         GC.KeepAlive(x);
@@ -53,7 +57,18 @@ public static partial class Op
         {
             var dx = X.Slot!.Write(out var accumulate);
             RotaryKernels.Rotate(
-                OutputGradient, dx, Positions.Ints, Cosines.Floats, Sines.Floats, X.Shape[2], X.Shape[3], Cosines.Shape[1], Layout, -1, accumulate);
+                OutputGradient,
+                dx,
+                Positions.Ints,
+                Cosines.Floats,
+                Sines.Floats,
+                X.Shape[2],
+                X.Shape[3],
+                Cosines.Shape[1],
+                Layout,
+                -1,
+                accumulate
+            );
         }
     }
 }

@@ -26,7 +26,14 @@ public static partial class Op
         public override void Backward()
         {
             var dx = X.Slot!.Write(out var accumulate);
-            var rows = new SoftmaxSlopes { Y = Output.Floats, Dy = OutputGradient, Dx = dx, Width = X.Shape.Width, Accumulate = accumulate };
+            var rows = new SoftmaxSlopes
+            {
+                Y = Output.Floats,
+                Dy = OutputGradient,
+                Dx = dx,
+                Width = X.Shape.Width,
+                Accumulate = accumulate,
+            };
             RowKernels.Run(rows, X.Shape.Rows, 4L * X.Shape.Width);
         }
     }

@@ -10,7 +10,8 @@ internal static class Attributes
     {
         if (value is Undefined undefined) throw undefined.Error();
         if (name.StartsWith("__", StringComparison.Ordinal))
-            throw new TemplateException(TemplateErrorKind.SecurityError, $"access to attribute '{name}' of '{Printing.TypeName(value)}' object is unsafe");
+            throw new TemplateException(
+                TemplateErrorKind.SecurityError, $"access to attribute '{name}' of '{Printing.TypeName(value)}' object is unsafe");
         if (value is IAttributes attributes && attributes.TryGetAttribute(name, out var attribute)) return attribute;
         if (Method(value, name) is { } method) return method;
         if (value is PythonDictionary dictionary && dictionary.TryGet(name, out var item)) return item;
@@ -28,7 +29,8 @@ internal static class Attributes
                 var count = Operators.Length(value);
                 var place = Operators.WholeOf(key);
                 if (place < 0) place += count;
-                if (place < 0 || place >= count) return new Undefined($"{Printing.TypeName(value)} object has no element {Printing.Text(key)}");
+                if (place < 0 || place >= count)
+                    return new Undefined($"{Printing.TypeName(value)} object has no element {Printing.Text(key)}");
                 return value is string text && text.Length == count ? text[(int)place].ToString() : Operators.Items(value)[(int)place];
             case (_, string name): return Get(value, name);
             default: return new Undefined($"{Printing.TypeName(value)} object has no element {Printing.Represent(key)}");
@@ -45,7 +47,9 @@ internal static class Attributes
     }
 
     private static Undefined Missing(object? value, string name) => new(
-        value is PythonDictionary ? $"'dict object' has no attribute '{name}'" : $"'{Printing.TypeName(value)} object' has no attribute '{name}'");
+            value is PythonDictionary
+                ? $"'dict object' has no attribute '{name}'"
+                : $"'{Printing.TypeName(value)} object' has no attribute '{name}'");
 
     private static Function? Method(object? value, string name) => value switch
     {
@@ -56,26 +60,29 @@ internal static class Attributes
     };
 
     private static Function? DictionaryMethod(PythonDictionary dictionary, string name) => name switch
-    {
-        "get" => new(name, arguments => dictionary.TryGet(arguments.Required(0, "key"), out var value) ? value : arguments.Get(1, "default")),
-        "keys" => new(name, _ => Operators.Items(dictionary).ToList()),
-        "values" => new(name, _ => dictionary.Values.ToList()),
-        "items" => new(name, _ => Pairs(dictionary)),
-        "copy" => new(name, _ => dictionary),
-        "update" or "pop" or "popitem" or "clear" or "setdefault" => Changes(dictionary, name),
-        _ => null,
-    };
+        {
+            "get" => new(name, arguments =>
+                dictionary.TryGet(arguments.Required(0, "key"), out var value) ? value : arguments.Get(1, "default")
+            ),
+            "keys" => new(name, _ => Operators.Items(dictionary).ToList()),
+            "values" => new(name, _ => dictionary.Values.ToList()),
+            "items" => new(name, _ => Pairs(dictionary)),
+            "copy" => new(name, _ => dictionary),
+            "update" or "pop" or "popitem" or "clear" or "setdefault" => Changes(dictionary, name),
+            _ => null,
+        };
 
     private static Function? ListMethod(IReadOnlyList<object?> items, string name) => name switch
-    {
-        "index" => new(name, arguments => items.ToList().FindIndex(item => Operators.Equal(item, arguments.Required(0, "value"))) is var place and >= 0
-            ? (BigInteger)place
+        {
+            "index" => new(name, arguments =>
+                items.ToList().FindIndex(item => Operators.Equal(item, arguments.Required(0, "value"))) is var place and >= 0
+                    ? (BigInteger)place
             : throw new TemplateException(TemplateErrorKind.ValueError, "the value is not in the list")),
-        "count" => new(name, arguments => (BigInteger)items.Count(item => Operators.Equal(item, arguments.Required(0, "value")))),
-        "copy" => new(name, _ => items),
-        "append" or "extend" or "insert" or "pop" or "remove" or "clear" or "sort" or "reverse" => Changes(items, name),
-        _ => null,
-    };
+            "count" => new(name, arguments => (BigInteger)items.Count(item => Operators.Equal(item, arguments.Required(0, "value")))),
+            "copy" => new(name, _ => items),
+            "append" or "extend" or "insert" or "pop" or "remove" or "clear" or "sort" or "reverse" => Changes(items, name),
+            _ => null,
+        };
 
     /// <summary>Entries as (key, value).</summary>
     public static List<object?> Pairs(PythonDictionary dictionary) =>

@@ -10,25 +10,33 @@ internal static class Builtins
     private const int LongestRange = 100_000;
 
     public static object? Find(string name, Rendering rendering) => name switch
-    {
-        "range" => new Function(name, Range),
-        "dict" => new Function(name, MakeDictionary),
-        "namespace" => new Function(name, MakeNamespace),
-        "raise_exception" => new Function(name, arguments => throw new TemplateException(TemplateErrorKind.TemplateError, Printing.Text(arguments.Required(0, "message")))),
-        "strftime_now" => new Function(name, arguments => Format(rendering.Now, arguments.Text(0, "format"))),
-        _ => null,
-    };
+        {
+            "range" => new Function(name, Range),
+            "dict" => new Function(name, MakeDictionary),
+            "namespace" => new Function(name, MakeNamespace),
+            "raise_exception" => new Function(name, arguments =>
+                throw new TemplateException(TemplateErrorKind.TemplateError, Printing.Text(arguments.Required(0, "message")))
+            ),
+            "strftime_now" => new Function(name, arguments => Format(rendering.Now, arguments.Text(0, "format"))),
+            _ => null,
+        };
 
     private static List<object?> Range(Arguments arguments)
     {
         var numbers = arguments.Positional.Select(value => value is BigInteger or bool
-            ? Operators.WholeOf(value)
-            : throw new TemplateException(TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object cannot be interpreted as an integer")).ToList();
-        if (numbers.Count is 0 or > 3) throw new TemplateException(TemplateErrorKind.TypeError, $"range expected 1 to 3 arguments, got {numbers.Count}");
+                    ? Operators.WholeOf(value)
+                    : throw new TemplateException(
+                        TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object cannot be interpreted as an integer")
+            )
+            .ToList();
+        if (numbers.Count is 0 or > 3)
+            throw new TemplateException(TemplateErrorKind.TypeError, $"range expected 1 to 3 arguments, got {numbers.Count}");
         var (start, stop, by) = numbers.Count == 1 ? (0, numbers[0], 1) : (numbers[0], numbers[1], numbers.Count == 3 ? numbers[2] : 1);
         if (by.IsZero) throw new TemplateException(TemplateErrorKind.ValueError, "range() arg 3 must not be zero");
         var count = by > 0 ? (stop - start + by - 1) / by : (start - stop - by - 1) / -by;
-        if (count > LongestRange) throw new TemplateException(TemplateErrorKind.OverflowError, $"Range too big. The sandbox blocks ranges larger than MAX_RANGE ({LongestRange}).");
+        if (count > LongestRange)
+            throw new TemplateException(
+                TemplateErrorKind.OverflowError, $"Range too big. The sandbox blocks ranges larger than MAX_RANGE ({LongestRange}).");
         var items = new List<object?>();
         for (var i = BigInteger.Zero; i < count; i++) items.Add(start + (i * by));
         return items;
@@ -41,7 +49,8 @@ internal static class Builtins
         {
             foreach (var pair in given is PythonDictionary other ? Attributes.Pairs(other) : Operators.Items(given))
             {
-                if (Operators.Items(pair) is not { Count: 2 } entry) throw new TemplateException(TemplateErrorKind.ValueError, "a dict is made of pairs");
+                if (Operators.Items(pair) is not { Count: 2 } entry)
+                    throw new TemplateException(TemplateErrorKind.ValueError, "a dict is made of pairs");
                 dictionary[entry[0]] = entry[1];
             }
         }

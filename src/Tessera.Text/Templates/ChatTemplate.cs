@@ -56,8 +56,9 @@ public sealed class ChatTemplate
     /// <summary>Reads a template.</summary>
     /// <exception cref="TemplateException">It is not one; the message names the line.</exception>
     public static ChatTemplate Parse(string source) => source.Length <= LongestSource
-        ? new ChatTemplate(source, TemplateParser.Parse(source))
-        : throw new TemplateException(TemplateErrorKind.SyntaxError, $"the template has {source.Length} characters; at most {LongestSource} are allowed");
+            ? new ChatTemplate(source, TemplateParser.Parse(source))
+            : throw new TemplateException(
+                TemplateErrorKind.SyntaxError, $"the template has {source.Length} characters; at most {LongestSource} are allowed");
 
     /// <summary>Renders a conversation.</summary>
     /// <exception cref="TemplateException">The template refuses the conversation, does what it may not, or takes too long.</exception>
@@ -74,7 +75,12 @@ public sealed class ChatTemplate
         _body.Run(globals.Inner());
         var text = rendering.Output.ToString();
         if (input.ContinueFinalMessage) text = UpToMark(text);
-        return new ChatText(text, rendering.Generated.Where(part => part.Start < text.Length).Select(part => (part.Start, Math.Min(part.End, text.Length))).ToList());
+        return new ChatText(
+            text,
+            rendering
+                .Generated.Where(part => part.Start < text.Length)
+                .Select(part => (part.Start, Math.Min(part.End, text.Length)))
+                .ToList());
     }
 
     private static object? Read(JsonNode? value) => value is null ? null : JsonPrinting.Read(JsonSerializer.SerializeToElement(value));
@@ -116,7 +122,9 @@ public sealed class ChatTemplate
                 return;
             }
 
-            var part = (content as List<object?>)?.OfType<PythonDictionary>().LastOrDefault(part => part.TryGet("text", out var words) && words is string);
+            var part = (content as List<object?>)
+                ?.OfType<PythonDictionary>()
+                .LastOrDefault(part => part.TryGet("text", out var words) && words is string);
             if (part is not null && part.TryGet("text", out var last))
             {
                 part["text"] = (string)last! + FinalMark;
@@ -131,7 +139,8 @@ public sealed class ChatTemplate
     {
         var place = text.LastIndexOf(FinalMark.TrimEnd(), StringComparison.Ordinal);
         if (place < 0)
-            throw new TemplateException(TemplateErrorKind.ValueError, "the template does not print the final message as it is, so it cannot be gone on with");
+            throw new TemplateException(
+                TemplateErrorKind.ValueError, "the template does not print the final message as it is, so it cannot be gone on with");
         var start = text[..place];
         return string.CompareOrdinal(text, place, FinalMark, 0, FinalMark.Length) == 0 ? start : start.TrimEnd();
     }

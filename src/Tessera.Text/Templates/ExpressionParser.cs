@@ -72,7 +72,8 @@ internal sealed class ExpressionParser(TemplateTokens tokens)
         var rest = new List<(string, Expression)>();
         while (true)
         {
-            if (tokens.Is(TokenKind.Sign) && tokens.Current.Text is "==" or "!=" or "<" or "<=" or ">" or ">=") rest.Add((tokens.Next().Text, ParseSum()));
+            if (tokens.Is(TokenKind.Sign) && tokens.Current.Text is "==" or "!=" or "<" or "<=" or ">" or ">=")
+                rest.Add((tokens.Next().Text, ParseSum()));
             else if (tokens.TakeName("in")) rest.Add(("in", ParseSum()));
             else if (tokens.TakeName("not"))
             {

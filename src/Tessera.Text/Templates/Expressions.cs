@@ -140,7 +140,9 @@ internal sealed record ArgumentList(IReadOnlyList<(string? Name, Expression Valu
             else if (name == "*") positional.AddRange(Operators.Items(value));
             else if (name != "**") named[name] = value;
             else if (value is PythonDictionary dictionary) foreach (var (key, item) in dictionary.Entries) named[Printing.Text(key)] = item;
-            else throw new TemplateException(TemplateErrorKind.TypeError, $"argument after ** must be a mapping, not {Printing.TypeName(value)}");
+            else
+                throw new TemplateException(
+                    TemplateErrorKind.TypeError, $"argument after ** must be a mapping, not {Printing.TypeName(value)}");
         }
 
         return new Arguments(positional, named);

@@ -3,11 +3,14 @@ namespace Tessera.Text.Templates;
 internal static partial class Filters
 {
     private static List<object?> Sort(object? value, Arguments arguments, Rendering rendering) =>
-        Ordered(Operators.Items(value), Key(arguments.Get(2, "attribute"), arguments.Truth(1, "case_sensitive")), arguments.Truth(0, "reverse"));
+        Ordered(
+            Operators.Items(value), Key(arguments.Get(2, "attribute"), arguments.Truth(1, "case_sensitive")),
+            arguments.Truth(0, "reverse"));
 
     private static List<object?> DictionarySort(object? value, Arguments arguments, Rendering rendering)
     {
-        if (value is not PythonDictionary dictionary) throw new TemplateException(TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object has no items");
+        if (value is not PythonDictionary dictionary)
+            throw new TemplateException(TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object has no items");
         var part = arguments.Text(1, "by", "key") switch
         {
             "key" => 0,
@@ -57,13 +60,15 @@ internal static partial class Filters
     {
         if (items.Count == 0) return new Undefined("No aggregated item, sequence was empty.");
         var key = Key(arguments.Get(1, "attribute"), arguments.Truth(0, "case_sensitive"));
-        return items.Aggregate((best, item) => Operators.Compare(key(item), key(best), "<") is var order && (greatest ? order > 0 : order < 0) ? item : best);
+        return items.Aggregate(
+            (best, item) => Operators.Compare(key(item), key(best), "<") is var order && (greatest ? order > 0 : order < 0) ? item : best);
     }
 
     private static Func<object?, object?> Key(object? path, bool caseSensitive) =>
         item => Folded(path is null ? item : Attributes.Path(item, path), caseSensitive);
 
-    private static object? Folded(object? value, bool caseSensitive) => value is string text && !caseSensitive ? text.ToLowerInvariant() : value;
+    private static object? Folded(object? value, bool caseSensitive) =>
+        value is string text && !caseSensitive ? text.ToLowerInvariant() : value;
 
     /// <summary>Equal items keep their order, in reverse too, as Python has it.</summary>
     private static List<object?> Ordered(IEnumerable<object?> items, Func<object?, object?> key, bool reverse)

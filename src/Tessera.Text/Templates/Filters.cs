@@ -14,7 +14,8 @@ internal static partial class Filters
     {
         ["abs"] = (value, _, _) => Operators.Compare(value, BigInteger.Zero, "<") < 0 ? Operators.Negate(value, minus: true) : value,
         ["attr"] = (value, arguments, _) => Attributes.Get(value, arguments.Text(0, "name")),
-        ["batch"] = (value, arguments, _) => Batch(Operators.Items(value), arguments.Whole(0, "linecount", 1), arguments.Get(1, "fill_with")),
+        ["batch"] = (value, arguments, _) =>
+            Batch(Operators.Items(value), arguments.Whole(0, "linecount", 1), arguments.Get(1, "fill_with")),
         ["capitalize"] = (value, _, _) => CaseMapping.Capitalize(Printing.Text(value)),
         ["center"] = (value, arguments, _) => StringMethods.Center(Printing.Text(value), arguments.Whole(0, "width", 80)),
         ["count"] = (value, _, _) => (BigInteger)Operators.Length(value),
@@ -23,20 +24,23 @@ internal static partial class Filters
         ["dictsort"] = DictionarySort,
         ["e"] = (value, _, _) => Escape(Printing.Text(value)),
         ["escape"] = (value, _, _) => Escape(Printing.Text(value)),
-        ["first"] = (value, _, _) => Operators.Items(value) is { Count: > 0 } items ? items[0] : new Undefined("No first item, sequence was empty."),
+        ["first"] = (value, _, _) =>
+            Operators.Items(value) is { Count: > 0 } items ? items[0] : new Undefined("No first item, sequence was empty."),
         ["float"] = (value, arguments, _) => (object?)ToReal(value) ?? arguments.Get(0, "default", 0.0),
         ["format"] = (value, arguments, _) => StringFormat.Percent(Printing.Text(value), new PythonTuple([.. arguments.Positional])),
         ["groupby"] = GroupBy,
         ["indent"] = Indent,
-        ["int"] = (value, arguments, _) => (object?)ToWhole(value, arguments.Whole(1, "base", 10)) ?? arguments.Get(0, "default", BigInteger.Zero),
+        ["int"] = (value, arguments, _) =>
+            (object?)ToWhole(value, arguments.Whole(1, "base", 10)) ?? arguments.Get(0, "default", BigInteger.Zero),
         ["items"] = (value, _, _) => value switch
-        {
-            PythonDictionary dictionary => Attributes.Pairs(dictionary),
-            Undefined => new List<object?>(),
-            _ => throw new TemplateException(TemplateErrorKind.TypeError, "Can only get item pairs from a mapping."),
-        },
+            {
+                PythonDictionary dictionary => Attributes.Pairs(dictionary),
+                Undefined => new List<object?>(),
+                _ => throw new TemplateException(TemplateErrorKind.TypeError, "Can only get item pairs from a mapping."),
+            },
         ["join"] = Join,
-        ["last"] = (value, _, _) => Operators.Items(value) is { Count: > 0 } items ? items[^1] : new Undefined("No last item, sequence was empty."),
+        ["last"] = (value, _, _) =>
+            Operators.Items(value) is { Count: > 0 } items ? items[^1] : new Undefined("No last item, sequence was empty."),
         ["length"] = (value, _, _) => (BigInteger)Operators.Length(value),
         ["list"] = (value, _, _) => Operators.Items(value).ToList(),
         ["lower"] = (value, _, _) => CaseMapping.Lower(Printing.Text(value)),
@@ -46,13 +50,16 @@ internal static partial class Filters
         ["reject"] = (value, arguments, _) => Select(value, arguments, byAttribute: false, wanted: false),
         ["rejectattr"] = (value, arguments, _) => Select(value, arguments, byAttribute: true, wanted: false),
         ["replace"] = (value, arguments, _) => StringMethods.Replace(
-            Printing.Text(value), Printing.Text(arguments.Required(0, "old")), Printing.Text(arguments.Required(1, "new")), arguments.Whole(2, "count", -1)),
-        ["reverse"] = (value, _, _) => value is string ? Operators.Slice(value, null, null, BigInteger.MinusOne) : Operators.Items(value).Reverse().ToList(),
+                Printing.Text(value), Printing.Text(arguments.Required(0, "old")), Printing.Text(arguments.Required(1, "new")),
+                arguments.Whole(2, "count", -1)),
+        ["reverse"] = (value, _, _) =>
+            value is string ? Operators.Slice(value, null, null, BigInteger.MinusOne) : Operators.Items(value).Reverse().ToList(),
         ["round"] = Round,
         ["safe"] = (value, _, _) => Printing.Text(value),
         ["select"] = (value, arguments, _) => Select(value, arguments, byAttribute: false, wanted: true),
         ["selectattr"] = (value, arguments, _) => Select(value, arguments, byAttribute: true, wanted: true),
-        ["slice"] = (value, arguments, _) => Columns(Operators.Items(value), arguments.Whole(0, "slices", 1), arguments.Get(1, "fill_with")),
+        ["slice"] = (value, arguments, _) =>
+            Columns(Operators.Items(value), arguments.Whole(0, "slices", 1), arguments.Get(1, "fill_with")),
         ["sort"] = Sort,
         ["string"] = (value, _, _) => Printing.Text(value),
         ["striptags"] = (value, _, _) => Blanks().Replace(Tags().Replace(Printing.Text(value), ""), " ").Trim(),
@@ -71,9 +78,10 @@ internal static partial class Filters
 
     public static bool Exists(string name) => s_filters.ContainsKey(name);
 
-    public static object? Apply(string name, object? value, Arguments arguments, Rendering rendering) => s_filters.TryGetValue(name, out var filter)
-        ? filter(value, arguments, rendering)
-        : throw new TemplateException(TemplateErrorKind.SyntaxError, $"there is no filter named '{name}'");
+    public static object? Apply(string name, object? value, Arguments arguments, Rendering rendering) =>
+        s_filters.TryGetValue(name, out var filter)
+            ? filter(value, arguments, rendering)
+            : throw new TemplateException(TemplateErrorKind.SyntaxError, $"there is no filter named '{name}'");
 
     private static object? Default(object? value, Arguments arguments, Rendering rendering) =>
         value is Undefined || (arguments.Truth(1, "boolean") && !Operators.IsTrue(value)) ? arguments.Get(0, "default_value", "") : value;
@@ -86,12 +94,18 @@ internal static partial class Filters
             null => null,
             string text => text,
             BigInteger blanks => new string(' ', (int)BigInteger.Clamp(blanks, 0, 100)),
-            var other => throw new TemplateException(TemplateErrorKind.TypeError, $"indent must be int or str, not {Printing.TypeName(other)}"),
+            var other => throw new TemplateException(
+                TemplateErrorKind.TypeError, $"indent must be int or str, not {Printing.TypeName(other)}"),
         };
         var separators = arguments.Get(2, "separators") is { } given ? Operators.Items(given) : [indent is null ? ", " : ",", ": "];
         if (separators.Count != 2) throw new TemplateException(TemplateErrorKind.ValueError, "separators are two texts");
         return new JsonPrinting(
-            indent, Printing.Text(separators[0]), Printing.Text(separators[1]), arguments.Truth(3, "sort_keys"), arguments.Truth(0, "ensure_ascii")).Print(value);
+            indent,
+            Printing.Text(separators[0]),
+            Printing.Text(separators[1]),
+            arguments.Truth(3, "sort_keys"),
+            arguments.Truth(0, "ensure_ascii")
+        ).Print(value);
     }
 
     private static string Join(object? value, Arguments arguments, Rendering rendering)
@@ -107,7 +121,9 @@ internal static partial class Filters
         if (arguments.Named.TryGetValue("attribute", out var path))
         {
             var otherwise = arguments.Named.TryGetValue("default", out var given) ? given : null;
-            return items.Select(item => Attributes.Path(item, path) is var found && found is Undefined && otherwise is not null ? otherwise : found).ToList();
+            return items
+                .Select(item => Attributes.Path(item, path) is var found && found is Undefined && otherwise is not null ? otherwise : found)
+                .ToList();
         }
 
         var name = arguments.Text(0, "filter");
@@ -175,7 +191,8 @@ internal static partial class Filters
     private static object? Round(object? value, Arguments arguments, Rendering rendering)
     {
         if (value is BigInteger) return value;
-        var number = ToReal(value) ?? throw new TemplateException(TemplateErrorKind.TypeError, $"type {Printing.TypeName(value)} cannot be rounded");
+        var number = ToReal(value)
+            ?? throw new TemplateException(TemplateErrorKind.TypeError, $"type {Printing.TypeName(value)} cannot be rounded");
         var digits = arguments.Whole(0, "precision", 0);
         var method = arguments.Text(1, "method", "common");
         if (Math.Abs(digits) > 15) return number;
@@ -204,16 +221,24 @@ internal static partial class Filters
             case bool or BigInteger: return Operators.WholeOf(value);
             case double number when double.IsFinite(number): return new BigInteger(number);
             case string text when radix == 16 && text.Length < 1000
-                && BigInteger.TryParse("0" + text.Replace("0x", "", StringComparison.OrdinalIgnoreCase), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var hexadecimal):
+                    && BigInteger.TryParse(
+                        "0" + text.Replace("0x", "", StringComparison.OrdinalIgnoreCase), NumberStyles.AllowHexSpecifier,
+                        CultureInfo.InvariantCulture, out var hexadecimal):
                 return hexadecimal;
-            case string text when text.Length < 1000 && BigInteger.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var whole): return whole;
+            case string text
+                when text.Length < 1000 && BigInteger.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var whole):
+                return whole;
             case string text when ToReal(text) is { } real && double.IsFinite(real): return new BigInteger(real);
             default: return null;
         }
     }
 
-    private static string Escape(string text) => text.Replace("&", "&amp;", StringComparison.Ordinal).Replace("<", "&lt;", StringComparison.Ordinal)
-        .Replace(">", "&gt;", StringComparison.Ordinal).Replace("'", "&#39;", StringComparison.Ordinal).Replace("\"", "&#34;", StringComparison.Ordinal);
+    private static string Escape(string text) =>
+        text.Replace("&", "&amp;", StringComparison.Ordinal)
+            .Replace("<", "&lt;", StringComparison.Ordinal)
+            .Replace(">", "&gt;", StringComparison.Ordinal)
+            .Replace("'", "&#39;", StringComparison.Ordinal)
+            .Replace("\"", "&#34;", StringComparison.Ordinal);
 
     [GeneratedRegex(@"[^-\s({\[<]+")]
     private static partial Regex WordStarts();

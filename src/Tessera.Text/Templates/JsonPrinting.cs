@@ -54,7 +54,12 @@ internal sealed record JsonPrinting(string? Indent, string Between, string After
         {
             case null: text.Append("null"); break;
             case bool truth: text.Append(truth ? "true" : "false"); break;
-            case double number when !double.IsFinite(number): text.Append(double.IsNaN(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity"); break;
+            case double number when !double.IsFinite(number):
+                text.Append(
+                    double.IsNaN(number) ? "NaN"
+                    : number > 0 ? "Infinity"
+                    : "-Infinity");
+                break;
             case BigInteger or double: text.Append(Printing.Represent(value)); break;
             case string plain: Quote(plain, text); break;
             case IReadOnlyList<object?> items: All(items, '[', ']', text, depth, item => Print(item, text, depth + 1)); break;
@@ -69,7 +74,8 @@ internal sealed record JsonPrinting(string? Indent, string Between, string After
                 });
                 break;
             default:
-                throw new TemplateException(TemplateErrorKind.TypeError, $"Object of type {Printing.TypeName(value)} is not JSON serializable");
+                throw new TemplateException(
+                    TemplateErrorKind.TypeError, $"Object of type {Printing.TypeName(value)} is not JSON serializable");
         }
     }
 

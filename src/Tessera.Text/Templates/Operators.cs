@@ -32,7 +32,8 @@ internal static class Operators
     /// <summary>Throws where values or expressions are nested so deeply that the stack is at its end.</summary>
     public static void RequireStack()
     {
-        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack()) throw new TemplateException(TemplateErrorKind.OverflowError, "nested too deeply");
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw new TemplateException(TemplateErrorKind.OverflowError, "nested too deeply");
     }
 
     public static bool Equal(object? left, object? right)
@@ -80,8 +81,10 @@ internal static class Operators
         switch (sign, left, right)
         {
             case ("+", string first, string second): return Limited(first, second);
-            case ("+", List<object?> first, List<object?> second): return LimitedCount(first.Count + (long)second.Count, () => new List<object?>([.. first, .. second]));
-            case ("+", PythonTuple first, PythonTuple second): return LimitedCount(first.Count + (long)second.Count, () => new PythonTuple([.. first, .. second]));
+            case ("+", List<object?> first, List<object?> second):
+                return LimitedCount(first.Count + (long)second.Count, () => new List<object?>([.. first, .. second]));
+            case ("+", PythonTuple first, PythonTuple second):
+                return LimitedCount(first.Count + (long)second.Count, () => new PythonTuple([.. first, .. second]));
             case ("%", string format, _): return StringFormat.Percent(format, right);
             case ("*", string or List<object?> or PythonTuple, BigInteger or bool): return Repeat(left, WholeOf(right));
             case ("*", BigInteger or bool, string or List<object?> or PythonTuple): return Repeat(right, WholeOf(left));
@@ -102,24 +105,26 @@ internal static class Operators
     }
 
     public static object? Negate(object? value, bool minus) => value switch
-    {
-        BigInteger number => minus ? -number : number,
-        bool truth => (BigInteger)(truth ? (minus ? -1 : 1) : 0),
-        double number => minus ? -number : number,
-        Undefined undefined => throw undefined.Error(),
-        _ => throw new TemplateException(TemplateErrorKind.TypeError, $"bad operand type for unary {(minus ? '-' : '+')}: '{Printing.TypeName(value)}'"),
-    };
+        {
+            BigInteger number => minus ? -number : number,
+            bool truth => (BigInteger)(truth ? (minus ? -1 : 1) : 0),
+            double number => minus ? -number : number,
+            Undefined undefined => throw undefined.Error(),
+            _ => throw new TemplateException(
+                TemplateErrorKind.TypeError, $"bad operand type for unary {(minus ? '-' : '+')}: '{Printing.TypeName(value)}'"),
+        };
 
     public static bool Contains(object? container, object? item) => container switch
-    {
-        string text => item is string part
-            ? text.Contains(part, StringComparison.Ordinal)
-            : throw new TemplateException(TemplateErrorKind.TypeError, $"'in <string>' requires string as left operand, not {Printing.TypeName(item)}"),
-        IReadOnlyList<object?> items => items.Any(other => Equal(other, item)),
-        PythonDictionary dictionary => dictionary.TryGet(item, out _),
-        Undefined => false,
+        {
+            string text => item is string part
+                ? text.Contains(part, StringComparison.Ordinal)
+                : throw new TemplateException(
+                    TemplateErrorKind.TypeError, $"'in <string>' requires string as left operand, not {Printing.TypeName(item)}"),
+            IReadOnlyList<object?> items => items.Any(other => Equal(other, item)),
+            PythonDictionary dictionary => dictionary.TryGet(item, out _),
+            Undefined => false,
         _ => throw new TemplateException(TemplateErrorKind.TypeError, $"argument of type '{Printing.TypeName(container)}' is not iterable"),
-    };
+        };
 
     /// <summary>What a loop goes over: items, keys, characters (whole code points).</summary>
     public static IReadOnlyList<object?> Items(object? value) => value switch
@@ -226,7 +231,8 @@ internal static class Operators
 
     private static double Real(string sign, double left, double right)
     {
-        if (right == 0 && sign is "/" or "//" or "%" && right == 0) throw new TemplateException(TemplateErrorKind.ZeroDivisionError, "division by zero");
+        if (right == 0 && sign is "/" or "//" or "%" && right == 0)
+            throw new TemplateException(TemplateErrorKind.ZeroDivisionError, "division by zero");
         return sign switch
         {
             "+" => left + right,
@@ -263,7 +269,8 @@ internal static class Operators
     private static object Repeat(object? value, BigInteger times)
     {
         var count = times < 0 ? 0 : (long)BigInteger.Min(times, MaxItems + 1L);
-        if (value is string text) return LimitedCount(count * text.Length, () => new StringBuilder().Insert(0, text, (int)count).ToString());
+        if (value is string text)
+            return LimitedCount(count * text.Length, () => new StringBuilder().Insert(0, text, (int)count).ToString());
         var items = (IReadOnlyList<object?>)value!;
         var all = LimitedCount(count * items.Count, () => Enumerable.Repeat(items, (int)count).SelectMany(part => part).ToList());
         return value is PythonTuple ? new PythonTuple([.. all]) : all;

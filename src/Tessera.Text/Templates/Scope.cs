@@ -56,13 +56,15 @@ internal sealed class Rendering(DateTime now)
     /// <summary>Counts a statement or expression.</summary>
     public void Step()
     {
-        if (++_steps > MaxSteps) throw new TemplateException(TemplateErrorKind.OverflowError, $"the template takes more than {MaxSteps} steps");
+        if (++_steps > MaxSteps)
+            throw new TemplateException(TemplateErrorKind.OverflowError, $"the template takes more than {MaxSteps} steps");
     }
 
     /// <summary>Runs something that may call itself.</summary>
     public T Nest<T>(Func<T> run)
     {
-        if (++_depth > MaxDepth) throw new TemplateException(TemplateErrorKind.OverflowError, $"calls are nested more than {MaxDepth} deep");
+        if (++_depth > MaxDepth)
+            throw new TemplateException(TemplateErrorKind.OverflowError, $"calls are nested more than {MaxDepth} deep");
         try
         {
             return run();

@@ -76,7 +76,8 @@ internal sealed record Target(IReadOnlyList<Target>? Parts, string Name, string?
         {
             var items = Operators.Items(value);
             if (items.Count != Parts.Count)
-                throw new TemplateException(TemplateErrorKind.ValueError, $"{items.Count} values cannot be unpacked into {Parts.Count} names");
+                throw new TemplateException(
+                    TemplateErrorKind.ValueError, $"{items.Count} values cannot be unpacked into {Parts.Count} names");
             for (var i = 0; i < items.Count; i++) Parts[i].Set(scope, items[i]);
         }
         else if (Attribute is null)
@@ -202,7 +203,9 @@ internal sealed record Macro(string Name, IReadOnlyList<(string Name, Expression
             var (name, otherwise) = Parameters[i];
             if (i < arguments.Positional.Count) inner[name] = arguments.Positional[i];
             else if (arguments.Named.TryGetValue(name, out var value)) inner[name] = value;
-            else inner[name] = otherwise?.Evaluate(inner) ?? (otherwise is null ? new Undefined($"parameter '{name}' was not provided") : null);
+            else
+                inner[name] = otherwise?.Evaluate(inner)
+                    ?? (otherwise is null ? new Undefined($"parameter '{name}' was not provided") : null);
         }
 
         inner["varargs"] = new PythonTuple([.. arguments.Positional.Skip(Parameters.Count)]);
@@ -230,7 +233,8 @@ internal sealed record CallStatement(Expression Target, ArgumentList Given, Macr
     {
         var arguments = Given.Evaluate(scope);
         var named = new Dictionary<string, object?>(arguments.Named) { ["caller"] = Block.In(scope) };
-        scope.Rendering.Write(Printing.Text(CallExpression.Call(Target.Evaluate(scope), arguments with { Named = named }, scope.Rendering)));
+        scope.Rendering.Write(
+            Printing.Text(CallExpression.Call(Target.Evaluate(scope), arguments with { Named = named }, scope.Rendering)));
         return Flow.Next;
     }
 }

@@ -55,7 +55,8 @@ internal static class StringFormat
                 if (field.Length == 0) field = (next++).ToString(CultureInfo.InvariantCulture);
                 if (int.TryParse(field, NumberStyles.None, CultureInfo.InvariantCulture, out var place))
                 {
-                    if (place >= values.Positional.Count) throw new TemplateException(TemplateErrorKind.ValueError, $"there is no value {place} to format");
+                    if (place >= values.Positional.Count)
+                        throw new TemplateException(TemplateErrorKind.ValueError, $"there is no value {place} to format");
                     text.Append(Printing.Text(values.Positional[place]));
                 }
                 else if (values.Named.TryGetValue(field, out var named))
@@ -98,7 +99,8 @@ internal static class StringFormat
         var start = i;
         while (i < format.Length && char.IsAsciiDigit(format[i])) i++;
         if (start == i) return null;
-        return int.TryParse(format.AsSpan(start, i - start), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 1000
+        return
+            int.TryParse(format.AsSpan(start, i - start), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number <= 1000
             ? number
             : throw Invalid("too wide");
     }
@@ -125,12 +127,14 @@ internal static class StringFormat
                     _ => number.ToString("G" + (precision ?? 6), CultureInfo.InvariantCulture),
                 };
             default:
-                throw new TemplateException(TemplateErrorKind.TypeError, $"%{kind} format: a number is required, not {Printing.TypeName(value)}");
+                throw new TemplateException(
+                    TemplateErrorKind.TypeError, $"%{kind} format: a number is required, not {Printing.TypeName(value)}");
         }
     }
 
     private static string Hexadecimal(BigInteger number) =>
-        (number.Sign < 0 ? "-" : "") + (number.IsZero ? "0" : BigInteger.Abs(number).ToString("x", CultureInfo.InvariantCulture).TrimStart('0'));
+        (number.Sign < 0 ? "-" : "")
+        + (number.IsZero ? "0" : BigInteger.Abs(number).ToString("x", CultureInfo.InvariantCulture).TrimStart('0'));
 
     private static string Exponent(double number, int precision) =>
         number.ToString("0." + new string('0', precision) + "e+00", CultureInfo.InvariantCulture);

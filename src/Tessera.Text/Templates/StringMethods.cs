@@ -17,19 +17,29 @@ internal static class StringMethods
             "split" => arguments => Split(text, arguments.Get(0, "sep"), arguments.Whole(1, "maxsplit", -1)),
             "rsplit" => arguments => SplitFromEnd(text, arguments.Get(0, "sep"), arguments.Whole(1, "maxsplit", -1)),
             "splitlines" => _ => Lines(text).Cast<object?>().ToList(),
-            "partition" => arguments => Partition(text, arguments.Text(0, "sep"), text.IndexOf(arguments.Text(0, "sep"), StringComparison.Ordinal), first: true),
-            "rpartition" => arguments => Partition(text, arguments.Text(0, "sep"), text.LastIndexOf(arguments.Text(0, "sep"), StringComparison.Ordinal), first: false),
+            "partition" => arguments =>
+                Partition(text, arguments.Text(0, "sep"), text.IndexOf(arguments.Text(0, "sep"), StringComparison.Ordinal), first: true),
+            "rpartition" => arguments =>
+                Partition(
+                    text, arguments.Text(0, "sep"), text.LastIndexOf(arguments.Text(0, "sep"), StringComparison.Ordinal), first: false),
             "join" => arguments => string.Join(text, Operators.Items(arguments.Required(0, "iterable")).Select(Part)),
             "replace" => arguments => Replace(text, arguments.Text(0, "old"), arguments.Text(1, "new"), arguments.Whole(2, "count", -1)),
             "upper" => _ => CaseMapping.Upper(text),
             "lower" or "casefold" => _ => CaseMapping.Lower(text),
             "title" => _ => Title(text),
             "capitalize" => _ => CaseMapping.Capitalize(text),
-            "swapcase" => _ => string.Concat(text.Select(letter => char.IsUpper(letter) ? char.ToLowerInvariant(letter) : char.ToUpperInvariant(letter))),
+            "swapcase" => _ =>
+                string.Concat(text.Select(letter => char.IsUpper(letter) ? char.ToLowerInvariant(letter) : char.ToUpperInvariant(letter))),
             "startswith" => arguments => Any(arguments.Required(0, "prefix"), part => text.StartsWith(part, StringComparison.Ordinal)),
             "endswith" => arguments => Any(arguments.Required(0, "suffix"), part => text.EndsWith(part, StringComparison.Ordinal)),
-            "removeprefix" => arguments => arguments.Text(0, "prefix") is var prefix && text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text,
-            "removesuffix" => arguments => arguments.Text(0, "suffix") is var suffix && text.EndsWith(suffix, StringComparison.Ordinal) ? text[..^suffix.Length] : text,
+            "removeprefix" => arguments =>
+                arguments.Text(0, "prefix") is var prefix && text.StartsWith(prefix, StringComparison.Ordinal)
+                    ? text[prefix.Length..]
+                    : text,
+            "removesuffix" => arguments =>
+                arguments.Text(0, "suffix") is var suffix && text.EndsWith(suffix, StringComparison.Ordinal)
+                    ? text[..^suffix.Length]
+                    : text,
             "find" => arguments => Place(text, text.IndexOf(arguments.Text(0, "sub"), StringComparison.Ordinal)),
             "rfind" => arguments => Place(text, text.LastIndexOf(arguments.Text(0, "sub"), StringComparison.Ordinal)),
             "index" => arguments => text.IndexOf(arguments.Text(0, "sub"), StringComparison.Ordinal) is var place and >= 0
@@ -101,12 +111,14 @@ internal static class StringMethods
     private static string Fill(string text, Arguments arguments)
     {
         var blanks = Width(arguments.Whole(0, "width", 0)) - Operators.CodePoints(text);
-        if (arguments.Text(1, "fillchar", " ") is not [var fill]) throw new TemplateException(TemplateErrorKind.TypeError, "the fill character must be exactly one character long");
+        if (arguments.Text(1, "fillchar", " ") is not [var fill])
+            throw new TemplateException(TemplateErrorKind.TypeError, "the fill character must be exactly one character long");
         return blanks <= 0 ? "" : new string(fill, blanks);
     }
 
     private static string Part(object? item) => item as string
-        ?? throw new TemplateException(TemplateErrorKind.TypeError, $"sequence item: expected str instance, {Printing.TypeName(item)} found");
+        ?? throw new TemplateException(
+            TemplateErrorKind.TypeError, $"sequence item: expected str instance, {Printing.TypeName(item)} found");
 
     private static List<object?> Split(string text, object? separator, int max)
     {
@@ -176,7 +188,11 @@ internal static class StringMethods
     {
         if (part.Length == 0) return Operators.CodePoints(text) + 1;
         var count = 0;
-        for (var i = text.IndexOf(part, StringComparison.Ordinal); i >= 0; i = text.IndexOf(part, i + part.Length, StringComparison.Ordinal)) count++;
+        for (
+            var i = text.IndexOf(part, StringComparison.Ordinal);
+            i >= 0;
+            i = text.IndexOf(part, i + part.Length, StringComparison.Ordinal))
+            count++;
         return count;
     }
 

@@ -120,7 +120,10 @@ internal sealed class TemplateLexer
         var start = begin + 2;
         if (_source[begin - 1] == '-') start = SkipBlanks(start);
         Advance(start);
-        for (var tag = _source.IndexOf("{%", _place, StringComparison.Ordinal); tag >= 0; tag = _source.IndexOf("{%", tag + 2, StringComparison.Ordinal))
+        for (
+            var tag = _source.IndexOf("{%", _place, StringComparison.Ordinal);
+            tag >= 0;
+            tag = _source.IndexOf("{%", tag + 2, StringComparison.Ordinal))
         {
             var sign = tag + 2 < _source.Length ? _source[tag + 2] : ' ';
             var name = SkipBlanks(sign is '-' or '+' ? tag + 3 : tag + 2);

@@ -62,18 +62,19 @@ internal sealed class TemplateParser
     }
 
     private Statement ParseStatement(string name, int line) => name switch
-    {
-        "if" => ParseIf(line),
-        "for" => ParseFor(line),
-        "set" => ParseSet(line),
-        "macro" => ParseMacro(line),
-        "call" => ParseCall(line),
-        "with" => ParseWith(line),
-        "filter" => ParseFilter(line),
-        "generation" => ParseGeneration(line),
-        "break" or "continue" => ParseJump(name, line),
-        _ => throw _tokens.Error($"unknown tag '{name}'; allowed: if, for, set, macro, call, with, filter, raw, generation, break, continue"),
-    };
+        {
+            "if" => ParseIf(line),
+            "for" => ParseFor(line),
+            "set" => ParseSet(line),
+            "macro" => ParseMacro(line),
+            "call" => ParseCall(line),
+            "with" => ParseWith(line),
+            "filter" => ParseFilter(line),
+            "generation" => ParseGeneration(line),
+            "break" or "continue" => ParseJump(name, line),
+            _ => throw _tokens.Error(
+                $"unknown tag '{name}'; allowed: if, for, set, macro, call, with, filter, raw, generation, break, continue"),
+        };
 
     private void EndTag() => _tokens.Expect(TokenKind.Tag, "%}");
 

@@ -10,7 +10,8 @@ internal static class ValueTests
         ["boolean"] = (value, _) => value is bool,
         ["callable"] = (value, _) => value is Function,
         ["defined"] = (value, _) => value is not Undefined,
-        ["divisibleby"] = (value, arguments) => Operators.Equal(Operators.Binary("%", value, arguments.Required(0, "num")), BigInteger.Zero),
+        ["divisibleby"] = (value, arguments) =>
+            Operators.Equal(Operators.Binary("%", value, arguments.Required(0, "num")), BigInteger.Zero),
         ["escaped"] = (_, _) => false,
         ["even"] = (value, _) => Operators.Equal(Operators.Binary("%", value, (BigInteger)2), BigInteger.Zero),
         ["false"] = (value, _) => value is false,

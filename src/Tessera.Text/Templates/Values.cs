@@ -47,11 +47,12 @@ internal sealed class PythonDictionary
 
     /// <summary>None is a key too, which .NET's dictionaries refuse.</summary>
     private static object Key(object? key) => key switch
-    {
-        null => DBNull.Value,
-        List<object?> or PythonDictionary => throw new TemplateException(TemplateErrorKind.TypeError, $"unhashable type: '{Printing.TypeName(key)}'"),
-        _ => key,
-    };
+        {
+            null => DBNull.Value,
+            List<object?> or PythonDictionary => throw new TemplateException(
+                TemplateErrorKind.TypeError, $"unhashable type: '{Printing.TypeName(key)}'"),
+            _ => key,
+        };
 
     private sealed class KeyComparer : IEqualityComparer<object>
     {
@@ -111,20 +112,22 @@ internal sealed record Arguments(IReadOnlyList<object?> Positional, IReadOnlyDic
         : throw new TemplateException(TemplateErrorKind.TypeError, $"missing required argument '{name}'");
 
     public string Text(int index, string name, string? otherwise = null) => Get(index, name, otherwise) switch
-    {
-        string text => text,
-        null when otherwise is null && (index < Positional.Count || Named.ContainsKey(name)) is false =>
-            throw new TemplateException(TemplateErrorKind.TypeError, $"missing required argument '{name}'"),
-        var other => throw new TemplateException(TemplateErrorKind.TypeError, $"argument '{name}' must be str, not {Printing.TypeName(other)}"),
-    };
+        {
+            string text => text,
+            null when otherwise is null && (index < Positional.Count || Named.ContainsKey(name)) is false => throw new TemplateException(
+                TemplateErrorKind.TypeError, $"missing required argument '{name}'"),
+            var other => throw new TemplateException(
+                TemplateErrorKind.TypeError, $"argument '{name}' must be str, not {Printing.TypeName(other)}"),
+        };
 
     public int Whole(int index, string name, int otherwise) => Get(index, name) switch
-    {
-        null => otherwise,
-        BigInteger number when number >= int.MinValue && number <= int.MaxValue => (int)number,
-        bool truth => truth ? 1 : 0,
-        var other => throw new TemplateException(TemplateErrorKind.TypeError, $"argument '{name}' must be a small int, not {Printing.TypeName(other)}"),
-    };
+        {
+            null => otherwise,
+            BigInteger number when number >= int.MinValue && number <= int.MaxValue => (int)number,
+            bool truth => truth ? 1 : 0,
+            var other => throw new TemplateException(
+                TemplateErrorKind.TypeError, $"argument '{name}' must be a small int, not {Printing.TypeName(other)}"),
+        };
 
     public bool Truth(int index, string name, bool otherwise = false) => Operators.IsTrue(Get(index, name, otherwise));
 

@@ -12,7 +12,8 @@ internal sealed class Checkpoint
 {
     private readonly IReadOnlyDictionary<string, CheckpointFormat.FileRecord> _files;
 
-    private Checkpoint(string folder, IReadOnlyDictionary<string, CheckpointFormat.FileRecord> files, CheckpointFormat.SummaryRecord summary)
+    private Checkpoint(
+        string folder, IReadOnlyDictionary<string, CheckpointFormat.FileRecord> files, CheckpointFormat.SummaryRecord summary)
     {
         (Folder, _files, Step, Score) = (folder, files, summary.Step, summary.Score);
     }
@@ -92,7 +93,8 @@ internal sealed class Checkpoint
         foreach (var (name, record) in files)
         {
             if (!CheckpointFormat.IsFileName(name) || record is null || record.Sha256 is null)
-                throw new InvalidDataException($"{Path.Combine(folder, CheckpointFormat.Hashes)}: '{name}' is not a file name with bytes and sha256");
+                throw new InvalidDataException(
+                    $"{Path.Combine(folder, CheckpointFormat.Hashes)}: '{name}' is not a file name with bytes and sha256");
         }
 
         return files.ContainsKey(CheckpointFormat.Summary)
@@ -103,7 +105,8 @@ internal sealed class Checkpoint
     private static void Verify(string path, CheckpointFormat.FileRecord record)
     {
         if (!System.IO.File.Exists(path)) throw new InvalidDataException($"{path}: is missing");
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 18, FileOptions.SequentialScan);
+        using var stream = new FileStream(
+            path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 18, FileOptions.SequentialScan);
         if (stream.Length != record.Bytes)
         {
             var what = stream.Length < record.Bytes ? "is cut short" : "is too long";
@@ -111,7 +114,8 @@ internal sealed class Checkpoint
         }
 
         var found = Convert.ToHexStringLower(SHA256.HashData(stream));
-        if (found != record.Sha256) throw new InvalidDataException($"{path}: has been changed: expected SHA-256 {record.Sha256}, found {found}");
+        if (found != record.Sha256)
+            throw new InvalidDataException($"{path}: has been changed: expected SHA-256 {record.Sha256}, found {found}");
     }
 
     private static T Read<T>(string folder, string name) where T : notnull

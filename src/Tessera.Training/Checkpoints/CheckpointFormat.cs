@@ -23,7 +23,8 @@ internal static class CheckpointFormat
     public static readonly JsonSerializerOptions Json = new(JsonSerializerDefaults.Web) { WriteIndented = true };
 
     /// <summary>Whether a name is that of a file in the checkpoint's own folder.</summary>
-    public static bool IsFileName(string name) => name.Length > 0 && name is not ("." or "..") && name.IndexOfAny(['/', '\\', '\0', ':']) < 0;
+    public static bool IsFileName(string name) =>
+        name.Length > 0 && name is not ("." or "..") && name.IndexOfAny(['/', '\\', '\0', ':']) < 0;
 
     /// <summary>What was recorded of a file.</summary>
     /// <param name="Bytes">Its size.</param>

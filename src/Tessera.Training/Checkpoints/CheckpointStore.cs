@@ -33,7 +33,8 @@ internal sealed partial class CheckpointStore
     /// <summary>Writes a checkpoint, then removes those that are no longer kept, and what a killed process left behind.</summary>
     /// <param name="step">The step it was made after, at least 0. Where the store has one of this step it is replaced.</param>
     /// <param name="write">Writes the files.</param>
-    /// <param name="score">How good the model is, lower is better, as a loss on held-out data; null or not finite where it is not known.</param>
+    /// <param name="score">How good the model is, lower is better, as a loss on held-out data; null or not finite where it is not
+    /// known.</param>
     /// <param name="comparedFrom">Scores of checkpoints of this step and those before are of something else, and count no more.</param>
     /// <returns>The checkpoint.</returns>
     /// <exception cref="IOException">The disk is full or fails: the message names the file, the bytes needed and those free. Earlier
@@ -71,7 +72,8 @@ internal sealed partial class CheckpointStore
         return Checkpoint.Unverified(path);
     }
 
-    /// <summary>The newest checkpoint that is whole: every file has the size and hash that were recorded. Damaged ones are passed over.</summary>
+    /// <summary>The newest checkpoint that is whole: every file has the size and hash that were recorded. Damaged ones are passed
+    /// over.</summary>
     /// <param name="damaged">Told why each newer one was passed over.</param>
     /// <returns>The checkpoint, or null where there is none.</returns>
     public Checkpoint? Latest(Action<Exception>? damaged = null) =>
@@ -136,7 +138,10 @@ internal sealed partial class CheckpointStore
     private void Retire(string saved, long comparedFrom)
     {
         var best = ByScore(comparedFrom).FirstOrDefault();
-        var old = Stored().OrderByDescending(stored => (stored.Step, stored.Repeat)).Skip(_keep).Where(stored => stored != best && stored.Path != saved);
+        var old = Stored()
+            .OrderByDescending(stored => (stored.Step, stored.Repeat))
+            .Skip(_keep)
+            .Where(stored => stored != best && stored.Path != saved);
         foreach (var (_, _, path) in old.ToList()) Discard(path);
     }
 

@@ -7,7 +7,8 @@ using Tessera.Training.Optimizers;
 
 namespace Tessera.Training.Checkpoints;
 
-/// <summary>Writes the files of one checkpoint, each to the disk and hashed on the way; given by <see cref="CheckpointStore.Save"/>.</summary>
+/// <summary>Writes the files of one checkpoint, each to the disk and hashed on the way; given by
+/// <see cref="CheckpointStore.Save"/>.</summary>
 internal sealed class CheckpointWriter
 {
     private readonly string _folder;
@@ -15,7 +16,8 @@ internal sealed class CheckpointWriter
     private readonly SortedDictionary<string, CheckpointFormat.FileRecord> _files = new(StringComparer.Ordinal);
     private long _currentBytes;
 
-    internal CheckpointWriter(string folder, Action<string, string> beforeOperation) => (_folder, _beforeOperation) = (folder, beforeOperation);
+    internal CheckpointWriter(string folder, Action<string, string> beforeOperation) =>
+        (_folder, _beforeOperation) = (folder, beforeOperation);
 
     /// <summary>The file being written, for messages.</summary>
     internal string CurrentFile { get; private set; } = "";
@@ -46,7 +48,9 @@ internal sealed class CheckpointWriter
     /// <summary>Writes what makes the folder a checkpoint and brings its names to the disk.</summary>
     internal void Finish(long step, double? score)
     {
-        Json(CheckpointFormat.Summary, new CheckpointFormat.SummaryRecord(step, score is { } value && double.IsFinite(value) ? value : null));
+        Json(
+            CheckpointFormat.Summary,
+            new CheckpointFormat.SummaryRecord(step, score is { } value && double.IsFinite(value) ? value : null));
         Json(CheckpointFormat.Hashes, new SortedDictionary<string, CheckpointFormat.FileRecord>(_files, StringComparer.Ordinal));
         _beforeOperation("flush", _folder);
         FolderFlush.ToDisk(_folder);

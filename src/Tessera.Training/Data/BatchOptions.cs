@@ -18,6 +18,7 @@ public sealed record BatchOptions
     {
         if (Tokens is < 1 or > 1 << 24) throw new RecipeException("batches.tokens", $"is {Tokens}; allowed: 1 to {1 << 24}");
         if (Length is < 2 or > 1 << 20) throw new RecipeException("batches.length", $"is {Length}; allowed: 2 to {1 << 20}");
-        if (SourceLength is < 1 or > 1 << 20) throw new RecipeException("batches.sourceLength", $"is {SourceLength}; allowed: 1 to {1 << 20}");
+        if (SourceLength is < 1 or > 1 << 20)
+            throw new RecipeException("batches.sourceLength", $"is {SourceLength}; allowed: 1 to {1 << 20}");
     }
 }

@@ -7,7 +7,8 @@ using Tessera.Nn.Heads;
 namespace Tessera.Training.Objectives;
 
 /// <summary>What a phase learns from its examples; the key <c>kind</c> says which in a recipe. Where a phase names none, a decoder learns
-/// <c>next-token</c>, an encoder-decoder <c>pairs</c>, an encoder <c>masked-tokens</c>, and what has another head than one of tokens <c>labels</c>.</summary>
+/// <c>next-token</c>, an encoder-decoder <c>pairs</c>, an encoder <c>masked-tokens</c>, and what has another head than one of tokens
+/// <c>labels</c>.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(NextTokenOptions), "next-token")]
 [JsonDerivedType(typeof(PairsOptions), "pairs")]
@@ -61,7 +62,8 @@ public abstract record ObjectiveOptions
             .Where(kind => ((ObjectiveOptions)RuntimeHelpers.GetUninitializedObject(kind.Part)).Fits(model));
         throw new RecipeException(
             $"{path}.kind",
-            $"is {Parts.KindOf(GetType())}; allowed for {Described(model)}: {string.Join(", ", allowed.Select(kind => kind.Name).DefaultIfEmpty("none"))}");
+            $"is {Parts.KindOf(GetType())}; allowed for {Described(model)}: {string.Join(", ", allowed.Select(kind => kind.Name).DefaultIfEmpty("none"))}"
+        );
 
         static string Described(SequenceModel model) => !model.Generates ? $"a model like this ({model.WhatItIs})"
             : $"a model that {(model.ReadsSource ? "reads a source" : "goes on with a text")}";

@@ -9,7 +9,8 @@ namespace Tessera.Training.Optimizers;
 /// <param name="Beta2">β₂, the share of the mean of squared gradients that is kept, in [0, 1).</param>
 /// <param name="Epsilon">ε, at least 0.</param>
 /// <param name="WeightDecay">λ, at least 0: a step takes ηλ of each weight away.</param>
-public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.95, double Epsilon = 1e-8, double WeightDecay = 0.1) : OptimizerOptions
+public sealed record AdamWOptions(double Beta1 = 0.9, double Beta2 = 0.95, double Epsilon = 1e-8, double WeightDecay = 0.1)
+    : OptimizerOptions
 {
     /// <inheritdoc/>
     public override Optimizer Build(IReadOnlyList<(string Name, Parameter Parameter)> parameters)

@@ -9,7 +9,8 @@ namespace Tessera.Training.Optimizers;
 /// PyTorch's <c>clip_grad_norm_</c>.</para>
 /// </summary>
 /// <param name="Norm">‖g‖ before clipping; NaN or infinite where an element of a gradient is.</param>
-/// <param name="Scale">What gradients are to be multiplied by: 1 where they are short enough or not finite, and not too large by a factor.</param>
+/// <param name="Scale">What gradients are to be multiplied by: 1 where they are short enough or not finite, and not too large by a
+/// factor.</param>
 public readonly record struct GradientClip(double Norm, double Scale)
 {
     /// <summary>Whether all gradients are finite. Where they are not, the step is to be skipped.</summary>

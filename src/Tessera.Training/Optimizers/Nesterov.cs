@@ -34,7 +34,8 @@ internal sealed class Nesterov : Optimizer
     private readonly NesterovOptions _options;
     private readonly IReadOnlyList<Tensor> _momentum;
 
-    internal Nesterov(NesterovOptions options, IReadOnlyList<(string Name, Parameter Parameter)> parameters) : base(parameters, options.Rules)
+    internal Nesterov(NesterovOptions options, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
+        : base(parameters, options.Rules)
     {
         _options = options;
         _momentum = Remember("momentum_buffer");

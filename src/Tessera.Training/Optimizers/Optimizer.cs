@@ -27,7 +27,8 @@ public abstract class Optimizer
         }
 
         if (rules.FirstOrDefault(rule => !names.Any(rule.Fits)) is { } idle)
-            throw new ArgumentException($"no parameter's name fits the pattern '{idle.Pattern}'; a name is, for example, {names.FirstOrDefault()}", nameof(rules));
+            throw new ArgumentException(
+                $"no parameter's name fits the pattern '{idle.Pattern}'; a name is, for example, {names.FirstOrDefault()}", nameof(rules));
         Learning = _trained.ConvertAll(trained => (trained.Name, trained.Parameter));
         _batch = new UpdateBatch(_trained.Count);
         Follow(rules);
@@ -47,7 +48,8 @@ public abstract class Optimizer
         foreach (var trained in _trained) trained.LearningRateFactor = ParameterRule.FactorOf(trained.Name, rules);
     }
 
-    /// <summary>One step: every parameter that has a gradient moves against it. Gradients are left as they are. Allocates nothing.</summary>
+    /// <summary>One step: every parameter that has a gradient moves against it. Gradients are left as they are. Allocates
+    /// nothing.</summary>
     /// <param name="learningRate">η, before the factors of rules; finite and not negative.</param>
     /// <param name="gradientScale">What gradients are multiplied by on the way in, such as <see cref="GradientClip.Scale"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is not finite or the learning rate is negative.</exception>

@@ -17,8 +17,9 @@ public sealed record ParameterRule(string Pattern, double LearningRateFactor = 1
     /// costs no gradient and takes no memory in the optimizer.</summary>
     /// <exception cref="ArgumentOutOfRangeException">It is negative or not finite.</exception>
     public double LearningRateFactor { get; } = double.IsFinite(LearningRateFactor) && LearningRateFactor >= 0
-        ? LearningRateFactor
-        : throw new ArgumentOutOfRangeException(nameof(LearningRateFactor), LearningRateFactor, $"the learning rate factor of '{Pattern}' must be at least 0");
+            ? LearningRateFactor
+            : throw new ArgumentOutOfRangeException(
+                nameof(LearningRateFactor), LearningRateFactor, $"the learning rate factor of '{Pattern}' must be at least 0");
 
     /// <summary>The first rule that fits a name.</summary>
     internal static ParameterRule Of(string name, IReadOnlyList<ParameterRule> rules) =>

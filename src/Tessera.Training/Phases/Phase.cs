@@ -60,7 +60,8 @@ public sealed record Phase
     /// a parameter is for the optimizer's rules alone to say.</summary>
     public IReadOnlyList<ParameterRule>? Rules { get; init; }
 
-    /// <summary>How many batches make one optimizer step, 1 to 65,536: the memory of one, the gradient of all, each target counting alike.</summary>
+    /// <summary>How many batches make one optimizer step, 1 to 65,536: the memory of one, the gradient of all, each target counting
+    /// alike.</summary>
     public int Accumulate { get; init; } = 1;
 
     /// <summary>Whether layers of the model keep only their input for the way back and compute the rest once more there (Chen et al.

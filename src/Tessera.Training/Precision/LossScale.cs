@@ -11,7 +11,8 @@ public sealed record LossScaleOptions
     /// <summary>The scale that the phase starts with; greater than 0.</summary>
     public double Initial { get; init; } = 65536;
 
-    /// <summary>What the scale is multiplied by after <see cref="Interval"/> steps in a row whose gradients were finite; greater than 1.</summary>
+    /// <summary>What the scale is multiplied by after <see cref="Interval"/> steps in a row whose gradients were finite; greater than
+    /// 1.</summary>
     public double Growth { get; init; } = 2;
 
     /// <summary>What the scale is multiplied by after a step whose gradients were not finite; greater than 0, below 1.</summary>

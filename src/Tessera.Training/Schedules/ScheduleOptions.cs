@@ -17,7 +17,8 @@ namespace Tessera.Training.Schedules;
 [JsonDerivedType(typeof(PolynomialSchedule), "polynomial")]
 public abstract record ScheduleOptions
 {
-    /// <summary>Steps of warm-up, at least 0. Step 0 has the factor <see cref="Floor"/>, step <see cref="WarmupSteps"/> the whole rate.</summary>
+    /// <summary>Steps of warm-up, at least 0. Step 0 has the factor <see cref="Floor"/>, step <see cref="WarmupSteps"/> the whole
+    /// rate.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
     public long WarmupSteps
     {
@@ -41,7 +42,8 @@ public abstract record ScheduleOptions
 
     /// <summary>The factor of the peak learning rate in a phase that is measured otherwise, as in minutes.</summary>
     /// <param name="step">Steps done before this one: 0 for the first.</param>
-    /// <param name="progress">How much of the phase's time after warm-up has passed, from 0 to 1; more counts as 1. Not read during warm-up.</param>
+    /// <param name="progress">How much of the phase's time after warm-up has passed, from 0 to 1; more counts as 1. Not read during
+    /// warm-up.</param>
     /// <exception cref="ArgumentOutOfRangeException">A negative step, or a progress that is negative or no number.</exception>
     public double Factor(long step, double progress)
     {

@@ -19,17 +19,40 @@ public sealed class ApiCorpusTests(ApiCorpus api) : IClassFixture<ApiCorpus>
     [Theory]
     [InlineData("System.Math", "Returns the larger of two 32-bit signed integers.", "[Math]", "public static int Max(int val1, int val2);")]
     [InlineData("System.Collections.Generic.List", "Adds an object to the end of the List<T>.", "[List<T>]", "public void Add(T item);")]
-    [InlineData("System.Collections.Generic.List", "Represents a strongly typed list of objects that can be accessed by index. Provides methods to search, sort, and manipulate lists.", "[System.Collections.Generic]", "public class List<T> : IList<T>, IReadOnlyList<T>, IList;")]
-    [InlineData("System.Collections.Concurrent.ConcurrentDictionary", "Gets or sets the value associated with the specified key.", "[ConcurrentDictionary<TKey, TValue>]", "public TValue this[TKey key] { get; set; }")]
-    [InlineData("System.Linq.Enumerable", "Filters a sequence of values based on a predicate.", "[Enumerable]", "public static IEnumerable<TSource> Where<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate);")]
-    [InlineData("System.IO.Stream", "Reads the bytes from the current stream and writes them to another stream. Both streams positions are advanced by the number of bytes copied.", "[Stream]", "public void CopyTo(Stream destination);")]
-    [InlineData("System.String", "Concatenates a span of strings, using the specified separator between each member. (string? separator, params ReadOnlySpan<string?> value)", "[string]", "public static string Join(string? separator, params ReadOnlySpan<string?> value);")]
-    [InlineData("System.DateTime", "Adds a specified time interval to a specified date and time, yielding a new date and time.", "[DateTime]", "public static DateTime operator +(DateTime d, TimeSpan t);")]
-    [InlineData("System.AppDomain", "Occurs when an exception is not caught.", "[AppDomain]", "public event UnhandledExceptionEventHandler? UnhandledException;")]
-    [InlineData("System.Int32", "Represents the largest possible value of an int. This field is constant.", "[int]", "public const int MaxValue = 2147483647;")]
-    [InlineData("System.Numerics.IAdditionOperators", "Adds two values together to compute their sum. (TSelf left, TOther right)", "[IAdditionOperators<TSelf, TOther, TResult>]", "static abstract TResult operator +(TSelf left, TOther right);")]
+    [InlineData(
+        "System.Collections.Generic.List",
+        "Represents a strongly typed list of objects that can be accessed by index. Provides methods to search, sort, and manipulate lists.",
+        "[System.Collections.Generic]", "public class List<T> : IList<T>, IReadOnlyList<T>, IList;")]
+    [InlineData(
+        "System.Collections.Concurrent.ConcurrentDictionary", "Gets or sets the value associated with the specified key.",
+        "[ConcurrentDictionary<TKey, TValue>]", "public TValue this[TKey key] { get; set; }")]
+    [InlineData(
+        "System.Linq.Enumerable", "Filters a sequence of values based on a predicate.", "[Enumerable]",
+        "public static IEnumerable<TSource> Where<TSource>(this IEnumerable<TSource> source, Func<TSource, bool> predicate);")]
+    [InlineData(
+        "System.IO.Stream",
+        "Reads the bytes from the current stream and writes them to another stream. Both streams positions are advanced by the number of bytes copied.",
+        "[Stream]", "public void CopyTo(Stream destination);")]
+    [InlineData(
+        "System.String",
+        "Concatenates a span of strings, using the specified separator between each member. (string? separator, params ReadOnlySpan<string?> value)",
+        "[string]", "public static string Join(string? separator, params ReadOnlySpan<string?> value);")]
+    [InlineData(
+        "System.DateTime", "Adds a specified time interval to a specified date and time, yielding a new date and time.", "[DateTime]",
+        "public static DateTime operator +(DateTime d, TimeSpan t);")]
+    [InlineData(
+        "System.AppDomain", "Occurs when an exception is not caught.", "[AppDomain]",
+        "public event UnhandledExceptionEventHandler? UnhandledException;")]
+    [InlineData(
+        "System.Int32", "Represents the largest possible value of an int. This field is constant.", "[int]",
+        "public const int MaxValue = 2147483647;")]
+    [InlineData(
+        "System.Numerics.IAdditionOperators", "Adds two values together to compute their sum. (TSelf left, TOther right)",
+        "[IAdditionOperators<TSelf, TOther, TResult>]", "static abstract TResult operator +(TSelf left, TOther right);")]
     [InlineData("System.Decimal", "Represents the number one (1).", "[decimal]", "public const decimal One = 1m;")]
-    [InlineData("System.Func", "Encapsulates a method that has no parameters and returns a value of the type specified by the TResult parameter.", "[System]", "public delegate TResult Func<out TResult>() where TResult : allows ref struct;")]
+    [InlineData(
+        "System.Func", "Encapsulates a method that has no parameters and returns a value of the type specified by the TResult parameter.",
+        "[System]", "public delegate TResult Func<out TResult>() where TResult : allows ref struct;")]
     public void A_known_member_is_paired_with_its_declaration(string group, string words, string type, string declaration)
     {
         var pair = Assert.Single(api.All, pair => pair.Group == group && pair.Target == declaration && Words(pair) == words);
@@ -56,7 +79,9 @@ public sealed class ApiCorpusTests(ApiCorpus api) : IClassFixture<ApiCorpus>
     [Fact]
     public void A_type_with_all_its_overloads_is_in_one_split()
     {
-        var groups = new[] { Corpus.Train, Corpus.Validation, Corpus.Test }.Select(split => split.Select(pair => pair.Group).ToHashSet()).ToList();
+        var groups = new[] { Corpus.Train, Corpus.Validation, Corpus.Test }
+            .Select(split => split.Select(pair => pair.Group).ToHashSet())
+            .ToList();
         Assert.All(groups, Assert.NotEmpty);
         Assert.Equal(groups.Sum(split => split.Count), groups.SelectMany(split => split).Distinct().Count());
     }
@@ -66,7 +91,8 @@ public sealed class ApiCorpusTests(ApiCorpus api) : IClassFixture<ApiCorpus>
     {
         Assert.All(api.All.CountBy(pair => pair.Target), target => Assert.InRange(target.Value, 1, 8));
         Assert.DoesNotContain(api.All, pair => pair.Target.Contains(" override ", StringComparison.Ordinal));
-        Assert.InRange(api.All.CountBy(pair => pair.Source!).Where(source => source.Value > 1).Sum(source => source.Value), 0, api.All.Count / 25);
+        Assert.InRange(
+            api.All.CountBy(pair => pair.Source!).Where(source => source.Value > 1).Sum(source => source.Value), 0, api.All.Count / 25);
     }
 
     [Fact]

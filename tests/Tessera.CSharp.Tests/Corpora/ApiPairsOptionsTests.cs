@@ -21,7 +21,11 @@ public sealed class ApiPairsOptionsTests : IDisposable
         // One assembly in the place of the base class library makes reading it quick.
         var library = _folder.Write($"{ReferencePack.Core}/1.0.0/ref/net10.0/System.Runtime.dll", _systemRuntime);
         var compilation = CSharpCompilation.Create(
-            "Small", [CSharpSyntaxTree.ParseText("#nullable enable\n" + code, new CSharpParseOptions(LanguageVersion.Latest, DocumentationMode.Parse))],
+            "Small",
+            [
+                CSharpSyntaxTree.ParseText(
+                    "#nullable enable\n" + code, new CSharpParseOptions(LanguageVersion.Latest, DocumentationMode.Parse)),
+            ],
             [MetadataReference.CreateFromFile(library)],
             new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, allowUnsafe: true));
         var assembly = _folder.Write("Small.Ref/1.0.0/ref/net10.0/Small.dll", "");
@@ -36,7 +40,8 @@ public sealed class ApiPairsOptionsTests : IDisposable
         return (options with { ValidationFraction = 0, TestFraction = 0 }).Load(_folder.Path);
     }
 
-    private string[] Pairs(string code, ApiPairsOptions? options = null) => [.. Load(code, options).Train.Select(pair => $"{pair.Source} -> {pair.Target}")];
+    private string[] Pairs(string code, ApiPairsOptions? options = null) =>
+        [.. Load(code, options).Train.Select(pair => $"{pair.Source} -> {pair.Target}")];
 
     [Fact]
     public void A_member_is_described_by_its_summary_and_its_type() => Assert.Equal(
@@ -137,7 +142,13 @@ public sealed class ApiPairsOptionsTests : IDisposable
             """);
         Assert.Equal(["public void Advanced();", "public void Kept();"], corpus.Train.Select(pair => pair.Target));
         Assert.Equal(
-            new Dictionary<string, int> { ["obsolete or hidden"] = 4, ["override"] = 1, ["documented as internal"] = 1, ["no summary"] = 4 },
+            new Dictionary<string, int>
+            {
+                ["obsolete or hidden"] = 4,
+                ["override"] = 1,
+                ["documented as internal"] = 1,
+                ["no summary"] = 4,
+            },
             corpus.Dropped);
     }
 
@@ -227,7 +238,9 @@ public sealed class ApiPairsOptionsTests : IDisposable
         Assert.Equal(
             ["Not large. [Size] -> Small = 0", "Not small. [Size] -> Large = 4"],
             Pairs(Code, new ApiPairsOptions(Kinds: [ApiKind.EnumMember], WithoutType: 0)).Order());
-        Assert.Equal(["Waits. [OneMore] -> public delegate void D();"], Pairs(Code, new ApiPairsOptions(ExcludedNamespaces: ["One"], WithoutType: 0)));
+        Assert.Equal(
+            ["Waits. [OneMore] -> public delegate void D();"],
+            Pairs(Code, new ApiPairsOptions(ExcludedNamespaces: ["One"], WithoutType: 0)));
         var corpus = Load(Code, new ApiPairsOptions(MaximumSourceCharacters: 20, MaximumTargetCharacters: 25, WithoutType: 0));
         Assert.Equal(["public enum Size : byte;", "public delegate void D();"], corpus.Train.Select(pair => pair.Target));
         Assert.Equal(new Dictionary<string, int> { ["no summary"] = 1, ["source too long"] = 1, ["target too long"] = 1 }, corpus.Dropped);
@@ -318,6 +331,8 @@ public sealed class ApiPairsOptionsTests : IDisposable
             "public abstract string ToString(string? format, IFormatProvider? provider);",
         ];
         var corpus = Load("using System; using System.Collections.Generic; using System.Threading;\n" + Code);
-        Assert.Equal(string.Join("\n", expected), string.Join("\n", corpus.Train.OrderBy(pair => double.Parse(pair.Source!.Split(' ')[0])).Select(pair => pair.Target)));
+        Assert.Equal(
+            string.Join("\n", expected),
+            string.Join("\n", corpus.Train.OrderBy(pair => double.Parse(pair.Source!.Split(' ')[0])).Select(pair => pair.Target)));
     }
 }

@@ -17,7 +17,8 @@ public sealed class DocumentationSummariesTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private string? Summary(string summary) => Read($"<doc><members><member name=\"T:X\"><remarks>no</remarks>{summary}</member></members></doc>")["T:X"];
+    private string? Summary(string summary) =>
+        Read($"<doc><members><member name=\"T:X\"><remarks>no</remarks>{summary}</member></members></doc>")["T:X"];
 
     private DocumentationSummaries Read(string xml)
     {
@@ -29,14 +30,23 @@ public sealed class DocumentationSummariesTests : IDisposable
     [Theory]
     [InlineData("<summary>Adds &lt;b&gt; &amp; c.</summary>", "Adds <b> & c.")]
     [InlineData("<summary>\n   Two\r\n   lines. </summary>", "Two lines.")]
-    [InlineData("<summary>A <see cref=\"T:System.Int32\" />, <see langword=\"null\"/>, <paramref name=\"p\"/> and <typeparamref name=\"T\"/>.</summary>", "A int, null, p and T.")]
+    [InlineData(
+        "<summary>A <see cref=\"T:System.Int32\" />, <see langword=\"null\"/>, <paramref name=\"p\"/> and <typeparamref name=\"T\"/>.</summary>",
+        "A int, null, p and T.")]
     [InlineData("<summary>A <see cref=\"T:System.Int32\">whole number</see>.</summary>", "A whole number.")]
-    [InlineData("<summary>A <see cref=\"T:System.Int32\"></see>, <xref uid=\"System.String\"></xref>, <xref uid=\"System.Single.NaN\" />.</summary>", "A int, string, Single.NaN.")]
+    [InlineData(
+        "<summary>A <see cref=\"T:System.Int32\"></see>, <xref uid=\"System.String\"></xref>, <xref uid=\"System.Single.NaN\" />.</summary>",
+        "A int, string, Single.NaN.")]
     [InlineData("<summary><para>One.</para><para>Two <c>x</c>, <code>y</code>.</para></summary>", "One. Two x, y.")]
-    [InlineData("<summary>All:<list><item><description>a</description></item><item><description>b</description></item></list></summary>", "All: a b")]
+    [InlineData(
+        "<summary>All:<list><item><description>a</description></item><item><description>b</description></item></list></summary>",
+        "All: a b")]
     [InlineData("<summary>One<br/>two<!-- three --><?four five?></summary>", "One two")]
     [InlineData("<summary><![CDATA[a < b]]></summary>", "a < b")]
-    [InlineData("<summary>See <see href=\"https://example.org\" /> or <see href=\"https://example.org\">this</see>.</summary>", "See https://example.org or this.")]
+    [InlineData(
+        "<summary>See <see href=\"https://example.org\" /> or <see href=\"https://example.org\">this</see>.</summary>",
+        "See https://example.org or this."
+    )]
     [InlineData("<summary />", null)]
     [InlineData("<summary> </summary>", null)]
     [InlineData("<returns>A number.</returns>", null)]
@@ -54,13 +64,18 @@ public sealed class DocumentationSummariesTests : IDisposable
     [InlineData("!:Unknown", "Unknown")]
     [InlineData("Bare", "Bare")]
     [InlineData("", "")]
-    public void A_reference_is_named_as_C_sharp_names_it(string id, string expected) => Assert.Equal(expected, new DocumentationSummaries(_typeNames).Name(id));
+    public void A_reference_is_named_as_C_sharp_names_it(string id, string expected) =>
+        Assert.Equal(expected, new DocumentationSummaries(_typeNames).Name(id));
 
     [Fact]
     public void The_first_of_two_files_that_describe_a_member_stands()
     {
-        var summaries = Read("<doc><member name=\"T:X\"><summary>One.</summary></member><member><summary>No name.</summary></member></doc>");
-        summaries.Add(_folder.Write("b.xml", "<doc><member name=\"T:X\"><summary>Two.</summary></member><member name=\"T:Y\"><summary>Three.</summary></member></doc>"));
+        var summaries = Read(
+            "<doc><member name=\"T:X\"><summary>One.</summary></member><member><summary>No name.</summary></member></doc>");
+        summaries.Add(
+            _folder.Write(
+                "b.xml",
+                "<doc><member name=\"T:X\"><summary>Two.</summary></member><member name=\"T:Y\"><summary>Three.</summary></member></doc>"));
         Assert.Equal(("One.", "Three.", null), (summaries["T:X"], summaries["T:Y"], summaries["T:Z"]));
     }
 

@@ -9,7 +9,8 @@ public sealed class ReferencePackTests : IDisposable
 
     public void Dispose() => _folder.Dispose();
 
-    private void Add(string version, string framework, string file = "A.dll") => _folder.Write($"Made.Up.Ref/{version}/ref/{framework}/{file}", "");
+    private void Add(string version, string framework, string file = "A.dll") =>
+        _folder.Write($"Made.Up.Ref/{version}/ref/{framework}/{file}", "");
 
     private ReferencePack Find() => ReferencePack.Find("Made.Up.Ref", _folder.Path);
 

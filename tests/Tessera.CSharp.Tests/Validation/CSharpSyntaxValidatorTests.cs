@@ -124,7 +124,39 @@ public sealed class CSharpSyntaxValidatorTests(Xunit.Abstractions.ITestOutputHel
     public void Random_texts_never_throw_and_the_two_questions_agree()
     {
         var random = new Random(5);
-        string[] pieces = ["public", " ", "int", "(", ")", "{", "}", "<", ">", "=", ";", "x", "\"", "'", "$\"", "#if", "\n", "//", "/*", "=>", "\0", "\uD800", "?", "[", "]", ",", "class ", "1e", "@", "\\u"];
+        string[] pieces =
+        [
+            "public",
+            " ",
+            "int",
+            "(",
+            ")",
+            "{",
+            "}",
+            "<",
+            ">",
+            "=",
+            ";",
+            "x",
+            "\"",
+            "'",
+            "$\"",
+            "#if",
+            "\n",
+            "//",
+            "/*",
+            "=>",
+            "\0",
+            "\uD800",
+            "?",
+            "[",
+            "]",
+            ",",
+            "class ",
+            "1e",
+            "@",
+            "\\u",
+        ];
         for (var i = 0; i < 2_000; i++)
         {
             var text = string.Concat(Enumerable.Range(0, random.Next(40)).Select(_ => pieces[random.Next(pieces.Length)]));

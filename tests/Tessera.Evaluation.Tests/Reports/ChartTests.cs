@@ -27,13 +27,16 @@ public sealed partial class ChartTests
         Assert.Equal(["100%", "0%", "60%"], marks.Select(mark => (string)mark.Attribute("cy")!));
         Assert.Equal("a\nstep 5: 10", marks[1].Element("title")!.Value);
         Assert.Equal(["M0 1000L500 0L1000 600"], Paths(figure));
-        Assert.Equal(["0", "2", "4", "6", "8", "10"], figure.Descendants("text").Where(text => (string?)text.Attribute("class") == "up").Select(text => text.Value));
+        Assert.Equal(
+            ["0", "2", "4", "6", "8", "10"],
+            figure.Descendants("text").Where(text => (string?)text.Attribute("class") == "up").Select(text => text.Value));
     }
 
     [Fact]
     public void Points_that_are_not_finite_leave_gaps_and_are_counted()
     {
-        var figure = Draw(new ChartSeries("a", [(0, 1), (1, 2), (2, double.NaN), (3, double.PositiveInfinity), (4, 2), (5, double.NaN), (6, 1), (7, 2)]));
+        var figure = Draw(
+            new ChartSeries("a", [(0, 1), (1, 2), (2, double.NaN), (3, double.PositiveInfinity), (4, 2), (5, double.NaN), (6, 1), (7, 2)]));
         Assert.Equal(3, Paths(figure)[0].Count(letter => letter == 'M'));
         Assert.Contains("h0", Paths(figure)[0], StringComparison.Ordinal); // The point alone between two gaps.
         Assert.Contains("3 not finite", figure.Value, StringComparison.Ordinal);
@@ -43,7 +46,8 @@ public sealed partial class ChartTests
     [Fact]
     public void Without_values_the_chart_says_so()
     {
-        foreach (var figure in new[] { Draw(), Draw(new ChartSeries("a", [])), Draw(new ChartSeries("a", [(double.NaN, 1), (1, double.NaN)])) })
+        foreach (
+            var figure in new[] { Draw(), Draw(new ChartSeries("a", [])), Draw(new ChartSeries("a", [(double.NaN, 1), (1, double.NaN)])) })
             Assert.Equal("lossNo values.", figure.Value.Replace("\n", "", StringComparison.Ordinal));
     }
 
@@ -71,7 +75,13 @@ public sealed partial class ChartTests
     public void A_map_of_experts_shows_shares_and_Jains_index()
     {
         var figure = XElement.Parse(ExpertLoadSvg.Draw(new ExpertLoad("use", [[30, 10], [5, 5], [0, 0], [1, double.NaN]])));
-        string[] Texts(string kind) => [.. figure.Descendants("text").Where(text => ((string)text.Attribute("class")!).StartsWith(kind, StringComparison.Ordinal)).Select(text => text.Value)];
+        string[] Texts(string kind) =>
+            [
+                .. figure
+                    .Descendants("text")
+                    .Where(text => ((string)text.Attribute("class")!).StartsWith(kind, StringComparison.Ordinal))
+                    .Select(text => text.Value),
+            ];
         Assert.Equal(["75", "25", "50", "50", "0", "0", "100", "–"], Texts("on"));
         Assert.Equal(["0.80", "1.00", "1.00", "–"], Texts("end"));
         Assert.Equal("layer 1, expert 1: 75 %, 1.5 times the even share", figure.Descendants("title").First().Value);

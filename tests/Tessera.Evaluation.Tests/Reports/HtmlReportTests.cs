@@ -14,13 +14,28 @@ public sealed class HtmlReportTests : IDisposable
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     private static ReportData Full(string text) => new(text)
-    {
-        Facts = [(text, text), ("BLEU-4", "34.1")],
-        Tables = [new ReportTable(text, [text, "score"], [[text, "1,024"], ["b", "–"]])],
-        Curves = [new LineChart(text, text, text, [new ChartSeries(text, [(0, 2), (1, double.NaN), (2, -1)]), new ChartSeries("none", [])])],
-        Loads = [new ExpertLoad(text, [[1, 2, 3], [], [0, 0, double.NaN]])],
-        Samples = [new ReportSample(text, text, text, true), new ReportSample("a", null, "b", false), new ReportSample("a", "b", "c")],
-    };
+        {
+            Facts = [(text, text), ("BLEU-4", "34.1")],
+            Tables =
+            [
+                new ReportTable(
+                    text,
+                    [text, "score"],
+                    [
+                        [text, "1,024"], ["b", "–"]]),
+            ],
+            Curves =
+            [
+                new LineChart(text, text, text, [new ChartSeries(text, [(0, 2), (1, double.NaN), (2, -1)]), new ChartSeries("none", [])])],
+            Loads =
+            [
+                new ExpertLoad(
+                    text,
+                    [
+                        [1, 2, 3], [], [0, 0, double.NaN]]),
+            ],
+            Samples = [new ReportSample(text, text, text, true), new ReportSample("a", null, "b", false), new ReportSample("a", "b", "c")],
+        };
 
     private static XElement Contents(ReportData data)
     {
@@ -38,7 +53,9 @@ public sealed class HtmlReportTests : IDisposable
         var texts = main.Descendants().Where(element => !element.HasElements).Select(element => element.Value.TrimStart('\n')).ToList();
         // Fact key and value, caption, heading and cell, figure captions, sample parts.
         Assert.Equal(12, texts.Count(text => text == NastyAsShown) + texts.Count(text => text == NastyAsShown + " 1 not finite"));
-        Assert.Contains(main.Descendants("svg").Attributes("aria-label"), label => label.Value.Contains(NastyAsShown, StringComparison.Ordinal));
+        Assert.Contains(main.Descendants("svg").Attributes("aria-label"), label =>
+            label.Value.Contains(NastyAsShown, StringComparison.Ordinal)
+        );
         Assert.Contains("<title>&lt;/title&gt;&lt;script&gt;", HtmlReport.Render(Full(Nasty)), StringComparison.Ordinal);
     }
 
@@ -46,7 +63,21 @@ public sealed class HtmlReportTests : IDisposable
     public void The_page_asks_for_nothing_outside_itself()
     {
         var page = HtmlReport.Render(Full("plain"));
-        foreach (var forbidden in new[] { "<script", "<link", "<img", "src=", "href=", "url(", "@import", "http:", "https:", "<iframe", "<object" })
+        foreach (
+            var forbidden in new[]
+            {
+                "<script",
+                "<link",
+                "<img",
+                "src=",
+                "href=",
+                "url(",
+                "@import",
+                "http:",
+                "https:",
+                "<iframe",
+                "<object",
+            })
             Assert.DoesNotContain(forbidden, page, StringComparison.OrdinalIgnoreCase);
         Assert.Contains("default-src 'none'", page, StringComparison.Ordinal);
     }

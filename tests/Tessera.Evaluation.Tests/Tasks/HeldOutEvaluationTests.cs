@@ -24,18 +24,24 @@ public sealed class HeldOutEvaluationTests
     private static readonly Example[] s_train =
         [new("alpha beta gamma", "int A();", "a"), new("delta epsilon zeta", "void D();", "d"), new("eta theta iota", "bool E();", "e")];
 
-    private static readonly Example[] s_held = [new("alpha beta", "int A();", "x"), new("delta zeta", "int F();", "y"), new("eta", "bool E();", "z")];
+    private static readonly Example[] s_held =
+    [
+        new("alpha beta", "int A();", "x"), new("delta zeta", "int F();", "y"), new("eta", "bool E();", "z")];
 
     private static readonly SemicolonValidator s_validator = new();
 
     private static readonly Tokenizer s_tokenizer = BytePairTrainer.Train(
-        s_train.SelectMany(example => new[] { example.Source!, example.Target }), new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts));
+        s_train.SelectMany(example => new[] { example.Source!, example.Target }),
+        new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts)
+    );
 
     [Fact]
     public void Every_figure_is_its_metric_of_the_outputs()
     {
         var model = Model(readsSource: true);
-        var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All(s_validator), new BeamOptions(2), s_validator), seed: 9);
+        var result = HeldOutEvaluation.Run(
+            model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All(s_validator), new BeamOptions(2), s_validator),
+            seed: 9);
         Assert.Equal(("test", 3), (result.Split, result.Examples));
         Assert.Equal(["this model", "nearest training pair", "untrained model"], result.Systems.Select(system => system.System));
 
@@ -48,27 +54,36 @@ public sealed class HeldOutEvaluationTests
         var loads = Assert.Single(result.ExpertUse).Value.Select(count => (double)count).ToArray();
         Assert.Equal(Math.Pow(loads.Sum(), 2) / (loads.Length * loads.Sum(load => load * load)), values["expert-use"], 1e-9);
         Assert.True(values["speed"] > 0);
-        Assert.Equal(s_held.Zip(outputs).Select(pair => (pair.First.Source!, pair.First.Target, pair.Second)), result.Samples.Select(sample => (sample.Source, sample.Reference, sample.Output)));
+        Assert.Equal(
+            s_held.Zip(outputs).Select(pair => (pair.First.Source!, pair.First.Target, pair.Second)),
+            result.Samples.Select(sample => (sample.Source, sample.Reference, sample.Output)));
         Assert.Equal(outputs.Select(output => (bool?)s_validator.IsValid(output)), result.Samples.Select(sample => sample.Valid));
 
         // The nearest training sources share two, two and one words; the second's target differs.
         AssertMeasured(["int A();", "void D();", "bool E();"], references, result.Systems[1].Values);
         Assert.Equal(200 / 3.0, result.Systems[1].Values["exact-match"], 1e-9);
         Assert.True(double.IsNaN(result.Systems[1].Values["perplexity"]));
-        Assert.Equal(Perplexity(model with { Model = model.Config.Model.Build(model.Config.Vocabulary, 9) }), result.Systems[2].Values["perplexity"], 0.5);
+        Assert.Equal(
+            Perplexity(model with { Model = model.Config.Model.Build(model.Config.Vocabulary, 9) }), result.Systems[2].Values["perplexity"],
+            0.5);
     }
 
     [Fact]
     public void Validation_examples_stand_in_for_a_missing_test_and_none_is_an_error()
     {
-        var request = new EvaluationRequest(Metric.Named(["perplexity"], s_validator), new GreedyOptions { MaxNewTokens = 2 }, Examples: 2, Baselines: false);
+        var request = new EvaluationRequest(
+            Metric.Named(["perplexity"], s_validator), new GreedyOptions { MaxNewTokens = 2 }, Examples: 2, Baselines: false);
         var result = HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, s_held, []), request);
         Assert.Equal(("validation", 2), (result.Split, result.Examples));
         Assert.Equal(["alpha beta", "delta zeta"], result.Samples.Select(sample => sample.Source)); // spread: 0 and 3 / 2
         Assert.All(result.Samples, sample => Assert.Null(sample.Valid)); // nobody asked
         Assert.Single(result.Systems);
-        var error = Assert.Throws<InvalidDataException>(() => HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, [], []), request));
-        Assert.Equal("data: the corpus has neither test nor validation examples; set data.testFraction, or give it more than two groups of examples", error.Message);
+        var error = Assert.Throws<InvalidDataException>(() =>
+            HeldOutEvaluation.Run(Model(readsSource: true), new Corpus(s_train, [], []), request)
+        );
+        Assert.Equal(
+            "data: the corpus has neither test nor validation examples; set data.testFraction, or give it more than two groups of examples",
+            error.Message);
     }
 
     [Fact]
@@ -76,7 +91,10 @@ public sealed class HeldOutEvaluationTests
     {
         var longer = new Example(string.Join(' ', Enumerable.Repeat("omega", 40)), "int A();", "w");
         var result = HeldOutEvaluation.Run(
-            Model(readsSource: true), new Corpus(s_train, [], [longer]), new EvaluationRequest(Metric.Named(["exact-match", "perplexity"], s_validator), new GreedyOptions()));
+            Model(readsSource: true),
+            new Corpus(s_train, [], [longer]),
+            new EvaluationRequest(Metric.Named(["exact-match", "perplexity"], s_validator), new GreedyOptions())
+        );
         Assert.Equal(1, result.Examples);
         Assert.True(double.IsFinite(result.Systems[0].Values["perplexity"]));
     }
@@ -85,7 +103,9 @@ public sealed class HeldOutEvaluationTests
     public void A_model_of_plain_text_has_its_perplexity_alone()
     {
         var texts = s_held.Select(example => new Example(null, example.Target, example.Group)).ToList();
-        var result = HeldOutEvaluation.Run(Model(readsSource: false), new Corpus(texts, [], texts), new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"], s_validator), new GreedyOptions()));
+        var result = HeldOutEvaluation.Run(
+            Model(readsSource: false), new Corpus(texts, [], texts),
+            new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"], s_validator), new GreedyOptions()));
         var system = Assert.Single(result.Systems);
         Assert.InRange(system.Values["perplexity"], 1, 10_000);
         Assert.True(double.IsNaN(system.Values["bleu-4"]));
@@ -121,15 +141,25 @@ public sealed class HeldOutEvaluationTests
     {
         var tokenizer = BytePairTrainer.Train(["left right"], new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts));
         var options = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(
-            $$"""
-            { "kind": "encoder", "width": 16, "head": { "kind": "{{head}}", "labels": ["a", "b", "c"] }, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8 } }
+                $$"""
+                { "kind": "encoder", "width": 16, "head": { "kind": "{{head}}", "labels": ["a", "b", "c"] }, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8 } }
             """, "test"));
-        var config = new ModelConfig { Model = options, Vocabulary = tokenizer.VocabularySize, Length = 32, SourceLength = 0 };
+        var config = new ModelConfig
+        {
+            Model = options,
+            Vocabulary = tokenizer.VocabularySize,
+            Length = 32,
+            SourceLength = 0,
+        };
         var model = new ModelFolder(config, tokenizer, options.Build(config.Vocabulary, seed: 1));
-        Example[] held = [.. Enumerable.Range(0, 40).Select(i => new Example($"{(i % 3 == 0 ? "left" : "right")}{i}", "abc"[i % 3].ToString(), $"{i}"))];
+        Example[] held =
+        [
+            .. Enumerable.Range(0, 40).Select(i => new Example($"{(i % 3 == 0 ? "left" : "right")}{i}", "abc"[i % 3].ToString(), $"{i}"))];
         var right = held.Count(example => example.Target == "abc"[Best(example.Source!)].ToString());
         var system = Assert.Single(HeldOutEvaluation.Run(
-            model, new Corpus(held, [], held), new EvaluationRequest(Metric.Named(["accuracy", "bleu-4"], s_validator), new GreedyOptions())).Systems);
+                    model, new Corpus(held, [], held),
+                    new EvaluationRequest(Metric.Named(["accuracy", "bleu-4"], s_validator), new GreedyOptions()))
+                .Systems);
         Assert.InRange(right, 1, 39);
         Assert.Equal(100 * right / 40.0, system.Values["accuracy"], 6);
         Assert.True(double.IsNaN(system.Values["bleu-4"]));
@@ -150,13 +180,16 @@ public sealed class HeldOutEvaluationTests
     public void An_unknown_metric_is_told_with_its_place_and_those_there_are()
     {
         var error = Assert.Throws<RecipeException>(() => Metric.Named(["bleu-4", "blue"], s_validator));
-        Assert.Equal("evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed, accuracy", error.Message);
+        Assert.Equal(
+            "evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed, accuracy",
+            error.Message);
         Assert.Equal("–", Metric.All(s_validator)[0].Show(double.NaN));
     }
 
     [Fact]
     public void Validity_is_that_of_the_validators_language() =>
-        Assert.Equal(["exact match %", "valid Semicolon %"], Metric.Named(["exact-match", "validity"], s_validator).Select(metric => metric.Title));
+        Assert.Equal(
+            ["exact match %", "valid Semicolon %"], Metric.Named(["exact-match", "validity"], s_validator).Select(metric => metric.Title));
 
     [Fact]
     public void The_report_of_a_run_shows_its_figures_curves_and_samples()
@@ -165,18 +198,41 @@ public sealed class HeldOutEvaluationTests
         var metrics = Metric.Named(["exact-match", "perplexity"], s_validator);
         var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(metrics, new GreedyOptions()));
         var recipe = Recipe.Read(RecipeJson.Parse(
-            $$"""{ "name": "small", "model": {{Options(readsSource: true)}}, "data": { "kind": "text", "path": "." }, "phases": [{ "steps": 1 }] }""", "test"));
-        TrainingEvent[] events = [new StepDone(10, "train", 2.5, 1e-3, 1, 12345, 100, 1, 0), new Validated(10, 2.25, true, new Dictionary<string, double>())];
+                $$"""{ "name": "small", "model": {{Options(readsSource: true)}}, "data": { "kind": "text", "path": "." }, "phases": [{ "steps": 1 }] }""",
+                "test"
+            )
+        );
+        TrainingEvent[] events =
+        [
+            new StepDone(10, "train", 2.5, 1e-3, 1, 12345, 100, 1, 0), new Validated(10, 2.25, true, new Dictionary<string, double>())];
         var page = HtmlReport.Render(RunReport.Of(recipe, model, events, result, metrics));
-        foreach (var shown in new[] { "Tessera: small", "3 test examples", "12,345", "exact match %", "nearest training pair", "66.7", "alpha beta", "int F();", "Use of the routed experts" })
+        foreach (
+            var shown in new[]
+            {
+                "Tessera: small",
+                "3 test examples",
+                "12,345",
+                "exact match %",
+                "nearest training pair",
+                "66.7",
+                "alpha beta",
+                "int F();",
+                "Use of the routed experts",
+            })
             Assert.Contains(shown, page, StringComparison.Ordinal);
     }
 
-    private static void AssertMeasured(IReadOnlyList<string> outputs, IReadOnlyList<string> references, IReadOnlyDictionary<string, double> values)
+    private static void AssertMeasured(
+        IReadOnlyList<string> outputs, IReadOnlyList<string> references, IReadOnlyDictionary<string, double> values)
     {
         Assert.Equal(CorpusBleu.Score(outputs, references).Score, values["bleu-4"], 1e-9);
         Assert.Equal(100 * CodeXGlueBleu.Score(outputs, references).Score, values["codexglue-bleu"], 1e-9);
-        Assert.Equal(100.0 * outputs.Count(output => output.IndexOf(';', StringComparison.Ordinal) == output.Length - 1 && output.Length > 0) / outputs.Count, values["validity"], 1e-9);
+        Assert.Equal(
+            100.0
+                * outputs.Count(output => output.IndexOf(';', StringComparison.Ordinal) == output.Length - 1 && output.Length > 0)
+                / outputs.Count,
+            values["validity"],
+            1e-9);
         Assert.Equal(100.0 * outputs.Zip(references).Count(pair => pair.First == pair.Second) / outputs.Count, values["exact-match"], 1e-9);
     }
 
@@ -204,8 +260,8 @@ public sealed class HeldOutEvaluationTests
     }
 
     private static string Options(bool readsSource) => readsSource
-        ? $$"""{ "kind": "encoder-decoder", "width": 16, "tieEmbeddings": true, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8 }, "decoder": {{Layers}} }"""
-        : $$"""{ "kind": "decoder", "width": 16, "decoder": {{Layers}} }""";
+            ? $$"""{ "kind": "encoder-decoder", "width": 16, "tieEmbeddings": true, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8 }, "decoder": {{Layers}} }"""
+            : $$"""{ "kind": "decoder", "width": 16, "decoder": {{Layers}} }""";
 
     private static ModelFolder Model(bool readsSource)
     {

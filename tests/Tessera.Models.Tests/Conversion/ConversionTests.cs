@@ -17,8 +17,19 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
     // Keys that llama.cpp's converter leaves out where readers would assume the same, or that are not about the model.
     private static readonly string[] s_alsoWritten =
     [
-        "vocab_size", "attention.key_length", "attention.value_length", "rope.dimension_count", "rope.scaling.original_context_length", "expert_feed_forward_length",
-        "expert_gating_func", "expert_weights_norm", "add_bos_token", "add_eos_token", "add_space_prefix", "unknown_token_id", "padding_token_id",
+        "vocab_size",
+        "attention.key_length",
+        "attention.value_length",
+        "rope.dimension_count",
+        "rope.scaling.original_context_length",
+        "expert_feed_forward_length",
+        "expert_gating_func",
+        "expert_weights_norm",
+        "add_bos_token",
+        "add_eos_token",
+        "add_space_prefix",
+        "unknown_token_id",
+        "padding_token_id",
     ];
 
     private static readonly string[] s_otherwise = ["general.name", "general.size_label", "qwen3moe.feed_forward_length"];
@@ -39,7 +50,8 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
                 // llama.cpp keeps keys and values of models with just eight experts in Q8_0.
                 if (!File.Exists(theirs) || (kind == "q4_0" && folder.EndsWith("qwen3moe", StringComparison.Ordinal))) continue;
                 var ours = _folder.File($"{Path.GetFileName(folder)}-{kind}.gguf");
-                ModelConversion.Convert(Path.Combine(folder, "hf"), ours, new ConversionOptions { Type = Enum.Parse<ElementType>(kind, ignoreCase: true) });
+                ModelConversion.Convert(
+                    Path.Combine(folder, "hf"), ours, new ConversionOptions { Type = Enum.Parse<ElementType>(kind, ignoreCase: true) });
                 RequireSameFile(theirs, ours);
                 count++;
             }
@@ -51,7 +63,9 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
     [SharedFact(Folders)]
     public void Folders_come_back_from_GGUF_byte_for_byte()
     {
-        var sources = Directory.GetDirectories(Fixture.Shared(Folders)!).Concat(Directory.GetDirectories(Fixture.Shared(GgufModels)!).Select(folder => Path.Combine(folder, "hf")));
+        var sources = Directory
+            .GetDirectories(Fixture.Shared(Folders)!)
+            .Concat(Directory.GetDirectories(Fixture.Shared(GgufModels)!).Select(folder => Path.Combine(folder, "hf")));
         var count = 0;
         foreach (var source in sources.Where(folder => File.Exists(Path.Combine(folder, "config.json"))))
         {
@@ -79,7 +93,9 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
         }
 
         foreach (var refusal in refusals) output.WriteLine(refusal);
-        Assert.All(refusals, refusal => Assert.Contains("this model cannot be said in GGUF's architecture", refusal, StringComparison.Ordinal));
+        Assert.All(refusals, refusal =>
+            Assert.Contains("this model cannot be said in GGUF's architecture", refusal, StringComparison.Ordinal)
+        );
         Assert.InRange(refusals.Count, 1, Directory.GetDirectories(Fixture.Local("families")).Length - 1);
     }
 
@@ -179,10 +195,14 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
         foreach (var (key, value) in pair.Before.Metadata.Where(value => !s_otherwise.Contains(value.Key)))
         {
             Assert.True(pair.After.Metadata.TryGetValue(key, out var found), $"{theirs}: {key}");
-            Assert.True(value.Type == found.Type && value.Items.SequenceEqual(found.Items) && value.ToString() == found.ToString(), $"{theirs}: {key} is {found}, not {value}");
+            Assert.True(
+                value.Type == found.Type && value.Items.SequenceEqual(found.Items) && value.ToString() == found.ToString(),
+                $"{theirs}: {key} is {found}, not {value}");
         }
 
-        var more = pair.After.Metadata.Keys.Except(pair.Before.Metadata.Keys).Where(key => !s_alsoWritten.Any(known => key.EndsWith(known, StringComparison.Ordinal)));
+        var more = pair
+            .After.Metadata.Keys.Except(pair.Before.Metadata.Keys)
+            .Where(key => !s_alsoWritten.Any(known => key.EndsWith(known, StringComparison.Ordinal)));
         Assert.Empty(more);
     }
 

@@ -20,7 +20,8 @@ public sealed class ReplacementTests : IDisposable
     {
         _source = _folder.File("source");
         Directory.CreateDirectory(_source);
-        foreach (var file in Directory.GetFiles(Fixture.Local(Path.Combine("families", "llama-yarn-old-layout")))) File.Copy(file, Path.Combine(_source, Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Fixture.Local(Path.Combine("families", "llama-yarn-old-layout"))))
+            File.Copy(file, Path.Combine(_source, Path.GetFileName(file)));
     }
 
     public void Dispose() => _folder.Dispose();
@@ -32,10 +33,21 @@ public sealed class ReplacementTests : IDisposable
         Directory.CreateSymbolicLink(link, _source);
         var weights = File.ReadAllBytes(Path.Combine(_source, ModelFolder.WeightsFile));
         var loaded = ModelFolder.Load(_source);
-        foreach (var target in (string[])[_source, _source + Path.DirectorySeparatorChar, Path.Combine(link, "..", "source"), link, link + Path.DirectorySeparatorChar])
+        foreach (
+            var target in (string[])
+                [
+                    _source,
+                    _source + Path.DirectorySeparatorChar,
+                    Path.Combine(link, "..", "source"),
+                    link,
+                    link + Path.DirectorySeparatorChar,
+                ])
         {
-            Assert.Contains("are the same", Assert.Throws<ArgumentException>(() => ModelConversion.Convert(_source, target, s_overwrite)).Message, StringComparison.Ordinal);
-            Assert.Contains("is the model's own folder", Assert.Throws<IOException>(() => loaded.Save(target)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "are the same", Assert.Throws<ArgumentException>(() => ModelConversion.Convert(_source, target, s_overwrite)).Message,
+                StringComparison.Ordinal);
+            Assert.Contains(
+                "is the model's own folder", Assert.Throws<IOException>(() => loaded.Save(target)).Message, StringComparison.Ordinal);
         }
 
         Assert.Equal(weights, File.ReadAllBytes(Path.Combine(_source, ModelFolder.WeightsFile)));
@@ -45,7 +57,8 @@ public sealed class ReplacementTests : IDisposable
     public void Only_files_of_the_former_model_are_removed()
     {
         var target = _folder.File("target");
-        string[] mine = ["model_backup.safetensors", "model.safetensors.bak", "notes.txt"], former = ["model-00001-of-00002.safetensors", SafetensorsFolder.IndexFile, "generation_config.json", "vocab.json"];
+        string[] mine = ["model_backup.safetensors", "model.safetensors.bak", "notes.txt"],
+            former = ["model-00001-of-00002.safetensors", SafetensorsFolder.IndexFile, "generation_config.json", "vocab.json"];
         Directory.CreateDirectory(target);
         foreach (var name in mine.Concat(former)) File.WriteAllText(Path.Combine(target, name), "before");
         ModelConversion.Convert(_source, target, s_overwrite);
@@ -82,7 +95,13 @@ public sealed class ReplacementTests : IDisposable
     [InlineData("whole", "a Hugging Face folder holds F32, BF16 or F16, not I32")]
     [InlineData("whole.gguf", "matrices in a GGUF file cannot be I32; allowed: F32, F16, Q4_0")]
     public void Matrices_of_whole_numbers_are_refused(string name, string message) => Assert.StartsWith(
-        message, Assert.Throws<ArgumentException>(() => ModelConversion.Convert(_source, _folder.File(name), new ConversionOptions { Type = ElementType.I32 })).Message, StringComparison.Ordinal);
+            message,
+            Assert
+                .Throws<ArgumentException>(() =>
+                    ModelConversion.Convert(_source, _folder.File(name), new ConversionOptions { Type = ElementType.I32 })
+                )
+                .Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void A_file_that_another_process_writes_stays()
@@ -134,10 +153,13 @@ public sealed class ReplacementTests : IDisposable
         File.WriteAllText(config, options.ToJsonString());
         Assert.Throws<InvalidDataException>(() => ModelFolder.Load(_source));
         Assert.Throws<InvalidDataException>(() => ModelConversion.Convert(_source, _folder.File("a.gguf"), new ConversionOptions()));
-        Assert.DoesNotContain(Directory.GetFileSystemEntries("/proc/self/fd").Select(entry => new FileInfo(entry).LinkTarget), target => target?.StartsWith(_source, StringComparison.Ordinal) == true);
+        Assert.DoesNotContain(Directory.GetFileSystemEntries("/proc/self/fd").Select(entry => new FileInfo(entry).LinkTarget), target =>
+            target?.StartsWith(_source, StringComparison.Ordinal) == true
+        );
     }
 
-    private static List<float> Numbers(string folder) => [.. ModelFolder.Load(folder).Model.Parameters().SelectMany(own => own.Parameter.Value.ToArray())];
+    private static List<float> Numbers(string folder) =>
+        [.. ModelFolder.Load(folder).Model.Parameters().SelectMany(own => own.Parameter.Value.ToArray())];
 
     private sealed class Stopping(CancellationTokenSource stop) : IProgress<(long Written, long All)>
     {

@@ -117,7 +117,10 @@ public sealed class DecodingSessionTests
     public void What_cannot_be_is_refused_in_one_line_and_nothing_is_lost()
     {
         using var scope = Arena.Current.Scope();
-        var model = Build("""{ "kind": "multi-head", "heads": 2 }""", position: """ "position": { "kind": "learned", "positions": 10 }, """);
+        var model = Build(
+            """{ "kind": "multi-head", "heads": 2 }""",
+            position: """ "position": { "kind": "learned", "positions": 10 }, """
+        );
         var session = new DecodingSession(model);
         var (sequence, gone) = (session.Add(), session.Add());
         sequence.Read([4, 5, 6]);
@@ -128,8 +131,12 @@ public sealed class DecodingSessionTests
         Told<InvalidOperationException>("the sequence has left its decoding session", () => gone.Truncate(0));
         Told<ArgumentException>("a sequence of 3 tokens cannot be cut to -1; allowed: 0 to 3", () => sequence.Truncate(-1));
         Told<ArgumentException>("a sequence of 3 tokens cannot be cut to 4; allowed: 0 to 3", () => sequence.Truncate(4));
-        Told<ArgumentException>($"there is no token {model.Vocabulary}; the model's are 0 to {model.Vocabulary - 1}", () => sequence.Read(model.Vocabulary));
-        Told<ArgumentException>("a sequence of 3 tokens cannot read 8 more; the model has positions for 10", () => sequence.Read(new int[8]));
+        Told<ArgumentException>($"there is no token {model.Vocabulary}; the model's are 0 to {model.Vocabulary - 1}", () =>
+            sequence.Read(model.Vocabulary)
+        );
+        Told<ArgumentException>("a sequence of 3 tokens cannot read 8 more; the model has positions for 10", () =>
+            sequence.Read(new int[8])
+        );
         Told<ArgumentException>("a sequence is to read no token; at least one is needed", () => sequence.Read([]));
         Told<InvalidOperationException>("this model reads no source: Add()", () => session.Add([4]));
         Compare(session.Step(), sequence, model);
@@ -138,7 +145,8 @@ public sealed class DecodingSessionTests
         sequence.Read(7);
         Assert.Throws<ObjectDisposedException>(() => session.Step());
 
-        static void Told<T>(string message, Action act) where T : Exception => Assert.StartsWith(message, Assert.Throws<T>(act).Message, StringComparison.Ordinal);
+        static void Told<T>(string message, Action act)
+            where T : Exception => Assert.StartsWith(message, Assert.Throws<T>(act).Message, StringComparison.Ordinal);
     }
 
     private static SequenceModel Build(string mixer, string position = "")
@@ -146,8 +154,8 @@ public sealed class DecodingSessionTests
         var attention = mixer == "mixed" ? s_mixers[0] : mixer;
         var layers = mixer == "mixed" ? "\"2 x (lstm, attention), only gru, latent, only feedForward\"" : "2";
         var model = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(
-            $$"""
-            { "kind": "decoder", "width": 16, "decoder": { "layers": {{layers}}, {{position}} "attention": {{attention}}, "feedForward": { "kind": "swiglu", "hidden": 12 } } }
+                    $$"""
+                    { "kind": "decoder", "width": 16, "decoder": { "layers": {{layers}}, {{position}} "attention": {{attention}}, "feedForward": { "kind": "swiglu", "hidden": 12 } } }
             """, "test")).Build(23, seed: 7);
         foreach (var (_, parameter) in model.Parameters())
             foreach (ref var weight in parameter.Value.Floats) weight *= 1.5f;
@@ -183,7 +191,8 @@ public sealed class DecodingSessionTests
             alive.Add((source is null ? session.Add() : session.Add(source), source));
         }
 
-        static (DecodingSequence, int[]?) Fork((DecodingSequence Sequence, int[]? Source) origin) => (origin.Sequence.Fork(), origin.Source);
+        static (DecodingSequence, int[]?) Fork((DecodingSequence Sequence, int[]? Source) origin) =>
+            (origin.Sequence.Fork(), origin.Source);
 
         void Truncate(DecodingSequence sequence) => sequence.Truncate(random.Next(sequence.Length + 1));
 

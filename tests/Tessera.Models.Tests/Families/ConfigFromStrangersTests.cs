@@ -11,13 +11,37 @@ public sealed class ConfigFromStrangersTests
     private const int Mutations = 2000;
 
     private static readonly string[] s_values =
-        ["null", "0", "1", "-1", "2", "3", "7", "2147483647", "4294967296", "1e308", "-1e-300", "0.5", "true", "\"silu\"", "\"\"", "[]", "[1]", "[\"full_attention\"]", "{}", "{ \"rope_type\": \"yarn\" }"];
+    [
+        "null",
+        "0",
+        "1",
+        "-1",
+        "2",
+        "3",
+        "7",
+        "2147483647",
+        "4294967296",
+        "1e308",
+        "-1e-300",
+        "0.5",
+        "true",
+        "\"silu\"",
+        "\"\"",
+        "[]",
+        "[1]",
+        "[\"full_attention\"]",
+        "{}",
+        "{ \"rope_type\": \"yarn\" }",
+    ];
 
     [Fact]
     public void Any_change_gives_a_model_or_says_what_is_wrong()
     {
         var random = new Random(5);
-        var sources = Directory.GetDirectories(Fixture.Local("families")).Select(folder => File.ReadAllText(Path.Combine(folder, "config.json"))).ToArray();
+        var sources = Directory
+            .GetDirectories(Fixture.Local("families"))
+            .Select(folder => File.ReadAllText(Path.Combine(folder, "config.json")))
+            .ToArray();
         var built = 0;
         for (var mutation = 0; mutation < Mutations; mutation++)
         {

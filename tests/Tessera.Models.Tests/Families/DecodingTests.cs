@@ -17,7 +17,8 @@ public sealed class DecodingTests
         var model = SmallModels.Build(name);
         var texts = Texts();
         int[][]? sources = model.ReadsSource ? [SmallModels.Text(7, 21), SmallModels.Text(3, 22), SmallModels.Text(1, 23)] : null;
-        var loss = SmallModels.Loss(model, SmallModels.Batch(sources, [.. texts.Select(text => text[..^1])], [.. texts.Select(text => text[1..])]));
+        var loss = SmallModels.Loss(
+            model, SmallModels.Batch(sources, [.. texts.Select(text => text[..^1])], [.. texts.Select(text => text[1..])]));
 
         int[][] prompts = sources ?? [.. texts.Select(text => text[..1])];
         var state = new DecodedRows(model, prompts);
@@ -70,9 +71,13 @@ public sealed class DecodingTests
         var model = SmallModels.Build(name);
         var texts = Texts();
         int[][] sources = [SmallModels.Text(7, 21), SmallModels.Text(3, 22), SmallModels.Text(1, 23)];
-        var together = SmallModels.Loss(model, SmallModels.Batch(model.ReadsSource ? sources : null, [.. texts.Select(text => text[..^1])], [.. texts.Select(text => text[1..])]));
+        var together = SmallModels.Loss(
+            model,
+            SmallModels.Batch(
+                model.ReadsSource ? sources : null, [.. texts.Select(text => text[..^1])], [.. texts.Select(text => text[1..])]));
         var alone = texts.Select((text, row) =>
-            (text.Length - 1) * SmallModels.Loss(model, SmallModels.Batch(model.ReadsSource ? [sources[row]] : null, [text[..^1]], [text[1..]])));
+                (text.Length - 1)
+                * SmallModels.Loss(model, SmallModels.Batch(model.ReadsSource ? [sources[row]] : null, [text[..^1]], [text[1..]])));
         Assert.Equal(alone.Sum() / texts.Sum(text => text.Length - 1), together, Tolerance);
     }
 
@@ -130,10 +135,23 @@ public sealed class DecodingTests
     public void An_encoder_decoder_without_a_source_says_so()
     {
         using var scope = Arena.Current.Scope();
-        var error = Assert.Throws<ArgumentException>(() => SmallModels.Loss(SmallModels.Build("gru"), SmallModels.Batch(null, [[1, 4]], [[4, 2]])));
+        var error = Assert.Throws<ArgumentException>(() =>
+            SmallModels.Loss(
+                SmallModels.Build("gru"),
+                SmallModels.Batch(
+                    null,
+                    [
+                        [1, 4]],
+                    [
+                        [4, 2]]))
+        );
         Assert.Contains("sources", error.Message, StringComparison.Ordinal);
     }
 
     /// <summary>Beginning and end included.</summary>
-    private static int[][] Texts() => [.. new[] { 9, 5, 7 }.Select((length, i) => (int[])[SpecialTokens.Begin, .. SmallModels.Text(length, (ulong)i + 1), SpecialTokens.End])];
+    private static int[][] Texts() =>
+        [
+            .. new[] { 9, 5, 7 }.Select(
+                (length, i) => (int[])[SpecialTokens.Begin, .. SmallModels.Text(length, (ulong)i + 1), SpecialTokens.End]),
+        ];
 }

@@ -51,7 +51,9 @@ public sealed class GradientTests
         }
 
         static void Expect(string what, double gradient, double slope) =>
-            Assert.True(Math.Abs(gradient - slope) <= (2e-2 * Math.Abs(gradient)) + 1e-4, $"{what}: gradient {gradient:G6}, the loss says {slope:G6}");
+            Assert.True(
+                Math.Abs(gradient - slope) <= (2e-2 * Math.Abs(gradient)) + 1e-4,
+                $"{what}: gradient {gradient:G6}, the loss says {slope:G6}");
     }
 
     [Fact]
@@ -72,6 +74,15 @@ public sealed class GradientTests
         Assert.NotEqual(loss, SmallModels.Loss(model, batch));
 
         float Again(ulong seed) =>
-            model.Loss(batch, new ForwardContext { Positions = batch.Positions, IsTraining = true, Random = new CounterRandom(seed) }).Item();
+            model
+                .Loss(
+                    batch,
+                    new ForwardContext
+                    {
+                        Positions = batch.Positions,
+                        IsTraining = true,
+                        Random = new CounterRandom(seed),
+                    })
+                .Item();
     }
 }

@@ -58,7 +58,8 @@ public sealed class ModelTests
         Assert.Equal(apart - Table, Build(false, true));
         Assert.Equal(apart - (2 * Table), Build(true, true));
 
-        long Build(bool share, bool tie) => (options with { ShareEmbeddings = share, TieEmbeddings = tie }).Build(SmallModels.Vocabulary, 1).ParameterCount();
+        long Build(bool share, bool tie) =>
+            (options with { ShareEmbeddings = share, TieEmbeddings = tie }).Build(SmallModels.Vocabulary, 1).ParameterCount();
     }
 
     [Fact]
@@ -69,7 +70,8 @@ public sealed class ModelTests
         var model = SmallModels.Build("tied decoder with experts");
         var parameters = model.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value);
         foreach (var (name, tensor) in parameters)
-            if (name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal)) tensor.Floats.Clear();
+            if (name.Contains("o_proj", StringComparison.Ordinal) || name.Contains("down_proj", StringComparison.Ordinal))
+                tensor.Floats.Clear();
 
         // Where no layer adds anything, the last token's logits are the head's of its normed embedding and position.
         var table = parameters["embed_tokens.weight"].ToArray();
@@ -102,7 +104,9 @@ public sealed class ModelTests
     [InlineData(65537)]
     public void A_width_that_cannot_be_is_named(int width)
     {
-        var error = Assert.Throws<RecipeException>(() => (SmallModels.All["decoder"] with { Width = width }).Build(SmallModels.Vocabulary, 1));
+        var error = Assert.Throws<RecipeException>(() =>
+            (SmallModels.All["decoder"] with { Width = width }).Build(SmallModels.Vocabulary, 1)
+        );
         Assert.Equal($"model.width: is {width}; allowed: 1 to 65536", error.Message);
     }
 
@@ -115,7 +119,9 @@ public sealed class ModelTests
         Assert.Equal(model.ParameterCount(), summary.Parts[0].Parameters);
         Assert.Equal(4 * model.ParameterCount(), summary.WeightBytes);
         Assert.Equal(2 * 2 * 2 * 2 * 2 * 64 * sizeof(float), summary.CacheBytes); // layers, self and cross, keys and values, heads, width, a block
-        Assert.Contains(summary.Parts, part => part is { Name: "encoder", Kind: "Recurrence" } && part.Shapes.Contains("weight_ih_l0 [20, 6]", StringComparison.Ordinal));
+        Assert.Contains(summary.Parts, part =>
+            part is { Name: "encoder", Kind: "Recurrence" } && part.Shapes.Contains("weight_ih_l0 [20, 6]", StringComparison.Ordinal)
+        );
         Assert.Equal(model.FlopsPerToken(10), summary.FlopsPerToken);
     }
 }

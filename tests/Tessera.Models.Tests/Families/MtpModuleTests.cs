@@ -159,13 +159,24 @@ public sealed class MtpModuleTests
     {
         if (name == "lm_head.weight") return file.Floats(before + name);
         var parts = name.Split('.');
-        var theirs = "model." + name
-            .Replace("decoder.", "", StringComparison.Ordinal).Replace($"mtp.{parts[1]}.layer.", $"layers.{LayerOf()}.", StringComparison.Ordinal)
-            .Replace($"mtp.{parts[1]}.", $"layers.{LayerOf()}.", StringComparison.Ordinal).Replace(".attention.", ".self_attn.", StringComparison.Ordinal)
-            .Replace("input_norm", "input_layernorm", StringComparison.Ordinal).Replace("feed_forward_norm", "post_attention_layernorm", StringComparison.Ordinal)
+        var theirs =
+            "model."
+            + name.Replace("decoder.", "", StringComparison.Ordinal)
+                .Replace($"mtp.{parts[1]}.layer.", $"layers.{LayerOf()}.", StringComparison.Ordinal)
+                .Replace($"mtp.{parts[1]}.", $"layers.{LayerOf()}.", StringComparison.Ordinal)
+                .Replace(".attention.", ".self_attn.", StringComparison.Ordinal)
+                .Replace("input_norm", "input_layernorm", StringComparison.Ordinal)
+                .Replace("feed_forward_norm", "post_attention_layernorm", StringComparison.Ordinal)
             .Replace("feed_forward.router.", "mlp.", StringComparison.Ordinal).Replace("feed_forward.", "mlp.", StringComparison.Ordinal);
         return theirs.Contains(".mlp.experts.", StringComparison.Ordinal)
-            ? [.. Enumerable.Range(0, Experts).SelectMany(expert => file.Floats(before + theirs.Replace(".experts.", $".experts.{expert}.", StringComparison.Ordinal) + ".weight"))]
+            ?
+            [
+                .. Enumerable
+                    .Range(0, Experts)
+                    .SelectMany(expert =>
+                        file.Floats(before + theirs.Replace(".experts.", $".experts.{expert}.", StringComparison.Ordinal) + ".weight")
+                    ),
+            ]
             : file.Floats(before + theirs);
 
         int LayerOf() => parts[0] == "mtp" ? Layers + int.Parse(parts[1]) : 0;

@@ -82,9 +82,15 @@ public sealed class FormerNamesTests
     }
 
     [Theory]
-    [InlineData("\"heads\": 2, \"keyValueRank\"", "\"heads\": 2, \"kvLoraRank\": 3, \"keyValueRank\"", "model.decoder.attention.keyValueRank: is the former name of kvLoraRank, which is there too")]
+    [InlineData(
+        "\"heads\": 2, \"keyValueRank\"", "\"heads\": 2, \"kvLoraRank\": 3, \"keyValueRank\"",
+        "model.decoder.attention.keyValueRank: is the former name of kvLoraRank, which is there too")]
     [InlineData("\"laterTokens\": 1", "\"laterTokens\": \"many\"", "model.mtpDepth: is \"many\"; expected a whole number")] // messages know present names only
-    [InlineData("\"queryRank\": 6", "\"queryWidth\": 6", "model.decoder.attention.queryWidth: is not a key here; allowed: kind, heads, kvLoraRank, nopeHeadDim, ropeHeadDim, vHeadDim, qLoraRank, bias, position, norm, pattern, scoreFactor")]
+    [InlineData(
+        "\"queryRank\": 6",
+        "\"queryWidth\": 6",
+        "model.decoder.attention.queryWidth: is not a key here; allowed: kind, heads, kvLoraRank, nopeHeadDim, ropeHeadDim, vHeadDim, qLoraRank, bias, position, norm, pattern, scoreFactor"
+    )]
     public void What_does_not_fit_is_told_in_present_names(string old, string changed, string message)
     {
         Assert.Contains(old, Former, StringComparison.Ordinal);

@@ -86,7 +86,9 @@ public sealed class PartSwapTests
         note = Assert.Single(RecipeSettings.Apply<ModelConfig>(recipe, $"{Attention}.kind=multi-head"));
         Assert.Equal("model.decoder.attention is now multi-head, which does not take kvLoraRank (8); dropped", note);
         Assert.Equal(
-            """{"kind":"multi-head","heads":2,"bias":true,"position":{"kind":"rotary","theta":500}}""", At(recipe, Attention).ToJsonString());
+            """{"kind":"multi-head","heads":2,"bias":true,"position":{"kind":"rotary","theta":500}}""",
+            At(recipe, Attention).ToJsonString()
+        );
     }
 
     [Fact]
@@ -99,9 +101,23 @@ public sealed class PartSwapTests
     }
 
     [Theory]
-    [InlineData("feedForward={\"kind\":\"swiglu\",\"hidden\":40,\"bias\":true}", "feedForward=gelu", """{"kind":"gelu","hidden":40,"bias":true}""")]
-    [InlineData("feedForward={\"kind\":\"swiglu\",\"hidden\":40,\"bias\":true}", "feedForward=experts", """{"kind":"experts"}""", "hidden (40), bias (true)")]
-    [InlineData("feedForward.router={\"kind\":\"sigmoid\",\"normalise\":false,\"scale\":2,\"biasRate\":0.5}", "feedForward.router=softmax", """{"kind":"experts","router":{"kind":"softmax","normalise":false,"scale":2}}""", "biasRate (0.5)")]
+    [InlineData(
+        "feedForward={\"kind\":\"swiglu\",\"hidden\":40,\"bias\":true}",
+        "feedForward=gelu",
+        """{"kind":"gelu","hidden":40,"bias":true}"""
+    )]
+    [InlineData(
+        "feedForward={\"kind\":\"swiglu\",\"hidden\":40,\"bias\":true}",
+        "feedForward=experts",
+        """{"kind":"experts"}""",
+        "hidden (40), bias (true)"
+    )]
+    [InlineData(
+        "feedForward.router={\"kind\":\"sigmoid\",\"normalise\":false,\"scale\":2,\"biasRate\":0.5}",
+        "feedForward.router=softmax",
+        """{"kind":"experts","router":{"kind":"softmax","normalise":false,"scale":2}}""",
+        "biasRate (0.5)"
+    )]
     [InlineData("position={\"kind\":\"sinusoidal\",\"positions\":77}", "position.kind=learned", """{"kind":"learned","positions":77}""")]
     [InlineData("norm={\"kind\":\"layer\",\"epsilon\":0.5,\"bias\":false}", "norm=rms", """{"kind":"rms","epsilon":0.5}""", "bias (false)")]
     public void What_was_said_is_kept_or_named(string said, string swap, string left, string dropped = "")
@@ -181,7 +197,10 @@ public sealed class PartSwapTests
     [InlineData("model.decoder.norm=laier", "model.decoder.norm: is \"laier\"; allowed: rms, layer")]
     [InlineData("model.decoder.norm.kind=3", "model.decoder.norm.kind: is 3; allowed: rms, layer")]
     [InlineData("model.kind=tree", "model.kind: is \"tree\"; allowed: encoder-decoder, decoder, encoder")]
-    [InlineData("model.decoder.feedForward.expert=experts", "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]
+    [InlineData(
+        "model.decoder.feedForward.expert=experts",
+        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
+    )]
     public void A_kind_that_there_is_not_is_refused_before_anything_is_changed(string setting, string message)
     {
         var recipe = Changed();

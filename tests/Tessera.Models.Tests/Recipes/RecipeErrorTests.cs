@@ -32,34 +32,61 @@ public sealed class RecipeErrorTests
     }
 
     [Theory]
-    [InlineData("\"heads\": 4", "\"heads\": 4, \"head\": 3", "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, bias, outputBias, queryKeyNorm, scoreScale, softCap, sinks")]
-    [InlineData("\"layers\": 2", "\"layers\": 2, \"kind\": \"transformer\"", "model.decoder.kind: is not a key here; allowed: layers, attention, mixers, crossAttention, feedForward, variants, normPlacement, residualScale, norm, position, dropout")]
-    [InlineData("\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head, latent, lstm, gru")]
+    [InlineData(
+        "\"heads\": 4",
+        "\"heads\": 4, \"head\": 3",
+        "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, bias, outputBias, queryKeyNorm, scoreScale, softCap, sinks"
+    )]
+    [InlineData(
+        "\"layers\": 2",
+        "\"layers\": 2, \"kind\": \"transformer\"",
+        "model.decoder.kind: is not a key here; allowed: layers, attention, mixers, crossAttention, feedForward, variants, normPlacement, residualScale, norm, position, dropout"
+    )]
+    [InlineData(
+        "\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head, latent, lstm, gru")]
     [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head, latent, lstm, gru")]
     [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder, encoder")]
     [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
-    [InlineData("\"relu\"", "\"experts\"", "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid")]
+    [InlineData(
+        "\"relu\"",
+        "\"experts\"",
+        "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
+    )]
     [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
-    [InlineData("\"layers\": 2, ", "", "model.decoder.layers: is missing; expected a number of layers, or names such as \"3 x lstm, attention\"")]
-    [InlineData("\"layers\": 2", "\"layers\": true", "model.decoder.layers: is true; expected a number of layers, or names such as \"3 x lstm, attention\"")]
+    [InlineData(
+        "\"layers\": 2, ", "", "model.decoder.layers: is missing; expected a number of layers, or names such as \"3 x lstm, attention\"")]
+    [InlineData(
+        "\"layers\": 2", "\"layers\": true",
+        "model.decoder.layers: is true; expected a number of layers, or names such as \"3 x lstm, attention\"")]
     [InlineData("\"layers\": 2", "\"layers\": 0", "model.decoder.layers: layers is 0; allowed: 1 to 256")]
-    [InlineData("\"layers\": 2", "\"layers\": \"2 attention\"", "model.decoder.layers: '2 attention' is no pattern of layers: after the number 2 comes 'x' and what is repeated; allowed: a number, or names such as \"3 x lstm, attention\"")]
+    [InlineData(
+        "\"layers\": 2",
+        "\"layers\": \"2 attention\"",
+        "model.decoder.layers: '2 attention' is no pattern of layers: after the number 2 comes 'x' and what is repeated; allowed: a number, or names such as \"3 x lstm, attention\""
+    )]
     [InlineData("\"width\": 8", "\"width\": \"8\"", "model.width: is \"8\"; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": 8.5", "model.width: is 8.5; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": 99999999999", "model.width: is 99999999999; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": true", "model.width: is true; expected a whole number")]
     [InlineData("\"dropout\": 0.1", "\"dropout\": \"a little\"", "model.decoder.dropout: is \"a little\"; expected a number")]
     [InlineData("\"width\": 8", "\"width\": 8, \"tieEmbeddings\": 1", "model.tieEmbeddings: is 1; expected true or false")]
-    [InlineData("\"interleaved\"", "\"thirds\"", "model.decoder.attention.position.layout: is \"thirds\"; expected one of halves, interleaved")]
+    [InlineData(
+        "\"interleaved\"", "\"thirds\"", "model.decoder.attention.position.layout: is \"thirds\"; expected one of halves, interleaved")]
     [InlineData("\"interleaved\"", "1", "model.decoder.attention.position.layout: is 1; expected one of halves, interleaved")]
     [InlineData("{ \"kind\": \"layer\" }", "\"laier\"", "model.decoder.norm: is \"laier\"; allowed: rms, layer, or an object { … }")]
     [InlineData("{ \"kind\": \"layer\" }", "3", "model.decoder.norm: is 3; expected an object { … }")]
-    [InlineData("{ \"kind\": \"relu\", \"hidden\": 5 }", "\"experts\"", "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }")]
+    [InlineData(
+        "{ \"kind\": \"relu\", \"hidden\": 5 }",
+        "\"experts\"",
+        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }"
+    )]
     [InlineData("{ \"kind\": \"layer\" }", "[ ]", "model.decoder.norm: is [ ]; expected an object { … }")]
     [InlineData("{ \"kind\": \"layer\" }", "null", "model.decoder.norm: is null; expected an object { … }")]
     [InlineData("\"width\": 8", "\"width\": null", "model.width: is null; expected a whole number")]
     [InlineData("\"width\": 8", "\"width\": 8, \"width\": 9", "model.width: appears twice")]
-    [InlineData("\"vocabulary\": 270", "\"vocabulary\": 270, \"other\": 1", "other: is not a key here; allowed: model, vocabulary, length, sourceLength, weightsHash")]
+    [InlineData(
+        "\"vocabulary\": 270", "\"vocabulary\": 270, \"other\": 1",
+        "other: is not a key here; allowed: model, vocabulary, length, sourceLength, weightsHash")]
     public void A_recipe_that_does_not_fit_is_refused_with_its_place(string old, string changed, string message)
     {
         var error = Assert.Throws<RecipeException>(() => RecipeJson.Read<ModelConfig>(Changed(old, changed)));
@@ -69,12 +96,24 @@ public sealed class RecipeErrorTests
 
     [Theory]
     [InlineData("\"heads\": 4", "\"heads\": 3", "model.decoder.attention.heads: is 3; allowed: a divisor of the width 8, or a headWidth")]
-    [InlineData("\"heads\": 4", "\"heads\": 8", "model.decoder.attention.position.width: is 1; allowed: an even number up to the width of a head, 1")]
+    [InlineData(
+        "\"heads\": 4", "\"heads\": 8",
+        "model.decoder.attention.position.width: is 1; allowed: an even number up to the width of a head, 1")]
     [InlineData("\"active\": 2", "\"active\": 5", "model.decoder.feedForward.active: is 5; allowed: 1 to routed, 4")]
     [InlineData("\"hidden\": 5", "\"hidden\": -5", "model.decoder.feedForward.expert.hidden: is -5; allowed: 1 to 1048576")]
-    [InlineData("{ \"kind\": \"sinusoidal\" }", "{ \"kind\": \"rotary\" }", "model.decoder.position.kind: is RotaryOptions; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position")]
-    [InlineData("{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }", "{ \"kind\": \"sinusoidal\" }", "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys or on scores, such as rotary")]
-    [InlineData("\"active\": 2", "\"active\": 2, \"shared\": 0, \"router\": { \"kind\": \"two-stage\" }", "model.decoder.feedForward.router.kind: is two-stage; allowed: a router for at least one shared expert")]
+    [InlineData(
+        "{ \"kind\": \"sinusoidal\" }",
+        "{ \"kind\": \"rotary\" }",
+        "model.decoder.position.kind: is RotaryOptions; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position"
+    )]
+    [InlineData(
+        "{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }",
+        "{ \"kind\": \"sinusoidal\" }",
+        "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys or on scores, such as rotary"
+    )]
+    [InlineData(
+        "\"active\": 2", "\"active\": 2, \"shared\": 0, \"router\": { \"kind\": \"two-stage\" }",
+        "model.decoder.feedForward.router.kind: is two-stage; allowed: a router for at least one shared expert")]
     [InlineData("\"kind\": \"layer\"", "\"kind\": \"layer\", \"epsilon\": 0", "model.decoder.norm.epsilon: is 0; allowed: greater than 0")]
     public void A_model_that_cannot_be_is_refused_with_its_place(string old, string changed, string message)
     {
@@ -84,8 +123,14 @@ public sealed class RecipeErrorTests
 
     [Theory]
     [InlineData("{\n  \"a\": 1,\n  \"b\": x\n}", "recipe.json(3,8): is not valid JSON here")]
-    [InlineData("""{ "name": "\ud800" }""", """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff""")]
-    [InlineData("""{ "\udc00": 1 }""", """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff""")]
+    [InlineData(
+        """{ "name": "\ud800" }""",
+        """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff"""
+    )]
+    [InlineData(
+        """{ "\udc00": 1 }""",
+        """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff"""
+    )]
     [InlineData("{", "recipe.json(1,2): is not valid JSON here")]
     [InlineData("", "recipe.json(1,1): is not valid JSON here")]
     [InlineData("[1]", "recipe.json: is not a JSON object")]
@@ -103,19 +148,25 @@ public sealed class RecipeErrorTests
     {
         Assert.Equal("texts[1]: is 2; expected a text", Message("""{ "texts": ["a", 2] }"""));
         Assert.Equal("texts: is \"a\"; expected a list [ … ]", Message("""{ "texts": "a" }"""));
-        Assert.Equal("parts[1].hidden: is \"wide\"; expected a whole number", Message("""{ "parts": [{ "kind": "relu", "hidden": 1 }, { "kind": "gelu", "hidden": "wide" }] }"""));
+        Assert.Equal(
+            "parts[1].hidden: is \"wide\"; expected a whole number",
+            Message("""{ "parts": [{ "kind": "relu", "hidden": 1 }, { "kind": "gelu", "hidden": "wide" }] }""")
+        );
         Assert.Equal("parts[0]: is null; expected an object { … }", Message("""{ "parts": [null] }"""));
         Assert.Equal("weights.balance: is \"much\"; expected a number", Message("""{ "weights": { "balance": "much" } }"""));
         Assert.Equal("weights.balance: is null; expected a number", Message("""{ "weights": { "balance": null } }"""));
         Assert.Equal("texts[0]: is null; expected a text", Message("""{ "texts": [null] }"""));
 
-        static string Message(string text) => Assert.Throws<RecipeException>(() => RecipeJson.Read<Lists>(RecipeJson.Parse(text, "lists.json"))).Message;
+        static string Message(string text) =>
+            Assert.Throws<RecipeException>(() => RecipeJson.Read<Lists>(RecipeJson.Parse(text, "lists.json"))).Message;
     }
 
     [Fact]
     public void A_long_wrong_value_is_shown_shortened()
     {
-        var error = Assert.Throws<RecipeException>(() => RecipeJson.Read<ModelConfig>(Changed("\"width\": 8", $"\"width\": \"{new string('x', 500)}\"")));
+        var error = Assert.Throws<RecipeException>(() =>
+            RecipeJson.Read<ModelConfig>(Changed("\"width\": 8", $"\"width\": \"{new string('x', 500)}\""))
+        );
         Assert.InRange(error.Message.Length, 60, 120);
     }
 

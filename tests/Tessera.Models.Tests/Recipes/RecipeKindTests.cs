@@ -19,38 +19,74 @@ namespace Tessera.Models.Tests;
 /// <summary>Every kind of part can be written, read back and completed by an editor.</summary>
 public sealed class RecipeKindTests
 {
-    private static readonly TransformerOptions s_stack = new() { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new ReluOptions(4) };
+    private static readonly TransformerOptions s_stack = new()
+    {
+        Layers = 2,
+        Attention = new MultiHeadOptions(2),
+        FeedForward = new ReluOptions(4),
+    };
 
     [Fact]
     public void Attentions_come_back() => ComeBack<MixerOptions>(
-        new MultiHeadOptions(4), new MultiHeadOptions(4) { KeyValueHeads = 2, HeadWidth = 5, Bias = true, Position = new RotaryOptions(500.5f, RotaryLayout.Interleaved, 77) },
-        new MultiHeadOptions(4) { OutputBias = true, QueryKeyNorm = new RmsNormOptions(), ScoreScale = 0.5f, SoftCap = 50, Sinks = true },
+            new MultiHeadOptions(4),
+            new MultiHeadOptions(4)
+            {
+                KeyValueHeads = 2,
+                HeadWidth = 5,
+                Bias = true,
+                Position = new RotaryOptions(500.5f, RotaryLayout.Interleaved, 77),
+            },
+            new MultiHeadOptions(4)
+            {
+                OutputBias = true,
+                QueryKeyNorm = new RmsNormOptions(),
+                ScoreScale = 0.5f,
+                SoftCap = 50,
+                Sinks = true,
+            },
         new MultiHeadOptions(4) { Pattern = new WindowPattern(16) }, new LatentOptions(4, 16, 8, 8, 8) { QLoraRank = 12 },
         new LstmMixerOptions(5), new GruMixerOptions());
 
     [Fact]
     public void Positions_come_back() => ComeBack<PositionOptions>(
-        new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9), new LearnedOptions(7), new AlibiOptions(), new AlibiOptions(Learned: true), new RelativePositionBiasOptions(8, 20));
+            new RotaryOptions(), new SinusoidalOptions(), new SinusoidalOptions(9), new LearnedOptions(7), new AlibiOptions(),
+            new AlibiOptions(Learned: true), new RelativePositionBiasOptions(8, 20));
 
     [Fact]
-    public void Norms_come_back() => ComeBack<NormOptions>(new RmsNormOptions(), new LayerNormOptions(), new LayerNormOptions(1e-3f, Bias: false));
+    public void Norms_come_back() =>
+        ComeBack<NormOptions>(new RmsNormOptions(), new LayerNormOptions(), new LayerNormOptions(1e-3f, Bias: false));
 
     [Fact]
     public void Routers_come_back() => ComeBack<RouterOptions>(
-        new SoftmaxRouterOptions(), new SoftmaxRouterOptions(false) { Scale = 1.5f, Groups = 4, ActiveGroups = 2 },
-        new SigmoidRouterOptions(), new SigmoidRouterOptions(false) { Bias = false, BiasRate = 0.25f, Groups = 2 }, new TwoStageRouterOptions());
+            new SoftmaxRouterOptions(),
+            new SoftmaxRouterOptions(false)
+            {
+                Scale = 1.5f,
+                Groups = 4,
+                ActiveGroups = 2,
+            },
+            new SigmoidRouterOptions(),
+            new SigmoidRouterOptions(false)
+            {
+                Bias = false,
+                BiasRate = 0.25f,
+                Groups = 2,
+            },
+            new TwoStageRouterOptions());
 
     [Fact]
     public void Dense_feed_forwards_come_back() =>
-        ComeBack<DenseOptions>(new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5), new SiluOptions(5),
-        new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ReluSquaredOptions(6), new TanhOptions(6), new SigmoidOptions(6));
+        ComeBack<DenseOptions>(
+            new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5),
+            new SiluOptions(5), new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ReluSquaredOptions(6), new TanhOptions(6),
+            new SigmoidOptions(6));
 
     [Fact]
     public void Feed_forwards_come_back() => ComeBack<FeedForwardOptions>(
-        new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5), new SiluOptions(5),
-        new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ReluSquaredOptions(6), new TanhOptions(6), new SigmoidOptions(6),
-        new ExpertsOptions(4, 2, new GeluOptions(3)),
-        new ExpertsOptions(4, 2, new SwiGluOptions(3), Shared: 2) { Router = new TwoStageRouterOptions() });
+            new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5),
+            new SiluOptions(5), new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ReluSquaredOptions(6), new TanhOptions(6),
+            new SigmoidOptions(6), new ExpertsOptions(4, 2, new GeluOptions(3)),
+            new ExpertsOptions(4, 2, new SwiGluOptions(3), Shared: 2) { Router = new TwoStageRouterOptions() });
 
     [Fact]
     public void Variants_of_layers_come_back()
@@ -58,7 +94,16 @@ public sealed class RecipeKindTests
         var options = s_stack with
         {
             NormPlacement = NormPlacement.ParallelOneNorm,
-            Variants = [new LayerVariant { First = 1, Every = 2, Attention = new MultiHeadOptions(2) { Pattern = new WindowPattern(8) } }, new LayerVariant { Last = 0, FeedForward = new ReluOptions(9) }],
+            Variants =
+            [
+                new LayerVariant
+                {
+                    First = 1,
+                    Every = 2,
+                    Attention = new MultiHeadOptions(2) { Pattern = new WindowPattern(8) },
+                },
+                new LayerVariant { Last = 0, FeedForward = new ReluOptions(9) },
+            ],
         };
         var text = RecipeJson.Write(new Holder<EncoderOptions> { Part = options });
         var read = RecipeJson.Read<Holder<EncoderOptions>>(RecipeJson.Parse(text, "test"));
@@ -69,17 +114,44 @@ public sealed class RecipeKindTests
 
     [Fact]
     public void Encoders_come_back() => ComeBack<EncoderOptions>(
-        s_stack, s_stack with { Norm = new LayerNormOptions(), Position = new SinusoidalOptions(), Dropout = 0.125f, CrossAttention = new MultiHeadOptions(1) },
-        new LstmOptions { Hidden = 3 }, new LstmOptions { Hidden = 3, Layers = 4, Bidirectional = true, Residual = true }, new GruOptions { Hidden = 2 });
+            s_stack,
+            s_stack with
+            {
+                Norm = new LayerNormOptions(),
+                Position = new SinusoidalOptions(),
+                Dropout = 0.125f,
+                CrossAttention = new MultiHeadOptions(1),
+            },
+            new LstmOptions { Hidden = 3 },
+            new LstmOptions
+            {
+                Hidden = 3,
+                Layers = 4,
+                Bidirectional = true,
+                Residual = true,
+            },
+            new GruOptions { Hidden = 2 });
 
     [Fact]
     public void Models_come_back() => ComeBack<ModelOptions>([.. SmallModels.All.Values, SmallModels.Encoder]);
 
     [Fact]
     public void Heads_come_back() => ComeBack<HeadOptions>(
-        new TokensHeadOptions(), new TokensHeadOptions { Bias = true, Transform = new() { Activation = Activation.Relu, Norm = new RmsNormOptions(0.5f) } },
-        new ClassesHeadOptions { Pooling = Pooling.Mean, Dense = true, Dropout = 0.125f }, new TagsHeadOptions { Dropout = 0.5f }, new SpansHeadOptions(),
-        new ValueHeadOptions { PerToken = true });
+            new TokensHeadOptions(),
+            new TokensHeadOptions
+            {
+                Bias = true,
+                Transform = new() { Activation = Activation.Relu, Norm = new RmsNormOptions(0.5f) },
+            },
+            new ClassesHeadOptions
+            {
+                Pooling = Pooling.Mean,
+                Dense = true,
+                Dropout = 0.125f,
+            },
+            new TagsHeadOptions { Dropout = 0.5f },
+            new SpansHeadOptions(),
+            new ValueHeadOptions { PerToken = true });
 
     [Fact]
     public void Kinds_may_stand_after_their_options()

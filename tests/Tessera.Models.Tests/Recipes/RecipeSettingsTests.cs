@@ -6,7 +6,8 @@ namespace Tessera.Models.Tests;
 
 public sealed class RecipeSettingsTests
 {
-    private const string Recipe = """{"name":"a","part":{"kind":"x","heads":4,"inner":{"deep":1}},"phases":[{"minutes":1},{"minutes":2}],"list":[1,2]}""";
+    private const string Recipe =
+        """{"name":"a","part":{"kind":"x","heads":4,"inner":{"deep":1}},"phases":[{"minutes":1},{"minutes":2}],"list":[1,2]}""";
 
     [Theory]
     [InlineData("name=b", """{"name":"b",""")]
@@ -37,7 +38,10 @@ public sealed class RecipeSettingsTests
     {
         var recipe = JsonNode.Parse(Recipe)!.AsObject();
         RecipeSettings.Apply<object>(recipe, "fresh={}", "fresh.way=1", "fresh.way=2", "list[1]=3", "name=b", "name=c");
-        Assert.Equal("""{"name":"c","part":{"kind":"x","heads":4,"inner":{"deep":1}},"phases":[{"minutes":1},{"minutes":2}],"list":[1,3],"fresh":{"way":2}}""", recipe.ToJsonString());
+        Assert.Equal(
+            """{"name":"c","part":{"kind":"x","heads":4,"inner":{"deep":1}},"phases":[{"minutes":1},{"minutes":2}],"list":[1,3],"fresh":{"way":2}}""",
+            recipe.ToJsonString()
+        );
     }
 
     [Fact]

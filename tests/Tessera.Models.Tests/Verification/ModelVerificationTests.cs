@@ -11,7 +11,8 @@ public sealed class ModelVerificationTests
 {
     private const string Published = "fixtures/hf";
 
-    public static TheoryData<string> Cases { get; } = [.. Directory.GetDirectories(Fixture.Local("families")).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Cases { get; } =
+    [.. Directory.GetDirectories(Fixture.Local("families")).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal)];
 
     /// <summary>Against float64 transcriptions of the equations, in Fixtures/families/make_families.py.</summary>
     [Theory]
@@ -29,7 +30,10 @@ public sealed class ModelVerificationTests
     [SharedFact(Published)]
     public void Every_family_computes_what_transformers_does()
     {
-        var folders = Directory.GetDirectories(Fixture.Shared(Published)!).Where(folder => !folder.EndsWith("-lora", StringComparison.Ordinal)).ToArray();
+        var folders = Directory
+            .GetDirectories(Fixture.Shared(Published)!)
+            .Where(folder => !folder.EndsWith("-lora", StringComparison.Ordinal))
+            .ToArray();
         Assert.True(folders.Length >= 13);
         foreach (var folder in folders)
         {
@@ -48,7 +52,8 @@ public sealed class ModelVerificationTests
         Assert.Equal(2, Later("deepseek-v3-mtp"));
         Assert.Equal(0, Later("deepseek-v3")); // its config.json announces one
 
-        static int Later(string name) => ((DecoderOptions)ModelFolder.Load(Path.Combine(Fixture.Shared(Published)!, name)).Config.Model).MtpDepth;
+        static int Later(string name) =>
+            ((DecoderOptions)ModelFolder.Load(Path.Combine(Fixture.Shared(Published)!, name)).Config.Model).MtpDepth;
     }
 
     [Fact]
@@ -94,7 +99,10 @@ public sealed class ModelVerificationTests
         File.Delete(folder.File("expected.safetensors"));
         Complains(folder, "there is no expected.safetensors");
         Configure(folder, config => config["model_type"] = "mamba");
-        Complains(folder, "config.json: model_type is mamba; allowed: gpt2, llama, mistral, qwen2, qwen3, mixtral, qwen3_moe, deepseek_v2, deepseek_v3, kimi_k2");
+        Complains(
+            folder,
+            "config.json: model_type is mamba; allowed: gpt2, llama, mistral, qwen2, qwen3, mixtral, qwen3_moe, deepseek_v2, deepseek_v3, kimi_k2"
+        );
         Configure(folder, config => config["model_type"] = "llama", config => config["num_attention_heads"] = 3);
         Complains(folder, "config.json: ", "keyValueHeads");
         File.Delete(folder.File("model.safetensors"));
@@ -127,7 +135,9 @@ public sealed class ModelVerificationTests
         Complains(folder, "expected.safetensors: cannot be compared", "batch.logit");
         Record(folder, ("batch.input_ids", Tensors.Tensor.From([1, 2], [1, 2])));
         Complains(folder, "expected.safetensors: holds no outputs");
-        Record(folder, ("batch.input_ids", Tensors.Tensor.From([1, 2], [1, 2])), ("batch.logits", Tensors.Tensor.From(new float[32], [1, 2, 16])), ("mtp.1.loss", Tensors.Tensor.From([0f], [1])));
+        Record(
+            folder, ("batch.input_ids", Tensors.Tensor.From([1, 2], [1, 2])),
+            ("batch.logits", Tensors.Tensor.From(new float[32], [1, 2, 16])), ("mtp.1.loss", Tensors.Tensor.From([0f], [1])));
         Complains(folder, "cannot be compared", "mtp.1.loss");
         Assert.False(new VerificationResult("", "").Passes(1, 1));
     }
@@ -139,7 +149,9 @@ public sealed class ModelVerificationTests
     {
         using var folder = Copy("llama-dynamic");
         Record(
-            folder, ("padded.input_ids", Tensors.Tensor.From([1, 2, 3, 4], [2, 2])), ("padded.mask", Tensors.Tensor.From([0, 1, first, last], [2, 2])),
+            folder,
+            ("padded.input_ids", Tensors.Tensor.From([1, 2, 3, 4], [2, 2])),
+            ("padded.mask", Tensors.Tensor.From([0, 1, first, last], [2, 2])),
             ("padded.logits", Tensors.Tensor.From(new float[64], [2, 2, 16])));
         Complains(folder, "'padded.mask' must hold 0 or 1", "at its end");
     }
@@ -159,8 +171,9 @@ public sealed class ModelVerificationTests
         Complains(folder, "'greedy.margin' must hold numbers of at least 0");
 
         void Greedy(float[] margins) => Record(
-            folder, ("greedy.prompt", Tensors.Tensor.From(prompt, [prompt.Length])), ("greedy.tokens", Tensors.Tensor.From(tokens, [tokens.Length])),
-            ("greedy.margin", Tensors.Tensor.From(margins, [margins.Length])));
+                folder, ("greedy.prompt", Tensors.Tensor.From(prompt, [prompt.Length])),
+                ("greedy.tokens", Tensors.Tensor.From(tokens, [tokens.Length])),
+                ("greedy.margin", Tensors.Tensor.From(margins, [margins.Length])));
     }
 
     [Theory]
@@ -192,7 +205,8 @@ public sealed class ModelVerificationTests
     public void Losses_of_later_tokens_come_with_that_of_the_first()
     {
         using var folder = new TemporaryFolder();
-        foreach (var file in Directory.GetFiles(Fixture.Shared("fixtures/hf/deepseek-v3-mtp")!)) File.Copy(file, folder.File(Path.GetFileName(file)));
+        foreach (var file in Directory.GetFiles(Fixture.Shared("fixtures/hf/deepseek-v3-mtp")!))
+            File.Copy(file, folder.File(Path.GetFileName(file)));
         Record(
             folder, ("batch.input_ids", Tensors.Tensor.From([1, 2, 3, 4], [1, 4])), ("batch.loss", Tensors.Tensor.From([3f], [1])),
             ("main.loss", Tensors.Tensor.From([3f], [1])));
@@ -202,13 +216,17 @@ public sealed class ModelVerificationTests
     [Fact]
     public void Weights_written_by_a_familys_names_are_the_checkpoint_again()
     {
-        foreach (var folder in Directory.GetDirectories(Fixture.Local("families")).Where(folder => !folder.Contains("gpt2", StringComparison.Ordinal)))
+        foreach (
+            var folder in Directory
+                .GetDirectories(Fixture.Local("families"))
+                .Where(folder => !folder.Contains("gpt2", StringComparison.Ordinal)))
         {
             var loaded = ModelFolder.Load(folder);
             using var file = SafetensorsFile.Open(Path.Combine(folder, "model.safetensors"));
             var names = loaded.Family!.Names((DecoderOptions)loaded.Config.Model);
             var outgoing = Weights.Outgoing(loaded.Model, names);
-            Assert.Equal(file.Tensors.Keys.Order(StringComparer.Ordinal), outgoing.Select(tensor => tensor.Name).Order(StringComparer.Ordinal));
+            Assert.Equal(
+                file.Tensors.Keys.Order(StringComparer.Ordinal), outgoing.Select(tensor => tensor.Name).Order(StringComparer.Ordinal));
         }
     }
 

@@ -18,7 +18,12 @@ public sealed class MaskedOptionsTests
     {
         ["biases but for the output"] = new MultiHeadOptions(2) { Bias = true, OutputBias = false },
         ["a bias of the output alone"] = new MultiHeadOptions(2) { OutputBias = true },
-        ["norms of queries and keys"] = new MultiHeadOptions(2) { KeyValueHeads = 1, QueryKeyNorm = new RmsNormOptions(1e-3f), Position = new RotaryOptions(Positions: 8) },
+        ["norms of queries and keys"] = new MultiHeadOptions(2)
+        {
+            KeyValueHeads = 1,
+            QueryKeyNorm = new RmsNormOptions(1e-3f),
+            Position = new RotaryOptions(Positions: 8),
+        },
         ["a scale of the scores"] = new MultiHeadOptions(2) { ScoreScale = 0.9f },
         ["a soft cap"] = new MultiHeadOptions(2) { SoftCap = 0.8f },
         ["sinks"] = new MultiHeadOptions(4) { KeyValueHeads = 2, Sinks = true },
@@ -26,7 +31,12 @@ public sealed class MaskedOptionsTests
         ["learned alibi"] = new MultiHeadOptions(4) { KeyValueHeads = 1, Position = new AlibiOptions(Learned: true) },
         ["all"] = new MultiHeadOptions(2)
         {
-            Bias = true, QueryKeyNorm = new RmsNormOptions(), ScoreScale = 0.5f, SoftCap = 1.5f, Sinks = true, Position = new AlibiOptions(),
+            Bias = true,
+            QueryKeyNorm = new RmsNormOptions(),
+            ScoreScale = 0.5f,
+            SoftCap = 1.5f,
+            Sinks = true,
+            Position = new AlibiOptions(),
         },
     };
 
@@ -83,7 +93,10 @@ public sealed class MaskedOptionsTests
             foreach (var role in (MixerRole[])[MixerRole.Causal, MixerRole.Bidirectional])
             {
                 var seen = Enumerable.Range(0, Length * Length).Count(pair =>
-                    pair / Length - (pair % Length) is var distance && Math.Abs(distance) < window && (distance >= 0 || role != MixerRole.Causal));
+                        pair / Length - (pair % Length) is var distance
+                        && Math.Abs(distance) < window
+                        && (distance >= 0 || role != MixerRole.Causal)
+                    );
                 var part = new MultiHeadOptions(2) { Pattern = new WindowPattern(window) }.Build(PartCheck.Builder(Width), role);
                 Assert.Equal((2.0 * 4 * Width * Width) + (4.0 * Width * seen / Length), part.FlopsPerToken(Length), 6);
             }
@@ -96,10 +109,17 @@ public sealed class MaskedOptionsTests
         Expect("model.pattern.window: is 0; allowed: at least 1", new MultiHeadOptions(2) { Pattern = new WindowPattern(0) });
         Expect("model.scoreScale: is 0; allowed: greater than 0", new MultiHeadOptions(2) { ScoreScale = 0 });
         Expect("model.softCap: is -1; allowed: 0 (none) or above", new MultiHeadOptions(2) { SoftCap = -1 });
-        Expect("model.queryKeyNorm.epsilon: is 0; allowed: greater than 0", new MultiHeadOptions(2) { QueryKeyNorm = new RmsNormOptions(0) });
-        Expect("model.position.buckets: is 3; allowed: 4 to 65536", new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(3, 9) });
-        Expect("model.position.maxDistance: is 4; allowed: more than buckets / 2, 4", new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(8, 4) });
-        Expect("model.pattern.kind: is window; allowed: full, for cross-attention", new MultiHeadOptions(2) { Pattern = new WindowPattern(1) }, MixerRole.Cross);
+        Expect(
+            "model.queryKeyNorm.epsilon: is 0; allowed: greater than 0", new MultiHeadOptions(2) { QueryKeyNorm = new RmsNormOptions(0) });
+        Expect(
+            "model.position.buckets: is 3; allowed: 4 to 65536",
+            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(3, 9) });
+        Expect(
+            "model.position.maxDistance: is 4; allowed: more than buckets / 2, 4",
+            new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(8, 4) });
+        Expect(
+            "model.pattern.kind: is window; allowed: full, for cross-attention", new MultiHeadOptions(2) { Pattern = new WindowPattern(1) },
+            MixerRole.Cross);
 
         static void Expect(string message, MixerOptions options, MixerRole role = MixerRole.Causal)
         {

@@ -46,7 +46,9 @@ public sealed class MultiHeadAttentionTests
     {
         int[] lengths = [3, 5];
         Check(
-            new MultiHeadOptions(2) { Position = new RotaryOptions(Positions: 8) }, MixerRole.Bidirectional, (row, _, key) => key < lengths[row],
+            new MultiHeadOptions(2) { Position = new RotaryOptions(Positions: 8) },
+            MixerRole.Bidirectional,
+            (row, _, key) => key < lengths[row],
             lengths: lengths, isReal: i => i / Width % Length < lengths[i / (Width * Length)]);
     }
 
@@ -111,7 +113,12 @@ public sealed class MultiHeadAttentionTests
 
     internal static void Check(
         MultiHeadOptions options, MixerRole role, Func<int, int, int, bool> sees,
-        int[]? positions = null, int[]? lengths = null, int[]? segments = null, Func<int, bool>? isReal = null, Func<int, int>? bucket = null)
+        int[]? positions = null,
+        int[]? lengths = null,
+        int[]? segments = null,
+        Func<int, bool>? isReal = null,
+        Func<int, int>? bucket = null
+    )
     {
         positions ??= [.. Enumerable.Range(0, Batch * Length).Select(i => i % Length)];
         var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), role));
@@ -127,7 +134,12 @@ public sealed class MultiHeadAttentionTests
     }
 
     private static double[] Equation(
-        Dictionary<string, double[]> exact, MultiHeadOptions options, string source, int sourceWidth, int[]? positions, Func<int, int, int, bool> sees,
+        Dictionary<string, double[]> exact,
+        MultiHeadOptions options,
+        string source,
+        int sourceWidth,
+        int[]? positions,
+        Func<int, int, int, bool> sees,
         Func<int, int>? bucket = null)
     {
         var (heads, keyHeads, width) = options.SizesIn(Width);
@@ -146,7 +158,8 @@ public sealed class MultiHeadAttentionTests
             keys = ExactMath.Rotate(keys, keyHeads, width, positions, rotary.Theta, rotary.Layout == RotaryLayout.Halves);
         }
 
-        var attended = ExactMath.Attend(queries, keys, values, Batch, heads, keyHeads, width, sees, Score, exact.GetValueOrDefault("sinks"));
+        var attended = ExactMath.Attend(
+            queries, keys, values, Batch, heads, keyHeads, width, sees, Score, exact.GetValueOrDefault("sinks"));
         return Project("o_proj", attended, heads * width);
 
         double Score(double product, int head, int query, int key)

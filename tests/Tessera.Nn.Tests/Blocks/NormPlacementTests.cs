@@ -27,7 +27,8 @@ public sealed class NormPlacementTests
     {
         var options = Options() with { NormPlacement = form, ResidualScale = scale };
         var part = PartCheck.Shaken(new Transformer(options, PartCheck.Builder(Width), MixerRole.Causal));
-        PartCheck.Run(part, inputs => part.Forward(inputs["x"], PartCheck.Step(1, Length)), Equation, 5e-6, null, ("x", [1, Length, Width]));
+        PartCheck.Run(
+            part, inputs => part.Forward(inputs["x"], PartCheck.Step(1, Length)), Equation, 5e-6, null, ("x", [1, Length, Width]));
 
         double[] Equation(Dictionary<string, double[]> exact)
         {
@@ -39,8 +40,10 @@ public sealed class NormPlacementTests
                 {
                     NormPlacement.PreNorm => Pre(After(x, Attend(Norm(x, name + "input_norm")))),
                     NormPlacement.PostNorm => Post(Norm(After(x, Attend(x)), name + "attention_output_norm")),
-                    NormPlacement.Sandwich => Sandwich(After(x, Norm(Attend(Norm(x, name + "input_norm")), name + "attention_output_norm"))),
-                    NormPlacement.Parallel => After(After(x, Attend(Norm(x, name + "input_norm"))), FeedForward(Norm(x, name + "feed_forward_norm"))),
+                    NormPlacement.Sandwich => Sandwich(
+                        After(x, Norm(Attend(Norm(x, name + "input_norm")), name + "attention_output_norm"))),
+                    NormPlacement.Parallel => After(
+                        After(x, Attend(Norm(x, name + "input_norm"))), FeedForward(Norm(x, name + "feed_forward_norm"))),
                     _ => After(After(x, Attend(Norm(x, name + "input_norm"))), FeedForward(Norm(x, name + "input_norm"))),
                 };
 
@@ -55,7 +58,8 @@ public sealed class NormPlacementTests
                 {
                     double[] Map(string map, double[] from) => ExactMath.Linear(from, exact[$"{name}attention.{map}.weight"], null, Width);
                     return Map("o_proj", ExactMath.Attend(
-                        Map("q_proj", values), Map("k_proj", values), Map("v_proj", values), 1, 2, 2, Width / 2, (_, query, key) => key <= query));
+                            Map("q_proj", values), Map("k_proj", values), Map("v_proj", values), 1, 2, 2, Width / 2,
+                            (_, query, key) => key <= query));
                 }
 
                 double[] FeedForward(double[] values) => ExactMath.Linear(
@@ -86,7 +90,9 @@ public sealed class NormPlacementTests
                 new LayerVariant { First = 1, Last = 1, FeedForward = new ReluOptions(3) },
             ],
         };
-        var modules = new Transformer(options, PartCheck.Builder(Width), MixerRole.Causal).Modules().ToDictionary(named => named.Name, named => named.Module);
+        var modules = new Transformer(options, PartCheck.Builder(Width), MixerRole.Causal)
+            .Modules()
+            .ToDictionary(named => named.Name, named => named.Module);
         for (var layer = 0; layer < 7; layer++)
         {
             var attention = modules[$"layers.{layer}.attention"];
@@ -117,18 +123,38 @@ public sealed class NormPlacementTests
     public void Forms_and_variants_that_cannot_be_are_named()
     {
         Expect("model.residualScale: is 0; allowed: greater than 0", Options() with { ResidualScale = 0 });
-        Expect("model.normPlacement: is Parallel; allowed: a form whose parts follow", Options() with { NormPlacement = NormPlacement.Parallel }, memoryWidth: 4);
-        Expect("model.variants[0].every: is 0; allowed: at least 1", With(new LayerVariant { Every = 0, FeedForward = new ReluOptions(3) }));
-        Expect("model.variants[0].first: is -1; allowed: 0 or above", With(new LayerVariant { First = -1, FeedForward = new ReluOptions(3) }));
-        Expect("model.variants[0].last: is 1; allowed: first, 2, or above", With(new LayerVariant { First = 2, Last = 1, FeedForward = new ReluOptions(3) }));
+        Expect(
+            "model.normPlacement: is Parallel; allowed: a form whose parts follow",
+            Options() with
+            {
+                NormPlacement = NormPlacement.Parallel,
+            },
+            memoryWidth: 4);
+        Expect(
+            "model.variants[0].every: is 0; allowed: at least 1", With(new LayerVariant { Every = 0, FeedForward = new ReluOptions(3) }));
+        Expect(
+            "model.variants[0].first: is -1; allowed: 0 or above", With(new LayerVariant { First = -1, FeedForward = new ReluOptions(3) }));
+        Expect(
+            "model.variants[0].last: is 1; allowed: first, 2, or above",
+            With(
+                new LayerVariant
+                {
+                    First = 2,
+                    Last = 1,
+                    FeedForward = new ReluOptions(3),
+                }));
         Expect("model.variants[0].attention: is missing; allowed: an attention, a feedForward, or both", With(new LayerVariant()));
-        Expect("model.variants[0].feedForward.hidden: is 0; allowed: 1 to 1048576", With(new LayerVariant { FeedForward = new ReluOptions(0) }));
+        Expect(
+            "model.variants[0].feedForward.hidden: is 0; allowed: 1 to 1048576",
+            With(new LayerVariant { FeedForward = new ReluOptions(0) }));
 
         static TransformerOptions With(LayerVariant variant) => Options() with { Variants = [variant] };
 
         static void Expect(string message, TransformerOptions options, int memoryWidth = 0)
         {
-            var error = Assert.Throws<RecipeException>(() => new Transformer(options, PartCheck.Builder(Width), MixerRole.Causal, memoryWidth));
+            var error = Assert.Throws<RecipeException>(() =>
+                new Transformer(options, PartCheck.Builder(Width), MixerRole.Causal, memoryWidth)
+            );
             Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
         }
     }

@@ -25,7 +25,10 @@ public sealed class TransformerTests
         if (cross) inputs.Add(("memory", [1, MemoryLength, MemoryWidth]));
         PartCheck.Run(
             part,
-            tensors => part.Forward(tensors["x"], new ForwardContext { Positions = PartCheck.Positions(1, Length), Memory = tensors.GetValueOrDefault("memory") }),
+            tensors =>
+                part.Forward(
+                    tensors["x"],
+                    new ForwardContext { Positions = PartCheck.Positions(1, Length), Memory = tensors.GetValueOrDefault("memory") }),
             Equation, 5e-6, null, [.. inputs]);
 
         double[] Equation(Dictionary<string, double[]> exact)
@@ -42,7 +45,9 @@ public sealed class TransformerTests
                 var name = $"layers.{layer}.";
                 var normed = Norm(x, name + "input_norm");
                 x = ExactMath.Add(x, Attend(name + "attention", normed, normed, Width, (_, query, key) => key <= query));
-                if (cross) x = ExactMath.Add(x, Attend(name + "cross_attention", Norm(x, name + "cross_norm"), exact["memory"], MemoryWidth, (_, _, _) => true));
+                if (cross)
+                    x = ExactMath.Add(
+                        x, Attend(name + "cross_attention", Norm(x, name + "cross_norm"), exact["memory"], MemoryWidth, (_, _, _) => true));
                 x = ExactMath.Add(x, FeedForward(Norm(x, name + "feed_forward_norm"), name + "feed_forward"));
             }
 
@@ -57,7 +62,8 @@ public sealed class TransformerTests
                 var queries = ExactMath.Linear(values, exact[attention + ".q_proj.weight"], null, Width);
                 var keys = ExactMath.Linear(source, exact[attention + ".k_proj.weight"], null, sourceWidth);
                 var read = ExactMath.Linear(source, exact[attention + ".v_proj.weight"], null, sourceWidth);
-                return ExactMath.Linear(ExactMath.Attend(queries, keys, read, 1, 2, 2, Width / 2, sees), exact[attention + ".o_proj.weight"], null, Width);
+                return ExactMath.Linear(
+                    ExactMath.Attend(queries, keys, read, 1, 2, 2, Width / 2, sees), exact[attention + ".o_proj.weight"], null, Width);
             }
 
             double[] FeedForward(double[] values, string feedForward)
@@ -85,8 +91,14 @@ public sealed class TransformerTests
         Assert.NotEqual(Forward(part, false, 1), Forward(part, true, 1));
 
         float[] Forward(Transformer stack, bool training, ulong seed) => stack.Forward(
-            Tensor.From(x, [1, Length, Width]),
-            new ForwardContext { Positions = PartCheck.Positions(1, Length), IsTraining = training, Random = new CounterRandom(seed) }).ToArray();
+                    Tensor.From(x, [1, Length, Width]),
+                    new ForwardContext
+                    {
+                        Positions = PartCheck.Positions(1, Length),
+                        IsTraining = training,
+                        Random = new CounterRandom(seed),
+                    })
+                .ToArray();
     }
 
     [Fact]
@@ -107,7 +119,10 @@ public sealed class TransformerTests
     public void Layers_start_from_weights_of_their_own()
     {
         var part = new Transformer(Options(), PartCheck.Builder(Width), MixerRole.Causal, Width);
-        var matrices = part.Parameters().Where(own => own.Parameter.Value.Shape.Rank == 2).Select(own => own.Parameter.Value.Floats[0]).ToArray();
+        var matrices = part.Parameters()
+            .Where(own => own.Parameter.Value.Shape.Rank == 2)
+            .Select(own => own.Parameter.Value.Floats[0])
+            .ToArray();
         Assert.Equal(2 * (4 + 4 + 3), matrices.Length);
         Assert.Equal(matrices.Length, matrices.Distinct().Count());
     }
@@ -115,7 +130,14 @@ public sealed class TransformerTests
     [Fact]
     public void Depth_makes_the_last_maps_start_smaller()
     {
-        var part = new Transformer(Options() with { Layers = 8, Attention = new MultiHeadOptions(2) { HeadWidth = 64 } }, PartCheck.Builder(128), MixerRole.Causal);
+        var part = new Transformer(
+            Options() with
+            {
+                Layers = 8,
+                Attention = new MultiHeadOptions(2) { HeadWidth = 64 },
+            },
+            PartCheck.Builder(128),
+            MixerRole.Causal);
         var parameters = part.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value.ToArray());
         Assert.Equal(1 / Math.Sqrt(128), Deviation("layers.0.attention.q_proj.weight"), 0.003);
         Assert.Equal(1 / Math.Sqrt(128 * 16), Deviation("layers.0.attention.o_proj.weight"), 0.001);
@@ -150,7 +172,8 @@ public sealed class TransformerTests
             return Of(parameters, 0);
         }
 
-        static float[] Of(Dictionary<string, Parameter> parameters, int layer) => parameters[$"layers.{layer}.attention.position.weight"].Value.Gradient.ToArray();
+        static float[] Of(Dictionary<string, Parameter> parameters, int layer) =>
+            parameters[$"layers.{layer}.attention.position.weight"].Value.Gradient.ToArray();
     }
 
     [Fact]
@@ -171,7 +194,13 @@ public sealed class TransformerTests
         }
     }
 
-    private static TransformerOptions Options() => new() { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new SwiGluOptions(5) };
+    private static TransformerOptions Options() =>
+        new()
+        {
+            Layers = 2,
+            Attention = new MultiHeadOptions(2),
+            FeedForward = new SwiGluOptions(5),
+        };
 
     [Fact]
     public void A_checkpointed_segment_drops_the_same_elements_on_the_way_back()

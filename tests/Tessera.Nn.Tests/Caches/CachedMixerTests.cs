@@ -47,7 +47,8 @@ public abstract class CachedMixerTests(MixerOptions options)
     {
         using var scope = Arena.Current.Scope();
         var sequences = new Sequences(this, Rows);
-        foreach (var counts in new int[][] { [2, 5, 1], [1, 1, 1], [4, 0, 3], [0, 2, 1], [1, 0, 1], [1, 1, 1], [0, 0, 1] }) sequences.Read(counts);
+        foreach (var counts in new int[][] { [2, 5, 1], [1, 1, 1], [4, 0, 3], [0, 2, 1], [1, 0, 1], [1, 1, 1], [0, 0, 1] })
+            sequences.Read(counts);
         sequences.Compare();
     }
 
@@ -157,7 +158,12 @@ public abstract class CachedMixerTests(MixerOptions options)
 
 public sealed class CachedMultiHeadAttentionTests() : CachedMixerTests(s_options)
 {
-    private static readonly MultiHeadOptions s_options = new(4) { KeyValueHeads = 2, Bias = true, Position = new RotaryOptions(Positions: 16) };
+    private static readonly MultiHeadOptions s_options = new(4)
+    {
+        KeyValueHeads = 2,
+        Bias = true,
+        Position = new RotaryOptions(Positions: 16),
+    };
 
     [Fact]
     public void Cached_cross_attention_equals_uncached_and_reads_the_memory_once()
@@ -186,7 +192,13 @@ public sealed class CachedMultiHeadAttentionTests() : CachedMixerTests(s_options
 }
 
 public sealed class CachedSlidingWindowTests() : CachedMixerTests(
-    new MultiHeadOptions(4) { Pattern = new WindowPattern(3), KeyValueHeads = 2, Bias = true, Position = new RotaryOptions(Positions: 16) });
+        new MultiHeadOptions(4)
+        {
+            Pattern = new WindowPattern(3),
+            KeyValueHeads = 2,
+            Bias = true,
+            Position = new RotaryOptions(Positions: 16),
+        });
 
 public sealed class CachedOptionsTests() : CachedMixerTests(new MultiHeadOptions(4)
 {
@@ -195,17 +207,22 @@ public sealed class CachedOptionsTests() : CachedMixerTests(new MultiHeadOptions
 
 public sealed class CachedAlibiTests() : CachedMixerTests(new MultiHeadOptions(4) { Sinks = true, Position = new AlibiOptions() });
 
-public sealed class CachedBucketsTests() : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new WindowPattern(6), Position = new RelativePositionBiasOptions(6, 7) });
+public sealed class CachedBucketsTests()
+    : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new WindowPattern(6), Position = new RelativePositionBiasOptions(6, 7) });
 
-public sealed class CachedLearnedAlibiTests() : CachedMixerTests(new MultiHeadOptions(4) { KeyValueHeads = 2, Position = new AlibiOptions(Learned: true) });
+public sealed class CachedLearnedAlibiTests()
+    : CachedMixerTests(new MultiHeadOptions(4) { KeyValueHeads = 2, Position = new AlibiOptions(Learned: true) });
 
-public sealed class CachedChunksTests() : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new ChunkedPattern(4), Position = new RotaryOptions() });
+public sealed class CachedChunksTests()
+    : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new ChunkedPattern(4), Position = new RotaryOptions() });
 
-public sealed class CachedDilatedTests() : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new DilatedPattern(2, 3), Position = new AlibiOptions() });
+public sealed class CachedDilatedTests()
+    : CachedMixerTests(new MultiHeadOptions(2) { Pattern = new DilatedPattern(2, 3), Position = new AlibiOptions() });
 
 public sealed class CachedStridedTests() : CachedMixerTests(new MultiHeadOptions(4) { Pattern = new StridedPattern(3) });
 
-public sealed class CachedGlobalTokensTests() : CachedMixerTests(new MultiHeadOptions(4) { Pattern = new WindowPattern(3, GlobalTokens: 2) });
+public sealed class CachedGlobalTokensTests()
+    : CachedMixerTests(new MultiHeadOptions(4) { Pattern = new WindowPattern(3, GlobalTokens: 2) });
 
 public sealed class CachedLstmTests() : CachedMixerTests(new LstmMixerOptions());
 

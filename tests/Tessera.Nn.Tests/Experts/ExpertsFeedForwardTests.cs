@@ -13,9 +13,14 @@ public sealed class ExpertsFeedForwardTests
     private const int Hidden = 5;
 
     public static TheoryData<string, int, bool> Mixtures => new()
-    {
-        { "swiglu", 0, false }, { "relu", 0, false }, { "swiglu", 2, false }, { "relu", 1, false }, { "swiglu", 2, true }, { "relu", 3, true },
-    };
+        {
+            { "swiglu", 0, false },
+            { "relu", 0, false },
+            { "swiglu", 2, false },
+            { "relu", 1, false },
+            { "swiglu", 2, true },
+            { "relu", 3, true },
+        };
 
     [Theory]
     [MemberData(nameof(Mixtures))]
@@ -96,7 +101,8 @@ public sealed class ExpertsFeedForwardTests
 
         Assert.Equal(["balance", "sequence-balance"], step.Losses.Select(part => part.Name));
         var loss = step.Losses[0].Loss;
-        var expected = options.Routed * Enumerable.Range(0, options.Routed).Sum(i => means[i] * counts[i] / (Batch * Length * options.Active));
+        var expected =
+            options.Routed * Enumerable.Range(0, options.Routed).Sum(i => means[i] * counts[i] / (Batch * Length * options.Active));
         Assert.Equal(expected, loss.Item(), 1e-5);
         Assert.Equal(counts, use.Of(part));
         Assert.Equal(("", Batch * Length * options.Active), use.In(part).Select(layer => (layer.Layer, (int)layer.Counts.Sum())).Single());
@@ -161,7 +167,8 @@ public sealed class ExpertsFeedForwardTests
     [Fact]
     public void Active_weights_are_those_of_the_experts_that_a_token_visits()
     {
-        var part = new ExpertsOptions(8, 2, new SwiGluOptions(10), Shared: 1) { Router = new TwoStageRouterOptions() }.Build(PartCheck.Builder(16));
+        var part = new ExpertsOptions(8, 2, new SwiGluOptions(10), Shared: 1) { Router = new TwoStageRouterOptions() }.Build(
+            PartCheck.Builder(16));
         const int Expert = 3 * 10 * 16, Router = (2 + 1 + 8) * 16;
         Assert.Equal((9 * Expert) + Router, part.ParameterCount());
         Assert.Equal((3 * Expert) + Router, part.ActiveParameterCount());
@@ -189,7 +196,8 @@ public sealed class ExpertsFeedForwardTests
     private static ExpertsOptions Options(string kind, int shared, RouterOptions router) =>
         new(5, 2, kind == "relu" ? new ReluOptions(Hidden) : new SwiGluOptions(Hidden), shared) { Router = router };
 
-    private static int[] Largest(double[] values, int count) => [.. Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).Take(count)];
+    private static int[] Largest(double[] values, int count) =>
+        [.. Enumerable.Range(0, values.Length).OrderByDescending(i => values[i]).Take(count)];
 
     private static double[] Equation(Dictionary<string, double[]> exact, ExpertsOptions options)
     {
@@ -215,7 +223,10 @@ public sealed class ExpertsFeedForwardTests
                         ? ExactMath.Relu(hidden)
                         : hidden * ExactMath.Silu(Enumerable.Range(0, Width).Sum(i => gating[row + i] * vector[i]));
                     for (var i = 0; i < Width; i++)
-                        y[token + i] += gate * hidden * down[together > 0 ? (i * together * Hidden) + (e * Hidden) + h : (((e * Width) + i) * Hidden) + h];
+                        y[token + i] +=
+                            gate
+                            * hidden
+                            * down[together > 0 ? (i * together * Hidden) + (e * Hidden) + h : (((e * Width) + i) * Hidden) + h];
                 }
             }
         }

@@ -22,7 +22,8 @@ public sealed class GroupedRouterTests
         var options = new SigmoidRouterOptions { Scale = 2.5f, Groups = 4, ActiveGroups = 2 };
         var router = options.Build(PartCheck.Builder(Routed), 0, Routed, Top);
         var parameters = router.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value);
-        for (var i = 0; i < Routed * Routed; i++) parameters["gate.weight"].Floats[i] = i % (Routed + 1) == 0 ? 1 : 0; // the inputs are the logits
+        for (var i = 0; i < Routed * Routed; i++)
+            parameters["gate.weight"].Floats[i] = i % (Routed + 1) == 0 ? 1 : 0; // the inputs are the logits
         reference.Floats("bias").CopyTo(parameters["gate.e_score_correction_bias"].Floats);
 
         var logits = Tensor.From(reference.Floats("logits"), [References, Routed]).WithGradient();
@@ -58,8 +59,17 @@ public sealed class GroupedRouterTests
         for (var token = 0; token < Tokens; token++)
         {
             var probabilities = ExactMath.Softmax(scores[(token * Routed)..((token + 1) * Routed)]);
-            var allowed = Enumerable.Range(0, groups).OrderByDescending(group => probabilities[(group * size)..((group + 1) * size)].Max()).Take(activeGroups).ToArray();
-            var best = Enumerable.Range(0, Routed).Where(i => allowed.Contains(i / size)).OrderByDescending(i => probabilities[i]).Take(Active).ToArray();
+            var allowed = Enumerable
+                .Range(0, groups)
+                .OrderByDescending(group => probabilities[(group * size)..((group + 1) * size)].Max())
+                .Take(activeGroups)
+                .ToArray();
+            var best = Enumerable
+                .Range(0, Routed)
+                .Where(i => allowed.Contains(i / size))
+                .OrderByDescending(i => probabilities[i])
+                .Take(Active)
+                .ToArray();
             isLimited |= !best.SequenceEqual(Enumerable.Range(0, Routed).OrderByDescending(i => probabilities[i]).Take(Active));
             Assert.Equal(best, routing.Plan.Choices.Ints.Slice(token * Active, Active).ToArray());
             var sum = normalise ? best.Sum(i => probabilities[i]) : 1;
@@ -76,7 +86,15 @@ public sealed class GroupedRouterTests
     public void A_mixture_with_sigmoid_gates_has_the_gradients_of_its_equation(bool normalise)
     {
         const int Hidden = 5, Active = 2;
-        var options = new ExpertsOptions(4, Active, new ReluOptions(Hidden)) { Router = new SigmoidRouterOptions(normalise) { Scale = 1.7f, Groups = 2, ActiveGroups = 2 } };
+        var options = new ExpertsOptions(4, Active, new ReluOptions(Hidden))
+        {
+            Router = new SigmoidRouterOptions(normalise)
+            {
+                Scale = 1.7f,
+                Groups = 2,
+                ActiveGroups = 2,
+            },
+        };
         var part = options.Build(PartCheck.Builder(Width));
         var bias = part.Parameters().Single(own => !own.Parameter.IsTrained);
         Assert.Equal("router.gate.e_score_correction_bias", bias.Name);
@@ -88,14 +106,17 @@ public sealed class GroupedRouterTests
             var y = new List<double>();
             foreach (var x in exact["x"].Chunk(Width))
             {
-                double[] scores = [.. ExactMath.Linear(x, exact["router.gate.weight"], null, Width).Select(logit => 1 / (1 + Math.Exp(-logit)))];
+                double[] scores =
+                [
+                    .. ExactMath.Linear(x, exact["router.gate.weight"], null, Width).Select(logit => 1 / (1 + Math.Exp(-logit)))];
                 int[] chosen = [.. Enumerable.Range(0, 4).OrderByDescending(i => scores[i] + exact[bias.Name][i]).Take(Active)];
                 var token = new double[Width];
                 foreach (var i in chosen)
                 {
                     var gate = 1.7f * scores[i] / (normalise ? chosen.Sum(other => scores[other]) : 1);
                     double[] hidden = [.. ExactMath.Linear(x, Expert("up_proj", i), null, Width).Select(ExactMath.Relu)];
-                    token = ExactMath.Add(token, [.. ExactMath.Linear(hidden, Expert("down_proj", i), null, Hidden).Select(value => gate * value)]);
+                    token = ExactMath.Add(
+                        token, [.. ExactMath.Linear(hidden, Expert("down_proj", i), null, Hidden).Select(value => gate * value)]);
                 }
 
                 y.AddRange(token);
@@ -118,7 +139,12 @@ public sealed class GroupedRouterTests
         var bias = parameters["gate.e_score_correction_bias"];
 
         // Positive inputs choose expert 0, negative ones expert 2. The last token is padding.
-        var step = new ForwardContext { Positions = PartCheck.Positions(1, 4), Segments = PartCheck.Ints([1, 4], 0, 0, 0, -1), IsTraining = true };
+        var step = new ForwardContext
+        {
+            Positions = PartCheck.Positions(1, 4),
+            Segments = PartCheck.Ints([1, 4], 0, 0, 0, -1),
+            IsTraining = true,
+        };
         router.Route(Activations.Of(Tensor.From([1f, 2f, -1f, -1f], [4, 1])), step);
         router.AfterUpdate();
         Assert.Equal([-0.25f, 0.25f, 0f], bias.ToArray()); // loads 2, 0, 1

@@ -24,7 +24,8 @@ public sealed class RouterTests
         {
             routing.SharedGates!.Floats.Slice(token * Shared, Shared).CopyTo(found.AsSpan(token * (Shared + Routed)));
             for (var place = 0; place < Active; place++)
-                found[(token * (Shared + Routed)) + Shared + routing.Plan.Choices.Ints[(token * Active) + place]] = routing.Gates.Floats[(token * Active) + place];
+                found[(token * (Shared + Routed)) + Shared + routing.Plan.Choices.Ints[(token * Active) + place]] = routing.Gates.Floats[
+                    (token * Active) + place];
         }
 
         PartCheck.Compare("gates", reference.Floats("aside.gates"), found, 1.4e-5);

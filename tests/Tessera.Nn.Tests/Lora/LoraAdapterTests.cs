@@ -24,14 +24,19 @@ public sealed class LoraAdapterTests
         PartCheck.Run(
             adapters, inputs => map.Forward(inputs["x"], PartCheck.Step(3, 1)),
             exact => [.. Enumerable.Range(0, 3 * Outputs).Select(i =>
-            {
-                var (row, output) = (i / Outputs, i % Outputs);
-                var sum = bias[output];
-                for (var input = 0; input < Inputs; input++)
-                {
-                    var adapted = Enumerable.Range(0, Rank).Sum(rank => exact["map.lora_B.weight"][(output * Rank) + rank] * exact["map.lora_A.weight"][(rank * Inputs) + input]);
-                    sum += (weight[(output * Inputs) + input] + (scale * adapted)) * exact["x"][(row * Inputs) + input];
-                }
+                        {
+                            var (row, output) = (i / Outputs, i % Outputs);
+                            var sum = bias[output];
+                            for (var input = 0; input < Inputs; input++)
+                            {
+                                var adapted = Enumerable
+                                    .Range(0, Rank)
+                                    .Sum(rank =>
+                                        exact["map.lora_B.weight"][(output * Rank) + rank]
+                                        * exact["map.lora_A.weight"][(rank * Inputs) + input]
+                                    );
+                                sum += (weight[(output * Inputs) + input] + (scale * adapted)) * exact["x"][(row * Inputs) + input];
+                            }
 
                 return sum;
             })],
@@ -80,7 +85,15 @@ public sealed class LoraAdapterTests
     public void A_stack_kept_in_fewer_bits_learns_through_its_adapters(ElementType type)
     {
         const int Width = 32;
-        var stack = new Transformer(new TransformerOptions { Layers = 2, Attention = new MultiHeadOptions(2), FeedForward = new SwiGluOptions(64) }, PartCheck.Builder(Width), MixerRole.Causal);
+        var stack = new Transformer(
+            new TransformerOptions
+            {
+                Layers = 2,
+                Attention = new MultiHeadOptions(2),
+                FeedForward = new SwiGluOptions(64),
+            },
+            PartCheck.Builder(Width),
+            MixerRole.Causal);
         var stored = new Dictionary<string, byte[]>();
         foreach (var (name, parameter) in stack.Parameters().Where(own => own.Parameter.MayBeStored))
         {
@@ -91,7 +104,14 @@ public sealed class LoraAdapterTests
         }
 
         Assert.Equal(14, stored.Count);
-        var adapters = LoraAdapters.Attach(stack, Options() with { Targets = ["*.attention.*", "*.feed_forward.*"], Rank = 4 }, new CounterRandom(4));
+        var adapters = LoraAdapters.Attach(
+            stack,
+            Options() with
+            {
+                Targets = ["*.attention.*", "*.feed_forward.*"],
+                Rank = 4,
+            },
+            new CounterRandom(4));
         foreach (var (_, parameter) in stack.Parameters()) parameter.IsFrozen = true;
         var (goal, losses) = (PartCheck.Normal(2 * 5 * Width, 11), new List<double>());
         for (var pass = 0; pass < 30; pass++)
@@ -108,8 +128,10 @@ public sealed class LoraAdapterTests
         }
 
         Assert.True(losses[^1] < 0.8 * losses[0], $"from {losses[0]} to {losses[^1]}");
-        foreach (var (name, parameter) in stack.Parameters().Where(own => stored.ContainsKey(own.Name))) Assert.True(parameter.Value.Bytes.SequenceEqual(stored[name]), name);
-        Assert.Contains("only F32 can be added to", Assert.Throws<InvalidOperationException>(adapters.Merge).Message, StringComparison.Ordinal);
+        foreach (var (name, parameter) in stack.Parameters().Where(own => stored.ContainsKey(own.Name)))
+            Assert.True(parameter.Value.Bytes.SequenceEqual(stored[name]), name);
+        Assert.Contains(
+            "only F32 can be added to", Assert.Throws<InvalidOperationException>(adapters.Merge).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -118,8 +140,17 @@ public sealed class LoraAdapterTests
     [InlineData("targets", "lora.targets: is empty; allowed: at least one pattern, such as *.q_proj")]
     public void Bad_options_are_told_with_their_place(string key, string message)
     {
-        var options = key switch { "rank" => Options() with { Rank = 0 }, "dropout" => Options() with { Dropout = 1 }, _ => Options() with { Targets = [] } };
-        Assert.Equal(message, Assert.Throws<RecipeException>(() => LoraAdapters.Attach(new Holder(new Linear(PartCheck.Builder(2), 2, 2)), options, default)).Message);
+        var options = key switch
+        {
+            "rank" => Options() with { Rank = 0 },
+            "dropout" => Options() with { Dropout = 1 },
+            _ => Options() with { Targets = [] },
+        };
+        Assert.Equal(
+            message,
+            Assert
+                .Throws<RecipeException>(() => LoraAdapters.Attach(new Holder(new Linear(PartCheck.Builder(2), 2, 2)), options, default))
+                .Message);
     }
 
     private static LoraOptions Options() => new() { Rank = Rank, Alpha = 3, Targets = ["*"] };

@@ -41,7 +41,8 @@ public sealed class PositionTests
         const int Width = 16;
         var reference = new ReferenceTensors(Fixture.Local("parts/rope/expected.safetensors"));
         var json = JsonNode.Parse(File.ReadAllText(Fixture.Local("parts/rope/case.json")))!["options"]![name]!;
-        var part = new RotaryOptions((float)json["rope_theta"]!, Positions: 4096) { Scaling = Scaling(json) }.Build(PartCheck.Builder(Width));
+        var part = new RotaryOptions((float)json["rope_theta"]!, Positions: 4096) { Scaling = Scaling(json) }.Build(
+            PartCheck.Builder(Width));
         foreach (var length in lengths.Concat(lengths.Reverse()))
         {
             var (cosines, sines) = (reference.Floats($"{name}.{length}.cos"), reference.Floats($"{name}.{length}.sin"));
@@ -69,7 +70,9 @@ public sealed class PositionTests
             var four = new float[12];
             x.AsSpan(token * 6, 4).CopyTo(four.AsSpan(token * 4));
             Assert.Equal(
-                whole.Mark(Tensor.From(four, [1, 3, 1, 4]), PartCheck.Step(1, 3)).ToArray()[(token * 4)..((token * 4) + 4)], turned[(token * 6)..((token * 6) + 4)]);
+                whole.Mark(Tensor.From(four, [1, 3, 1, 4]), PartCheck.Step(1, 3)).ToArray()[(token * 4)..((token * 4) + 4)],
+                turned[(token * 6)..((token * 6) + 4)]
+            );
         }
     }
 
@@ -98,12 +101,15 @@ public sealed class PositionTests
             "llama3" => new Llama3Scaling(factor, trained, (double)json["low_freq_factor"]!, (double)json["high_freq_factor"]!),
             "yarn" => new YarnScaling(factor, trained)
             {
-                AttentionFactor = (double?)json["attention_factor"], Mscale = (double?)json["mscale"], MscaleAllDim = (double?)json["mscale_all_dim"],
+                AttentionFactor = (double?)json["attention_factor"],
+                Mscale = (double?)json["mscale"],
+                MscaleAllDim = (double?)json["mscale_all_dim"],
                 Truncate = (bool?)json["truncate"] ?? true,
             },
             "longrope" => new LongScaling(trained, Numbers("short_factor"), Numbers("long_factor"))
             {
-                Factor = (double?)json["factor"] ?? (double)json["max_position_embeddings"]! / trained, AttentionFactor = (double?)json["attention_factor"],
+                Factor = (double?)json["factor"] ?? (double)json["max_position_embeddings"]! / trained,
+                AttentionFactor = (double?)json["attention_factor"],
             },
             _ => null,
         };
@@ -122,7 +128,13 @@ public sealed class PositionTests
         var x = PartCheck.Normal(length * 8, 1);
         var whole = part.Mark(Tensor.From(x, [1, length, 1, 8]), PartCheck.Step(1, length)).ToArray();
         Assert.Equal(whole[^8..], Last(x[^8..], length - 1));
-        if (length > 17) Assert.NotEqual(whole[^8..], new RotaryOptions().Build(PartCheck.Builder(8)).Mark(Tensor.From(x, [1, length, 1, 8]), PartCheck.Step(1, length)).ToArray()[^8..]);
+        if (length > 17)
+            Assert.NotEqual(
+                whole[^8..],
+                new RotaryOptions()
+                    .Build(PartCheck.Builder(8))
+                    .Mark(Tensor.From(x, [1, length, 1, 8]), PartCheck.Step(1, length))
+                    .ToArray()[^8..]);
 
         float[] Last(float[] x, int position) =>
             part.Mark(Tensor.From(x, [1, 1, 1, 8]), new ForwardContext { Positions = PartCheck.Ints([1, 1], position) }).ToArray();
@@ -169,7 +181,9 @@ public sealed class PositionTests
         {
             var part = new RotaryOptions { Scaling = scaling }.Build(PartCheck.Builder(4));
             var step = new ForwardContext { Positions = PartCheck.Ints([2, 1], -1, 500) };
-            Assert.Contains("-1", Assert.Throws<ShapeException>(() => part.Mark(Tensor.Temporary([2, 1, 1, 4]), step)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "-1", Assert.Throws<ShapeException>(() => part.Mark(Tensor.Temporary([2, 1, 1, 4]), step)).Message,
+                StringComparison.Ordinal);
         }
     }
 
@@ -208,10 +222,16 @@ public sealed class PositionTests
         Expect("model.theta: is 1; allowed: greater than 1", new RotaryOptions(Theta: 1), 4);
         Expect("model.positions: is 0; allowed: 1 to 16777216", new RotaryOptions(Positions: 0), 4);
         Expect("model.positions: is 2000000000; allowed: 1 to 1048576", new SinusoidalOptions(2_000_000_000), 4);
-        Expect("model.scaling.betaSlow: is 0; allowed: above 0", new RotaryOptions { Scaling = new YarnScaling(2, 16) { BetaSlow = 0 } }, 4);
-        Expect("model.scaling.betaFast: is -1; allowed: above 0", new RotaryOptions { Scaling = new YarnScaling(2, 16) { BetaFast = -1 } }, 4);
-        Expect("model.scaling.shortFactors[1]: is 0; allowed: above 0", new RotaryOptions { Scaling = new LongScaling(16, [1, 0], [1, 1]) }, 4);
-        Expect("model.scaling.longFactors[0]: is -2; allowed: above 0", new RotaryOptions { Scaling = new LongScaling(16, [1, 1], [-2, 1]) }, 4);
+        Expect(
+            "model.scaling.betaSlow: is 0; allowed: above 0", new RotaryOptions { Scaling = new YarnScaling(2, 16) { BetaSlow = 0 } }, 4);
+        Expect(
+            "model.scaling.betaFast: is -1; allowed: above 0", new RotaryOptions { Scaling = new YarnScaling(2, 16) { BetaFast = -1 } }, 4);
+        Expect(
+            "model.scaling.shortFactors[1]: is 0; allowed: above 0", new RotaryOptions { Scaling = new LongScaling(16, [1, 0], [1, 1]) },
+            4);
+        Expect(
+            "model.scaling.longFactors[0]: is -2; allowed: above 0", new RotaryOptions { Scaling = new LongScaling(16, [1, 1], [-2, 1]) },
+            4);
         Expect("model.width: is 5; allowed: an even number up to the width of a head, 5", new RotaryOptions(), 5);
 
         static void Expect(string message, PositionOptions options, int width) =>

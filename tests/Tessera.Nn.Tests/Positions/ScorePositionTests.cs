@@ -4,7 +4,8 @@ using Tessera.Testing;
 
 namespace Tessera.Nn.Tests;
 
-/// <summary>Position encodings that act on scores. (Buckets of distances against transformers': with the operation, ScoreBiasTests.)</summary>
+/// <summary>Position encodings that act on scores. (Buckets of distances against transformers': with the operation,
+/// ScoreBiasTests.)</summary>
 public sealed class ScorePositionTests
 {
     [SharedFact("fixtures/parts/alibi")]

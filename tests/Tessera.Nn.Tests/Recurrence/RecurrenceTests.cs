@@ -38,7 +38,9 @@ public sealed class RecurrenceTests
         var lengths = PartCheck.Ints([Batch], s_lengths);
         var parameters = part.Parameters().ToDictionary(own => own.Name, own => own.Parameter.Value);
 
-        var (found, foundGradient) = Run(x => part.Forward(x, new ForwardContext { Positions = PartCheck.Positions(Batch, Length), Lengths = lengths }));
+        var (found, foundGradient) = Run(x =>
+            part.Forward(x, new ForwardContext { Positions = PartCheck.Positions(Batch, Length), Lengths = lengths })
+        );
         var gradients = parameters.ToDictionary(own => own.Key, own => own.Value.Gradient.ToArray());
         foreach (var parameter in parameters.Values) parameter.ClearGradient();
         var (expected, expectedGradient) = Run(ByHand);
@@ -100,8 +102,14 @@ public sealed class RecurrenceTests
         }
 
         float[] Forward(float[] values, int rows, int length, int[]? lengths) => part.Forward(
-            Tensor.From(values, [rows, length, Width]),
-            new ForwardContext { Positions = PartCheck.Positions(rows, length), Lengths = lengths is null ? null : PartCheck.Ints([rows], lengths) }).ToArray();
+                    Tensor.From(values, [rows, length, Width]),
+                    new ForwardContext
+                    {
+                        Positions = PartCheck.Positions(rows, length),
+                        Lengths = lengths is null ? null : PartCheck.Ints([rows], lengths),
+                    }
+                )
+                .ToArray();
     }
 
     [Theory]

@@ -18,7 +18,13 @@ internal sealed record FuzzCase(string Name, Action<FuzzCase> Body)
     public void Run() => Body(this);
 
     /// <summary>The same in fewer bits.</summary>
-    public FuzzCase In(Precision precision, double tolerance) => this with { Precision = precision, Tolerance = tolerance, Name = $"{precision} {Name}" };
+    public FuzzCase In(Precision precision, double tolerance) =>
+        this with
+        {
+            Precision = precision,
+            Tolerance = tolerance,
+            Name = $"{precision} {Name}",
+        };
 
     /// <summary>A case that compares an operation and its gradients with the equation in double precision.</summary>
     /// <param name="name">The operation and what is not seen from its inputs' shapes.</param>
@@ -47,7 +53,11 @@ internal sealed record FuzzCase(string Name, Action<FuzzCase> Body)
             {
                 var found = tensors[which].Gradient.ToArray();
                 OperationCheck.Compare(
-                    $"gradient of input {which}", expected[which], found.Length > 0 ? found : new float[expected[which].Length], one.Tolerance);
+                    $"gradient of input {which}",
+                    expected[which],
+                    found.Length > 0 ? found : new float[expected[which].Length],
+                    one.Tolerance
+                );
             }
         });
 
@@ -55,7 +65,8 @@ internal sealed record FuzzCase(string Name, Action<FuzzCase> Body)
     {
         for (var i = 0; i < values.Length; i++)
         {
-            if (Precision == Precision.BF16) values[i] = BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(values[i]) & ~0xFFFF);
+            if (Precision == Precision.BF16)
+                values[i] = BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(values[i]) & ~0xFFFF);
             if (Precision == Precision.F16) values[i] = (float)(Half)values[i];
         }
     }

@@ -57,5 +57,6 @@ internal static class Fuzzed
     };
 
     /// <summary>The case of one operation that follows from a number.</summary>
-    public static FuzzCase Case(string operation, ulong number) => Operations[operation](new Draw(new CounterRandom(number).Derive(operation)));
+    public static FuzzCase Case(string operation, ulong number) =>
+        Operations[operation](new Draw(new CounterRandom(number).Derive(operation)));
 }

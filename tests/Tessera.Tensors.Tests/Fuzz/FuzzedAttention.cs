@@ -37,10 +37,15 @@ internal static class FuzzedAttention
         {
             var (keyHeads, keys) = (draw.Between(1, 3), draw.Size(257));
             s = new Sizes(
-                draw.Between(0, 3), draw.Size(129), keys, keys + draw.Pick(0, 0, 1, 7), keyHeads * draw.Between(1, 3), keyHeads, draw.Size(129, 1),
+                draw.Between(0, 3),
+                draw.Size(129),
+                keys,
+                keys + draw.Pick(0, 0, 1, 7),
+                keyHeads * draw.Between(1, 3),
+                keyHeads,
+                draw.Size(129, 1),
                 draw.Size(129, 1), draw.Coin ? 0 : 3, draw.Pick<string>(s_biases), draw.Coin);
-        }
-        while (s.Multiplications > Multiplications);
+        } while (s.Multiplications > Multiplications);
 
         var name = draw.Pick<string>(s_masks);
         var lengths = draw.Below(s.Keys + 1, s.Batch);
@@ -182,9 +187,11 @@ internal static class FuzzedAttention
                 "prefix" => causal.Or(full.Prefix(first)),
                 "lengths" => full.Lengths(lengths),
                 "global" => causal.Within(second).Or(causal.Global(second)),
-                "segments" => causal.Segments(FuzzCase.Owned(querySegments, [s.Batch, s.Queries]), FuzzCase.Owned(keySegments, [s.Batch, s.Capacity])),
+                "segments" => causal.Segments(
+                    FuzzCase.Owned(querySegments, [s.Batch, s.Queries]), FuzzCase.Owned(keySegments, [s.Batch, s.Capacity])),
                 "table" => BlockMask.Table(FuzzCase.Owned(table, tableShape)),
-                "per head" => BlockMask.PerHead([.. Enumerable.Range(0, s.Heads).Select(head => head % 2 == 0 ? causal : full.Around(first))]),
+                "per head" => BlockMask.PerHead([
+                    .. Enumerable.Range(0, s.Heads).Select(head => head % 2 == 0 ? causal : full.Around(first))]),
                 "blocks" => causal.Blocks(FuzzCase.Owned(chosen, chosenShape), block, second),
                 "random blocks" => causal.Within(second).Or(causal.RandomBlocks(s.Heads, block, 2, random)),
                 "nothing" => full.Prefix(0),

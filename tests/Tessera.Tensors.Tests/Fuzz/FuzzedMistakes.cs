@@ -12,9 +12,15 @@ internal static class FuzzedMistakes
         ("attention", draw => Op.Attention(Any(draw), Any(draw), Any(draw), AnyMask(draw), new AttentionSettings
             { Sinks = Perhaps(draw), Bias = AnyBias(draw), Entropy = Perhaps(draw), SoftCap = draw.Pick(0, 1, -1, float.NaN) })),
         ("block attention", draw => BlockAttention(draw)),
-        ("lstm", draw => Op.Lstm(Any(draw), new LstmWeights(Any(draw), Any(draw), Perhaps(draw), Perhaps(draw)), Perhaps(draw), Perhaps(draw), Perhaps(draw)).Outputs),
+        ("lstm", draw =>
+            Op.Lstm(
+                Any(draw), new LstmWeights(Any(draw), Any(draw), Perhaps(draw), Perhaps(draw)), Perhaps(draw), Perhaps(draw),
+                Perhaps(draw)).Outputs
+        ),
         ("bidirectional gru", draw => Op.BidirectionalGru(
-            Any(draw), new GruWeights(Any(draw), Any(draw), Perhaps(draw)), new GruWeights(Any(draw), Any(draw)), Perhaps(draw), Perhaps(draw)).Outputs),
+                Any(draw), new GruWeights(Any(draw), Any(draw), Perhaps(draw)), new GruWeights(Any(draw), Any(draw)), Perhaps(draw),
+                Perhaps(draw)).Outputs
+        ),
         ("rms norm", draw => Op.RmsNorm(Any(draw), Any(draw), 1e-5f)),
         ("layer norm", draw => Op.LayerNorm(Any(draw), Any(draw), Perhaps(draw), 1e-5f)),
         ("activate", draw => Op.Activate(Any(draw), (Activation)draw.Between(-1, 8))),
@@ -79,7 +85,8 @@ internal static class FuzzedMistakes
     {
         var sizes = new int[draw.Between(0, 4)];
         for (var axis = 0; axis < sizes.Length; axis++) sizes[axis] = draw.Pick(0, 1, 2, 2, 3, 4, 4, 8);
-        var type = draw.Pick(ElementType.F32, ElementType.F32, ElementType.F32, ElementType.I32, draw.Coin ? ElementType.BF16 : ElementType.F32);
+        var type = draw.Pick(
+            ElementType.F32, ElementType.F32, ElementType.F32, ElementType.I32, draw.Coin ? ElementType.BF16 : ElementType.F32);
         var tensor = Tensor.Allocate(new Shape(sizes), type);
         if (type == ElementType.F32 && draw.Coin) return tensor.WithGradient();
         if (type != ElementType.I32) return tensor;
@@ -120,7 +127,9 @@ internal static class FuzzedMistakes
 
     private static BlockMask AnyMask(Draw draw)
     {
-        var mask = draw.Coin ? BlockMask.Causal(draw.Between(0, 4), draw.Between(0, 4)) : BlockMask.Full(draw.Between(0, 4), draw.Between(0, 4));
+        var mask = draw.Coin
+            ? BlockMask.Causal(draw.Between(0, 4), draw.Between(0, 4))
+            : BlockMask.Full(draw.Between(0, 4), draw.Between(0, 4));
         return draw.Between(0, 5) switch
         {
             0 => mask.Segments(Any(draw), Any(draw)),

@@ -12,9 +12,15 @@ internal static class FuzzedProducts
         var (rows, inputs, outputs) = Sizes(draw);
         var hasBias = draw.Coin;
         var x = draw.Normal(rows % 3 == 0 && draw.Coin ? [3, rows / 3, inputs] : [rows, inputs]);
-        (Shape, float[])[] given = [x, draw.Normal([outputs, inputs]), .. hasBias ? [draw.Normal([outputs])] : Array.Empty<(Shape, float[])>()];
+        (Shape, float[])[] given =
+        [
+            x, draw.Normal([outputs, inputs]), .. hasBias ? [draw.Normal([outputs])] : Array.Empty<(Shape, float[])>()];
         return FuzzCase.Of(
-            "linear", t => Op.Linear(t[0], t[1], hasBias ? t[2] : null), t => Linear(t[0], t[1], hasBias ? t[2] : null, rows, inputs, outputs), given);
+            "linear",
+            t => Op.Linear(t[0], t[1], hasBias ? t[2] : null),
+            t => Linear(t[0], t[1], hasBias ? t[2] : null, rows, inputs, outputs),
+            given
+        );
     }
 
     public static Real[] Linear(Real[] x, Real[] weight, Real[]? bias, int rows, int inputs, int outputs)
@@ -52,7 +58,8 @@ internal static class FuzzedProducts
                 for (var group = 0; group < groups; group++)
                 {
                     var (from, count) = (offsets[group], offsets[group + 1] - offsets[group]);
-                    Linear(t[0][(from * inputs)..], t[1][(group * outputs * inputs)..], null, count, inputs, outputs).CopyTo(y, from * outputs);
+                    Linear(t[0][(from * inputs)..], t[1][(group * outputs * inputs)..], null, count, inputs, outputs)
+                        .CopyTo(y, from * outputs);
                 }
 
                 return y;
@@ -93,7 +100,8 @@ internal static class FuzzedProducts
         var (gapA, gapB, gapC) = (draw.Pick(0, 1, 16), draw.Pick(0, 3, 5), draw.Pick(0, 1, 8));
         var (a, b) = (Lines(draw, m, k, transposeA, gapA), Lines(draw, k, n, transposeB, gapB));
         var (c, bias) = (Lines(draw, m, n, false, gapC), draw.Normal([n]));
-        var name = $"product {m} x {k} x {n}, transposed {transposeA} {transposeB}, gaps {gapA} {gapB} {gapC}, accumulate {accumulate}, bias {hasBias}";
+        var name =
+            $"product {m} x {k} x {n}, transposed {transposeA} {transposeB}, gaps {gapA} {gapB} {gapC}, accumulate {accumulate}, bias {hasBias}";
         return new FuzzCase(name, one =>
         {
             using var scope = Arena.Current.Scope();

@@ -6,7 +6,18 @@ internal static class FuzzedRecurrence
     private const int Multiplications = 60_000;
 
     private sealed record Sizes(
-        int Gates, int Batch, int Length, int Inputs, int Units, int Directions, bool Biases, bool States, bool Reverse, int[]? Lengths, int Wanted)
+        int Gates,
+        int Batch,
+        int Length,
+        int Inputs,
+        int Units,
+        int Directions,
+        bool Biases,
+        bool States,
+        bool Reverse,
+        int[]? Lengths,
+        int Wanted
+    )
     {
         public long Multiplications => (long)Gates * Batch * Length * Units * (Inputs + Units) * Directions;
 
@@ -23,10 +34,18 @@ internal static class FuzzedRecurrence
         do
         {
             s = new Sizes(
-                gates, draw.Size(33), draw.Size(17), draw.Size(65), draw.Size(65, 1), draw.Between(1, 2), draw.Coin, draw.Coin, draw.Coin, null,
+                gates,
+                draw.Size(33),
+                draw.Size(17),
+                draw.Size(65),
+                draw.Size(65, 1),
+                draw.Between(1, 2),
+                draw.Coin,
+                draw.Coin,
+                draw.Coin,
+                null,
                 draw.Between(0, gates == 4 ? 2 : 1));
-        }
-        while (s.Multiplications > Multiplications);
+        } while (s.Multiplications > Multiplications);
         if (draw.Coin) s = s with { Lengths = draw.Below(s.Length + 1, s.Batch) };
 
         List<(Shape, float[])> inputs = [draw.Normal([s.Batch, s.Length, s.Inputs])];
@@ -43,7 +62,11 @@ internal static class FuzzedRecurrence
         for (var i = 0; s.States && i < gates - 2; i++) inputs.Add(draw.Normal(state));
         var lengths = s.Lengths is null ? "all" : string.Join(",", s.Lengths);
         return FuzzCase.Of(
-            $"{name} x {s.Directions}, result {s.Wanted}, reverse {s.Reverse}, lengths {lengths}", t => Operation(s, t), t => Equation(s, t), [.. inputs]);
+            $"{name} x {s.Directions}, result {s.Wanted}, reverse {s.Reverse}, lengths {lengths}",
+            t => Operation(s, t),
+            t => Equation(s, t),
+            [.. inputs]
+        );
     }
 
     private static Tensor Operation(Sizes s, Tensor[] t)
@@ -57,7 +80,8 @@ internal static class FuzzedRecurrence
             var cell = s.States ? t[^1] : null;
             static LstmWeights Of(ReadOnlySpan<Tensor> w) => w.Length == 4 ? new(w[0], w[1], w[2], w[3]) : new(w[0], w[1]);
             var lstm = s.Directions == 1
-                ? Op.Lstm(t[0], Of(first), hidden, cell, lengths, s.Reverse) : Op.BidirectionalLstm(t[0], Of(first), Of(second), hidden, cell, lengths);
+                    ? Op.Lstm(t[0], Of(first), hidden, cell, lengths, s.Reverse)
+                    : Op.BidirectionalLstm(t[0], Of(first), Of(second), hidden, cell, lengths);
             return s.Wanted == 0 ? lstm.Outputs : s.Wanted == 1 ? lstm.FinalHidden : lstm.FinalCell;
         }
 

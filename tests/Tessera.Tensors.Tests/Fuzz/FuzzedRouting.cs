@@ -53,7 +53,9 @@ internal static class FuzzedRouting
         var (count, normalise) = (draw.Between(1, Math.Min(width, 5)), draw.Coin);
         var (shape, values) = draw.Normal([rows, width]);
         for (var i = 0; i < values.Length; i++) values[i] = 0.1f + Math.Abs(values[i]);
-        int[] choices = [.. values.Chunk(width).SelectMany(row => row.Index().OrderByDescending(one => one.Item).Take(count).Select(one => one.Index))];
+        int[] choices =
+        [
+            .. values.Chunk(width).SelectMany(row => row.Index().OrderByDescending(one => one.Item).Take(count).Select(one => one.Index))];
         return FuzzCase.Of(
             $"top {count} of, normalised {normalise},", t =>
             {
@@ -79,11 +81,16 @@ internal static class FuzzedRouting
         {
             using var scope = Arena.Current.Scope();
             float[] expected = [.. values.Chunk(groups * size).SelectMany(row =>
-            {
-                float[] sums = [.. row.Chunk(size).Select(group => group.OrderDescending().Take(best).Aggregate(0f, (sum, score) => sum + score))];
-                int[] chosen = [.. sums.Index().OrderByDescending(one => one.Item).Take(active).Select(one => one.Index)];
-                return row.Select((score, i) => chosen.Contains(i / size) ? score : float.NegativeInfinity);
-            })];
+                    {
+                        float[] sums =
+                        [
+                            .. row.Chunk(size)
+                                .Select(group => group.OrderDescending().Take(best).Aggregate(0f, (sum, score) => sum + score)),
+                        ];
+                        int[] chosen = [.. sums.Index().OrderByDescending(one => one.Item).Take(active).Select(one => one.Index)];
+                        return row.Select((score, i) => chosen.Contains(i / size) ? score : float.NegativeInfinity);
+                    }),
+            ];
             Assert.Equal(expected, Op.LimitGroups(FuzzCase.Owned((shape, values)), groups, active, best).ToArray());
         });
     }

@@ -9,7 +9,12 @@ internal static class FuzzedRows
     {
         var (rows, width) = Sizes(draw);
         return FuzzCase.Of(
-            "rms norm", t => Op.RmsNorm(t[0], t[1], 0.1f), t => Norm(t[0], t[1], null, centred: false), draw.Normal([rows, width]), draw.Normal([width]));
+            "rms norm",
+            t => Op.RmsNorm(t[0], t[1], 0.1f),
+            t => Norm(t[0], t[1], null, centred: false),
+            draw.Normal([rows, width]),
+            draw.Normal([width])
+        );
     }
 
     public static FuzzCase LayerNorm(Draw draw)
@@ -17,7 +22,9 @@ internal static class FuzzedRows
         var (rows, width) = Sizes(draw);
         var hasBias = draw.Coin;
         return FuzzCase.Of(
-            "layer norm", t => Op.LayerNorm(t[0], t[1], hasBias ? t[2] : null, 0.1f), t => Norm(t[0], t[1], hasBias ? t[2] : null, centred: true),
+            "layer norm",
+            t => Op.LayerNorm(t[0], t[1], hasBias ? t[2] : null, 0.1f),
+            t => Norm(t[0], t[1], hasBias ? t[2] : null, centred: true),
             [draw.Normal([rows, width]), draw.Normal([width]), .. hasBias ? [draw.Normal([width])] : Array.Empty<(Shape, float[])>()]);
     }
 
@@ -25,7 +32,9 @@ internal static class FuzzedRows
     {
         var (rows, width) = Sizes(draw);
         var activation = draw.Pick(Enum.GetValues<Activation>());
-        return FuzzCase.Of($"{activation}", t => Op.Activate(t[0], activation), t => [.. t[0].Select(x => Of(activation, x))], AwayFromZero(draw, [rows, width]));
+        return FuzzCase.Of(
+            $"{activation}", t => Op.Activate(t[0], activation), t => [.. t[0].Select(x => Of(activation, x))],
+            AwayFromZero(draw, [rows, width]));
     }
 
     public static FuzzCase Gate(Draw draw)
@@ -33,7 +42,9 @@ internal static class FuzzedRows
         var (rows, width) = Sizes(draw);
         var activation = draw.Pick(Enum.GetValues<Activation>());
         return FuzzCase.Of(
-            $"gate of {activation}", t => Op.Gate(t[0], t[1], activation), t => [.. t[0].Zip(t[1], (gate, up) => Of(activation, gate) * up)],
+            $"gate of {activation}",
+            t => Op.Gate(t[0], t[1], activation),
+            t => [.. t[0].Zip(t[1], (gate, up) => Of(activation, gate) * up)],
             AwayFromZero(draw, [rows, width]), draw.Normal([rows, width]));
     }
 
@@ -41,7 +52,9 @@ internal static class FuzzedRows
     {
         var (rows, width) = Sizes(draw);
         return FuzzCase.Of(
-            "add and scale", t => Op.Add(t[0], Op.Scale(Op.Add(t[0], t[1]), 0.7f)), t => [.. t[0].Zip(t[1], (left, right) => left + (0.7f * (left + right)))],
+            "add and scale",
+            t => Op.Add(t[0], Op.Scale(Op.Add(t[0], t[1]), 0.7f)),
+            t => [.. t[0].Zip(t[1], (left, right) => left + (0.7f * (left + right)))],
             draw.Normal([rows, width]), draw.Normal([rows, width]));
     }
 
@@ -128,7 +141,12 @@ internal static class FuzzedRows
     {
         var (rows, width) = Sizes(draw);
         return FuzzCase.Of(
-            "add row", t => Op.AddRow(t[0], t[1]), t => [.. t[0].Select((x, i) => x + t[1][i % width])], draw.Normal([rows, width]), draw.Normal([width]));
+            "add row",
+            t => Op.AddRow(t[0], t[1]),
+            t => [.. t[0].Select((x, i) => x + t[1][i % width])],
+            draw.Normal([rows, width]),
+            draw.Normal([width])
+        );
     }
 
     public static FuzzCase NormalizeRows(Draw draw)

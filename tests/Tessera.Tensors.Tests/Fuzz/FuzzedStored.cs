@@ -16,7 +16,8 @@ internal static class FuzzedStored
         var type = draw.Pick(Stored.Types);
         do (rows, inputs, outputs) = (draw.Size(129), Inputs(draw, type), draw.Size(257));
         while ((long)rows * inputs * outputs > Multiplications);
-        var (x, dy, bias, seed) = (draw.Normal([rows, inputs]), draw.Normal([rows, outputs]), draw.Normal([outputs]), draw.Between(1, 1000));
+        var (x, dy, bias, seed) = (
+            draw.Normal([rows, inputs]), draw.Normal([rows, outputs]), draw.Normal([outputs]), draw.Between(1, 1000));
         var hasBias = draw.Coin;
         return new FuzzCase($"linear with {type} of [{rows}, {inputs}] to {outputs}, bias {hasBias}", _ =>
         {
@@ -66,13 +67,15 @@ internal static class FuzzedStored
         var (tokens, heads, inputs, count) = (draw.Size(33), draw.Between(1, 4), Inputs(draw, type), draw.Size(33));
         var (first, rows, transposed, seed) = (draw.Between(0, 2), count + draw.Between(2, 4), draw.Coin, draw.Between(1, 1000));
         var x = draw.Normal([tokens, heads, transposed ? inputs : count]);
-        return new FuzzCase($"head linear of {x.Shape} with rows {first} to {first + count} of {rows} in {type}, transposed {transposed}", one =>
-        {
-            using var scope = Arena.Current.Scope();
-            var weight = Stored.Weight(type, [heads * rows, inputs], seed);
-            var found = Op.HeadLinear(FuzzCase.Owned(x), weight, first, count, transposed).ToArray();
-            var expected = Op.HeadLinear(FuzzCase.Owned(x), Op.Convert(weight, ElementType.F32), first, count, transposed).ToArray(); // F32 has a case of its own
-            OperationCheck.Compare("value", [.. expected.Select(value => (double)value)], found, one.Tolerance);
+        return new FuzzCase(
+            $"head linear of {x.Shape} with rows {first} to {first + count} of {rows} in {type}, transposed {transposed}",
+            one =>
+            {
+                using var scope = Arena.Current.Scope();
+                var weight = Stored.Weight(type, [heads * rows, inputs], seed);
+                var found = Op.HeadLinear(FuzzCase.Owned(x), weight, first, count, transposed).ToArray();
+                var expected = Op.HeadLinear(FuzzCase.Owned(x), Op.Convert(weight, ElementType.F32), first, count, transposed).ToArray(); // F32 has a case of its own
+                OperationCheck.Compare("value", [.. expected.Select(value => (double)value)], found, one.Tolerance);
         });
     }
 
@@ -85,7 +88,10 @@ internal static class FuzzedStored
         return new FuzzCase($"convert {from} [{rows}, {width}] to {to}", _ =>
         {
             using var scope = Arena.Current.Scope();
-            var x = from == ElementType.F32 ? FuzzCase.Owned(OperationCheck.Random([rows, width], seed)) : Stored.Weight(from, [rows, width], seed);
+            var x =
+                from == ElementType.F32
+                    ? FuzzCase.Owned(OperationCheck.Random([rows, width], seed))
+                    : Stored.Weight(from, [rows, width], seed);
             var y = Tensor.Allocate([rows, width], to);
             Op.Convert(x, y);
             for (var row = 0; row < rows && width > 0; row++)
@@ -93,7 +99,9 @@ internal static class FuzzedStored
                 var alone = Tensor.Allocate([1, width], from);
                 x.Bytes.Slice(row * alone.Bytes.Length, alone.Bytes.Length).CopyTo(alone.Bytes);
                 var one = Op.Convert(alone, to);
-                Assert.True(one.Bytes.SequenceEqual(y.Bytes.Slice(row * one.Bytes.Length, one.Bytes.Length)), $"row {row} differs from the same row alone");
+                Assert.True(
+                    one.Bytes.SequenceEqual(y.Bytes.Slice(row * one.Bytes.Length, one.Bytes.Length)),
+                    $"row {row} differs from the same row alone");
             }
 
             if (Stored.RoundsActivations(to)) return;

@@ -58,7 +58,8 @@ internal readonly struct Real
         return new Real(sum, s_record!.Close());
     }
 
-    /// <summary>Σ left[i · leftStep] · right[i · rightStep] over <paramref name="count"/> elements, plus <paramref name="addend"/>.</summary>
+    /// <summary>Σ left[i · leftStep] · right[i · rightStep] over <paramref name="count"/> elements, plus
+    /// <paramref name="addend"/>.</summary>
     public static Real Dot(int count, ReadOnlySpan<Real> left, int leftStep, ReadOnlySpan<Real> right, int rightStep, Real addend = default)
     {
         var record = s_record!;

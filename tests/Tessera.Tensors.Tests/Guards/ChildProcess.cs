@@ -2,7 +2,8 @@ using System.Diagnostics;
 
 namespace Tessera.Tensors.Tests.Guards;
 
-/// <summary>This assembly run as a process of its own, with settings that a process can have only one of, or that it may not survive.</summary>
+/// <summary>This assembly run as a process of its own, with settings that a process can have only one of, or that it may not
+/// survive.</summary>
 internal static class ChildProcess
 {
     /// <summary>What its lines begin with.</summary>
@@ -15,8 +16,10 @@ internal static class ChildProcess
     /// <param name="Summary">Its level and threads, where it came to its end.</param>
     public sealed record Outcome(string? Died, int Cases, string[] Failures, string? Summary);
 
-    /// <summary>Runs cases of operations; where the process dies, what it died of is noted and those operations that follow run in another.</summary>
-    public static Outcome Fuzz(ulong first, ulong count, IReadOnlyCollection<string> operations, params ReadOnlySpan<(string Name, string Value)> settings)
+    /// <summary>Runs cases of operations; where the process dies, what it died of is noted and those operations that follow run in
+    /// another.</summary>
+    public static Outcome Fuzz(
+        ulong first, ulong count, IReadOnlyCollection<string> operations, params ReadOnlySpan<(string Name, string Value)> settings)
     {
         var (died, cases, failures, summary) = ("", 0, new List<string>(), (string?)null);
         var remaining = operations.ToArray();
@@ -56,7 +59,9 @@ internal static class ChildProcess
         }
 
         process.WaitForExit();
-        var died = process.ExitCode is 0 or 1 ? null : $"{last}: exit code {process.ExitCode}: {string.Join(" | ", errors.Result.Split('\n').Take(8))}";
+        var died = process.ExitCode is 0 or 1
+            ? null
+            : $"{last}: exit code {process.ExitCode}: {string.Join(" | ", errors.Result.Split('\n').Take(8))}";
         return new Outcome(died, cases, [.. failures], summary);
     }
 }

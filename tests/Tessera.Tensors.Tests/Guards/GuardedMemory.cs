@@ -79,7 +79,8 @@ internal static unsafe partial class GuardedMemory
     private static void RequireFilling(Block block, nint from, long bytes)
     {
         var changed = new Span<byte>((void*)from, (int)bytes).IndexOfAnyExcept(Filling);
-        if (changed >= 0) Environment.FailFast($"byte {from + changed - block.Address} of a buffer of {block.Bytes} bytes has been written");
+        if (changed >= 0)
+            Environment.FailFast($"byte {from + changed - block.Address} of a buffer of {block.Bytes} bytes has been written");
     }
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]

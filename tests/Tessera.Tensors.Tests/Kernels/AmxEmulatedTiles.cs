@@ -45,7 +45,8 @@ internal sealed unsafe class AmxEmulatedTiles(EmulatedMemory memory)
         for (var tile = 0; tile < Tiles; tile++)
         {
             var (rows, rowBytes) = (bytes[48 + tile], MemoryMarshal.Read<ushort>(bytes[(16 + (2 * tile))..]));
-            if (rows > MaxRows || rowBytes > MaxRowBytes) throw new AmxFault($"#GP: tile {tile} of {rows} rows of {rowBytes} bytes is too large");
+            if (rows > MaxRows || rowBytes > MaxRowBytes)
+                throw new AmxFault($"#GP: tile {tile} of {rows} rows of {rowBytes} bytes is too large");
             if (rows == 0 != (rowBytes == 0)) throw new AmxFault($"#GP: tile {tile} has {rows} rows of {rowBytes} bytes");
             (_rows[tile], _rowBytes[tile]) = (rows, rowBytes);
         }
@@ -82,7 +83,8 @@ internal sealed unsafe class AmxEmulatedTiles(EmulatedMemory memory)
     {
         RequireWholeElements(tile);
         for (var row = 0; row < _rows[tile]; row++)
-            Row(tile, row)[.._rowBytes[tile]].CopyTo(new Span<byte>(memory.Write(start + ((ulong)row * stride), _rowBytes[tile]), _rowBytes[tile]));
+            Row(tile, row)[.._rowBytes[tile]]
+                .CopyTo(new Span<byte>(memory.Write(start + ((ulong)row * stride), _rowBytes[tile]), _rowBytes[tile]));
     }
 
     /// <summary>TDPBF16PS: even and odd products of a row and a column are summed apart, each a fused multiply-add, then

@@ -12,7 +12,9 @@ internal sealed unsafe class AmxEmulator
     private const ulong CodeAddress = 0x1000_0000, ReturnAddress = 0xDEAD_BEEF_0000, StackAddress = 0x7FFF_0000_0000;
     private const int MaxInstructions = 1 << 20;
 
-    private static readonly Register[] s_kept = [Register.RBX, Register.RBP, Register.R12, Register.R13, Register.R14, Register.R15, Register.RSP];
+    private static readonly Register[] s_kept =
+    [
+        Register.RBX, Register.RBP, Register.R12, Register.R13, Register.R14, Register.R15, Register.RSP];
 
     private readonly ulong[] _registers = new ulong[16];
     private readonly Dictionary<byte[], Dictionary<ulong, Instruction>> _decoded = [];
@@ -41,7 +43,8 @@ internal sealed unsafe class AmxEmulator
         for (var executed = 0; next != ReturnAddress; executed++)
         {
             if (executed == MaxInstructions) throw new AmxFault("the routine does not return");
-            if (!instructions.TryGetValue(next, out var instruction)) throw new AmxFault($"no instruction starts at byte {next - CodeAddress}");
+            if (!instructions.TryGetValue(next, out var instruction))
+                throw new AmxFault($"no instruction starts at byte {next - CodeAddress}");
             next = Execute(instruction);
         }
 
@@ -87,11 +90,14 @@ internal sealed unsafe class AmxEmulator
             case Mnemonic.Ldtilecfg: Tiles.LoadConfiguration(Address(instruction)); break;
             case Mnemonic.Tilerelease: Tiles.Release(); break;
             case Mnemonic.Tilezero: Tiles.Zero(Tile(instruction, 0)); break;
-            case Mnemonic.Tileloadd or Mnemonic.Tileloaddt1: Tiles.Load(Tile(instruction, 0), Start(instruction), Stride(instruction)); break;
+            case Mnemonic.Tileloadd or Mnemonic.Tileloaddt1:
+                Tiles.Load(Tile(instruction, 0), Start(instruction), Stride(instruction));
+                break;
             case Mnemonic.Tilestored: Tiles.Store(Tile(instruction, 1), Start(instruction), Stride(instruction)); break;
             case Mnemonic.Tdpbf16ps: Tiles.MultiplyBFloat16(Tile(instruction, 0), Tile(instruction, 1), Tile(instruction, 2)); break;
             case Mnemonic.Tdpbssd or Mnemonic.Tdpbusd:
-                Tiles.MultiplyBytes(Tile(instruction, 0), Tile(instruction, 1), Tile(instruction, 2), instruction.Mnemonic == Mnemonic.Tdpbssd);
+                Tiles.MultiplyBytes(
+                    Tile(instruction, 0), Tile(instruction, 1), Tile(instruction, 2), instruction.Mnemonic == Mnemonic.Tdpbssd);
                 break;
             default: Calculate(instruction); break;
         }
@@ -123,15 +129,16 @@ internal sealed unsafe class AmxEmulator
     }
 
     private ulong Value(in Instruction instruction, int operand) => instruction.GetOpKind(operand) switch
-    {
-        OpKind.Register => this[instruction.GetOpRegister(operand)],
-        OpKind.Memory when instruction.MemorySize is MemorySize.UInt64 or MemorySize.Int64 => *(ulong*)Memory.Read(Address(instruction), sizeof(ulong)),
-        OpKind.Immediate8 => instruction.Immediate8,
-        OpKind.Immediate8to64 => (ulong)instruction.Immediate8to64,
-        OpKind.Immediate32to64 => (ulong)instruction.Immediate32to64,
-        OpKind.Immediate64 => instruction.Immediate64,
-        _ => throw new AmxFault($"#UD: {instruction} has an operand the routines do not use"),
-    };
+        {
+            OpKind.Register => this[instruction.GetOpRegister(operand)],
+            OpKind.Memory when instruction.MemorySize is MemorySize.UInt64 or MemorySize.Int64 => *(ulong*)
+                Memory.Read(Address(instruction), sizeof(ulong)),
+            OpKind.Immediate8 => instruction.Immediate8,
+            OpKind.Immediate8to64 => (ulong)instruction.Immediate8to64,
+            OpKind.Immediate32to64 => (ulong)instruction.Immediate32to64,
+            OpKind.Immediate64 => instruction.Immediate64,
+            _ => throw new AmxFault($"#UD: {instruction} has an operand the routines do not use"),
+        };
 
     private static int Tile(in Instruction instruction, int operand) =>
         instruction.GetOpRegister(operand) is >= Register.TMM0 and <= Register.TMM7 and var tile

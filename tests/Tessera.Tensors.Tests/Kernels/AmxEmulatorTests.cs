@@ -157,8 +157,11 @@ public unsafe class AmxEmulatorTests
     {
         var emulator = Load(Configuration((2, 8), (2, 8), (2, 8), (3, 8), (2, 12), (3, 12), (1, 6)));
         Assert.Contains("#UD", Refused(emulator, code => code.tdpbf16ps(tmm0, tmm1, tmm1)), StringComparison.Ordinal); // by the decoder
-        Assert.Contains("not three", Assert.Throws<AmxFault>(() => emulator.Tiles.MultiplyBFloat16(0, 1, 1)).Message, StringComparison.Ordinal);
-        Assert.Contains("not three", Assert.Throws<AmxFault>(() => emulator.Tiles.MultiplyBytes(0, 0, 1, signedA: true)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "not three", Assert.Throws<AmxFault>(() => emulator.Tiles.MultiplyBFloat16(0, 1, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "not three", Assert.Throws<AmxFault>(() => emulator.Tiles.MultiplyBytes(0, 0, 1, signedA: true)).Message,
+            StringComparison.Ordinal);
         Assert.Contains("3 rows of a for 2", Refused(emulator, code => code.tdpbf16ps(tmm0, tmm3, tmm1)), StringComparison.Ordinal);
         Assert.Contains("12 bytes of a for 2 rows", Refused(emulator, code => code.tdpbusd(tmm0, tmm4, tmm1)), StringComparison.Ordinal);
         Assert.Contains("12 bytes of b for 8", Refused(emulator, code => code.tdpbf16ps(tmm0, tmm1, tmm4)), StringComparison.Ordinal);
@@ -193,7 +196,8 @@ public unsafe class AmxEmulatorTests
         Assert.Contains("RSP", Refused(Emulator(), code => code.add(rsp, 8)), StringComparison.Ordinal);
         Assert.Contains("routines use", Refused(Emulator(), code => code.mul(rcx)), StringComparison.Ordinal);
         Assert.Contains("no instruction", Assert.Throws<AmxFault>(() => Emulator().Run([0x06, 0xC3], 0)).Message, StringComparison.Ordinal);
-        Assert.Contains("starts at byte 3", Assert.Throws<AmxFault>(() => Emulator().Run([0x48, 0x89, 0xC8], 0)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "starts at byte 3", Assert.Throws<AmxFault>(() => Emulator().Run([0x48, 0x89, 0xC8], 0)).Message, StringComparison.Ordinal);
         Assert.Contains("not return", Assert.Throws<AmxFault>(() => Emulator().Run([0xEB, 0xFE], 0)).Message, StringComparison.Ordinal);
     }
 

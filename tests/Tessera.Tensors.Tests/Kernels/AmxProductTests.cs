@@ -58,8 +58,8 @@ public class AmxProductTests
             var c = new float[rows * 35];
             MatrixProduct.Multiply(new Matrix(a, rows, 37), new Matrix(b, 35, 37).T, c, accumulate: false, kind: MatrixProductKind.Bf16);
             for (var i = 0; i < rows; i++)
-                for (var j = 0; j < 35; j++)
-                    Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
+            for (var j = 0; j < 35; j++)
+                Assert.True(i == 0 ? float.IsNaN(c[j]) : float.IsInfinity(c[(i * 35) + j]) == (j == 34) && !float.IsNaN(c[(i * 35) + j]));
         }
     }
 
@@ -80,7 +80,8 @@ public class AmxProductTests
     {
         foreach (var (m, n, k) in shapes)
             for (var flags = 0; flags < 8; flags++)
-                new Product(m, n, k, (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, Bias: flags % 3 == 0, Packed: flags % 2 == 0).Verify();
+                new Product(
+                    m, n, k, (flags & 1) != 0, (flags & 2) != 0, (flags & 4) != 0, Bias: flags % 3 == 0, Packed: flags % 2 == 0).Verify();
     }
 
     private static (float[] Rows, float[] Each) Groups(float[] a, float[] b, int[] offsets, int k, int n)
@@ -89,7 +90,8 @@ public class AmxProductTests
         var rows = new float[offsets[^1] * n];
         MatrixProductGroups.MultiplyRows(left, b, transposed: true, offsets, rows, n, accumulate: false, kind: MatrixProductKind.Bf16);
         var each = new float[(offsets.Length - 1) * k * n];
-        MatrixProductGroups.MultiplyEach(left, new Matrix(b, offsets[^1], n), offsets, each, accumulate: false, kind: MatrixProductKind.Bf16);
+        MatrixProductGroups.MultiplyEach(
+            left, new Matrix(b, offsets[^1], n), offsets, each, accumulate: false, kind: MatrixProductKind.Bf16);
         return (rows, each);
     }
 
@@ -158,7 +160,8 @@ public class AmxProductTests
             fixed (byte* address = packed)
             {
                 if (Packed) PackedMatrix.Pack(b, 1, K, N, TransposeB, MatrixProductKind.Bf16, address);
-                MatrixProduct.Multiply(left, right, c, Accumulate, bias: bias, kind: MatrixProductKind.Bf16, packed: new PackedMatrix(address));
+                MatrixProduct.Multiply(
+                    left, right, c, Accumulate, bias: bias, kind: MatrixProductKind.Bf16, packed: new PackedMatrix(address));
             }
         }
 

@@ -30,7 +30,11 @@ public unsafe class AssembledCodeTests
     public void Every_field_that_assembled_code_reads_has_eight_bytes()
     {
         var arguments = typeof(AssembledCode).Assembly.GetTypes()
-            .Where(type => type.Namespace == typeof(AssembledCode).Namespace && type.IsValueType && type.Name is "Arguments" or nameof(AmxOperands) or nameof(Bf16DotOperands))
+            .Where(type =>
+                type.Namespace == typeof(AssembledCode).Namespace
+                && type.IsValueType
+                && type.Name is "Arguments" or nameof(AmxOperands) or nameof(Bf16DotOperands)
+            )
             .ToArray();
         Assert.True(arguments.Length >= 5, string.Join(", ", arguments.Select(type => type.FullName)));
         foreach (var type in arguments)

@@ -52,7 +52,9 @@ public class Bf16TileTests
             }
 
             if (column >= columns) Assert.Equal(before[i], c[i]);
-            else Assert.True(Math.Abs(sum - c[i]) <= 1e-6 * size, $"{rows} x {vectors}, {pairs} pairs: ({row}, {column}) is {c[i]}, expected {sum}");
+            else
+                Assert.True(
+                    Math.Abs(sum - c[i]) <= 1e-6 * size, $"{rows} x {vectors}, {pairs} pairs: ({row}, {column}) is {c[i]}, expected {sum}");
         }
     }
 

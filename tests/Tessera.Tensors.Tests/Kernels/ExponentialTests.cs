@@ -15,7 +15,9 @@ public class ExponentialTests
 
     private static void Check<V>() where V : struct, ILanes<V>
     {
-        var exponents = Enumerable.Range(-120, 127).SelectMany(power => new[] { 1, 1.1f, 1.37f, 1.83f }.Select(m => m * MathF.Pow(2, power)));
+        var exponents = Enumerable
+            .Range(-120, 127)
+            .SelectMany(power => new[] { 1, 1.1f, 1.37f, 1.83f }.Select(m => m * MathF.Pow(2, power)));
         var steps = Enumerable.Range(0, 9_000).Select(i => i * 0.01f);
         foreach (var magnitude in exponents.Concat(steps))
         {
@@ -41,7 +43,9 @@ public class ExponentialTests
     }
 
     private static void Near(double expected, float found, float x, string function) =>
-        Assert.True(Math.Abs(found - expected) <= Math.Max(3e-39, 3e-7 * Math.Abs(expected)), $"{function}({x:R}) is {found:R}, expected {expected:R}");
+        Assert.True(
+            Math.Abs(found - expected) <= Math.Max(3e-39, 3e-7 * Math.Abs(expected)),
+            $"{function}({x:R}) is {found:R}, expected {expected:R}");
 
     /// <summary>The first and the last lane, which must agree.</summary>
     private static unsafe (float Sigmoid, float Tanh) At<V>(float x) where V : struct, ILanes<V>

@@ -55,7 +55,9 @@ public class KernelLevelTests
         Assert.Equal((KernelLevel.Avx512Vnni, "this processor has no AVX-512 BF16"), (s_all with { Bf16 = false }).Highest);
         Assert.Equal((KernelLevel.Vector512, "this processor has no AVX-512 VNNI"), (s_all with { Vnni = false }).Highest);
         Assert.Equal(
-            (KernelLevel.Vector256, ".NET offers no vector512 here"), (s_all with { Vectors = KernelLevel.Vector256, Vnni = false }).Highest);
+            (KernelLevel.Vector256, ".NET offers no vector512 here"),
+            (s_all with { Vectors = KernelLevel.Vector256, Vnni = false }).Highest
+        );
     }
 
     [Fact]

@@ -6,7 +6,8 @@ namespace Tessera.Tensors.Tests.Kernels;
 internal sealed class LevelFactAttribute : FactAttribute
 {
     /// <param name="needs">The lowest level that has the routines.</param>
-    /// <param name="atAnyLevel">Whether the test calls the routines itself, whatever level is forced: the processor alone must have them.</param>
+    /// <param name="atAnyLevel">Whether the test calls the routines itself, whatever level is forced: the processor alone must have
+    /// them.</param>
     public LevelFactAttribute(KernelLevel needs, bool atAnyLevel = false)
     {
         if (Simd.Highest < needs) Skip = $"needs level {needs.Name()}: {Simd.WhyNotHigher}";

@@ -77,7 +77,9 @@ public unsafe class SimdTests
                 {
                     var wanted = expected(values[start + i], others[start + i]);
                     Assert.True(
-                        wanted.Equals(result[i]) || wanted == result[i] || Math.Abs(wanted - result[i]) <= Math.Max(1e-38, relative * Math.Abs(wanted)),
+                        wanted.Equals(result[i])
+                            || wanted == result[i]
+                            || Math.Abs(wanted - result[i]) <= Math.Max(1e-38, relative * Math.Abs(wanted)),
                         $"{V.Count} lanes, {values[start + i]} and {others[start + i]}: {result[i]}, expected {wanted}");
                 }
             }

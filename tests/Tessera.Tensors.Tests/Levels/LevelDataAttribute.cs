@@ -16,5 +16,6 @@ internal sealed class LevelDataAttribute : DataAttribute
 
     public string Level { get; }
 
-    public override IEnumerable<object[]> GetData(MethodInfo testMethod) => Enumerable.Range(1, 3).Select(threads => new object[] { Level, threads });
+    public override IEnumerable<object[]> GetData(MethodInfo testMethod) =>
+        Enumerable.Range(1, 3).Select(threads => new object[] { Level, threads });
 }

@@ -12,7 +12,9 @@ namespace Tessera.Tensors.Tests.Levels;
 /// </summary>
 public class LevelTests(ITestOutputHelper output)
 {
-    private static readonly ulong s_count = ulong.TryParse(Environment.GetEnvironmentVariable("TESSERA_TEST_CASES"), out var count) ? count : 12;
+    private static readonly ulong s_count = ulong.TryParse(Environment.GetEnvironmentVariable("TESSERA_TEST_CASES"), out var count)
+        ? count
+        : 12;
 
     [Theory]
     [LevelData(KernelLevel.Scalar)]

@@ -46,6 +46,7 @@ static int Fuzz(ulong first, ulong count, string[] operations)
             }
         }
 
-    Console.WriteLine($"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{(GuardedMemory.IsOn ? ", guarded" : "")}: {Simd.WhyNotHigher}");
+    Console.WriteLine(
+        $"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{(GuardedMemory.IsOn ? ", guarded" : "")}: {Simd.WhyNotHigher}");
     return failures == 0 ? 0 : 1;
 }

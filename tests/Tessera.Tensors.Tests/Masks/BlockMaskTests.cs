@@ -121,7 +121,8 @@ public class BlockMaskTests
             .Or(full.Global([0, 17]));
         Assert.Equal(4, mask.Heads);
         for (var i = 0; i < expected.Length; i++)
-            Assert.True(expected[i] != 0 == mask.Allows(0, i / 1600, i / 40 % 40, i % 40), $"head {i / 1600}, query {i / 40 % 40}, key {i % 40}");
+            Assert.True(
+                expected[i] != 0 == mask.Allows(0, i / 1600, i / 40 % 40, i % 40), $"head {i / 1600}, query {i / 40 % 40}, key {i % 40}");
     }
 
     [SharedFact("fixtures/parts/moba_16_3")]
@@ -152,7 +153,8 @@ public class BlockMaskTests
         BlockMask full = BlockMask.Full(queries, keys), causal = BlockMask.Causal(queries, keys);
         var random = new CounterRandom(3);
         Tensor Segments(int length, ulong seed) =>
-            Tensor.From([.. Enumerable.Range(0, 2 * length).Select(i => (i % length / 40) - random.Below(2, seed) + (i / length))], [2, length]);
+            Tensor.From(
+                [.. Enumerable.Range(0, 2 * length).Select(i => (i % length / 40) - random.Below(2, seed) + (i / length))], [2, length]);
         var table = Enumerable.Range(0, 2 * queries * keys).Select(i => random.Below(2, (ulong)i)).ToArray();
         yield return ("full", full);
         yield return ("causal", causal);
@@ -183,8 +185,15 @@ public class BlockMaskTests
                     var seen = 0;
                     for (var i = 0; i < queries * keys; i++) seen += mask.Allows(batch, head, query + (i / keys), key + (i % keys)) ? 1 : 0;
                     var claim = mask.Tile(batch, head, query, queries, key, keys);
-                    var right = claim switch { Coverage.None => seen == 0, Coverage.All => seen == queries * keys, _ => true };
-                    Assert.True(right, $"{name} of {mask.Queries} x {mask.Keys} says {claim} of the tile at {query}, {key}, which has {seen} pairs");
+                    var right = claim switch
+                    {
+                        Coverage.None => seen == 0,
+                        Coverage.All => seen == queries * keys,
+                        _ => true,
+                    };
+                    Assert.True(
+                        right,
+                        $"{name} of {mask.Queries} x {mask.Keys} says {claim} of the tile at {query}, {key}, which has {seen} pairs");
                 }
             }
         }

@@ -27,7 +27,8 @@ public class AttentionBf16Tests
             from shared in Gen.Choose(1, 2)
             from cap in Gen.Elements(0f, 2f)
             from plain in Gen.Elements(true, false)
-            select new AttentionTests.Sizes(batch, queries, keys, keys + 2, keyHeads * shared, keyHeads, widths.Item1, widths.Item2, mask, cap, plain);
+            select new AttentionTests.Sizes(
+                batch, queries, keys, keys + 2, keyHeads * shared, keyHeads, widths.Item1, widths.Item2, mask, cap, plain);
         Check.One(Config.QuickThrowOnFailure.WithReplay(17, 31).WithMaxTest(20), Prop.ForAll(cases.ToArbitrary(), Agree));
     }
 
@@ -73,7 +74,8 @@ public class AttentionBf16Tests
                 var spoilt = at / Width % Heads == 1 && at / Width / Heads == Query;
                 Assert.True(spoilt ? float.IsNaN(y[at]) : y[at] == clean.Y[at], $"{bits:X}: output {at} is {y[at]}");
                 Assert.True(spoilt ? float.IsNaN(dq[at]) : dq[at] == clean.Dq[at], $"{bits:X}: gradient {at} is {dq[at]}");
-                if (at / Width % Heads == 1 && at / Width / Heads <= Query) Assert.True(float.IsNaN(dk[at]), $"{bits:X}: gradient of key {at} is {dk[at]}");
+                if (at / Width % Heads == 1 && at / Width / Heads <= Query)
+                    Assert.True(float.IsNaN(dk[at]), $"{bits:X}: gradient of key {at} is {dk[at]}");
                 if (at / Width % Heads == 0) Assert.Equal(clean.Dk[at], dk[at]);
             }
 
@@ -85,9 +87,12 @@ public class AttentionBf16Tests
             using var scope = Arena.Current.Scope();
             using var tape = Tape.Record();
             using var cast = Autocast.Enter(precision);
-            var (q, k, v) = (Tensor.From(inputs[0].Values, inputs[0].Shape).WithGradient(), Tensor.From(inputs[1].Values, inputs[1].Shape).WithGradient(), Tensor.From(inputs[2].Values, inputs[2].Shape));
+            var (q, k, v) = (
+                Tensor.From(inputs[0].Values, inputs[0].Shape).WithGradient(),
+                Tensor.From(inputs[1].Values, inputs[1].Shape).WithGradient(), Tensor.From(inputs[2].Values, inputs[2].Shape));
             var bias = Tensor.From(OperationCheck.Random([Heads, Length, Length], 5).Values, [Heads, Length, Length]).WithGradient();
-            if (bits != 0) bias.Floats[(((1 * Length) + Query) * Length) + (hidden ? Query + 1 : Key)] = BitConverter.UInt32BitsToSingle(bits);
+            if (bits != 0)
+                bias.Floats[(((1 * Length) + Query) * Length) + (hidden ? Query + 1 : Key)] = BitConverter.UInt32BitsToSingle(bits);
             var y = Op.Attention(q, k, v, BlockMask.Causal(Length, Length), new AttentionSettings { Bias = ScoreBias.Dense(bias) });
             var values = y.ToArray();
             tape.Backward(y, inputs[3].Values);
@@ -110,7 +115,8 @@ public class AttentionBf16Tests
     public void Factors_are_rounded_where_the_level_has_BF16()
     {
         using var scope = Arena.Current.Scope();
-        var (q, k, v) = (AttentionTests.Random([1, 40, 1, 16], 1), AttentionTests.Random([1, 40, 1, 16], 2), AttentionTests.Random([1, 40, 1, 16], 3));
+        var (q, k, v) = (
+            AttentionTests.Random([1, 40, 1, 16], 1), AttentionTests.Random([1, 40, 1, 16], 2), AttentionTests.Random([1, 40, 1, 16], 3));
         var exact = Op.Attention(q, k, v, BlockMask.Full(40, 40)).ToArray();
         using var precision = Autocast.Enter(Precision.BF16);
         Assert.Equal(Simd.Level < KernelLevel.Avx512Bf16, exact.SequenceEqual(Op.Attention(q, k, v, BlockMask.Full(40, 40)).ToArray()));

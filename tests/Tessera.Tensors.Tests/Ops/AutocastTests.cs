@@ -22,7 +22,11 @@ public class AutocastTests
             using var cast = Autocast.Enter(precision);
             using var tape = Tape.Record();
             var kind = MatrixProductKinds.Choose(rows, outputs, inputs, packed: true);
-            Assert.Equal(precision == Precision.F16 ? MatrixProductKind.F16 : MatrixProductKinds.HasBf16 ? MatrixProductKind.Bf16 : MatrixProductKind.F32, kind);
+            Assert.Equal(
+                precision == Precision.F16 ? MatrixProductKind.F16
+                    : MatrixProductKinds.HasBf16 ? MatrixProductKind.Bf16
+                    : MatrixProductKind.F32,
+                kind);
             parameter.ClearGradient();
             var input = Tensor.From(x, [rows, inputs]).WithGradient();
             var y = Op.Linear(input, parameter);
@@ -134,7 +138,9 @@ public class AutocastTests
             using var scope = Arena.Current.Scope();
             using var cast = Autocast.Enter(precision);
             using var tape = Tape.Record();
-            var (x, weight) = (Tensor.From(Values(Rows * Width, 1), [Rows, Width]).WithGradient(), Parameter(Values(Classes * Width, 2), [Classes, Width]));
+            var (x, weight) = (
+                Tensor.From(Values(Rows * Width, 1), [Rows, Width]).WithGradient(),
+                Parameter(Values(Classes * Width, 2), [Classes, Width]));
             var targets = Tensor.From([.. Enumerable.Range(0, Rows).Select(i => i * 7 % Classes)], [Rows]);
             var value = loss(x, weight, targets);
             tape.Backward(value);
@@ -151,7 +157,8 @@ public class AutocastTests
         static void CompareToLargest(string what, float[] expected, float[] found)
         {
             var largest = expected.Max(Math.Abs);
-            OperationCheck.Compare(what, [.. expected.Select(value => (double)value / largest)], [.. found.Select(value => value / largest)], 6e-3);
+            OperationCheck.Compare(
+                what, [.. expected.Select(value => (double)value / largest)], [.. found.Select(value => value / largest)], 6e-3);
         }
     }
 
@@ -211,12 +218,16 @@ public class AutocastTests
     {
         using var scope = Arena.Current.Scope();
         var (x, values) = (Values(40 * 64, 1), Values(50 * 64, 2));
-        for (var i = 0; i < values.Length; i++) values[i] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(values[i]) & 0xFFFF0000);
+        for (var i = 0; i < values.Length; i++)
+            values[i] = BitConverter.UInt32BitsToSingle(BitConverter.SingleToUInt32Bits(values[i]) & 0xFFFF0000);
         var weight = Tensor.Temporary([50, 64], ElementType.BF16);
-        for (var i = 0; i < values.Length; i++) BitConverter.TryWriteBytes(weight.Bytes[(2 * i)..], (ushort)(BitConverter.SingleToUInt32Bits(values[i]) >> 16));
+        for (var i = 0; i < values.Length; i++)
+            BitConverter.TryWriteBytes(weight.Bytes[(2 * i)..], (ushort)(BitConverter.SingleToUInt32Bits(values[i]) >> 16));
         using var cast = Autocast.Enter(Precision.BF16);
         var y = Op.Linear(Tensor.From(x, [40, 64]), weight);
-        Compare(x, (40, 64, false), values, (64, 50, true), MatrixProductKinds.HasBf16 ? MatrixProductKind.Bf16 : MatrixProductKind.F32, y.Floats);
+        Compare(
+            x, (40, 64, false), values, (64, 50, true), MatrixProductKinds.HasBf16 ? MatrixProductKind.Bf16 : MatrixProductKind.F32,
+            y.Floats);
     }
 
     [Fact]

@@ -9,7 +9,10 @@ public class ColumnsTests(ITestOutputHelper output)
     public void Columns_agree_with_their_equation_on_random_shapes()
     {
         using var errors = new Errors(output, "columns");
-        var sizes = Gen.Elements(0, 1, 3, 41).Zip(Gen.Elements(0, 1, 2, 17), Gen.Elements(0, 1, 5, 16, 33)).Zip(Gen.Elements(0, 1, 4)).Zip(Samples.Seed);
+        var sizes = Gen.Elements(0, 1, 3, 41)
+            .Zip(Gen.Elements(0, 1, 2, 17), Gen.Elements(0, 1, 5, 16, 33))
+            .Zip(Gen.Elements(0, 1, 4))
+            .Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((rows, first, count), left), seed) = size;
@@ -25,7 +28,10 @@ public class ColumnsTests(ITestOutputHelper output)
     public void Join_agrees_with_its_equation_and_repeats_what_heads_share()
     {
         using var errors = new Errors(output, "join");
-        var sizes = Gen.Elements(0, 1, 5).Zip(Gen.Elements(1, 2, 7), Gen.Elements(0, 1, 5, 16, 33)).Zip(Gen.Elements(0, 1, 4, 17), Gen.Elements(true, false)).Zip(Samples.Seed);
+        var sizes = Gen.Elements(0, 1, 5)
+            .Zip(Gen.Elements(1, 2, 7), Gen.Elements(0, 1, 5, 16, 33))
+            .Zip(Gen.Elements(0, 1, 4, 17), Gen.Elements(true, false))
+            .Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((tokens, heads, a), b, shared), seed) = size;
@@ -43,7 +49,10 @@ public class ColumnsTests(ITestOutputHelper output)
     [InlineData(false)]
     public void A_matrix_for_each_head_agrees_with_its_equation(bool transposed)
     {
-        var sizes = Gen.Elements(0, 1, 3, 20).Zip(Gen.Elements(1, 2, 5), Gen.Elements(1, 7, 33)).Zip(Gen.Elements(1, 4, 17), Gen.Elements(0, 3)).Zip(Samples.Seed);
+        var sizes = Gen.Elements(0, 1, 3, 20)
+            .Zip(Gen.Elements(1, 2, 5), Gen.Elements(1, 7, 33))
+            .Zip(Gen.Elements(1, 4, 17), Gen.Elements(0, 3))
+            .Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((tokens, heads, inputs), count, first), seed) = size;
@@ -52,7 +61,12 @@ public class ColumnsTests(ITestOutputHelper output)
             var (_, x) = OperationCheck.Random([tokens, heads, transposed ? inputs : count], seed);
             var (_, w) = OperationCheck.Random([heads * rows, inputs], seed + 1);
             var y = Op.HeadLinear(
-                Tensor.From(x, [tokens, heads, transposed ? inputs : count]), Tensor.From(w, [heads * rows, inputs]), first, count, transposed);
+                Tensor.From(x, [tokens, heads, transposed ? inputs : count]),
+                Tensor.From(w, [heads * rows, inputs]),
+                first,
+                count,
+                transposed
+            );
             var outputs = transposed ? count : inputs;
             var expected = new double[tokens * heads * outputs];
             for (var i = 0; i < expected.Length; i++)
@@ -60,7 +74,9 @@ public class ColumnsTests(ITestOutputHelper output)
                 var (row, column) = (i / outputs, i % outputs);
                 var matrix = (((row % heads) * rows) + first) * inputs;
                 for (var k = 0; k < (transposed ? inputs : count); k++)
-                    expected[i] += (double)x[(row * (transposed ? inputs : count)) + k] * w[matrix + (transposed ? (column * inputs) + k : (k * inputs) + column)];
+                    expected[i] +=
+                        (double)x[(row * (transposed ? inputs : count)) + k]
+                        * w[matrix + (transposed ? (column * inputs) + k : (k * inputs) + column)];
             }
 
             OperationCheck.Compare("value", expected, y.ToArray(), 3e-6);

@@ -82,12 +82,17 @@ public class CrossEntropyTests(ITestOutputHelper output)
         tape.Backward(loss, scale: Rows);
         var counted = targets.Count(target => target >= 0);
         var expected = values.Chunk(Classes).SelectMany((row, r) =>
-        {
-            var total = row.Sum(value => Math.Exp(value));
+                {
+                    var total = row.Sum(value => Math.Exp(value));
             return row.Select((value, i) => targets[r] < 0
-                ? 0
-                : ((Math.Exp(value) / total * (1 + (2 * 0.01 * Math.Log(total)))) - (i == targets[r] ? 0.9 : 0) - (0.1 / Classes)) * Rows / counted);
-        });
+                                ? 0
+                                : (
+                                    (Math.Exp(value) / total * (1 + (2 * 0.01 * Math.Log(total))))
+                                    - (i == targets[r] ? 0.9 : 0)
+                                    - (0.1 / Classes))
+                                    * Rows
+                                    / counted);
+                });
         OperationCheck.Compare("gradient", [.. expected], logits.Gradient.ToArray(), 2e-6);
     }
 

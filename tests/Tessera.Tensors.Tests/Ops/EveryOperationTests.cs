@@ -29,7 +29,10 @@ public class EveryOperationTests
         ["combine"] = (x => Op.Combine(x[0], x[1], Plan()), [[6, 19], [3, 2]]),
         ["balance loss"] = (x => Op.BalanceLoss(x[0], Plan()), [[3, 4]]),
         ["cross entropy"] = (x => Op.CrossEntropy(x[0], Tensor.From([1, -1, 18], [3]), new(0.1f, 0.1f)), [[3, 19]]),
-        ["linear cross entropy"] = (x => Op.LinearCrossEntropy(x[0], x[1], Tensor.From([1, -1, 6], [3]), new(0.1f, 0.1f)), [[3, 19], [7, 19]]),
+        ["linear cross entropy"] = (
+            x => Op.LinearCrossEntropy(x[0], x[1], Tensor.From([1, -1, 6], [3]), new(0.1f, 0.1f)),
+            [
+                [3, 19], [7, 19]]),
         ["pool"] = (x => Op.Pool(x[0], Pooling.Mean, Tensor.From([3, 2], [2])), [[2, 3, 19]]),
         ["fill beyond"] = (x => Op.FillBeyond(x[0], Tensor.From([19, 4, 0], [3]), -3), [[3, 19]]),
         ["squared error"] = (x => Op.SquaredError(x[0], Tensor.From([0.5f, float.NaN, 2], [3])), [[3]]),

@@ -53,12 +53,16 @@ public class GatesTests(ITestOutputHelper output)
             int[] choices;
             using (Arena.Current.Scope()) choices = Op.TopIndices(Tensor.From(scores, shape), count).Ints.ToArray();
             errors.Add(OperationCheck.Run(
-                x => Op.Select(x[0], Tensor.From(choices, [rows, count]), normalise, 2.5f),
-                x =>
-                {
-                    var chosen = choices.Select((choice, i) => x[0][(i / count * width) + choice]).ToArray();
-                    return [.. chosen.Select((value, i) => 2.5 * value / (normalise ? chosen.Skip(i / count * count).Take(count).Sum() : 1))];
-                },
+                    x => Op.Select(x[0], Tensor.From(choices, [rows, count]), normalise, 2.5f),
+                    x =>
+                    {
+                        var chosen = choices.Select((choice, i) => x[0][(i / count * width) + choice]).ToArray();
+                        return
+                        [
+                            .. chosen.Select(
+                                (value, i) => 2.5 * value / (normalise ? chosen.Skip(i / count * count).Take(count).Sum() : 1)),
+                        ];
+                    },
                 2e-6, (shape, scores)));
         });
     }

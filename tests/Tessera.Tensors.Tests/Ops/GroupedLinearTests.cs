@@ -51,7 +51,9 @@ public class GroupedLinearTests
         var (x, weight) = (OperationCheck.Random([slots, Inputs], 1), OperationCheck.Random([sizes.Length, Outputs, Inputs], 2));
         var upstream = OperationCheck.Random([slots, Outputs], 3).Values;
 
-        var (y, dx, dw) = Run(x.Values, x.Shape, weight.Values, weight.Shape, upstream, (a, b) => Op.GroupedLinear(a, b, Tensor.From(offsets, [offsets.Length])));
+        var (y, dx, dw) = Run(x.Values, x.Shape, weight.Values, weight.Shape, upstream, (a, b) =>
+            Op.GroupedLinear(a, b, Tensor.From(offsets, [offsets.Length]))
+        );
         for (var group = 0; group < sizes.Length; group++)
         {
             if (sizes[group] == 0)
@@ -93,7 +95,8 @@ public class GroupedLinearTests
         using var scope = Arena.Current.Scope();
         var error = Assert.Throws<ShapeException>(() =>
             Op.GroupedLinear(Tensor.Temporary([4, 3]), Tensor.Temporary([2, 5, 3]), Tensor.From([0, 4], [2])));
-        Assert.Contains("grouped linear: offsets is I32 [2], which does not fit weight, F32 [2, 5, 3]", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "grouped linear: offsets is I32 [2], which does not fit weight, F32 [2, 5, 3]", error.Message, StringComparison.Ordinal);
     }
 
     private static (float[] Y, float[] Dx, float[] Dw) Run(

@@ -16,14 +16,17 @@ public class KeepAliveTests
     public void Every_operation_keeps_the_tensors_whose_spans_it_reads()
     {
         var checkedOperations = 0;
-        foreach (var method in typeof(Op).GetMethods(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.DeclaredOnly))
+        foreach (
+            var method in typeof(Op).GetMethods(
+                BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.DeclaredOnly))
         {
             if (!method.IsPublic && method.Name != "Norm") continue;
             if (method.Name == nameof(Op.Checkpoint)) continue; // reads spans of what it makes itself
             var called = Calls(method).ToArray();
             if (!called.Any(name => s_spans.Contains(name))) continue;
             var tensors = method.GetParameters().Count(parameter => parameter.ParameterType == typeof(Tensor));
-            Assert.True(called.Count(name => name == nameof(GC.KeepAlive)) >= tensors, $"{method} does not keep each of its {tensors} tensors");
+            Assert.True(
+                called.Count(name => name == nameof(GC.KeepAlive)) >= tensors, $"{method} does not keep each of its {tensors} tensors");
             checkedOperations++;
         }
 
@@ -38,7 +41,8 @@ public class KeepAliveTests
         {
             var value = code[at++] is var first && first == 0xFE ? unchecked((short)((first << 8) | code[at++])) : first;
             var instruction = s_codes[value];
-            if (instruction.OperandType == OperandType.InlineMethod) yield return method.Module.ResolveMethod(BitConverter.ToInt32(code, at))!.Name;
+            if (instruction.OperandType == OperandType.InlineMethod)
+                yield return method.Module.ResolveMethod(BitConverter.ToInt32(code, at))!.Name;
             at += instruction.OperandType switch
             {
                 OperandType.InlineNone => 0,

@@ -26,7 +26,8 @@ public class LimitGroupsTests
         using var scope = Arena.Current.Scope();
         float[] scores = [9, 9, 1, float.NaN, 8, 8];
         var limited = Op.LimitGroups(Tensor.From(scores, [1, 6]), groups: 3, active: 1, best: 2).ToArray();
-        Assert.Equal([float.NegativeInfinity, float.NegativeInfinity, 1, float.NaN, float.NegativeInfinity, float.NegativeInfinity], limited);
+        Assert.Equal(
+            [float.NegativeInfinity, float.NegativeInfinity, 1, float.NaN, float.NegativeInfinity, float.NegativeInfinity], limited);
     }
 
     [Theory]

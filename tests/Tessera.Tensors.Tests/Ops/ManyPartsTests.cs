@@ -77,7 +77,8 @@ public class ManyPartsTests
         var (_, x) = OperationCheck.Random([Tokens, Columns], 8);
         var (_, factors) = OperationCheck.Random([Tokens, 3], 9);
         Check(
-            tensors => Op.ScaleGroups(tensors[0], tensors[1], Groups, first: 1, scale: 0.5f), [([Tokens, Columns], x), ([Tokens, 3], factors)],
+            tensors => Op.ScaleGroups(tensors[0], tensors[1], Groups, first: 1, scale: 0.5f),
+            [([Tokens, Columns], x), ([Tokens, 3], factors)],
             (y, dx, dy) => Each2(Tokens, Columns, (token, j) =>
             {
                 var (at, factor) = ((token * Columns) + j, (token * 3) + 1 + (j * Groups / Columns));

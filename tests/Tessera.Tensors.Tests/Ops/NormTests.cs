@@ -26,11 +26,13 @@ public class NormTests(ITestOutputHelper output)
         {
             var (rows, width, seed) = size;
             errors.Add(OperationCheck.Run(
-                x => Op.LayerNorm(x[0], x[1], x[2], 0.1f), x => Equation(x[0], x[1], x[2], 0.1f, centred: true), 4e-6,
-                OperationCheck.Random([rows, width], seed, offset: 3), OperationCheck.Random([width], seed + 1), OperationCheck.Random([width], seed + 2)));
-            errors.Add(OperationCheck.Run(
-                x => Op.LayerNorm(x[0], x[1], null, 0.1f), x => Equation(x[0], x[1], null, 0.1f, centred: true), 4e-6,
-                OperationCheck.Random([rows, width], seed), OperationCheck.Random([width], seed + 1)));
+                    x => Op.LayerNorm(x[0], x[1], x[2], 0.1f), x => Equation(x[0], x[1], x[2], 0.1f, centred: true), 4e-6,
+                    OperationCheck.Random([rows, width], seed, offset: 3), OperationCheck.Random([width], seed + 1),
+                    OperationCheck.Random([width], seed + 2)));
+            errors.Add(
+                OperationCheck.Run(
+                    x => Op.LayerNorm(x[0], x[1], null, 0.1f), x => Equation(x[0], x[1], null, 0.1f, centred: true), 4e-6,
+                    OperationCheck.Random([rows, width], seed), OperationCheck.Random([width], seed + 1)));
         });
     }
 
@@ -96,9 +98,9 @@ public class NormTests(ITestOutputHelper output)
 
     [Fact]
     public void Gradients_of_the_input_add_to_those_already_there() => OperationCheck.Run(
-        x => Op.Add(Op.RmsNorm(x[0], x[1], 0.01f), Op.LayerNorm(x[0], x[1], null, 0.01f)),
-        x => [.. Equation(x[0], x[1], null, 0.01f, false).Zip(Equation(x[0], x[1], null, 0.01f, true), (left, right) => left + right)], 4e-6,
-        OperationCheck.Random([3, 19], 1), OperationCheck.Random([19], 2));
+            x => Op.Add(Op.RmsNorm(x[0], x[1], 0.01f), Op.LayerNorm(x[0], x[1], null, 0.01f)),
+            x => [.. Equation(x[0], x[1], null, 0.01f, false).Zip(Equation(x[0], x[1], null, 0.01f, true), (left, right) => left + right)],
+            4e-6, OperationCheck.Random([3, 19], 1), OperationCheck.Random([19], 2));
 
     [Fact]
     public void A_row_of_zeros_is_zero_where_epsilon_is_not()

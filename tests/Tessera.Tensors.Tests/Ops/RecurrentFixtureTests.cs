@@ -83,20 +83,33 @@ public class RecurrentFixtureTests
                 if (_reference.Has("c0"))
                 {
                     var c = _withState ? State("c0", layer) : null;
-                    var forward = new LstmWeights(Input("weight_ih" + suffix), Input("weight_hh" + suffix), Input("bias_ih" + suffix), Input("bias_hh" + suffix));
+                    var forward = new LstmWeights(
+                        Input("weight_ih" + suffix), Input("weight_hh" + suffix), Input("bias_ih" + suffix), Input("bias_hh" + suffix));
                     var result = !_bidirectional ? Op.Lstm(x, forward, h, c, lengths) : Op.BidirectionalLstm(
-                        x, forward, new LstmWeights(Input($"weight_ih{suffix}_reverse"), Input($"weight_hh{suffix}_reverse"),
-                        Input($"bias_ih{suffix}_reverse"), Input($"bias_hh{suffix}_reverse")), h, c, lengths);
+                            x,
+                            forward,
+                            new LstmWeights(
+                                Input($"weight_ih{suffix}_reverse"), Input($"weight_hh{suffix}_reverse"), Input($"bias_ih{suffix}_reverse"),
+                                Input($"bias_hh{suffix}_reverse")),
+                            h,
+                            c,
+                            lengths);
                     x = result.Outputs;
                     hidden.Add(result.FinalHidden);
                     cells.Add(result.FinalCell);
                 }
                 else
                 {
-                    var forward = new GruWeights(Input("weight_ih" + suffix), Input("weight_hh" + suffix), Input("bias_ih" + suffix), Input("bias_hh" + suffix));
+                    var forward = new GruWeights(
+                        Input("weight_ih" + suffix), Input("weight_hh" + suffix), Input("bias_ih" + suffix), Input("bias_hh" + suffix));
                     var result = !_bidirectional ? Op.Gru(x, forward, h, lengths) : Op.BidirectionalGru(
-                        x, forward, new GruWeights(Input($"weight_ih{suffix}_reverse"), Input($"weight_hh{suffix}_reverse"),
-                        Input($"bias_ih{suffix}_reverse"), Input($"bias_hh{suffix}_reverse")), h, lengths);
+                            x,
+                            forward,
+                            new GruWeights(
+                                Input($"weight_ih{suffix}_reverse"), Input($"weight_hh{suffix}_reverse"), Input($"bias_ih{suffix}_reverse"),
+                                Input($"bias_hh{suffix}_reverse")),
+                            h,
+                            lengths);
                     x = result.Outputs;
                     hidden.Add(result.FinalHidden);
                 }

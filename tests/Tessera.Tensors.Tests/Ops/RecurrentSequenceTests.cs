@@ -49,7 +49,13 @@ public class RecurrentSequenceTests
             var outputs = Op.BidirectionalLstm(x, forward, backward, lengths: Tensor.From([4, 6, 5], [3])).Outputs;
             tape.Backward(outputs, Random(outputs.Shape, 8).ToArray());
             return (outputs.ToArray(),
-                [.. x.Gradient, .. forward.Input.Gradient, .. forward.Recurrent.Gradient, .. backward.Recurrent.Gradient, .. backward.InputBias!.Gradient]);
+                [
+                    .. x.Gradient,
+                    .. forward.Input.Gradient,
+                    .. forward.Recurrent.Gradient,
+                    .. backward.Recurrent.Gradient,
+                    .. backward.InputBias!.Gradient,
+                ]);
         }
     }
 
@@ -63,7 +69,12 @@ public class RecurrentSequenceTests
         var both = Op.BidirectionalLstm(x, forward, backward, lengths: lengths);
         var left = Op.Lstm(x, forward, lengths: lengths);
         var right = Op.Lstm(x, backward, lengths: lengths, reverse: true);
-        var joined = left.Outputs.ToArray().Chunk(19).Zip(right.Outputs.ToArray().Chunk(19), (a, b) => a.Concat(b)).SelectMany(row => row).ToArray();
+        var joined = left
+            .Outputs.ToArray()
+            .Chunk(19)
+            .Zip(right.Outputs.ToArray().Chunk(19), (a, b) => a.Concat(b))
+            .SelectMany(row => row)
+            .ToArray();
         Assert.Equal(joined, both.Outputs.ToArray());
         Assert.Equal([.. left.FinalCell.ToArray(), .. right.FinalCell.ToArray()], both.FinalCell.ToArray());
     }
@@ -77,7 +88,8 @@ public class RecurrentSequenceTests
         var all = Op.Gru(x, weights, initial).Outputs;
         for (var row = 0; row < 11; row++)
         {
-            var alone = Op.Gru(Tensor.From(x.Floats.Slice(row * 30, 30), [1, 5, 6]), weights, Tensor.From(initial.Floats.Slice(row * 40, 40), [1, 40]));
+            var alone = Op.Gru(
+                Tensor.From(x.Floats.Slice(row * 30, 30), [1, 5, 6]), weights, Tensor.From(initial.Floats.Slice(row * 40, 40), [1, 40]));
             Assert.Equal(all.Floats.Slice(row * 200, 200), alone.Outputs.Floats);
         }
     }
@@ -97,7 +109,8 @@ public class RecurrentSequenceTests
 
         static (float[] Gradient, long Allocated) Step(LstmWeights weights)
         {
-            foreach (var tensor in new[] { weights.Input, weights.Recurrent, weights.InputBias!, weights.RecurrentBias! }) tensor.ClearGradient();
+            foreach (var tensor in new[] { weights.Input, weights.Recurrent, weights.InputBias!, weights.RecurrentBias! })
+                tensor.ClearGradient();
             using var scope = Arena.Current.Scope();
             using var tape = Tape.Record();
             var x = Random([8, 12, 24], 3);
@@ -143,23 +156,30 @@ public class RecurrentSequenceTests
         Assert.Contains("lstm: x is F32 [2, 12], expected F32 [batch, length, inputs]",
             Assert.Throws<ShapeException>(() => Op.Lstm(x.Reshape([2, 12]), weights)).Message, StringComparison.Ordinal);
         Assert.Contains("lstm: recurrent weight is F32 [15, 5], expected F32 [4 hidden, hidden]",
-            Assert.Throws<ShapeException>(() => Op.Lstm(x, weights with { Recurrent = Tensor.Temporary([15, 5]) })).Message, StringComparison.Ordinal);
+            Assert.Throws<ShapeException>(() => Op.Lstm(x, weights with { Recurrent = Tensor.Temporary([15, 5]) })).Message,
+            StringComparison.Ordinal);
         Assert.Contains("lstm: input weight is F32 [20, 4], expected F32 [20, 3]",
             Assert.Throws<ShapeException>(() => Op.Lstm(x.Reshape([2, 4, 3]), weights)).Message, StringComparison.Ordinal);
         Assert.Contains("lstm: recurrent weight is F32 [24, 6], expected F32 [20, 5]",
             Assert.Throws<ShapeException>(() => Op.BidirectionalLstm(x, weights, Weights(4, 6))).Message, StringComparison.Ordinal);
         Assert.Contains("gru: initial hidden state is F32 [2, 5], expected F32 [2, 2, 5]",
-            Assert.Throws<ShapeException>(() => Op.BidirectionalGru(x, GruWeights(4, 5), GruWeights(4, 5), Tensor.Temporary([2, 5]))).Message, StringComparison.Ordinal);
+            Assert
+                .Throws<ShapeException>(() => Op.BidirectionalGru(x, GruWeights(4, 5), GruWeights(4, 5), Tensor.Temporary([2, 5])))
+                .Message,
+            StringComparison.Ordinal);
         Assert.Contains("lstm: lengths is F32 [2], expected I32 [2]",
             Assert.Throws<ShapeException>(() => Op.Lstm(x, weights, lengths: Tensor.Temporary([2]))).Message, StringComparison.Ordinal);
         Assert.Contains("lstm: lengths[1] is 4, expected 0 to 3",
-            Assert.Throws<ArgumentException>(() => Op.Lstm(x, weights, lengths: Tensor.From([0, 4], [2]))).Message, StringComparison.Ordinal);
+            Assert.Throws<ArgumentException>(() => Op.Lstm(x, weights, lengths: Tensor.From([0, 4], [2]))).Message,
+            StringComparison.Ordinal);
     }
 
-    private static Tensor Random(Shape shape, int seed, double scale = 1) => Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape);
+    private static Tensor Random(Shape shape, int seed, double scale = 1) =>
+        Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape);
 
     private static LstmWeights Weights(int inputs, int units, int seed = 50) => new(
-        Parameter([4 * units, inputs], seed), Parameter([4 * units, units], seed + 1), Parameter([4 * units], seed + 2), Parameter([4 * units], seed + 3));
+            Parameter([4 * units, inputs], seed), Parameter([4 * units, units], seed + 1), Parameter([4 * units], seed + 2),
+            Parameter([4 * units], seed + 3));
 
     private static GruWeights GruWeights(int inputs, int units) => new(
         Parameter([3 * units, inputs], 60), Parameter([3 * units, units], 61), Parameter([3 * units], 62), Parameter([3 * units], 63));

@@ -44,7 +44,8 @@ public class RecurrentTests
     [InlineData(4, true, false)]
     [InlineData(3, true, true)]
     public void A_single_step_agrees_with_the_equation(int gates, bool bidirectional, bool withState) => CheckGradient(
-        new RecurrentEquation(gates, 3, 1, 4, 17, [1, 0, 1]), bidirectional, withLengths: true, withState, reverse: false, seed: 8, Wanted.FinalHidden);
+            new RecurrentEquation(gates, 3, 1, 4, 17, [1, 0, 1]), bidirectional, withLengths: true, withState, reverse: false, seed: 8,
+            Wanted.FinalHidden);
 
     [Theory]
     [InlineData(Precision.BF16, 0.02)]
@@ -63,7 +64,8 @@ public class RecurrentTests
             using var scope = Arena.Current.Scope();
             using var cast = Autocast.Enter(precision);
             using var tape = Tape.Record();
-            Tensor Random(Shape shape, int seed, double scale) => Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape).WithGradient();
+            Tensor Random(Shape shape, int seed, double scale) =>
+                Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape).WithGradient();
             var x = Random([Batch, Length, Inputs], 1, 1);
             var (input, recurrent) = (Random([4 * Units, Inputs], 2, 0.2), Random([4 * Units, Units], 3, 0.2));
             var y = Op.Lstm(x, new LstmWeights(input, recurrent)).Outputs;
@@ -148,7 +150,9 @@ public class RecurrentTests
         {
             double[]? State(int which) =>
                 states <= which ? null : values[1 + (4 * directions) + which].Chunk(equation.Batch * equation.Units).ElementAt(direction);
-            runs.Add(equation.Run(values[0], values.AsSpan(1 + (4 * direction), 4), State(0), State(1), direction == 1 || (directions == 1 && reverse)));
+            runs.Add(
+                equation.Run(
+                    values[0], values.AsSpan(1 + (4 * direction), 4), State(0), State(1), direction == 1 || (directions == 1 && reverse)));
         }
 
         return wanted switch
@@ -156,7 +160,13 @@ public class RecurrentTests
             Wanted.FinalHidden => [.. runs.SelectMany(run => run.Hidden)],
             Wanted.FinalCell => [.. runs.SelectMany(run => run.Cell)],
             _ when directions == 1 => runs[0].Outputs,
-            _ => [.. runs[0].Outputs.Chunk(equation.Units).Zip(runs[1].Outputs.Chunk(equation.Units), (left, right) => left.Concat(right)).SelectMany(row => row)],
+            _ =>
+            [
+                .. runs[0]
+                    .Outputs.Chunk(equation.Units)
+                    .Zip(runs[1].Outputs.Chunk(equation.Units), (left, right) => left.Concat(right))
+                    .SelectMany(row => row),
+            ],
         };
     }
 
@@ -164,7 +174,14 @@ public class RecurrentTests
     {
         using var scope = Arena.Current.Scope();
         var stacked = equation.Gates * equation.Units;
-        Shape[] shapes = [[equation.Batch, equation.Length, equation.Inputs], [stacked, equation.Inputs], [stacked, equation.Units], [stacked], [stacked]];
+        Shape[] shapes =
+        [
+            [equation.Batch, equation.Length, equation.Inputs],
+            [stacked, equation.Inputs],
+            [stacked, equation.Units],
+            [stacked],
+            [stacked],
+        ];
         var inputs = shapes.Select((shape, i) => OperationCheck.Random(shape, seed + i, 0.5)).ToArray();
         var exact = inputs.Select(input => input.Values.Select(value => (double)value).ToArray()).ToArray();
         var tensors = inputs.Select(input => Tensor.From(input.Values, input.Shape)).ToArray();

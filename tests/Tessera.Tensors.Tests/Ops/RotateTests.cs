@@ -12,7 +12,10 @@ public class RotateTests(ITestOutputHelper output)
     public void Rotate_agrees_with_its_equation_on_random_shapes(RotaryLayout layout)
     {
         using var errors = new Errors(output, $"rotate {layout}");
-        var sizes = Gen.Elements(0, 1, 2).Zip(Samples.MaxSide, Gen.Choose(1, 3)).Zip(Gen.Elements(1, 2, 5, 7, 8, 15, 16, 17), Gen.Elements(0, 1, 4)).Zip(Samples.Seed);
+        var sizes = Gen.Elements(0, 1, 2)
+            .Zip(Samples.MaxSide, Gen.Choose(1, 3))
+            .Zip(Gen.Elements(1, 2, 5, 7, 8, 15, 16, 17), Gen.Elements(0, 1, 4))
+            .Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((batch, length, heads), pairs, left), seed) = size;
@@ -86,7 +89,8 @@ public class RotateTests(ITestOutputHelper output)
     {
         using var scope = Arena.Current.Scope();
         var (x, table) = (Tensor.Allocate([1, 2, 1, 6]), Tensor.Allocate([5, 3]));
-        Tensor Turn(Tensor what, Tensor positions, Tensor cosines, Tensor sines) => Op.Rotate(what, positions, cosines, sines, RotaryLayout.Halves);
+        Tensor Turn(Tensor what, Tensor positions, Tensor cosines, Tensor sines) =>
+            Op.Rotate(what, positions, cosines, sines, RotaryLayout.Halves);
         Assert.Equal(
             "rotate: position 5 is beyond the tables' 5 positions",
             Assert.Throws<ShapeException>(() => Turn(x, Tensor.From([0, 5], [1, 2]), table, table)).Message);

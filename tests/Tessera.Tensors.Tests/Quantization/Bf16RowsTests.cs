@@ -3,13 +3,17 @@ using Tessera.Tensors.Kernels;
 
 namespace Tessera.Tensors.Tests.Quantization;
 
-/// <summary>Few rows with a BF16 weight in a BF16 scope: both factors are rounded where the processor has the instructions, the weight alone elsewhere.</summary>
+/// <summary>Few rows with a BF16 weight in a BF16 scope: both factors are rounded where the processor has the instructions, the weight
+/// alone elsewhere.</summary>
 public class Bf16RowsTests
 {
     [Fact]
     public void Products_agree_with_those_of_rounded_factors_on_random_shapes()
     {
-        var sizes = Gen.Choose(1, 31).Zip(Gen.Elements(1, 2, 3, 4, 5, 17, 33), Gen.Elements(1, 15, 16, 31, 32, 33, 63, 64, 65, 200)).Zip(Gen.Elements(true, false)).Zip(Samples.Seed);
+        var sizes = Gen.Choose(1, 31)
+            .Zip(Gen.Elements(1, 2, 3, 4, 5, 17, 33), Gen.Elements(1, 15, 16, 31, 32, 33, 63, 64, 65, 200))
+            .Zip(Gen.Elements(true, false))
+            .Zip(Samples.Seed);
         Samples.ForAll(sizes, size =>
         {
             var (((rows, outputs, columns), biased), seed) = size;
@@ -33,7 +37,9 @@ public class Bf16RowsTests
                     (expected, magnitude) = (expected + product, magnitude + Math.Abs(product));
                 }
 
-                Assert.True(Math.Abs(expected - y[i]) <= 1e-6 * magnitude, $"{rows} x {outputs} x {columns}, element {i}: {y[i]}, expected {expected}");
+                Assert.True(
+                    Math.Abs(expected - y[i]) <= 1e-6 * magnitude,
+                    $"{rows} x {outputs} x {columns}, element {i}: {y[i]}, expected {expected}");
             }
         });
     }
@@ -45,7 +51,11 @@ public class Bf16RowsTests
         using var cast = Autocast.Enter(Precision.BF16);
         var x = OperationCheck.Random([3, 40], 1).Values;
         x[45] = float.NaN;
-        var y = Op.Linear(Tensor.From(x, [3, 40]), Op.Convert(Tensor.From(OperationCheck.Random([20, 40], 2).Values, [20, 40]), ElementType.BF16)).ToArray();
+        var y = Op.Linear(
+                Tensor.From(x, [3, 40]),
+                Op.Convert(Tensor.From(OperationCheck.Random([20, 40], 2).Values, [20, 40]), ElementType.BF16)
+            )
+            .ToArray();
         for (var i = 0; i < y.Length; i++) Assert.Equal(i / 20 == 1, float.IsNaN(y[i]));
     }
 

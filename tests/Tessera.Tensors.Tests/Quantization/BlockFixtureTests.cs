@@ -3,7 +3,8 @@ using Tessera.Testing;
 
 namespace Tessera.Tensors.Tests.Quantization;
 
-/// <summary>Stored types against what llama.cpp writes and reads: <c>Fixtures/blocks</c>, by <c>tests/Fixtures/make_gguf.py blocks</c>.</summary>
+/// <summary>Stored types against what llama.cpp writes and reads: <c>Fixtures/blocks</c>, by <c>tests/Fixtures/make_gguf.py
+/// blocks</c>.</summary>
 public class BlockFixtureTests
 {
     public static TheoryData<ElementType> Types { get; } =

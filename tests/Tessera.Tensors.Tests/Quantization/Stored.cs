@@ -61,7 +61,8 @@ internal static class Stored
         for (var i = 0; i < expected.Length; i++)
         {
             var error = Math.Abs(expected[i] - found[i]) / Math.Max(magnitudes[i], 1e-30);
-            Assert.True(error <= relative, $"{what}: element {i} is {found[i]}, expected {expected[i]}: error {error:E2} of the magnitudes' sum");
+            Assert.True(
+                error <= relative, $"{what}: element {i} is {found[i]}, expected {expected[i]}: error {error:E2} of the magnitudes' sum");
             largest = Math.Max(largest, error);
         }
 

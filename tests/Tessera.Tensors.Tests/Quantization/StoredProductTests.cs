@@ -80,7 +80,8 @@ public class StoredProductTests
         var x = Tensor.From(OperationCheck.Random([40, 512], 4).Values, [40, 512]);
         var all = Op.Linear(x, weight).ToArray();
         for (var rows = 1; rows < 40; rows += 3)
-            OperationCheck.Compare($"{rows} rows", [.. all.Take(rows * 70).Select(y => (double)y)], Op.Linear(x.First(rows), weight).ToArray(), 2e-6);
+            OperationCheck.Compare(
+                $"{rows} rows", [.. all.Take(rows * 70).Select(y => (double)y)], Op.Linear(x.First(rows), weight).ToArray(), 2e-6);
     }
 
     [Theory, MemberData(nameof(Types))]
@@ -188,7 +189,9 @@ public class StoredProductTests
     public void A_stored_weight_has_no_gradient()
     {
         var weight = Tensor.Allocate([2, 32], ElementType.Q8_0);
-        Assert.Contains("with gradient: tensor is Q8_0 [2, 32], expected F32", Assert.Throws<ShapeException>(weight.WithGradient).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "with gradient: tensor is Q8_0 [2, 32], expected F32", Assert.Throws<ShapeException>(weight.WithGradient).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -27,19 +27,25 @@ public sealed class ExampleFilesTests : IDisposable
 
     [Fact]
     public void Plain_texts_of_any_characters_read_back_as_they_were_written() => Prop.ForAll(
-        ArbMap.Default.ArbFor<UnicodeString>().Filter(text => !string.IsNullOrWhiteSpace(text.Get) && !text.Get.EnumerateRunes().Contains(System.Text.Rune.ReplacementChar)),
-        text =>
-        {
-            Example[] documents = [new Example(null, text.Get, "file.txt")];
-            ExampleFiles.Write(new Corpus(documents, documents, documents), _folder.Path);
-            return documents.SequenceEqual(ReadBack(text: "text").Test);
+                ArbMap
+                    .Default.ArbFor<UnicodeString>()
+                    .Filter(text =>
+                        !string.IsNullOrWhiteSpace(text.Get) && !text.Get.EnumerateRunes().Contains(System.Text.Rune.ReplacementChar)
+                    ),
+                text =>
+                {
+                    Example[] documents = [new Example(null, text.Get, "file.txt")];
+                    ExampleFiles.Write(new Corpus(documents, documents, documents), _folder.Path);
+                    return documents.SequenceEqual(ReadBack(text: "text").Test);
         }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void A_line_is_a_readable_JSON_object()
     {
         ExampleFiles.Write(new Corpus([new Example("List<T> & é", "x", "g")], [], []), Path.Combine(_folder.Path, "new", "folder"));
-        Assert.Equal("{\"source\":\"List<T> & é\",\"target\":\"x\",\"group\":\"g\"}\n", File.ReadAllText(Path.Combine(_folder.Path, "new", "folder", "train.jsonl")));
+        Assert.Equal(
+            "{\"source\":\"List<T> & é\",\"target\":\"x\",\"group\":\"g\"}\n",
+            File.ReadAllText(Path.Combine(_folder.Path, "new", "folder", "train.jsonl")));
     }
 
     [Fact]

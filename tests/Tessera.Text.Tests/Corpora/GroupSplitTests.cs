@@ -37,17 +37,23 @@ public sealed class GroupSplitTests
             }
 
             Example[][] splits = [[.. corpus.Train], [.. corpus.Validation], [.. corpus.Test]];
-            var groups = splits.SelectMany(split => split.Select(example => example.Group).Distinct());
-            return splits.Sum(split => split.Length) == numbers.Get.Length
-                && splits.SelectMany(split => split).Select(example => example.Target).Distinct().Count() == numbers.Get.Length
-                && groups.Count() == groups.Distinct().Count()
-                && splits.All(split => split.Select(example => int.Parse(example.Target)).SequenceEqual(split.Select(example => int.Parse(example.Target)).Order()));
+                    var groups = splits.SelectMany(split => split.Select(example => example.Group).Distinct());
+                    return splits.Sum(split => split.Length) == numbers.Get.Length
+                        && splits.SelectMany(split => split).Select(example => example.Target).Distinct().Count() == numbers.Get.Length
+                        && groups.Count() == groups.Distinct().Count()
+                        && splits.All(split =>
+                            split
+                                .Select(example => int.Parse(example.Target))
+                                .SequenceEqual(split.Select(example => int.Parse(example.Target)).Order())
+                        );
         }).QuickCheckThrowOnFailure();
 
     [Fact]
     public void Shares_of_many_groups_are_near_the_fractions()
     {
-        var corpus = Divide(new TextFolderOptions("x") { ValidationFraction = 0.1, TestFraction = 0.2 }, Enumerable.Range(0, 20_000).Select(i => $"Type{i}"));
+        var corpus = Divide(
+            new TextFolderOptions("x") { ValidationFraction = 0.1, TestFraction = 0.2 },
+            Enumerable.Range(0, 20_000).Select(i => $"Type{i}"));
         Assert.InRange(corpus.Validation.Count, 1_850, 2_150);
         Assert.InRange(corpus.Test.Count, 3_800, 4_200);
     }
@@ -76,7 +82,9 @@ public sealed class GroupSplitTests
     {
         var options = new TextFolderOptions("x") { ValidationFraction = 0.5, TestFraction = 0.5 };
         var error = Assert.Throws<InvalidDataException>(() => Divide(options, ["a", "b"]));
-        Assert.Equal("here: all 2 examples fell into validation or test; lower data.validationFraction and data.testFraction or change data.seed", error.Message);
+        Assert.Equal(
+            "here: all 2 examples fell into validation or test; lower data.validationFraction and data.testFraction or change data.seed",
+            error.Message);
 
         var empty = Assert.Throws<InvalidDataException>(() =>
             GroupSplit.Divide(options, "here", new Dictionary<string, int> { ["binary file"] = 3 }, []));
@@ -87,7 +95,11 @@ public sealed class GroupSplitTests
     public void Few_groups_still_give_each_split_one()
     {
         var corpus = GroupSplit.Divide(
-            new TextFolderOptions("docs"), "docs", new Dictionary<string, int>(), [.. Enumerable.Range(0, 4).Select(i => new Example(null, "text", $"g{i}"))]);
+            new TextFolderOptions("docs"),
+            "docs",
+            new Dictionary<string, int>(),
+            [.. Enumerable.Range(0, 4).Select(i => new Example(null, "text", $"g{i}"))]
+        );
         Assert.Equal((2, 1, 1), (corpus.Train.Count, corpus.Validation.Count, corpus.Test.Count));
         Assert.Equal(4, corpus.Train.Concat(corpus.Validation).Concat(corpus.Test).Select(example => example.Group).Distinct().Count());
     }

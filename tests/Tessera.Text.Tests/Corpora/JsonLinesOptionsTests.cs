@@ -66,11 +66,15 @@ public sealed class JsonLinesOptionsTests : IDisposable
     [Fact]
     public void Examples_of_a_group_stay_together()
     {
-        _folder.Write("a.jsonl", string.Concat(Enumerable.Range(0, 400).Select(i => $"{{\"source\":\"{i}\",\"target\":\"{i}\",\"group\":\"{i % 40}\"}}\n")));
+        _folder.Write(
+            "a.jsonl",
+            string.Concat(Enumerable.Range(0, 400).Select(i => $"{{\"source\":\"{i}\",\"target\":\"{i}\",\"group\":\"{i % 40}\"}}\n")));
         var corpus = (new JsonLinesOptions("a.jsonl") { ValidationFraction = 0.2, TestFraction = 0.2 }).Load(_folder.Path);
         Assert.NotEmpty(corpus.Validation);
         Assert.NotEmpty(corpus.Test);
-        Assert.All(new[] { corpus.Train, corpus.Validation, corpus.Test }, split => Assert.All(split.CountBy(pair => pair.Group), group => Assert.Equal(10, group.Value)));
+        Assert.All(new[] { corpus.Train, corpus.Validation, corpus.Test }, split =>
+            Assert.All(split.CountBy(pair => pair.Group), group => Assert.Equal(10, group.Value))
+        );
     }
 
     [Fact]

@@ -45,7 +45,9 @@ public sealed class ParallelFilesOptionsTests : IDisposable
     public void Files_of_different_length_are_refused_by_name_and_count()
     {
         var error = Assert.Throws<InvalidDataException>(() => Load("a\nb\n", "1\n2\n3"));
-        Assert.Equal($"parallel files must have equally many lines: {_folder.Path}/a.src has 2, {_folder.Path}/a.tgt has 3", error.Message.Replace('\\', '/'));
+        Assert.Equal(
+            $"parallel files must have equally many lines: {_folder.Path}/a.src has 2, {_folder.Path}/a.tgt has 3",
+            error.Message.Replace('\\', '/'));
     }
 
     [Theory]
@@ -73,7 +75,8 @@ public sealed class ParallelFilesOptionsTests : IDisposable
 
     [Fact]
     public void Empty_files_are_no_corpus() =>
-        Assert.EndsWith("a.src: no examples to train on", Assert.Throws<InvalidDataException>(() => Load("", "")).Message, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "a.src: no examples to train on", Assert.Throws<InvalidDataException>(() => Load("", "")).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_split_with_files_is_kept_and_one_without_is_drawn_from_training()
@@ -94,7 +97,9 @@ public sealed class ParallelFilesOptionsTests : IDisposable
     {
         _folder.Write("a.src", "a\n");
         _folder.Write("a.tgt", "b\n");
-        Assert.Throws<OperationCanceledException>(() => new ParallelFilesOptions("a.src", "a.tgt").Load(_folder.Path, new CancellationToken(canceled: true)));
+        Assert.Throws<OperationCanceledException>(() =>
+            new ParallelFilesOptions("a.src", "a.tgt").Load(_folder.Path, new CancellationToken(canceled: true))
+        );
     }
 
     [SharedFact("data/java-cs")]

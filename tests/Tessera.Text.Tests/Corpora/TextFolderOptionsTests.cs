@@ -56,14 +56,17 @@ public sealed class TextFolderOptionsTests : IDisposable
     public void A_byte_that_is_not_UTF8_is_named_with_file_line_and_offset()
     {
         var path = _folder.Write("a.txt", [(byte)'a', (byte)'\n', (byte)'\n', 0xE9, (byte)'t']);
-        Assert.Equal($"{path}:3: byte 0xE9 at offset 3 of the file is not valid UTF-8", Assert.Throws<InvalidDataException>(() => Load()).Message);
+        Assert.Equal(
+            $"{path}:3: byte 0xE9 at offset 3 of the file is not valid UTF-8", Assert.Throws<InvalidDataException>(() => Load()).Message);
     }
 
     [Fact]
     public void A_folder_without_matching_files_or_no_folder_at_all_is_an_error()
     {
         _folder.Write("a.json", "{}");
-        Assert.Equal($"data.path: no file under {_folder.Path} matches *.cs, *.md, *.txt", Assert.Throws<InvalidDataException>(() => Load()).Message);
+        Assert.Equal(
+            $"data.path: no file under {_folder.Path} matches *.cs, *.md, *.txt",
+            Assert.Throws<InvalidDataException>(() => Load()).Message);
         var error = Assert.Throws<DirectoryNotFoundException>(() => Load(new TextFolderOptions("nowhere")));
         Assert.Equal($"data.path: there is no folder or file {Path.Combine(_folder.Path, "nowhere")}", error.Message);
     }
@@ -87,7 +90,9 @@ public sealed class TextFolderOptionsTests : IDisposable
         Assert.Equal(text, train.Target + validation.Target + test.Target);
         Assert.Equal((8500, 1000, 500), (train.Target.Length, validation.Target.Length, test.Target.Length));
         Assert.EndsWith("line 0849\n", train.Target, StringComparison.Ordinal);
-        Assert.Equal(["book.txt[0..8500]", "book.txt[8500..9500]", "book.txt[9500..10000]"], new[] { train, validation, test }.Select(part => part.Group));
+        Assert.Equal(
+            ["book.txt[0..8500]", "book.txt[8500..9500]", "book.txt[9500..10000]"],
+            new[] { train, validation, test }.Select(part => part.Group));
     }
 
     [Fact]
@@ -96,7 +101,8 @@ public sealed class TextFolderOptionsTests : IDisposable
         _folder.Write("book.txt", "one line");
         Assert.Equal("one line", Load(new TextFolderOptions("book.txt")).Train.Single().Target);
         Assert.EndsWith(
-            "set the fractions to 0", Assert.Throws<InvalidDataException>(() => new TextFolderOptions("book.txt").Load(_folder.Path)).Message,
+            "set the fractions to 0",
+            Assert.Throws<InvalidDataException>(() => new TextFolderOptions("book.txt").Load(_folder.Path)).Message,
             StringComparison.Ordinal);
     }
 }

@@ -55,5 +55,6 @@ public class ChatTemplateFixtureTests
 
     private static int CodePoints(string text, int end) => text[..end].EnumerateRunes().Count();
 
-    private static List<JsonNode> Read(string file) => [.. JsonNode.Parse(File.ReadAllText(file))!["cases"]!.AsArray().Select(node => node!)];
+    private static List<JsonNode> Read(string file) =>
+        [.. JsonNode.Parse(File.ReadAllText(file))!["cases"]!.AsArray().Select(node => node!)];
 }

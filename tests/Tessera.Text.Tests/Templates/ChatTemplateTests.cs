@@ -9,7 +9,9 @@ namespace Tessera.Text.Tests.Templates;
 public class ChatTemplateTests
 {
     [Theory]
-    [InlineData("{% for x in range(100000) %}{% for y in range(100000) %}{% endfor %}{% endfor %}", TemplateErrorKind.OverflowError, "takes more than")]
+    [InlineData(
+        "{% for x in range(100000) %}{% for y in range(100000) %}{% endfor %}{% endfor %}", TemplateErrorKind.OverflowError,
+        "takes more than")]
     [InlineData("{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}", TemplateErrorKind.OverflowError, "nested more than 200 deep")]
     [InlineData("{{ 'abcdefghij' * 100000000 }}", TemplateErrorKind.OverflowError, "at most 10000000")]
     [InlineData("{{ 9 ** 999999999 }}", TemplateErrorKind.OverflowError, "at most 10000000")]
@@ -18,10 +20,18 @@ public class ChatTemplateTests
     [InlineData("{{ ''.__class__ }}", TemplateErrorKind.SecurityError, "unsafe")]
     [InlineData("{{ messages[0]['__init__'] }}", TemplateErrorKind.SecurityError, "unsafe")]
     [InlineData("\n\n{{ 1 / 0 }}", TemplateErrorKind.ZeroDivisionError, "line 3")]
-    [InlineData("{% set ns = namespace(a=1) %}{% for i in range(100000) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a == [ns.a] }}", TemplateErrorKind.OverflowError, "nested")]
-    [InlineData("{% set ns = namespace(a=1, b=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}", TemplateErrorKind.OverflowError, "compares more than")]
-    [InlineData("{% set ns = namespace(a=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}", TemplateErrorKind.OverflowError, "too large")]
-    [InlineData("{% set ns = namespace(a=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a | tojson }}", TemplateErrorKind.OverflowError, "too large")]
+    [InlineData(
+        "{% set ns = namespace(a=1) %}{% for i in range(100000) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a == [ns.a] }}",
+        TemplateErrorKind.OverflowError, "nested")]
+    [InlineData(
+        "{% set ns = namespace(a=1, b=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% set ns.b = [ns.b, ns.b] %}{% endfor %}{{ ns.a == ns.b }}",
+        TemplateErrorKind.OverflowError, "compares more than")]
+    [InlineData(
+        "{% set ns = namespace(a=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a }}",
+        TemplateErrorKind.OverflowError, "too large")]
+    [InlineData(
+        "{% set ns = namespace(a=1) %}{% for i in range(40) %}{% set ns.a = [ns.a, ns.a] %}{% endfor %}{{ ns.a | tojson }}",
+        TemplateErrorKind.OverflowError, "too large")]
     [InlineData("{{ 'a'.ljust(5, '') }}", TemplateErrorKind.TypeError, "exactly one character")]
     [InlineData("{{ '%s' % () }}", TemplateErrorKind.TypeError, "not enough arguments")]
     public void What_a_template_may_not_do_is_an_error_that_says_so(string source, TemplateErrorKind kind, string part)
@@ -53,7 +63,15 @@ public class ChatTemplateTests
     [Fact]
     public void Deep_nesting_is_an_error_and_no_crash()
     {
-        foreach (var source in new[] { "{{ " + new string('(', 100_000), "{{ " + new string('-', 100_000) + "1 }}", "{{ " + string.Concat(Enumerable.Repeat("not ", 100_000)) + "1 }}", string.Concat(Enumerable.Repeat("{% if 1 %}", 100_000)), "{{ " + new string('[', 100_000) })
+        foreach (
+            var source in new[]
+            {
+                "{{ " + new string('(', 100_000),
+                "{{ " + new string('-', 100_000) + "1 }}",
+                "{{ " + string.Concat(Enumerable.Repeat("not ", 100_000)) + "1 }}",
+                string.Concat(Enumerable.Repeat("{% if 1 %}", 100_000)),
+                "{{ " + new string('[', 100_000),
+            })
             Assert.Equal(TemplateErrorKind.SyntaxError, Assert.Throws<TemplateException>(() => ChatTemplate.Parse(source)).Kind);
     }
 
@@ -69,7 +87,8 @@ public class ChatTemplateTests
             }
             catch (TemplateException error)
             {
-                Assert.True(error.Kind is TemplateErrorKind.OverflowError or TemplateErrorKind.SyntaxError or TemplateErrorKind.UndefinedError);
+                Assert.True(
+                    error.Kind is TemplateErrorKind.OverflowError or TemplateErrorKind.SyntaxError or TemplateErrorKind.UndefinedError);
             }
         }
     }
@@ -122,7 +141,11 @@ public class ChatTemplateTests
     }
 
     private static string Render(string source) => ChatTemplate.Parse(source).Render(new ChatInput
-    {
-        Messages = [new JsonObject { ["role"] = "user", ["content"] = "Hi" }, new JsonObject { ["role"] = "assistant", ["content"] = "Hello" }],
+                {
+                    Messages =
+                    [
+                        new JsonObject { ["role"] = "user", ["content"] = "Hi" },
+                        new JsonObject { ["role"] = "assistant", ["content"] = "Hello" },
+                    ],
     }).Text;
 }

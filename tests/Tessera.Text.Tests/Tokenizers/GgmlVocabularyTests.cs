@@ -8,7 +8,9 @@ public class GgmlVocabularyTests
     [SharedFact("fixtures/tokenizers/deepseek3")]
     public void A_vocabulary_gives_the_ids_of_the_tokenizer_it_was_made_of()
     {
-        foreach (var (name, pre) in ((string, string)[])[("gpt2", "gpt-2"), ("llama3", "llama-bpe"), ("deepseek3", "deepseek-v3"), ("llama2", "default")])
+        foreach (
+            var (name, pre) in ((string, string)[])
+                [("gpt2", "gpt-2"), ("llama3", "llama-bpe"), ("deepseek3", "deepseek-v3"), ("llama2", "default")])
         {
             var tokenizer = TokenizerFixtures.Load(name);
             var vocabulary = GgmlVocabulary.Of(tokenizer);
@@ -27,7 +29,9 @@ public class GgmlVocabularyTests
         var odd = BytePairTrainer.Train(["a b c"], new BytePairTrainerOptions(
             260, PreTokenizer: new PreTokenizerSequence(new SplitPreTokenizer("[a-c]+"), new ByteLevelPreTokenizer(usePattern: false))));
         var error = Assert.Throws<ArgumentException>(() => GgmlVocabulary.Of(odd));
-        Assert.StartsWith("llama.cpp has no pre-tokenizer that cuts texts as this tokenizer does; name the nearest of default, gpt-2, ", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "llama.cpp has no pre-tokenizer that cuts texts as this tokenizer does; name the nearest of default, gpt-2, ", error.Message,
+            StringComparison.Ordinal);
         Assert.Equal("gpt-2", GgmlVocabulary.Of(odd, "gpt-2").PreTokenizer);
         Assert.Throws<ArgumentException>(() => GgmlVocabulary.Of(odd, "gpt-3"));
     }

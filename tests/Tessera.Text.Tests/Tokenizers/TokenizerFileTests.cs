@@ -150,16 +150,31 @@ public class TokenizerFileTests
     [InlineData("normalizer", "{ \"type\": \"Nmt\" }", "normalizer.type", "Nmt")]
     [InlineData("normalizer", "{ \"type\": \"Sequence\" }", "normalizer.normalizers", "missing")]
     [InlineData("normalizer", "{ \"type\": \"Precompiled\", \"precompiled_charsmap\": \"?\" }", "normalizer.precompiled_charsmap", "?")]
-    [InlineData("normalizer", "{ \"type\": \"Precompiled\", \"precompiled_charsmap\": \"////fwAA\" }", "normalizer.precompiled_charsmap", "////")]
-    [InlineData("normalizer", "{ \"type\": \"Replace\", \"pattern\": { \"Regex\": \"(\" }, \"content\": \"\" }", "normalizer.pattern.Regex", "(")]
-    [InlineData("normalizer", "{ \"type\": \"Replace\", \"pattern\": { \"String\": \"\" }, \"content\": \"\" }", "normalizer.pattern.String", "\"\"")]
+    [InlineData(
+        "normalizer",
+        "{ \"type\": \"Precompiled\", \"precompiled_charsmap\": \"////fwAA\" }",
+        "normalizer.precompiled_charsmap",
+        "////"
+    )]
+    [InlineData(
+        "normalizer", "{ \"type\": \"Replace\", \"pattern\": { \"Regex\": \"(\" }, \"content\": \"\" }", "normalizer.pattern.Regex", "(")]
+    [InlineData(
+        "normalizer", "{ \"type\": \"Replace\", \"pattern\": { \"String\": \"\" }, \"content\": \"\" }", "normalizer.pattern.String",
+        "\"\"")]
     [InlineData("pre_tokenizer.type", "\"UnicodeScripts\"", "pre_tokenizer.type", "UnicodeScripts")]
     [InlineData("pre_tokenizer", "{ \"type\": \"Metaspace\", \"replacement\": \"__\" }", "pre_tokenizer.replacement", "__")]
-    [InlineData("pre_tokenizer", "{ \"type\": \"Metaspace\", \"replacement\": \"_\", \"prepend_scheme\": \"last\" }", "pre_tokenizer.prepend_scheme", "last")]
+    [InlineData(
+        "pre_tokenizer", "{ \"type\": \"Metaspace\", \"replacement\": \"_\", \"prepend_scheme\": \"last\" }",
+        "pre_tokenizer.prepend_scheme", "last")]
     [InlineData("pre_tokenizer", "{ \"type\": \"Punctuation\", \"behavior\": \"0\" }", "pre_tokenizer.behavior", "\"0\"")]
     [InlineData("pre_tokenizer", "{ \"type\": \"CharDelimiterSplit\", \"delimiter\": \"\" }", "pre_tokenizer.delimiter", "one character")]
     [InlineData("pre_tokenizer", """{ "type": "Sequence", "pretokenizers": [] }""", "pre_tokenizer.pretokenizers", "at least")]
-    [InlineData("pre_tokenizer", """{ "type": "Split", "pattern": {}, "behavior": "Isolated" }""", "pre_tokenizer.pattern.Regex", "missing")]
+    [InlineData(
+        "pre_tokenizer",
+        """{ "type": "Split", "pattern": {}, "behavior": "Isolated" }""",
+        "pre_tokenizer.pattern.Regex",
+        "missing"
+    )]
     [InlineData("pre_tokenizer", Split + """{ "Regex": "(" }, "behavior": "Isolated" }""", "pre_tokenizer.pattern.Regex", "(")]
     [InlineData("pre_tokenizer", Split + """{ "String": "a" }, "behavior": "Both" }""", "pre_tokenizer.behavior", "Both")]
     [InlineData("decoder.type", "\"CTC\"", "decoder.type", "CTC")]

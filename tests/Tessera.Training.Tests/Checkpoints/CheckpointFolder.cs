@@ -32,7 +32,9 @@ internal sealed class CheckpointFolder : IDisposable
         Assert.Equal(step, checkpoint.State<JsonElement>().GetProperty("position").GetInt32());
         var model = new TwoParts(value: -1);
         checkpoint.Restore(model);
-        Assert.All(model.Parameters(), own => Assert.All(own.Parameter.Value.ToArray(), found => Assert.Equal(value == 0 ? step : value, found)));
+        Assert.All(model.Parameters(), own =>
+            Assert.All(own.Parameter.Value.ToArray(), found => Assert.Equal(value == 0 ? step : value, found))
+        );
         Assert.Equal("{}", File.ReadAllText(checkpoint.File("recipe.json")));
     }
 

@@ -24,7 +24,11 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Equal(["step-000000009", "step-1000000000"], _folder.Names);
         Assert.Equal(
             ["checkpoint.json", "hashes.json", "model.safetensors", "recipe.json", "state.json"],
-            Directory.GetFiles(Path.Combine(_folder.Store, "step-000000009")).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal));
+            Directory
+                .GetFiles(Path.Combine(_folder.Store, "step-000000009"))
+                .Select(path => Path.GetFileName(path))
+                .Order(StringComparer.Ordinal)
+        );
     }
 
     [Fact]
@@ -99,7 +103,8 @@ public sealed class CheckpointStoreTests : IDisposable
                 },
             };
             var message = Assert.Throws<IOException>(() => CheckpointFolder.Save(store, 2)).Message;
-            if (operations[failing] is "create" or "write") Assert.Contains($"{Path.GetFileName(failingPath)}: No space left on device; ", message, StringComparison.Ordinal);
+            if (operations[failing] is "create" or "write")
+                Assert.Contains($"{Path.GetFileName(failingPath)}: No space left on device; ", message, StringComparison.Ordinal);
             Assert.Matches(@"needs at least \d+ bytes, \d+ are free", message);
             Assert.Equal(["step-000000001"], _folder.Names);
             CheckpointFolder.AssertIsOf(1, good.Latest());
@@ -119,7 +124,8 @@ public sealed class CheckpointStoreTests : IDisposable
         var parameters = Parameters.Random(1, 1_000_000);
         var tensors = Weights.Writer([("a", parameters[0].Parameter.Value)]);
         var message = Assert.Throws<IOException>(() => store.Save(1, writer => writer.Tensors("big.safetensors", tensors))).Message;
-        Assert.Contains($"big.safetensors: full; the checkpoint needs at least {tensors.ByteCount} bytes", message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"big.safetensors: full; the checkpoint needs at least {tensors.ByteCount} bytes", message, StringComparison.Ordinal);
         Assert.InRange(tensors.ByteCount, 4_000_000, 4_000_200);
     }
 

@@ -65,7 +65,8 @@ public sealed class DamagedCheckpointTests : IDisposable
         Assert.Equal($"{path}: is cut short: expected {bytes.Length} bytes, found {bytes.Length - 5}", message);
         FallsBack(path);
         File.WriteAllBytes(path, [.. bytes, 0]);
-        Assert.Contains("is too long", Assert.Throws<InvalidDataException>(() => Checkpoint.Load(_newest)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is too long", Assert.Throws<InvalidDataException>(() => Checkpoint.Load(_newest)).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -118,12 +119,16 @@ public sealed class DamagedCheckpointTests : IDisposable
     public void Missing_and_unexpected_names_are_listed()
     {
         var path = Path.Combine(_newest, "model.safetensors");
-        var message = Assert.Throws<InvalidDataException>(() => Weights.Load(path, new CheckpointFolder.TwoParts(9, name: "kernel"))).Message;
+        var message = Assert
+            .Throws<InvalidDataException>(() => Weights.Load(path, new CheckpointFolder.TwoParts(9, name: "kernel")))
+            .Message;
         Assert.Equal($"{path}: does not have the model's tensors; missing: kernel; unexpected: weight", message);
         var many = Enumerable.Range(10, 13).Select(i => ($"n{i}", Tensor.Allocate([1]))).ToList();
         using var file = SafetensorsFile.Open(path);
         message = Assert.Throws<InvalidDataException>(() => Weights.Load(file, many)).Message;
-        Assert.Contains("missing: n10, n11, n12, n13, n14, n15, n16, n17, n18, n19 and 3 more; unexpected: norm.weight, weight", message, StringComparison.Ordinal);
+        Assert.Contains(
+            "missing: n10, n11, n12, n13, n14, n15, n16, n17, n18, n19 and 3 more; unexpected: norm.weight, weight", message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -10,7 +10,8 @@ namespace Tessera.Training.Tests.Data;
 /// <summary>Several documents in a row teach a model what each teaches it alone.</summary>
 public sealed class PackedLearningTests
 {
-    private const string Latent = """{"kind":"latent","heads":2,"kvLoraRank":6,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":5}""";
+    private const string Latent =
+        """{"kind":"latent","heads":2,"kvLoraRank":6,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":5}""";
     private const string Window = """{"kind":"sliding-window","window":3,"heads":2,"sinks":true,"position":{"kind":"rotary"}}""";
     private const string Buckets = """{"kind":"multi-head","heads":2,"keyValueHeads":1,"position":{"kind":"relative-bias"}}""";
 
@@ -23,8 +24,15 @@ public sealed class PackedLearningTests
     public void A_packed_row_has_the_loss_and_the_gradients_of_its_documents_apart(string attention, string router, string norm)
     {
         var model = TrainingFolder.TextRecipe(
-            $"model.decoder.attention={attention}", $$"""model.decoder.feedForward.router={"kind":"{{router}}"}""", $$"""model.decoder.norm={"kind":"{{norm}}"}""",
-            "model.decoder.layers=2", "model.decoder.position={\"kind\":\"learned\",\"positions\":64}", "model.mtpDepth=1", "model.decoder.dropout=0").Model.Build(ByteTokens.Tokenizer.VocabularySize, seed: 5);
+                $"model.decoder.attention={attention}",
+                $$"""model.decoder.feedForward.router={"kind":"{{router}}"}""",
+                $$"""model.decoder.norm={"kind":"{{norm}}"}""",
+                "model.decoder.layers=2",
+                "model.decoder.position={\"kind\":\"learned\",\"positions\":64}",
+                "model.mtpDepth=1",
+                "model.decoder.dropout=0"
+            )
+            .Model.Build(ByteTokens.Tokenizer.VocabularySize, seed: 5);
         // The next token counts each target alike; of later tokens there are as many fewer a document.
         foreach (var later in (bool[])[false, true])
         {
@@ -36,21 +44,27 @@ public sealed class PackedLearningTests
                 var alone = Learn(model, [document], later, (float)(Targets(document) / targets));
                 loss += alone.Loss * Targets(document) / targets;
                 foreach (var (name, gradient) in alone.Gradients)
-                    apart[name] = [.. gradient.Select((value, index) => value + apart.GetValueOrDefault(name, new double[gradient.Length])[index])];
+                    apart[name] =
+                    [
+                        .. gradient.Select((value, index) => value + apart.GetValueOrDefault(name, new double[gradient.Length])[index])];
             }
 
             Assert.Equal(loss, packed.Loss, 2e-6 * loss);
             foreach (var (name, gradient) in packed.Gradients)
             {
                 var largest = Math.Max(1e-12, apart[name].Max(Math.Abs));
-                for (var i = 0; i < gradient.Length; i++) Assert.True(Math.Abs(gradient[i] - apart[name][i]) <= 2e-5 * largest, $"{name}[{i}]: {gradient[i]} and {apart[name][i]}, the largest {largest}");
+                for (var i = 0; i < gradient.Length; i++)
+                    Assert.True(
+                        Math.Abs(gradient[i] - apart[name][i]) <= 2e-5 * largest,
+                        $"{name}[{i}]: {gradient[i]} and {apart[name][i]}, the largest {largest}");
             }
 
             double Targets(string document) => ByteTokens.Of(document).Length + 1 - (later ? 1 : 0);
         }
     }
 
-    private static (double Loss, Dictionary<string, double[]> Gradients) Learn(SequenceModel model, string[] documents, bool later, float weight)
+    private static (double Loss, Dictionary<string, double[]> Gradients) Learn(
+        SequenceModel model, string[] documents, bool later, float weight)
     {
         var data = ByteTokens.Prepare(new NextTokenOptions(), [.. documents.Select(text => new Example(null, text, text))],
             new BatchOptions { Length = 40, Tokens = 40 });
@@ -64,6 +78,13 @@ public sealed class PackedLearningTests
         var loss = later ? step.Losses.Single().Loss : next;
         tape.Backward(loss, weight);
         return (loss.Item(), model.Parameters().Where(own => own.Parameter.IsTrained).ToDictionary(
-            own => own.Name, own => (own.Parameter.Value.Gradient is { IsEmpty: false } gradient ? gradient.ToArray() : new float[own.Parameter.Shape.Count]).Select(value => (double)value).ToArray()));
+                    own => own.Name,
+                    own =>
+                        (
+                            own.Parameter.Value.Gradient is { IsEmpty: false } gradient
+                                ? gradient.ToArray()
+                                : new float[own.Parameter.Shape.Count])
+                            .Select(value => (double)value)
+                            .ToArray()));
     }
 }

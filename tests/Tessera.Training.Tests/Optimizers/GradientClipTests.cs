@@ -53,7 +53,10 @@ public class GradientClipTests
         foreach (var (name, parameter) in parameters)
         {
             var scale = name == "p1" ? 1e25f : 3e24f;
-            var gradient = Parameters.Normal(new Random(name[1]), (int)parameter.Value.Shape.Count).Select(value => value * scale).ToArray();
+            var gradient = Parameters
+                .Normal(new Random(name[1]), (int)parameter.Value.Shape.Count)
+                .Select(value => value * scale)
+                .ToArray();
             parameter.SetGradient(gradient);
             exact += gradient.Sum(value => (double)value * value);
         }
@@ -63,5 +66,6 @@ public class GradientClipTests
 
     [Fact]
     public void A_maximum_that_is_not_above_zero_is_refused() =>
-        Assert.Contains("-1", Assert.Throws<ArgumentOutOfRangeException>(() => GradientClip.Measure([], -1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "-1", Assert.Throws<ArgumentOutOfRangeException>(() => GradientClip.Measure([], -1)).Message, StringComparison.Ordinal);
 }

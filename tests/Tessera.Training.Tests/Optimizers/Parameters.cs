@@ -6,7 +6,8 @@ namespace Tessera.Training.Tests.Optimizers;
 /// <summary>Parameters with given weights and gradients.</summary>
 internal static class Parameters
 {
-    public static (string Name, Parameter Parameter) Of(string name, float[] weights, bool decays = true) => Of(name, weights, [weights.Length], decays);
+    public static (string Name, Parameter Parameter) Of(string name, float[] weights, bool decays = true) =>
+        Of(name, weights, [weights.Length], decays);
 
     public static (string Name, Parameter Parameter) Of(string name, float[] weights, Shape shape, bool decays = true)
     {
@@ -22,7 +23,8 @@ internal static class Parameters
         return [.. sizes.Select((size, index) => Of($"p{index}", Normal(random, size), decays: index % 2 == 0))];
     }
 
-    public static float[] Normal(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
+    public static float[] Normal(Random random, int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
 
     /// <summary>Makes <paramref name="gradient"/> the gradient, as a backward pass would.</summary>
     public static void SetGradient(this Parameter parameter, float[] gradient)

@@ -44,16 +44,21 @@ public sealed class MixedPrecisionTests : IDisposable
     [Fact]
     public void Steps_whose_gradients_overflow_are_left_out_and_counted_until_the_scale_fits()
     {
-        var done = Train("f16", "phases[0].steps=30", LargeGradients, "phases[0].lossScale.initial=1e38", "phases[0].lossScale.backoff=0.001");
+        var done = Train(
+            "f16", "phases[0].steps=30", LargeGradients, "phases[0].lossScale.initial=1e38", "phases[0].lossScale.backoff=0.001");
         var skipped = done.TakeWhile(step => !double.IsFinite(step.GradientNorm)).Count();
         Assert.InRange(skipped, 1, 14);
         Assert.Equal(skipped, done[^1].Skipped);
         Assert.Equal(1e38 * Math.Pow(0.001, skipped), done[^1].LossScale, 1e-3 * done[^1].LossScale);
         Assert.All(done.Skip(skipped), step => Assert.True(double.IsFinite(step.GradientNorm)));
-        Assert.All(done.Take(skipped), step => Assert.Equal(done[0].LossScale, step.LossScale / Math.Pow(0.001, step.Step - 1), 1e-3 * done[0].LossScale));
+        Assert.All(done.Take(skipped), step =>
+            Assert.Equal(done[0].LossScale, step.LossScale / Math.Pow(0.001, step.Step - 1), 1e-3 * done[0].LossScale)
+        );
         var logged = MetricsLog.Read(_folder.In("f16/metrics.jsonl")).OfType<StepDone>().ToList();
         Assert.Equal([10L, 20, 30], logged.Select(step => step.Step));
-        Assert.All(logged, step => Assert.Equal((done[(int)step.Step - 1].LossScale, done[(int)step.Step - 1].Skipped), (step.LossScale, step.Skipped)));
+        Assert.All(logged, step =>
+            Assert.Equal((done[(int)step.Step - 1].LossScale, done[(int)step.Step - 1].Skipped), (step.LossScale, step.Skipped))
+        );
     }
 
     [Fact]
@@ -72,7 +77,9 @@ public sealed class MixedPrecisionTests : IDisposable
     [Fact]
     public void A_run_all_of_whose_steps_were_left_out_fails_and_leaves_no_model()
     {
-        var message = Assert.Throws<InvalidDataException>(() => Train("f16", "phases[0].steps=3", LargeGradients, "phases[0].lossScale.initial=3e38")).Message;
+        var message = Assert
+            .Throws<InvalidDataException>(() => Train("f16", "phases[0].steps=3", LargeGradients, "phases[0].lossScale.initial=3e38"))
+            .Message;
         Assert.Contains("all 3 steps of phases[0] were left out", message, StringComparison.Ordinal);
         Assert.Contains("phases[0].lossScale.initial", message, StringComparison.Ordinal);
         Assert.False(File.Exists(_folder.In("f16/model.safetensors")));
@@ -82,7 +89,10 @@ public sealed class MixedPrecisionTests : IDisposable
     public void A_scale_below_its_floor_ends_training_and_says_what_to_try()
     {
         var message = Assert.Throws<InvalidDataException>(() => Train(
-            "f16", "phases[0].steps=500", "phases[0].learningRate=1e38", "phases[0].lossScale.initial=256", "phases[0].lossScale.floor=16")).Message;
+                    "f16", "phases[0].steps=500", "phases[0].learningRate=1e38", "phases[0].lossScale.initial=256",
+                    "phases[0].lossScale.floor=16")
+            )
+            .Message;
         Assert.Contains("the loss scale has fallen to 8, below phases[0].lossScale.floor, 16", message, StringComparison.Ordinal);
         Assert.Contains("phases[0].learningRate", message, StringComparison.Ordinal);
     }
@@ -94,7 +104,12 @@ public sealed class MixedPrecisionTests : IDisposable
     public void A_run_in_F16_that_crashed_reaches_the_bits_and_the_scale_of_an_undisturbed_one(int after)
     {
         var recipe = Recipe(
-            "f16", "phases[0].steps=16", "phases[0].accumulate=2", "checkpoints.everySteps=1", LargeGradients, "phases[0].lossScale.initial=1e38",
+            "f16",
+            "phases[0].steps=16",
+            "phases[0].accumulate=2",
+            "checkpoints.everySteps=1",
+            LargeGradients,
+            "phases[0].lossScale.initial=1e38",
             "phases[0].lossScale.backoff=0.001", "phases[0].lossScale.interval=3");
         var whole = _folder.Train(recipe, "whole").OfType<StepDone>().ToList();
         Assert.True(whole[^1].Skipped > 0);
@@ -114,7 +129,10 @@ public sealed class MixedPrecisionTests : IDisposable
         _folder.Crash(recipe, 6);
         Assert.Equal(best, Recorded());
         // A run that another machine began in F32 goes on in F32 here.
-        File.WriteAllText(_folder.In("run/recipe.json"), File.ReadAllText(_folder.In("run/recipe.json")).Replace($"\"precision\": \"{best}\"", "\"precision\": \"f32\"", StringComparison.Ordinal));
+        File.WriteAllText(
+            _folder.In("run/recipe.json"),
+            File.ReadAllText(_folder.In("run/recipe.json"))
+                .Replace($"\"precision\": \"{best}\"", "\"precision\": \"f32\"", StringComparison.Ordinal));
         var prepared = _folder.Train(recipe, resume: true).OfType<Prepared>().Single();
         Assert.Equal(["f32"], prepared.Precision);
         Assert.Equal("f32", Recorded());
@@ -146,5 +164,6 @@ public sealed class MixedPrecisionTests : IDisposable
     private static Recipe Recipe(string precision, params string[] settings) =>
         TrainingFolder.Recipe([$"phases[0].precision={precision}", "checkpoints.everySteps=4", "model.decoder.dropout=0", .. settings]);
 
-    private List<StepDone> Train(string precision, params string[] settings) => [.. _folder.Train(Recipe(precision, settings), precision).OfType<StepDone>()];
+    private List<StepDone> Train(string precision, params string[] settings) =>
+        [.. _folder.Train(Recipe(precision, settings), precision).OfType<StepDone>()];
 }

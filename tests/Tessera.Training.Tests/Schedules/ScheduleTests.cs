@@ -43,7 +43,14 @@ public class ScheduleTests
     [Fact]
     public void Past_the_end_the_last_factor_stays()
     {
-        foreach (ScheduleOptions schedule in new ScheduleOptions[] { new CosineSchedule(0.1), new LinearSchedule(0.1), new StableDecaySchedule(0.3, 0.1), new PolynomialSchedule(3, 0.1) })
+        foreach (
+            ScheduleOptions schedule in new ScheduleOptions[]
+            {
+                new CosineSchedule(0.1),
+                new LinearSchedule(0.1),
+                new StableDecaySchedule(0.3, 0.1),
+                new PolynomialSchedule(3, 0.1),
+            })
         {
             Assert.Equal(0.1, schedule.Factor(10, 10L), 1e-12);
             Assert.Equal(0.1, schedule.Factor(1000, 10L), 1e-12);
@@ -70,7 +77,11 @@ public class ScheduleTests
     {
         Assert.Equal(
             new CosineSchedule(0.1) { WarmupSteps = 20 },
-            JsonSerializer.Deserialize<ScheduleOptions>("""{ "kind": "cosine", "minimum": 0.1, "warmupSteps": 20 }""", JsonSerializerOptions.Web));
+            JsonSerializer.Deserialize<ScheduleOptions>(
+                """{ "kind": "cosine", "minimum": 0.1, "warmupSteps": 20 }""",
+                JsonSerializerOptions.Web
+            )
+        );
         foreach (var kind in new[] { "constant", "linear", "cosine", "inverse-sqrt", "warmup-stable-decay", "polynomial" })
             Assert.NotNull(JsonSerializer.Deserialize<ScheduleOptions>($$"""{ "kind": "{{kind}}" }""", JsonSerializerOptions.Web));
     }

@@ -9,7 +9,8 @@ namespace Tessera.Nn.Attention.Patterns;
 /// <c>"pattern": "dilated"</c> in a recipe.
 /// <para>Beltagy, Peters, Cohan 2020, <see href="https://arxiv.org/abs/2004.05150"/>, section 3.1.</para>
 /// </summary>
-/// <param name="Window">Keys that a query sees to a side, its own included, at least 1; a sixteenth of the model's length unless said.</param>
+/// <param name="Window">Keys that a query sees to a side, its own included, at least 1; a sixteenth of the model's length unless
+/// said.</param>
 /// <param name="Dilation">How far apart they are; at least 1.</param>
 public sealed record DilatedPattern(int? Window = null, int Dilation = 2) : AttentionPattern
 {

@@ -27,7 +27,11 @@ internal static unsafe partial class AmxSignalStack
         Require(Exchange(null, &current) == 0);
         if (current.Flags == 0 && current.Size < (nuint)(Bytes + guard))
         {
-            var larger = new Stack { Start = Map(0, (nuint)(Bytes + guard), ReadWrite, PrivateAnonymous, -1, 0), Size = (nuint)(Bytes + guard) };
+            var larger = new Stack
+            {
+                Start = Map(0, (nuint)(Bytes + guard), ReadWrite, PrivateAnonymous, -1, 0),
+                Size = (nuint)(Bytes + guard),
+            };
             Require(larger.Start != -1);
             Require(Protect(larger.Start, (nuint)guard, None) == 0);
             Require(Exchange(&larger, null) == 0);

@@ -50,7 +50,8 @@ internal static unsafe class AttentionProduct
         }
     }
 
-    /// <summary>What a routine is given; strides in bytes. It moves <see cref="A"/> and <see cref="C"/> on and counts <see cref="Rows"/> down.</summary>
+    /// <summary>What a routine is given; strides in bytes. It moves <see cref="A"/> and <see cref="C"/> on and counts <see cref="Rows"/>
+    /// down.</summary>
     private struct Arguments
     {
         public float* A, B, C;

@@ -64,7 +64,13 @@ internal static unsafe class Bf16Dots
     {
         private const int Bytes = 64;
 
-        private static readonly AssemblerRegister64 s_a = rax, s_strideA = rcx, s_strideA3 = rdx, s_b = rsi, s_strideB = r8, s_strideB3 = r9, s_count = r10;
+        private static readonly AssemblerRegister64 s_a = rax,
+            s_strideA = rcx,
+            s_strideA3 = rdx,
+            s_b = rsi,
+            s_strideB = r8,
+            s_strideB3 = r9,
+            s_count = r10;
 
         public void Write()
         {
@@ -119,13 +125,15 @@ internal static unsafe class Bf16Dots
             else code.vmovups(to, from);
         }
 
-        private static AssemblerMemoryOperand At(AssemblerRegister64 from, AssemblerRegister64 stride, AssemblerRegister64 stride3, int row) => row switch
-        {
-            0 => __zmmword_ptr[from],
-            1 => __zmmword_ptr[from + stride],
-            2 => __zmmword_ptr[from + (stride * 2)],
-            _ => __zmmword_ptr[from + stride3],
-        };
+        private static AssemblerMemoryOperand At(
+            AssemblerRegister64 from, AssemblerRegister64 stride, AssemblerRegister64 stride3, int row) =>
+            row switch
+            {
+                0 => __zmmword_ptr[from],
+                1 => __zmmword_ptr[from + stride],
+                2 => __zmmword_ptr[from + (stride * 2)],
+                _ => __zmmword_ptr[from + stride3],
+            };
 
         private static AssemblerMemoryOperand Operand(string field) => AssembledCode.Field<Bf16DotOperands>(field);
 

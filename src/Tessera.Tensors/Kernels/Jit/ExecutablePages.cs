@@ -19,7 +19,8 @@ internal static unsafe partial class ExecutablePages
     {
         var bytes = (nuint)((code.Length + Environment.SystemPageSize - 1) / Environment.SystemPageSize * Environment.SystemPageSize);
         var address = Map(0, bytes, Read | Write, Private | Anonymous, -1, 0);
-        if (address == -1) throw new InvalidOperationException($"the system gives no memory for code: {Marshal.GetLastPInvokeErrorMessage()}");
+        if (address == -1)
+            throw new InvalidOperationException($"the system gives no memory for code: {Marshal.GetLastPInvokeErrorMessage()}");
         code.CopyTo(new Span<byte>((void*)address, (int)bytes));
         if (Protect(address, bytes, Read | Execute) == 0) return address;
         var message = Marshal.GetLastPInvokeErrorMessage();

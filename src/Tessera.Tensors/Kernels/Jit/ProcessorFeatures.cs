@@ -46,7 +46,8 @@ internal readonly record struct ProcessorFeatures
         _ => Amx ? WhyNot(KernelLevel.Avx512Bf16) ?? TilesRefused : Lacks("AMX"),
     };
 
-    /// <summary>What there is of what levels need, in the names of the levels; whether the system lets it be used is another matter.</summary>
+    /// <summary>What there is of what levels need, in the names of the levels; whether the system lets it be used is another
+    /// matter.</summary>
     public IReadOnlyList<string> Names
     {
         get
@@ -62,7 +63,8 @@ internal readonly record struct ProcessorFeatures
 
     private static string Lacks(string what) => $"this processor has no {what}";
 
-    /// <summary>The features of this machine; asks the system for executable pages and for tiles where the processor could use them.</summary>
+    /// <summary>The features of this machine; asks the system for executable pages and for tiles where the processor could use
+    /// them.</summary>
     public static ProcessorFeatures Detect()
     {
         var vectors = Vector512.IsHardwareAccelerated ? KernelLevel.Vector512

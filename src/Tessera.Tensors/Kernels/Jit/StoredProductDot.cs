@@ -151,7 +151,8 @@ internal static unsafe class StoredProductDot
             {
                 case ElementType.Q8_0 or ElementType.Q4_0:
                     a.vpxor(xmm0, xmm0, xmm0);
-                    for (var part = 0; part < Group; part++) a.vpinsrw(xmm0, xmm0, __word_ptr[s_w + (part * type.BlockBytes())], (byte)part);
+                    for (var part = 0; part < Group; part++)
+                        a.vpinsrw(xmm0, xmm0, __word_ptr[s_w + (part * type.BlockBytes())], (byte)part);
                     a.vcvtph2ps(ymm0, xmm0);
                     break;
                 case ElementType.Q4_K:

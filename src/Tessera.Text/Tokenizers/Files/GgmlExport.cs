@@ -16,9 +16,10 @@ internal static class GgmlExport
 
     private static GgmlVocabulary ByteLevel(BytePairTokenizer tokenizer, PreTokenizer cuts, string? given)
     {
-        if (given is not null && GgmlPatterns.Of(given) is null) throw new ArgumentException($"pre-tokenizer '{given}' is not known; allowed: {GgmlPatterns.Names}");
+        if (given is not null && GgmlPatterns.Of(given) is null)
+            throw new ArgumentException($"pre-tokenizer '{given}' is not known; allowed: {GgmlPatterns.Names}");
         var name = given ?? GgmlPatterns.NameOf(cuts, tokenizer.Options.WholeWordsFirst) ?? throw new ArgumentException(
-            $"llama.cpp has no pre-tokenizer that cuts texts as this tokenizer does; name the nearest of {GgmlPatterns.Names}");
+                $"llama.cpp has no pre-tokenizer that cuts texts as this tokenizer does; name the nearest of {GgmlPatterns.Names}");
         return Common(tokenizer, "gpt2", PieceKind.Normal) with
         {
             PreTokenizer = name,
@@ -32,7 +33,8 @@ internal static class GgmlExport
 
     private static GgmlVocabulary SentencePiece(BytePairTokenizer tokenizer)
     {
-        if (!tokenizer.Options.FallsBackToBytes || Enumerable.Range(0, 256).Any(value => tokenizer.Find(ByteFallbackDecoder.TokenOf(value)) is null))
+        if (!tokenizer.Options.FallsBackToBytes
+            || Enumerable.Range(0, 256).Any(value => tokenizer.Find(ByteFallbackDecoder.TokenOf(value)) is null))
             throw new ArgumentException("llama.cpp has no byte-pair encoding of characters without tokens for all bytes, <0x00> to <0xFF>");
         var around = tokenizer.Parts.PostProcessor;
         return Common(tokenizer, "llama", PieceKind.Byte) with
@@ -42,7 +44,8 @@ internal static class GgmlExport
             UnknownId = tokenizer.Options.UnknownToken is { } unknown ? tokenizer.Find(unknown) : null,
             AddsBegin = around is null ? null : tokenizer.BeginId is { } begin && around.Before.Contains(begin),
             AddsEnd = around is null ? null : tokenizer.EndId is { } end && around.After.Contains(end),
-            AddsBlank = tokenizer.EncodeOrdinary("a") is [var first, ..] && tokenizer.TokenText(first).StartsWith(SentencePieceNormalizer.Blank),
+            AddsBlank =
+                tokenizer.EncodeOrdinary("a") is [var first, ..] && tokenizer.TokenText(first).StartsWith(SentencePieceNormalizer.Blank),
         };
     }
 

@@ -29,7 +29,8 @@ internal sealed class CharacterPreTokenizer : PreTokenizer
     public static CharacterPreTokenizer Space { get; } = new(
         Rune.IsWhiteSpace, SplitBehavior.Removed, dropsSpace: false, writer => writer.WriteString("type", "WhitespaceSplit"));
 
-    internal override IReadOnlyList<string>? Patterns => _isMatch == Rune.IsNumber && _behavior == SplitBehavior.Isolated ? [@"\p{N}"] : null;
+    internal override IReadOnlyList<string>? Patterns =>
+        _isMatch == Rune.IsNumber && _behavior == SplitBehavior.Isolated ? [@"\p{N}"] : null;
 
     internal override void Cut(ReadOnlySpan<char> text, int offset, List<Piece> pieces)
     {

@@ -40,7 +40,8 @@ public sealed class PreTokenizerSequence : PreTokenizer
 
     internal override bool IsByteLevel => _all[^1].IsByteLevel;
 
-    internal override IReadOnlyList<string>? Patterns => _all.All(step => step.Patterns is not null) ? [.. _all.SelectMany(step => step.Patterns!)] : null;
+    internal override IReadOnlyList<string>? Patterns =>
+        _all.All(step => step.Patterns is not null) ? [.. _all.SelectMany(step => step.Patterns!)] : null;
 
     internal override bool ChangesText => _cutting.Any(step => step.ChangesText);
 

@@ -49,7 +49,8 @@ public sealed class SplitPreTokenizer : PreTokenizer
     internal override IReadOnlyList<string>? Patterns => _isLiteral || !Isolates ? null : [_expression];
 
     /// <summary>Whether matches are pieces: where they cover everything, to drop what lies between is the same.</summary>
-    private bool Isolates => _behavior == SplitBehavior.Isolated || (_behavior == SplitBehavior.Removed && _inverted && _pattern.CoversEverything);
+    private bool Isolates =>
+        _behavior == SplitBehavior.Isolated || (_behavior == SplitBehavior.Removed && _inverted && _pattern.CoversEverything);
 
     internal override void Cut(ReadOnlySpan<char> text, int offset, List<Piece> pieces)
     {
