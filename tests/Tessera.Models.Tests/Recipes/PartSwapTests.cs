@@ -222,7 +222,7 @@ public sealed class PartSwapTests
 
     private static JsonObject At(JsonObject recipe, string path) => path.Split('.').Aggregate(recipe, (json, key) => json[key]!.AsObject());
 
-    /// <summary>Two steps down the gradient make a text likelier, and the model still decodes.</summary>
+    /// <summary>Twenty steps down the gradient make a text likelier, and the model still decodes.</summary>
     private static void Learns(ModelOptions options)
     {
         using var scope = Arena.Current.Scope();
@@ -231,7 +231,7 @@ public sealed class PartSwapTests
         int[][]? sources = model.ReadsSource ? [SmallModels.Text(4, 2)] : null;
         var batch = SmallModels.Batch(sources, [text[..^1]], [text[1..]]);
         var before = SmallModels.Loss(model, batch);
-        for (var step = 0; step < 2; step++)
+        for (var step = 0; step < 20; step++)
         {
             using (var tape = Tape.Record()) tape.Backward(SmallModels.LossOf(model, batch));
             foreach (var (_, parameter) in model.Parameters().Where(own => own.Parameter.IsTrained))
