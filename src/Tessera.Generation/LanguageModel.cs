@@ -110,7 +110,8 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
         var unknown = Array.FindIndex(ids, id => id >= Folder.Model.Vocabulary);
         if (unknown >= 0)
             throw new ArgumentException(
-                $"the tokenizer gives token {ids[unknown]}, which the model does not have; its tokens are 0 to {Folder.Model.Vocabulary - 1}"
+                $"the tokenizer gives token {ids[unknown]}, which the model does not have; "
+                + $"its tokens are 0 to {Folder.Model.Vocabulary - 1}"
             );
         return ids;
     }

@@ -44,16 +44,8 @@ public sealed class Batch : Recycled
     /// <param name="positions">See <see cref="Positions"/>.</param>
     public static Batch Of(Tensor inputs, Tensor targets, Tensor positions)
     {
-        var batch = Arena.Current.Lend(static () =>
-            new Batch
-            {
-                Inputs = null!,
-                Targets = null!,
-                Positions = null!,
-                TargetTokens = 0,
-                Tokens = 0,
-            }
-        );
+        var batch = Arena.Current.Lend(
+            static () => new Batch { Inputs = null!, Targets = null!, Positions = null!, TargetTokens = 0, Tokens = 0 });
         (batch.Inputs, batch.Targets, batch.Positions) = (inputs, targets, positions);
         return batch;
     }

@@ -167,7 +167,8 @@ public sealed class Trainer
         {
             if (State.LossScale.Value >= Phase.LossScale.Floor) return; // steps are left out while the scale finds its size
             throw new InvalidDataException(
-                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the loss scale has fallen to {State.LossScale.Value}, "
+                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and "
+                + $"the loss scale has fallen to {State.LossScale.Value}, "
                 + $"below phases[{State.Phase}].lossScale.floor, {Phase.LossScale.Floor}; "
                 + $"try a lower phases[{State.Phase}].learningRate, or the precision bf16");
         }
@@ -175,7 +176,8 @@ public sealed class Trainer
         if (_skipped >= MaxSkipped)
         {
             throw new InvalidDataException(
-                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and the last {MaxSkipped} gradients were not finite; "
+                $"training has diverged: at step {State.Step} the loss is {outcome.Loss} and "
+                + $"the last {MaxSkipped} gradients were not finite; "
                 + $"try a lower phases[{State.Phase}].learningRate");
         }
     }
@@ -186,17 +188,20 @@ public sealed class Trainer
         if (!State.LossIsFinite)
         {
             throw new InvalidDataException(
-                $"training has failed: at step {State.Step}, the last of phases[{State.Phase}], the loss is not finite; try a lower phases[{State.Phase}].learningRate"
+                $"training has failed: at step {State.Step}, the last of phases[{State.Phase}], the loss is not finite; "
+                + $"try a lower phases[{State.Phase}].learningRate"
             );
         }
 
         if (State.PhaseStep > 0 && State.PhaseSkipped == State.PhaseStep)
         {
             var remedy = Phase.Precision == PhasePrecision.F16
-                    ? $"the loss scale was too large, {State.LossScale.Value} at last; try a lower phases[{State.Phase}].lossScale.initial, more steps, or the precision bf16"
+                    ? $"the loss scale was too large, {State.LossScale.Value} at last; "
+                        + $"try a lower phases[{State.Phase}].lossScale.initial, more steps, or the precision bf16"
                     : $"try a lower phases[{State.Phase}].learningRate";
             throw new InvalidDataException(
-                $"training has failed: all {State.PhaseStep} steps of phases[{State.Phase}] were left out, since their gradients were not finite; {remedy}"
+                $"training has failed: all {State.PhaseStep} steps of phases[{State.Phase}] were left out, "
+                + $"since their gradients were not finite; {remedy}"
             );
         }
     }

@@ -17,7 +17,8 @@ internal static class MergeCommand
         var output = new Option<string>("--out") { Description = "The folder of the merged model.", Required = true };
         var json = CommonOptions.Json();
         var command = new Command("merge", CommonOptions.WithExamples(
-                "Adds low-rank adapters, trained here or by PEFT, to the weights of the model they were trained on, and writes that as a model of its own in F32.",
+                "Adds low-rank adapters, trained here or by PEFT, to the weights of the model they were trained on, "
+                + "and writes that as a model of its own in F32.",
                 "tessera merge runs/tuned --out models/tuned"))
         {
             adapter,

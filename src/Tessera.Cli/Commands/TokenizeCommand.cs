@@ -31,7 +31,8 @@ internal static class TokenizeCommand
         var verify = new Option<string?>("--verify")
         {
             Description =
-                "A file of lines {\"text\": …, \"ids\": […], \"decoded\": …}: compare each, and measure the speed of encoding them again and again for half a second. Exit code 1 where one differs.",
+                "A file of lines {\"text\": …, \"ids\": […], \"decoded\": …}: compare each, and "
+                + "measure the speed of encoding them again and again for half a second. Exit code 1 where one differs.",
         };
         var json = CommonOptions.Json();
         var command = new Command("tokenize", CommonOptions.WithExamples(

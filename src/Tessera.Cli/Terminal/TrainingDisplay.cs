@@ -105,19 +105,22 @@ internal sealed class TrainingDisplay(Screen screen)
         {
             CheckpointPassedOver passed => $"warning: a damaged checkpoint was passed over: {passed.Problem}",
             MachineChanged changed =>
-                $"warning: until step {changed.Step} this run was computed with {changed.Before}; it goes on with {changed.Now}, and will not reach the bits of an undisturbed run",
+                $"warning: until step {changed.Step} this run was computed with {changed.Before}; it goes on with {changed.Now}, "
+                + "and will not reach the bits of an undisturbed run",
             LossNotFinite lost => $"warning: the loss of step {lost.Step} is {lost.Loss}; steps without a finite gradient change no weight",
             _ => "",
         };
 
     private static string Describe(StepDone done) => string.Create(
             CultureInfo.InvariantCulture,
-            $"{done.Phase}: step {done.Step:N0}  loss {done.Loss:F3}  {done.TokensPerSecond:N0} tokens/s  {Left(done.SecondsLeft)} left{Scale(done)}"
+            $"{done.Phase}: step {done.Step:N0}  loss {done.Loss:F3}  {done.TokensPerSecond:N0} tokens/s  "
+            + $"{Left(done.SecondsLeft)} left{Scale(done)}"
         );
 
     private static string Describe(Validated validated) => string.Create(
             CultureInfo.InvariantCulture,
-            $"step {validated.Step:N0}: validation loss {validated.Loss:F3}, perplexity {Math.Exp(validated.Loss):F2}{(validated.IsBest ? ", the best so far" : "")}"
+            $"step {validated.Step:N0}: validation loss {validated.Loss:F3}, perplexity {Math.Exp(validated.Loss):F2}"
+            + $"{(validated.IsBest ? ", the best so far" : "")}"
         );
 
     private static string Scale(StepDone done) => done.LossScale == 1 && done.Skipped == 0

@@ -42,7 +42,8 @@ internal static unsafe class StoredProductWide
             var sums = stackalloc float[DotTile.Max * DotTile.Max * V.Count];
             for (int first = start, count; first < end; first += count)
             {
-                count = Rows > 1 && end - first >= DotTile.Max ? DotTile.Max : 1; // one row is done when memory is: it comes fastest in order
+                // One row is done when memory is: it comes fastest in order.
+                count = Rows > 1 && end - first >= DotTile.Max ? DotTile.Max : 1;
                 for (int row = 0, rows; row < Rows; row += rows)
                 {
                     rows = Rows - row >= max ? max : Rows - row >= 2 ? 2 : 1;

@@ -62,7 +62,8 @@ public abstract record ObjectiveOptions
             .Where(kind => ((ObjectiveOptions)RuntimeHelpers.GetUninitializedObject(kind.Part)).Fits(model));
         throw new RecipeException(
             $"{path}.kind",
-            $"is {Parts.KindOf(GetType())}; allowed for {Described(model)}: {string.Join(", ", allowed.Select(kind => kind.Name).DefaultIfEmpty("none"))}"
+            $"is {Parts.KindOf(GetType())}; allowed for {Described(model)}: "
+            + $"{string.Join(", ", allowed.Select(kind => kind.Name).DefaultIfEmpty("none"))}"
         );
 
         static string Described(SequenceModel model) => !model.Generates ? $"a model like this ({model.WhatItIs})"
