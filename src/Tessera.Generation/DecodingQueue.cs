@@ -71,13 +71,8 @@ public sealed class DecodingQueue : IDisposable
     }
 
     private Request Ask(
-        int[] prompt,
-        DecodingOptions options,
-        int maxNewTokens,
-        IReadOnlyList<int> stopTokens,
-        bool wantsScore,
-        CancellationToken cancellation
-    )
+        int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int> stopTokens, bool wantsScore,
+        CancellationToken cancellation)
     {
         ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
         if (prompt.Length == 0) throw new ArgumentException("a prompt has no tokens", nameof(prompt));
@@ -148,14 +143,8 @@ public sealed class DecodingQueue : IDisposable
 
     /// <summary>Somebody who waits for a text.</summary>
     private sealed class Request(
-        int[] prompt,
-        Sampler sampler,
-        TokenConstraint? constraint,
-        int[] stopTokens,
-        int maxNewTokens,
-        bool wantsScore,
-        CancellationToken cancellation
-    ) : IDisposable
+        int[] prompt, Sampler sampler, TokenConstraint? constraint, int[] stopTokens, int maxNewTokens, bool wantsScore,
+        CancellationToken cancellation) : IDisposable
     {
         private WrittenText? _text;
         private volatile bool _isGone;

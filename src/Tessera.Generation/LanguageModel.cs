@@ -52,12 +52,8 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
     /// <param name="progress">Told how many are done.</param>
     /// <param name="cancellation">Stops between two tokens.</param>
     public IReadOnlyList<GeneratedText> Generate(
-        IReadOnlyList<string> prompts,
-        DecodingOptions options,
-        bool asChat = false,
-        Action<int>? progress = null,
-        CancellationToken cancellation = default
-    )
+        IReadOnlyList<string> prompts, DecodingOptions options, bool asChat = false, Action<int>? progress = null,
+        CancellationToken cancellation = default)
     {
         int[][] ids = [.. prompts.Select(prompt => Encode(prompt, asChat))];
         var max = MaxTokens(options, ids.Max(prompt => prompt.Length));
@@ -76,11 +72,8 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
     /// <summary>The text for a prompt, piece by piece as it is generated; not for beam search. Any number of texts may be asked for at
     /// once: they are written together.</summary>
     public async IAsyncEnumerable<string> StreamAsync(
-        string prompt,
-        DecodingOptions? options = null,
-        bool asChat = false,
-        [EnumeratorCancellation] CancellationToken cancellation = default
-    )
+        string prompt, DecodingOptions? options = null, bool asChat = false,
+        [EnumeratorCancellation] CancellationToken cancellation = default)
     {
         var decoding = options ?? new GreedyOptions();
         var pieces = new IncrementalDetokenizer(Folder.Tokenizer);
@@ -111,8 +104,7 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
         if (unknown >= 0)
             throw new ArgumentException(
                 $"the tokenizer gives token {ids[unknown]}, which the model does not have; "
-                + $"its tokens are 0 to {Folder.Model.Vocabulary - 1}"
-            );
+                + $"its tokens are 0 to {Folder.Model.Vocabulary - 1}");
         return ids;
     }
 

@@ -17,15 +17,8 @@ namespace Tessera.Models;
 /// source and one of target.</param>
 /// <param name="Length">The sequence length assumed.</param>
 public sealed record ModelSummary(
-    IReadOnlyList<PartSummary> Parts,
-    long Parameters,
-    long ActiveParameters,
-    long WeightBytes,
-    long CacheBytes,
-    long HeadsCacheBytes,
-    double FlopsPerToken,
-    int Length
-)
+    IReadOnlyList<PartSummary> Parts, long Parameters, long ActiveParameters, long WeightBytes, long CacheBytes, long HeadsCacheBytes,
+    double FlopsPerToken, int Length)
 {
     /// <summary>Summarises a model for sequences of <paramref name="length"/> tokens.</summary>
     public static ModelSummary Of(SequenceModel model, int length)
@@ -49,8 +42,7 @@ public sealed record ModelSummary(
             .Where(attention => attention.CacheLayout is not null)
             .Sum(attention =>
                 attention.ExpandedLayout.BytesOf(length, length, ElementType.F32)
-                - attention.CacheLayout!.BytesOf(length, length, ElementType.F32)
-            );
+                - attention.CacheLayout!.BytesOf(length, length, ElementType.F32));
         return new ModelSummary(
             parts, model.ParameterCount(), model.ActiveParameterCount(), bytes, cached, cached + saved,
             model.FlopsPerToken(length), length);

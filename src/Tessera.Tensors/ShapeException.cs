@@ -23,12 +23,8 @@ public sealed class ShapeException : ArgumentException
 
     /// <summary>As above; what is allowed is put into words only where it is needed, so that checking makes no garbage.</summary>
     internal static void Require(
-        bool condition,
-        string operation,
-        string argument,
-        Tensor found,
-        [InterpolatedStringHandlerArgument(nameof(condition))] ref Allowed allowed
-    )
+        bool condition, string operation, string argument, Tensor found,
+        [InterpolatedStringHandlerArgument(nameof(condition))] ref Allowed allowed)
     {
         if (!condition) Require(condition, operation, argument, found, allowed.Text.ToStringAndClear());
     }

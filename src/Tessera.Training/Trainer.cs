@@ -189,8 +189,7 @@ public sealed class Trainer
         {
             throw new InvalidDataException(
                 $"training has failed: at step {State.Step}, the last of phases[{State.Phase}], the loss is not finite; "
-                + $"try a lower phases[{State.Phase}].learningRate"
-            );
+                + $"try a lower phases[{State.Phase}].learningRate");
         }
 
         if (State.PhaseStep > 0 && State.PhaseSkipped == State.PhaseStep)
@@ -201,8 +200,7 @@ public sealed class Trainer
                     : $"try a lower phases[{State.Phase}].learningRate";
             throw new InvalidDataException(
                 $"training has failed: all {State.PhaseStep} steps of phases[{State.Phase}] were left out, "
-                + $"since their gradients were not finite; {remedy}"
-            );
+                + $"since their gradients were not finite; {remedy}");
         }
     }
 

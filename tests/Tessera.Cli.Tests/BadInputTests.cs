@@ -121,7 +121,6 @@ public sealed class BadInputTests(TinyRun tiny)
         var outcome = tiny.Tessera(arguments);
         Assert.Equal(
             (2, $"tessera: {message.Replace("{folder}", tiny.Folder, StringComparison.Ordinal)}\n", ""),
-            (outcome.Code, outcome.Error, outcome.Output)
-        );
+            (outcome.Code, outcome.Error, outcome.Output));
     }
 }

@@ -21,8 +21,7 @@ public sealed class InterruptionTests(TinyRun tiny)
                 "phases[0].steps=100000",
                 "--set",
                 "checkpoints.everySteps=100000",
-            ]
-        );
+            ]);
         var lines = new List<string>();
         while (training.StandardOutput.ReadLine() is { } line)
         {

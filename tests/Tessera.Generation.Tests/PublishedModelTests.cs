@@ -22,10 +22,8 @@ public sealed class PublishedModelTests
             var (settings, prompt, expected) = (json.RootElement, Ints(folder, "prompt"), Ints(folder, "sequences"));
             var (end, max) = (settings.GetProperty("eos").GetInt32(), settings.GetProperty("max_new_tokens").GetInt32());
             var options = new BeamOptions(
-                settings.GetProperty("beams").GetInt32(),
-                settings.GetProperty("length_penalty").GetSingle(),
-                settings.GetProperty("early_stopping").GetBoolean()
-            );
+                settings.GetProperty("beams").GetInt32(), settings.GetProperty("length_penalty").GetSingle(),
+                settings.GetProperty("early_stopping").GetBoolean());
             var found = new BeamSearch(Model(folder, settings), options, max, [end]).Run([prompt], default)[0];
             var (lengths, scores) = (Ints(folder, "lengths"), Floats(folder, "scores"));
             Assert.Equal(lengths.Length, found.Count);

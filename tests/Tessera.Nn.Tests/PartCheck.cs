@@ -54,8 +54,7 @@ internal static class PartCheck
         using var tape = Tape.Record();
         var tensors = inputs.ToDictionary(
             input => input.Name,
-            input => Tensor.From(Normal((int)input.Shape.Count, (ulong)input.Name.Length + 7), input.Shape).WithGradient()
-        );
+            input => Tensor.From(Normal((int)input.Shape.Count, (ulong)input.Name.Length + 7), input.Shape).WithGradient());
         var exact = Exact(part);
         foreach (var (name, tensor) in tensors) exact[name] = [.. tensor.ToArray().Select(value => (double)value)];
 

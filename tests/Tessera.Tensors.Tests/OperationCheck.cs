@@ -14,11 +14,8 @@ internal static class OperationCheck
     /// <param name="inputs">Shape and elements of each input.</param>
     /// <returns>The largest errors found, of the values and of the gradients.</returns>
     public static (double Value, double Gradient) Run(
-        Func<Tensor[], Tensor> operation,
-        Func<double[][], double[]> equation,
-        double tolerance,
-        params (Shape Shape, float[] Values)[] inputs
-    )
+        Func<Tensor[], Tensor> operation, Func<double[][], double[]> equation, double tolerance,
+        params (Shape Shape, float[] Values)[] inputs)
     {
         using var scope = Arena.Current.Scope();
         using var tape = Tape.Record();

@@ -90,8 +90,7 @@ public sealed class TrainerTests : IDisposable
             ["climb", "climb", "climb", "climb", "hold", "hold", "hold", "fall", "fall", "fall", "fall"], done.Select(step => step.Phase));
         double[] rates =
         [
-            0, 0.01, 0.02, 0.01, 0.004, 0.004, 0.004, 0.008, 0.004 * (1 + Math.Sqrt(0.5)), 0.004, 0.004 * (1 - Math.Sqrt(0.5)),
-        ];
+            0, 0.01, 0.02, 0.01, 0.004, 0.004, 0.004, 0.008, 0.004 * (1 + Math.Sqrt(0.5)), 0.004, 0.004 * (1 - Math.Sqrt(0.5))];
         Assert.All(rates.Zip(done), pair => Assert.Equal(pair.First, pair.Second.LearningRate, 1e-12));
         Assert.Equal(Enumerable.Range(1, 11).Select(step => (long)step), done.Select(step => step.Step));
         Assert.Equal([0.25, 0.5, 0.75, 1], done[..4].Select(step => step.Progress));

@@ -35,11 +35,8 @@ internal static class TrainingRows
             $"{MiB(ours.PeakBytes)} / {MiB(theirs.PeakBytes)} = {Report.Number(memory)}", "1.00", memory <= 1);
         report.Check($"{work}: managed bytes a step", $"{ours.ManagedBytes:F0}", "0", ours.ManagedBytes == 0);
         report.Check(
-            $"{work}: weights of two runs after the same steps",
-            ours.Weights.Count == 1 ? "equal bits" : "differ",
-            "equal bits",
-            ours.Weights.Count == 1
-        );
+            $"{work}: weights of two runs after the same steps", ours.Weights.Count == 1 ? "equal bits" : "differ", "equal bits",
+            ours.Weights.Count == 1);
 
         static string MiB(long bytes) => $"{bytes / 1048576} MiB";
     }

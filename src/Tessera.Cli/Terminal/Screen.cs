@@ -76,8 +76,7 @@ internal sealed class Screen
             ["system", .. metrics.Select(metric => metric.Title)],
             result.Systems.Select(system =>
                 (IReadOnlyList<string>)[system.System, .. metrics.Select(metric => metric.Show(system.Values[metric.Name]))]
-            )
-        );
+            ));
         Json(
             new
             {

@@ -112,16 +112,14 @@ internal sealed class TrainingDisplay(Screen screen)
         };
 
     private static string Describe(StepDone done) => string.Create(
-            CultureInfo.InvariantCulture,
-            $"{done.Phase}: step {done.Step:N0}  loss {done.Loss:F3}  {done.TokensPerSecond:N0} tokens/s  "
-            + $"{Left(done.SecondsLeft)} left{Scale(done)}"
-        );
+        CultureInfo.InvariantCulture,
+        $"{done.Phase}: step {done.Step:N0}  loss {done.Loss:F3}  {done.TokensPerSecond:N0} tokens/s  "
+        + $"{Left(done.SecondsLeft)} left{Scale(done)}");
 
     private static string Describe(Validated validated) => string.Create(
-            CultureInfo.InvariantCulture,
-            $"step {validated.Step:N0}: validation loss {validated.Loss:F3}, perplexity {Math.Exp(validated.Loss):F2}"
-            + $"{(validated.IsBest ? ", the best so far" : "")}"
-        );
+        CultureInfo.InvariantCulture,
+        $"step {validated.Step:N0}: validation loss {validated.Loss:F3}, perplexity {Math.Exp(validated.Loss):F2}"
+        + $"{(validated.IsBest ? ", the best so far" : "")}");
 
     private static string Scale(StepDone done) => done.LossScale == 1 && done.Skipped == 0
         ? ""

@@ -13,14 +13,8 @@ namespace Tessera.Generation.Search;
 /// <param name="number">Which of all texts that were asked for: each has random numbers of its own.</param>
 /// <param name="wantsScore">Whether log-probabilities are computed; the score is NaN otherwise.</param>
 internal sealed class WrittenText(
-    DecodingSequence sequence,
-    Sampler sampler,
-    TokenConstraint? constraint,
-    int[] stopTokens,
-    int maxNewTokens,
-    int number,
-    bool wantsScore
-)
+    DecodingSequence sequence, Sampler sampler, TokenConstraint? constraint, int[] stopTokens, int maxNewTokens, int number,
+    bool wantsScore)
 {
     private readonly List<int> _ids = new(maxNewTokens);
     private readonly int _before = sequence.Length;

@@ -34,12 +34,8 @@ internal static class DeepSeekConfig
             config.Require(
                 keyHeads == heads, "num_key_value_heads", keyHeads, $"as num_attention_heads, {heads}: latent attention has no fewer");
         return new LatentOptions(
-            heads,
-            config.Whole("kv_lora_rank", 512),
-            config.Whole("qk_nope_head_dim", 128),
-            config.Whole("qk_rope_head_dim", 64),
-            config.Whole("v_head_dim", 128)
-        )
+            heads, config.Whole("kv_lora_rank", 512), config.Whole("qk_nope_head_dim", 128), config.Whole("qk_rope_head_dim", 64),
+            config.Whole("v_head_dim", 128))
         {
             QLoraRank = config.WholeOrNull("q_lora_rank", 1536),
             Bias = config.Truth("attention_bias", false),

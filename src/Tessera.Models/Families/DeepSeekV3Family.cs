@@ -24,13 +24,10 @@ internal sealed class DeepSeekV3Family : DecoderFamily
 
     /// <summary>transformers writes 1 later token whatever the checkpoint has.</summary>
     public override DecoderOptions Present(DecoderOptions options, TensorSource checkpoint) => options with
-        {
-        MtpDepth = Enumerable.Range(0, options.MtpDepth)
-                .TakeWhile(depth =>
-                    checkpoint.Tensors.ContainsKey($"{LlamaNames.Prefix}layers.{options.Decoder.Layers + depth}.eh_proj.weight")
-                )
-                .Count(),
-        };
+    {
+        MtpDepth = Enumerable.Range(0, options.MtpDepth).TakeWhile(depth =>
+            checkpoint.Tensors.ContainsKey($"{LlamaNames.Prefix}layers.{options.Decoder.Layers + depth}.eh_proj.weight")).Count(),
+    };
 
     protected override DecoderOptions Read(HuggingFaceConfig config)
     {

@@ -32,12 +32,10 @@ internal sealed class Gpt2Family : DecoderFamily
         // Later layers may have softer scores still, each a scale of its own.
         var variants = !config.Truth("scale_attn_by_inverse_layer_idx", false)
             ? null
-            : Enumerable
-                .Range(1, layers - 1)
-                .Select(layer => new LayerVariant
-                {
-            First = layer, Last = layer, Attention = attention with { ScoreScale = ScoreScale(scale, width / heads, layer) },
-        }).ToArray();
+            : Enumerable.Range(1, layers - 1).Select(layer => new LayerVariant
+            {
+                First = layer, Last = layer, Attention = attention with { ScoreScale = ScoreScale(scale, width / heads, layer) },
+            }).ToArray();
         return new DecoderOptions
         {
             Width = width,

@@ -235,8 +235,7 @@ public sealed class LatentAttention : Mixer, ICached
             _settings with
             {
                 ValueWidth = _sizes.KvLoraRank,
-            }
-        );
+            });
         return _keysAndValues.ApplyPerHead(attended, _sizes.NopeHeadDim, _sizes.VHeadDim, transposed: true);
     }
 }

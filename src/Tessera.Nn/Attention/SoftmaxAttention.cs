@@ -69,13 +69,12 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
     }
 
     /// <inheritdoc/>
-    public CacheLayout? CacheLayout =>
-        _role == MixerRole.Bidirectional
-            ? null
-            : new TokenCacheLayout(_sizes.KeyValueHeads, _sizes.HeadWidth, _sizes.HeadWidth)
-            {
-        Keeps = _pattern.Keeps(_patternContext), IsOfMemory = _role == MixerRole.Cross,
-            };
+    public CacheLayout? CacheLayout => _role == MixerRole.Bidirectional
+        ? null
+        : new TokenCacheLayout(_sizes.KeyValueHeads, _sizes.HeadWidth, _sizes.HeadWidth)
+        {
+            Keeps = _pattern.Keeps(_patternContext), IsOfMemory = _role == MixerRole.Cross,
+        };
 
     /// <inheritdoc/>
     public override void Prepare(ForwardContext context)
@@ -147,8 +146,8 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         foreach (var run in step.Runs)
         {
             var (mask, keys) = _role == MixerRole.Causal
-                    ? (context.StepMask(_pattern, _patternContext, run), step.LongestOf(run))
-                    : MemoryMask(cache, step, run);
+                ? (context.StepMask(_pattern, _patternContext, run), step.LongestOf(run))
+                : MemoryMask(cache, step, run);
             attended.Add(
                 run, Op.Attention(StepResult.Part(queries, run), cache.Keys, cache.Values, cache.Table(step, run, keys), mask, settings));
         }

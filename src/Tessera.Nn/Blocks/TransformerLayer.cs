@@ -39,8 +39,7 @@ public sealed class TransformerLayer : Module
                 ? (own, "crossAttention")
                 : (options.Attention.ForCross(part.Width), "attention");
             Add("cross_norm", "cross_output_norm", "cross_attention", () =>
-                cross.Build(part.At(path).Number(1), MixerRole.Cross, memoryWidth)
-            );
+                cross.Build(part.At(path).Number(1), MixerRole.Cross, memoryWidth));
         }
 
         if (blocks == LayerBlocks.Mixer) return;

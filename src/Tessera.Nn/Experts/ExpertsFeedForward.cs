@@ -66,11 +66,8 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         part.At("expert").Require(hidden is >= 1 and <= DenseFeedForward.MaxHidden, "hidden", hidden, $"1 to {DenseFeedForward.MaxHidden}");
         part.At("expert").Require(!options.Expert.Bias, "bias", "true", "false: experts have no biases");
         part.Require(
-            options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MaxHidden),
-            "sharedHidden",
-            options.SharedHidden,
-            $"1 to {DenseFeedForward.MaxHidden}"
-        );
+            options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MaxHidden), "sharedHidden", options.SharedHidden,
+            $"1 to {DenseFeedForward.MaxHidden}");
 
         _options = options;
         _router = Own("router", options.Router.Build(part.At("router"), options.SharedCount, options.Routed, options.Active));

@@ -46,10 +46,7 @@ public sealed class SoftmaxRouter : Router
         var probabilities = Op.Softmax(_gate.Forward(x, context));
         var choices = Op.TopIndices(_groups.Limit(probabilities), _active);
         return new Routing(
-            null,
-            Op.Select(probabilities, choices, _options.Normalise, _options.Scale),
-            probabilities,
-            DispatchPlan.From(choices, _routed)
-        );
+            null, Op.Select(probabilities, choices, _options.Normalise, _options.Scale), probabilities,
+            DispatchPlan.From(choices, _routed));
     }
 }

@@ -106,14 +106,8 @@ internal static unsafe partial class FlashAttention
                 _decay[query] = Normalize(_problem, _problem.RowOffset(batch, head, firstQuery + query), State(query));
             ScaleOutput();
             FlashAttentionTranspose.Run(
-                _output,
-                _tile.Lanes,
-                _problem.ValueWidth,
-                _tile.Queries,
-                1,
-                _problem.Output.At(batch, head, firstQuery),
-                _problem.Output.Stride
-            );
+                _output, _tile.Lanes, _problem.ValueWidth, _tile.Queries, 1, _problem.Output.At(batch, head, firstQuery),
+                _problem.Output.Stride);
         }
 
         /// <summary>Does tiles of queries that see the same block of keys, block by block; what a query has seen so far is kept

@@ -41,10 +41,10 @@ internal readonly unsafe struct MatrixProductTileBf16 : IMatrixProductTile
     public static void Run(
         in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add) =>
         Bf16Tile.Run(rows, width / Bf16Tile.VectorColumns, new Bf16TileOperands
-            {
+        {
             A = a, StrideA = StrideOf(product), B = b, StrideB = rowB * 2 * sizeof(ushort), C = c, StrideC = (nint)rowC * sizeof(float),
             Pairs = (steps + 1) / 2, Add = add ? 1 : 0,
-            });
+        });
 
     /// <summary>From one row of a panel to the next; 0 for pairs.</summary>
     private static int StrideOf(in MatrixProductOperands product) => product.ColumnA == 1 ? PanelStride : 0;

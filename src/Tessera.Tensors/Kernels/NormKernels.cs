@@ -17,14 +17,8 @@ internal static unsafe class NormKernels
     /// <param name="epsilon">Added to the variance.</param>
     /// <param name="centred">Whether the mean is taken away.</param>
     public static void Forward(
-        ReadOnlySpan<float> x,
-        ReadOnlySpan<float> weight,
-        ReadOnlySpan<float> bias,
-        Span<float> y,
-        Span<float> statistics,
-        float epsilon,
-        bool centred
-    )
+        ReadOnlySpan<float> x, ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, Span<float> y, Span<float> statistics, float epsilon,
+        bool centred)
     {
         fixed (float* px = x, pw = weight, pb = bias, py = y, ps = statistics)
         {

@@ -42,11 +42,8 @@ internal static unsafe class StoredProductBlocks
     {
         var bits = Vector128.Create(
             *(ushort*)blocks, *(ushort*)(blocks + bytes), *(ushort*)(blocks + (2 * bytes)), *(ushort*)(blocks + (3 * bytes)),
-            *(ushort*)(blocks + (4 * bytes)),
-            *(ushort*)(blocks + (5 * bytes)),
-            *(ushort*)(blocks + (6 * bytes)),
-            *(ushort*)(blocks + (7 * bytes))
-        );
+            *(ushort*)(blocks + (4 * bytes)), *(ushort*)(blocks + (5 * bytes)), *(ushort*)(blocks + (6 * bytes)),
+            *(ushort*)(blocks + (7 * bytes)));
         return QuantizedFormat.Scales(Vector256.Create(Vector128.WidenLower(bits), Vector128.WidenUpper(bits)));
     }
 

@@ -172,14 +172,8 @@ internal static unsafe class StoredProductDots
         /// <summary>The group's minima times the sums of each row's parts.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void AddMinima<TRows>(
-            float* of,
-            float* sums,
-            long blocks,
-            ref Vector256<float> m0,
-            ref Vector256<float> m1,
-            ref Vector256<float> m2,
-            ref Vector256<float> m3
-        )
+            float* of, float* sums, long blocks, ref Vector256<float> m0, ref Vector256<float> m1, ref Vector256<float> m2,
+            ref Vector256<float> m3)
             where TRows : struct, IKnown
         {
             var minima = Vector256.Load(of);

@@ -61,10 +61,8 @@ internal static unsafe class SumKernel
             var (start, end) = Simd.Share(Count, Parts, part);
             var count = end - start;
             TensorPrimitives.Add(
-                new ReadOnlySpan<float>(Left + start, count),
-                new ReadOnlySpan<float>(Right + start, count),
-                new Span<float>(Y + start, count)
-            );
+                new ReadOnlySpan<float>(Left + start, count), new ReadOnlySpan<float>(Right + start, count),
+                new Span<float>(Y + start, count));
         }
     }
 }

@@ -158,8 +158,7 @@ public abstract partial class BlockMask
             ? other
             : throw new ArgumentException(
                 $"masks of {mask.Queries} queries x {mask.Keys} keys and of {other.Queries} x {other.Keys} cannot be combined",
-                nameof(other)
-            );
+                nameof(other));
 
     private static void RequireLengths(ReadOnlySpan<int> lengths, int keys)
     {

@@ -126,8 +126,7 @@ public static partial class Op
                 Gradient(Settings.Sinks));
             FlashAttention.Backward(
                 new FlashAttentionProblem(Queries, Keys, Values, Output, LogSum, Mask, Settings with { Entropy = null }, Precision),
-                gradients
-            );
+                gradients);
         }
 
         private static unsafe float* Gradient(Tensor? tensor) => tensor?.Slot is { } slot ? AttentionRows.Address(slot.Add()) : null;

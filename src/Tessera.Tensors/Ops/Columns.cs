@@ -12,12 +12,8 @@ public static partial class Op
     public static Tensor Columns(Tensor x, int first, int count)
     {
         ShapeException.Require(
-            x.Shape.Rank >= 1 && first >= 0 && count >= 0 && first <= x.Shape.Width - count,
-            "columns",
-            "x",
-            x,
-            $"[…, at least {(long)first + count}]"
-        );
+            x.Shape.Rank >= 1 && first >= 0 && count >= 0 && first <= x.Shape.Width - count, "columns", "x", x,
+            $"[…, at least {(long)first + count}]");
         var y = Tensor.Temporary(x.Shape.WithWidth(count));
         ColumnKernels.Spread(x.AsMatrix(), first, y.Floats, count, 0, count, repeat: 1, accumulate: false);
         if (Tape.Write<ColumnsEntry>(y, x) is { } entry) (entry.X, entry.First) = (x, first);

@@ -34,13 +34,8 @@ public static partial class Op
     /// <exception cref="ShapeException">A tensor's shape or type does not fit.</exception>
     /// <exception cref="ArgumentException">A length is below 0 or above T.</exception>
     public static LstmResult Lstm(
-        Tensor x,
-        LstmWeights weights,
-        Tensor? initialHidden = null,
-        Tensor? initialCell = null,
-        Tensor? lengths = null,
-        bool reverse = false
-    )
+        Tensor x, LstmWeights weights, Tensor? initialHidden = null, Tensor? initialCell = null, Tensor? lengths = null,
+        bool reverse = false)
     {
         var call = new RecurrentCall("lstm", x, weights.AsRecurrent(), null, initialHidden, initialCell, lengths, reverse);
         return RecurrentSequence.Run<LstmCell>(call).AsLstm();
@@ -57,13 +52,8 @@ public static partial class Op
     /// <exception cref="ShapeException">A tensor's shape or type does not fit.</exception>
     /// <exception cref="ArgumentException">A length is below 0 or above T.</exception>
     public static LstmResult BidirectionalLstm(
-        Tensor x,
-        LstmWeights forward,
-        LstmWeights backward,
-        Tensor? initialHidden = null,
-        Tensor? initialCell = null,
-        Tensor? lengths = null
-    )
+        Tensor x, LstmWeights forward, LstmWeights backward, Tensor? initialHidden = null, Tensor? initialCell = null,
+        Tensor? lengths = null)
     {
         var call = new RecurrentCall(
             "lstm", x, forward.AsRecurrent(), backward.AsRecurrent(), initialHidden, initialCell, lengths, Reverse: false);

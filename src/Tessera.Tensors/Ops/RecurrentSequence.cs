@@ -9,15 +9,8 @@ internal readonly record struct RecurrentWeights(Tensor Input, Tensor Recurrent,
 /// <summary>The arguments of a recurrent operation; <paramref name="Second"/> are the weights of a reverse direction that runs
 /// beside the first.</summary>
 internal readonly record struct RecurrentCall(
-    string Operation,
-    Tensor X,
-    RecurrentWeights First,
-    RecurrentWeights? Second,
-    Tensor? InitialHidden,
-    Tensor? InitialCell,
-    Tensor? Lengths,
-    bool Reverse
-)
+    string Operation, Tensor X, RecurrentWeights First, RecurrentWeights? Second, Tensor? InitialHidden, Tensor? InitialCell,
+    Tensor? Lengths, bool Reverse)
 {
     public int Directions => Second is null ? 1 : 2;
 
@@ -93,13 +86,8 @@ internal static class RecurrentSequence
         {
             var weights = call.Weights(direction);
             MatrixProduct.Multiply(
-                call.X.AsMatrix(),
-                weights.Input.AsMatrix().T,
-                Part(records, direction, directions),
-                accumulate: false,
-                record,
-                kind: call.Kind
-            );
+                call.X.AsMatrix(), weights.Input.AsMatrix().T, Part(records, direction, directions), accumulate: false, record,
+                kind: call.Kind);
             var recurrent = weights.Recurrent.AsMatrix().T;
             if (single) MultiplyInitial(call, direction, recurrent, Part(products, direction, directions));
             else RecurrentProduct.Pack(recurrent, Part(packed, direction, directions));
@@ -108,14 +96,13 @@ internal static class RecurrentSequence
 
         var plan = call.Plan;
         RecurrentForward.Run<TCell>(plan, new RecurrentForward.Arrays
-            {
+        {
             Records = records, Weights = packed, Products = products, Bias = bias, Outputs = result.Outputs.Floats, Cells = cells,
             InitialHidden = Elements(call.InitialHidden), InitialCell = Elements(call.InitialCell),
             FinalHidden = result.FinalHidden.Floats, FinalCell = Elements(result.FinalCell),
-                Order = rows[..call.Batch],
-                Ends = rows[call.Batch..],
-                Scratch = Tensor.Temporary([RecurrentForward.ScratchSize<TCell>(plan)]).Floats,
-            });
+            Order = rows[..call.Batch], Ends = rows[call.Batch..],
+            Scratch = Tensor.Temporary([RecurrentForward.ScratchSize<TCell>(plan)]).Floats,
+        });
     }
 
     private static void MultiplyInitial(in RecurrentCall call, int direction, Matrix recurrent, Span<float> products)

@@ -57,18 +57,8 @@ public static partial class Op
         {
             var dx = X.Slot!.Write(out var accumulate);
             RotaryKernels.Rotate(
-                OutputGradient,
-                dx,
-                Positions.Ints,
-                Cosines.Floats,
-                Sines.Floats,
-                X.Shape[2],
-                X.Shape[3],
-                Cosines.Shape[1],
-                Layout,
-                -1,
-                accumulate
-            );
+                OutputGradient, dx, Positions.Ints, Cosines.Floats, Sines.Floats, X.Shape[2], X.Shape[3], Cosines.Shape[1], Layout, -1,
+                accumulate);
         }
     }
 }

@@ -15,8 +15,7 @@ internal static class Builtins
             "dict" => new Function(name, MakeDictionary),
             "namespace" => new Function(name, MakeNamespace),
             "raise_exception" => new Function(name, arguments =>
-                throw new TemplateException(TemplateErrorKind.TemplateError, Printing.Text(arguments.Required(0, "message")))
-            ),
+                throw new TemplateException(TemplateErrorKind.TemplateError, Printing.Text(arguments.Required(0, "message")))),
             "strftime_now" => new Function(name, arguments => Format(rendering.Now, arguments.Text(0, "format"))),
             _ => null,
         };
@@ -26,8 +25,7 @@ internal static class Builtins
         var numbers = arguments.Positional.Select(value => value is BigInteger or bool
                     ? Operators.WholeOf(value)
                     : throw new TemplateException(
-                        TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object cannot be interpreted as an integer")
-            )
+                        TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object cannot be interpreted as an integer"))
             .ToList();
         if (numbers.Count is 0 or > 3)
             throw new TemplateException(TemplateErrorKind.TypeError, $"range expected 1 to 3 arguments, got {numbers.Count}");

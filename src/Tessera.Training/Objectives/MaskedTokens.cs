@@ -33,11 +33,8 @@ public sealed record MaskedTokensOptions(
         Require(Rate is > 0 and <= 1, $"{path}.rate", Rate, "above 0, at most 1");
         Require(MaskShare is >= 0 and <= 1, $"{path}.maskShare", MaskShare, "0 to 1");
         Require(
-            RandomShare >= 0 && MaskShare + RandomShare <= 1,
-            $"{path}.randomShare",
-            RandomShare,
-            $"0 to {1 - MaskShare}, what maskShare leaves"
-        );
+            RandomShare >= 0 && MaskShare + RandomShare <= 1, $"{path}.randomShare", RandomShare,
+            $"0 to {1 - MaskShare}, what maskShare leaves");
         Require(Mask.Length > 0, $"{path}.mask", "''", "a text");
     }
 }

@@ -61,10 +61,8 @@ public abstract record ObjectiveOptions
         var allowed = Parts.Kinds(typeof(ObjectiveOptions))
             .Where(kind => ((ObjectiveOptions)RuntimeHelpers.GetUninitializedObject(kind.Part)).Fits(model));
         throw new RecipeException(
-            $"{path}.kind",
-            $"is {Parts.KindOf(GetType())}; allowed for {Described(model)}: "
-            + $"{string.Join(", ", allowed.Select(kind => kind.Name).DefaultIfEmpty("none"))}"
-        );
+            $"{path}.kind", $"is {Parts.KindOf(GetType())}; allowed for {Described(model)}: "
+            + $"{string.Join(", ", allowed.Select(kind => kind.Name).DefaultIfEmpty("none"))}");
 
         static string Described(SequenceModel model) => !model.Generates ? $"a model like this ({model.WhatItIs})"
             : $"a model that {(model.ReadsSource ? "reads a source" : "goes on with a text")}";

@@ -32,8 +32,7 @@ public sealed class HeldOutEvaluationTests
 
     private static readonly Tokenizer s_tokenizer = BytePairTrainer.Train(
         s_train.SelectMany(example => new[] { example.Source!, example.Target }),
-        new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts)
-    );
+        new BytePairTrainerOptions(280, SpecialTokens: SpecialTokens.Texts));
 
     [Fact]
     public void Every_figure_is_its_metric_of_the_outputs()
@@ -91,10 +90,8 @@ public sealed class HeldOutEvaluationTests
     {
         var longer = new Example(string.Join(' ', Enumerable.Repeat("omega", 40)), "int A();", "w");
         var result = HeldOutEvaluation.Run(
-            Model(readsSource: true),
-            new Corpus(s_train, [], [longer]),
-            new EvaluationRequest(Metric.Named(["exact-match", "perplexity"], s_validator), new GreedyOptions())
-        );
+            Model(readsSource: true), new Corpus(s_train, [], [longer]),
+            new EvaluationRequest(Metric.Named(["exact-match", "perplexity"], s_validator), new GreedyOptions()));
         Assert.Equal(1, result.Examples);
         Assert.True(double.IsFinite(result.Systems[0].Values["perplexity"]));
     }

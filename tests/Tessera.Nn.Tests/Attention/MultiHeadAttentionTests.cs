@@ -112,13 +112,8 @@ public sealed class MultiHeadAttentionTests
     }
 
     internal static void Check(
-        MultiHeadOptions options, MixerRole role, Func<int, int, int, bool> sees,
-        int[]? positions = null,
-        int[]? lengths = null,
-        int[]? segments = null,
-        Func<int, bool>? isReal = null,
-        Func<int, int>? bucket = null
-    )
+        MultiHeadOptions options, MixerRole role, Func<int, int, int, bool> sees, int[]? positions = null, int[]? lengths = null,
+        int[]? segments = null, Func<int, bool>? isReal = null, Func<int, int>? bucket = null)
     {
         positions ??= [.. Enumerable.Range(0, Batch * Length).Select(i => i % Length)];
         var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width), role));

@@ -71,8 +71,7 @@ public sealed class PositionTests
             x.AsSpan(token * 6, 4).CopyTo(four.AsSpan(token * 4));
             Assert.Equal(
                 whole.Mark(Tensor.From(four, [1, 3, 1, 4]), PartCheck.Step(1, 3)).ToArray()[(token * 4)..((token * 4) + 4)],
-                turned[(token * 6)..((token * 6) + 4)]
-            );
+                turned[(token * 6)..((token * 6) + 4)]);
         }
     }
 

@@ -53,11 +53,8 @@ internal sealed record FuzzCase(string Name, Action<FuzzCase> Body)
             {
                 var found = tensors[which].Gradient.ToArray();
                 OperationCheck.Compare(
-                    $"gradient of input {which}",
-                    expected[which],
-                    found.Length > 0 ? found : new float[expected[which].Length],
-                    one.Tolerance
-                );
+                    $"gradient of input {which}", expected[which], found.Length > 0 ? found : new float[expected[which].Length],
+                    one.Tolerance);
             }
         });
 

@@ -19,8 +19,7 @@ internal static class FuzzedMistakes
         ),
         ("bidirectional gru", draw => Op.BidirectionalGru(
                 Any(draw), new GruWeights(Any(draw), Any(draw), Perhaps(draw)), new GruWeights(Any(draw), Any(draw)), Perhaps(draw),
-                Perhaps(draw)).Outputs
-        ),
+                Perhaps(draw)).Outputs),
         ("rms norm", draw => Op.RmsNorm(Any(draw), Any(draw), 1e-5f)),
         ("layer norm", draw => Op.LayerNorm(Any(draw), Any(draw), Perhaps(draw), 1e-5f)),
         ("activate", draw => Op.Activate(Any(draw), (Activation)draw.Between(-1, 8))),

@@ -16,11 +16,8 @@ internal static class FuzzedProducts
         [
             x, draw.Normal([outputs, inputs]), .. hasBias ? [draw.Normal([outputs])] : Array.Empty<(Shape, float[])>()];
         return FuzzCase.Of(
-            "linear",
-            t => Op.Linear(t[0], t[1], hasBias ? t[2] : null),
-            t => Linear(t[0], t[1], hasBias ? t[2] : null, rows, inputs, outputs),
-            given
-        );
+            "linear", t => Op.Linear(t[0], t[1], hasBias ? t[2] : null),
+            t => Linear(t[0], t[1], hasBias ? t[2] : null, rows, inputs, outputs), given);
     }
 
     public static Real[] Linear(Real[] x, Real[] weight, Real[]? bias, int rows, int inputs, int outputs)

@@ -6,18 +6,8 @@ internal static class FuzzedRecurrence
     private const int Multiplications = 60_000;
 
     private sealed record Sizes(
-        int Gates,
-        int Batch,
-        int Length,
-        int Inputs,
-        int Units,
-        int Directions,
-        bool Biases,
-        bool States,
-        bool Reverse,
-        int[]? Lengths,
-        int Wanted
-    )
+        int Gates, int Batch, int Length, int Inputs, int Units, int Directions, bool Biases, bool States, bool Reverse, int[]? Lengths,
+        int Wanted)
     {
         public long Multiplications => (long)Gates * Batch * Length * Units * (Inputs + Units) * Directions;
 
@@ -62,11 +52,8 @@ internal static class FuzzedRecurrence
         for (var i = 0; s.States && i < gates - 2; i++) inputs.Add(draw.Normal(state));
         var lengths = s.Lengths is null ? "all" : string.Join(",", s.Lengths);
         return FuzzCase.Of(
-            $"{name} x {s.Directions}, result {s.Wanted}, reverse {s.Reverse}, lengths {lengths}",
-            t => Operation(s, t),
-            t => Equation(s, t),
-            [.. inputs]
-        );
+            $"{name} x {s.Directions}, result {s.Wanted}, reverse {s.Reverse}, lengths {lengths}", t => Operation(s, t),
+            t => Equation(s, t), [.. inputs]);
     }
 
     private static Tensor Operation(Sizes s, Tensor[] t)

@@ -9,12 +9,8 @@ internal static class FuzzedRows
     {
         var (rows, width) = Sizes(draw);
         return FuzzCase.Of(
-            "rms norm",
-            t => Op.RmsNorm(t[0], t[1], 0.1f),
-            t => Norm(t[0], t[1], null, centred: false),
-            draw.Normal([rows, width]),
-            draw.Normal([width])
-        );
+            "rms norm", t => Op.RmsNorm(t[0], t[1], 0.1f), t => Norm(t[0], t[1], null, centred: false), draw.Normal([rows, width]),
+            draw.Normal([width]));
     }
 
     public static FuzzCase LayerNorm(Draw draw)
@@ -141,12 +137,8 @@ internal static class FuzzedRows
     {
         var (rows, width) = Sizes(draw);
         return FuzzCase.Of(
-            "add row",
-            t => Op.AddRow(t[0], t[1]),
-            t => [.. t[0].Select((x, i) => x + t[1][i % width])],
-            draw.Normal([rows, width]),
-            draw.Normal([width])
-        );
+            "add row", t => Op.AddRow(t[0], t[1]), t => [.. t[0].Select((x, i) => x + t[1][i % width])], draw.Normal([rows, width]),
+            draw.Normal([width]));
     }
 
     public static FuzzCase NormalizeRows(Draw draw)

@@ -56,8 +56,7 @@ public class KernelLevelTests
         Assert.Equal((KernelLevel.Vector512, "this processor has no AVX-512 VNNI"), (s_all with { Vnni = false }).Highest);
         Assert.Equal(
             (KernelLevel.Vector256, ".NET offers no vector512 here"),
-            (s_all with { Vectors = KernelLevel.Vector256, Vnni = false }).Highest
-        );
+            (s_all with { Vectors = KernelLevel.Vector256, Vnni = false }).Highest);
     }
 
     [Fact]

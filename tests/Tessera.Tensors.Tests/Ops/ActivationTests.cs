@@ -49,11 +49,8 @@ public class ActivationTests(ITestOutputHelper output)
         [
             -200, -90, -88, -60, -30, -12, -9, -6, -5, -4, -3, -2, -1, -0.5f, 0.5f, 1, 2, 3, 4, 5, 6, 9, 12, 30, 60, 88, 90, 200];
         OperationCheck.Run(
-            x => Op.Activate(x[0], activation),
-            x => [.. x[0].Select(value => Of(activation, value))],
-            tolerance,
-            ([values.Length], values)
-        );
+            x => Op.Activate(x[0], activation), x => [.. x[0].Select(value => Of(activation, value))], tolerance,
+            ([values.Length], values));
         foreach (var value in values) // one by one, so that the error is relative to this value and not to the largest
             OperationCheck.Run(x => Op.Activate(x[0], activation), x => [Of(activation, x[0][0])], tolerance, ([1], [value]));
     }

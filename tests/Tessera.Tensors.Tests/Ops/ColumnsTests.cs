@@ -61,12 +61,8 @@ public class ColumnsTests(ITestOutputHelper output)
             var (_, x) = OperationCheck.Random([tokens, heads, transposed ? inputs : count], seed);
             var (_, w) = OperationCheck.Random([heads * rows, inputs], seed + 1);
             var y = Op.HeadLinear(
-                Tensor.From(x, [tokens, heads, transposed ? inputs : count]),
-                Tensor.From(w, [heads * rows, inputs]),
-                first,
-                count,
-                transposed
-            );
+                Tensor.From(x, [tokens, heads, transposed ? inputs : count]), Tensor.From(w, [heads * rows, inputs]), first, count,
+                transposed);
             var outputs = transposed ? count : inputs;
             var expected = new double[tokens * heads * outputs];
             for (var i = 0; i < expected.Length; i++)

@@ -95,11 +95,8 @@ public sealed class GroupSplitTests
     public void Few_groups_still_give_each_split_one()
     {
         var corpus = GroupSplit.Divide(
-            new TextFolderOptions("docs"),
-            "docs",
-            new Dictionary<string, int>(),
-            [.. Enumerable.Range(0, 4).Select(i => new Example(null, "text", $"g{i}"))]
-        );
+            new TextFolderOptions("docs"), "docs", new Dictionary<string, int>(),
+            [.. Enumerable.Range(0, 4).Select(i => new Example(null, "text", $"g{i}"))]);
         Assert.Equal((2, 1, 1), (corpus.Train.Count, corpus.Validation.Count, corpus.Test.Count));
         Assert.Equal(4, corpus.Train.Concat(corpus.Validation).Concat(corpus.Test).Select(example => example.Group).Distinct().Count());
     }

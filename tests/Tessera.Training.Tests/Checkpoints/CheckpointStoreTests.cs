@@ -27,8 +27,7 @@ public sealed class CheckpointStoreTests : IDisposable
             Directory
                 .GetFiles(Path.Combine(_folder.Store, "step-000000009"))
                 .Select(path => Path.GetFileName(path))
-                .Order(StringComparer.Ordinal)
-        );
+                .Order(StringComparer.Ordinal));
     }
 
     [Fact]
