@@ -31,28 +31,16 @@ internal static class InspectCommand
     }
 
     private static void PrintJson(Inspection inspection, Screen screen, bool listed) => screen.Json(new
-            {
+    {
         path = inspection.Path, format = inspection.Format, architecture = inspection.Architecture,
-                config = inspection.Config.ToDictionary(fact => fact.Key, fact => fact.Value),
+        config = inspection.Config.ToDictionary(fact => fact.Key, fact => fact.Value),
         parameters = inspection.Parameters, activeParameters = inspection.ActiveParameters,
         tokenizer = inspection.Tokenizer, chatTemplate = inspection.HasChatTemplate, metadata = inspection.Metadata,
-                types = inspection.Types.Select(type => new
-                {
-                    type = type.Name,
-                    tensors = type.Tensors,
-                    elements = type.Elements,
-                    bytes = type.Bytes,
-                }),
-                tensors = listed
-                    ? inspection.Tensors.Select(tensor => new
-                    {
-                        name = tensor.Name,
-                        type = tensor.Type,
-                        shape = tensor.Shape,
-                        bytes = tensor.ByteCount,
-                    })
-                    : null,
-            });
+        types = inspection.Types.Select(type =>
+            new { type = type.Name, tensors = type.Tensors, elements = type.Elements, bytes = type.Bytes }),
+        tensors = !listed ? null : inspection.Tensors.Select(tensor =>
+            new { name = tensor.Name, type = tensor.Type, shape = tensor.Shape, bytes = tensor.ByteCount }),
+    });
 
     private static void Print(Inspection inspection, Screen screen, bool listed)
     {
