@@ -35,10 +35,10 @@ public sealed class ForwardContext : Recycled
     public Tensor? Segments { get => Live(field); set => field = Anew(value); }
 
     /// <summary>[batch, source length, width]: what cross-attention reads; null where there is none.</summary>
-    public Tensor? Memory { get => Live(field); set; }
+    public Tensor? Memory { get => Live(field); set => field = Anew(value); }
 
     /// <summary>I32 [batch]: the real length of each row of <see cref="Memory"/>; null: all.</summary>
-    public Tensor? MemoryLengths { get => Live(field); set; }
+    public Tensor? MemoryLengths { get => Live(field); set => field = Anew(value); }
 
     /// <summary>Which sequences read which tokens, while decoding: the input is then one row of all their tokens, and earlier ones are in
     /// the step's caches; null: whole sequences are in the input.</summary>
@@ -111,29 +111,33 @@ public sealed class ForwardContext : Recycled
         return y;
     }
 
-    /// <summary>The mask of a sequence that attends to itself: what the role allows of the real tokens of its own segment, narrowed by a
-    /// pattern. Made once a pass: layers whose patterns are alike share it.</summary>
+    /// <summary>The mask of a sequence that attends to itself, what the role allows of the real tokens of its own segment, or to the real
+    /// tokens of <see cref="Memory"/>; narrowed by a pattern. Made once a pass: layers whose patterns are alike share it.</summary>
     /// <param name="pattern">Narrows it.</param>
-    /// <param name="of">Causal or bidirectional.</param>
+    /// <param name="of">Whose mask it is.</param>
     public BlockMask Mask(AttentionPattern pattern, PatternContext of)
     {
         for (var index = 0; index < Live(_masks).Count; index++)
             if (_masks[index].Of == of && _masks[index].Pattern.Equals(pattern)) return _masks[index].Mask;
         var length = Positions.Shape[1];
-        var mask = of.Role == MixerRole.Causal ? BlockMask.Causal(length, length) : BlockMask.Full(length, length);
-        if (Lengths is not null) mask = mask.Lengths(Lengths);
-        if (Segments is not null) mask = mask.Segments(Segments, Segments);
+        var isCross = of.Role == MixerRole.Cross;
+        var keys = !isCross ? length
+            : Memory?.Shape[1] ?? throw new InvalidOperationException("cross-attention needs ForwardContext.Memory");
+        var mask = of.Role == MixerRole.Causal ? BlockMask.Causal(length, keys) : BlockMask.Full(length, keys);
+        if ((isCross ? MemoryLengths : Lengths) is { } lengths) mask = mask.Lengths(lengths);
+        if (!isCross && Segments is not null) mask = mask.Segments(Segments, Segments);
         mask = pattern.Narrow(mask, of);
         if (_segments == 0) _masks.Add((pattern, of, mask)); // what is made inside of a segment ends with it
         return mask;
     }
 
     /// <summary>As <see cref="Mask"/>, of a run of sequences that are being decoded: each query stands at its sequence's own
-    /// position.</summary>
+    /// position, or looks at all that is remembered for it.</summary>
     /// <param name="pattern">Narrows it.</param>
-    /// <param name="of">Causal.</param>
+    /// <param name="of">Causal or cross.</param>
     /// <param name="run">The sequences.</param>
-    public BlockMask StepMask(AttentionPattern pattern, PatternContext of, StepRun run)
+    /// <param name="cache">Has their tokens, those of the step included.</param>
+    public BlockMask StepMask(AttentionPattern pattern, PatternContext of, StepRun run, TokenCache cache)
     {
         for (var index = 0; index < Live(_stepMasks).Count; index++)
         {
@@ -143,8 +147,17 @@ public sealed class ForwardContext : Recycled
 
         var step = Decoding!;
         Span<int> lengths = run.Sequences <= 1024 ? stackalloc int[run.Sequences] : new int[run.Sequences];
-        for (var row = 0; row < run.Sequences; row++) lengths[row] = step.Sequences[run.First + row].Position + run.TokensEach;
-        var mask = pattern.Narrow(BlockMask.Causal(run.TokensEach, step.LongestOf(run), lengths), of);
+        var longest = 0;
+        for (var row = 0; row < run.Sequences; row++)
+        {
+            lengths[row] = cache.Count(step.Sequences[run.First + row].Number);
+            longest = Math.Max(longest, lengths[row]);
+        }
+
+        var mask = of.Role == MixerRole.Causal
+            ? BlockMask.Causal(run.TokensEach, longest, lengths)
+            : BlockMask.Full(run.TokensEach, longest).Lengths(lengths);
+        mask = pattern.Narrow(mask, of);
         _stepMasks.Add((pattern, of, run.First, mask));
         return mask;
     }

@@ -34,8 +34,8 @@ internal static class VerifyCommand
         var json = CommonOptions.Json();
         var command = new Command("verify", CommonOptions.WithExamples(
                 "Compares models with outputs that another program recorded for them: logits, hidden states, loss, gradients, "
-                + "greedy tokens, and decoding token by token with whole sequences. Exit code 1 where one differs by more than the tolerance, "
-                + "or cannot be read.",
+                + "greedy tokens, and decoding token by token with whole sequences. "
+                + "Exit code 1 where one differs by more than the tolerance, or cannot be read.",
                 "tessera verify checkpoints/*", "tessera verify models/Qwen3-0.6B --tolerance 1e-3 --json"))
         {
             folders,

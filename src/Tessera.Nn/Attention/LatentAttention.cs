@@ -214,7 +214,7 @@ public sealed class LatentAttention : Mixer, ICached
             attended.Add(run, run.TokensEach > 1 && step.IsFirstOf(run)
                     ? Expanded(
                         queries, positioned, StepResult.Part(latent, run), StepResult.Part(shared, run),
-                        context.StepMask(_pattern, _patternContext, run), context)
+                        context.StepMask(_pattern, _patternContext, run, cache), context)
                     : Absorbed(queries, positioned, cache, run, context));
         }
 
@@ -224,18 +224,11 @@ public sealed class LatentAttention : Mixer, ICached
     /// <summary>On the cached latents, which are one head of keys, and of values but for the position part.</summary>
     private Tensor Absorbed(Tensor content, Tensor placed, TokenCache cache, StepRun run, ForwardContext context)
     {
-        var step = context.Decoding!;
         var queries = Op.Join(_keysAndValues.ApplyPerHead(content, 0, _sizes.NopeHeadDim, transposed: false), placed);
-        var attended = Op.Attention(
-            queries,
-            cache.Keys,
-            cache.Values,
-            cache.Table(step, run, step.LongestOf(run)),
-            context.StepMask(_pattern, _patternContext, run),
-            _settings with
-            {
-                ValueWidth = _sizes.KvLoraRank,
-            });
+        var mask = context.StepMask(_pattern, _patternContext, run, cache);
+        var table = cache.Table(context.Decoding!, run, mask.Keys);
+        var settings = _settings with { ValueWidth = _sizes.KvLoraRank };
+        var attended = Op.Attention(queries, cache.Keys, cache.Values, table, mask, settings);
         return _keysAndValues.ApplyPerHead(attended, _sizes.NopeHeadDim, _sizes.VHeadDim, transposed: true);
     }
 }

@@ -80,7 +80,7 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
     public override void Prepare(ForwardContext context)
     {
         _position?.Prepare(context);
-        if (_role != MixerRole.Cross && !IsCached(context)) context.Mask(_pattern, _patternContext);
+        if (!IsCached(context)) context.Mask(_pattern, _patternContext);
     }
 
     /// <inheritdoc/>
@@ -129,11 +129,9 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
 
     private Tensor ToMemory(Tensor queries, ForwardContext context, in AttentionSettings settings)
     {
-        var memory = context.Memory ?? throw new InvalidOperationException("cross-attention needs ForwardContext.Memory");
-        using var shared = Activations.Of(memory);
-        var mask = BlockMask.Full(queries.Shape[1], memory.Shape[1]);
-        if (context.MemoryLengths is not null) mask = mask.Lengths(context.MemoryLengths);
-        return Op.Attention(queries, Keys(shared, context), Values(shared, context), _pattern.Narrow(mask, _patternContext), settings);
+        var mask = context.Mask(_pattern, _patternContext);
+        using var shared = Activations.Of(context.Memory!);
+        return Op.Attention(queries, Keys(shared, context), Values(shared, context), mask, settings);
     }
 
     /// <summary>The queries of a step's tokens, [1, tokens, heads, width], on what each one's sequence has in the cache.</summary>
@@ -145,27 +143,11 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         var attended = new StepResult(step, queries.Shape);
         foreach (var run in step.Runs)
         {
-            var (mask, keys) = _role == MixerRole.Causal
-                ? (context.StepMask(_pattern, _patternContext, run), step.LongestOf(run))
-                : MemoryMask(cache, step, run);
-            attended.Add(
-                run, Op.Attention(StepResult.Part(queries, run), cache.Keys, cache.Values, cache.Table(step, run, keys), mask, settings));
+            var mask = context.StepMask(_pattern, _patternContext, run, cache);
+            var table = cache.Table(step, run, mask.Keys);
+            attended.Add(run, Op.Attention(StepResult.Part(queries, run), cache.Keys, cache.Values, table, mask, settings));
         }
 
         return attended.Whole;
-    }
-
-    /// <summary>All of the other sequence, which each may have longer or shorter.</summary>
-    private (BlockMask Mask, int Keys) MemoryMask(TokenCache cache, DecodingStep step, StepRun run)
-    {
-        Span<int> lengths = run.Sequences <= 1024 ? stackalloc int[run.Sequences] : new int[run.Sequences];
-        var longest = 0;
-        for (var row = 0; row < run.Sequences; row++)
-        {
-            lengths[row] = cache.Count(step.Sequences[run.First + row].Number);
-            longest = Math.Max(longest, lengths[row]);
-        }
-
-        return (_pattern.Narrow(BlockMask.Full(run.TokensEach, longest).Lengths(lengths), _patternContext), longest);
     }
 }

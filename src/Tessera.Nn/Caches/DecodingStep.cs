@@ -63,15 +63,6 @@ public sealed class DecodingStep(CacheSet caches)
         Tokens += tokens;
     }
 
-    /// <summary>The most tokens that a sequence of a run has read after the step.</summary>
-    public int LongestOf(StepRun run)
-    {
-        var longest = 0;
-        foreach (ref readonly var part in Sequences.Slice(run.First, run.Sequences))
-            longest = Math.Max(longest, part.Position + part.Tokens);
-        return longest;
-    }
-
     /// <summary>Whether no sequence of a run has read anything before.</summary>
     public bool IsFirstOf(StepRun run)
     {
