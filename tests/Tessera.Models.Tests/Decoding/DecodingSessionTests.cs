@@ -10,7 +10,9 @@ namespace Tessera.Models.Tests.Decoding;
 public sealed class DecodingSessionTests
 {
     private const int MaxLength = 40;
-    private const double Tolerance = 3e-5;
+
+    /// <summary>Rounding differs by up to 6e-5 in 5,000 sessions; a wrong mask or position by tenths.</summary>
+    private const double Tolerance = 5e-4;
 
     private static readonly string[] s_mixers =
     [
