@@ -24,7 +24,7 @@ public sealed class PublishedModelTests
             var options = new BeamOptions(
                 settings.GetProperty("beams").GetInt32(), settings.GetProperty("length_penalty").GetSingle(),
                 settings.GetProperty("early_stopping").GetBoolean());
-            var found = new BeamSearch(Model(folder, settings), options, max, [end]).Run([prompt], default)[0];
+            var found = new BeamSearch(Model(settings), options, max, [end]).Run([prompt], default)[0];
             var (lengths, scores) = (Ints(folder, "lengths"), Floats(folder, "scores"));
             Assert.Equal(lengths.Length, found.Count);
             var longest = expected.Length / found.Count;
@@ -55,7 +55,7 @@ public sealed class PublishedModelTests
                 NoRepeatNgramSize = settings.TryGetProperty("no_repeat_ngram_size", out var size) ? size.GetInt32() : 0,
             };
             var (prompt, expected) = (Ints(folder, "prompt"), Ints(folder, "tokens"));
-            var model = Model(folder, settings);
+            var model = Model(settings);
             Assert.Equal(expected, Generator.Generate(model, [prompt], options, expected.Length, stopTokens: [])[0].Ids);
             Assert.Equal(expected, Generator.Stream(model, prompt, options, expected.Length, stopTokens: []));
             var free = Generator.Generate(model, [prompt], new GreedyOptions(), expected.Length, stopTokens: [])[0].Ids;
@@ -70,8 +70,8 @@ public sealed class PublishedModelTests
 
     private static JsonDocument Case(string folder) => JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "case.json")));
 
-    private static SequenceModel Model(string folder, JsonElement settings) =>
-        ModelFolder.Load(Path.Combine(folder, settings.GetProperty("model").GetString()!)).Model;
+    private static SequenceModel Model(JsonElement settings) =>
+        ModelFolder.Load(Fixture.Shared($"fixtures/hf/{Path.GetFileName(settings.GetProperty("model").GetString())}")!).Model;
 
     private static int[] Ints(string folder, string name)
     {

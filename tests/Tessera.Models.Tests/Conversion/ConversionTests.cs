@@ -57,7 +57,7 @@ public sealed class ConversionTests(ITestOutputHelper output) : IDisposable
             }
         }
 
-        Assert.True(count >= 18, $"{count} files");
+        Assert.True(count >= 14, $"{count} files");
     }
 
     [SharedFact(Folders)]

@@ -34,7 +34,7 @@ public sealed class ModelVerificationTests
             .GetDirectories(Fixture.Shared(Published)!)
             .Where(folder => !folder.EndsWith("-lora", StringComparison.Ordinal))
             .ToArray();
-        Assert.True(folders.Length >= 13);
+        Assert.True(folders.Length >= 12);
         foreach (var folder in folders)
         {
             var found = ModelVerification.Run(folder);

@@ -1,14 +1,14 @@
 using System.Runtime.CompilerServices;
 using Tessera.Tensors.Kernels.Jit;
+using Tessera.Testing;
 
 namespace Tessera.Tensors.Tests.Kernels;
 
 public class AmxSignalStackTests
 {
-    [Fact]
+    [LinuxFact("only its threads have signal stacks to enlarge")]
     public void An_access_to_null_is_still_an_exception_on_a_thread_with_a_larger_signal_stack_and_the_thread_ends_well()
     {
-        if (!OperatingSystem.IsLinux()) return; // there are no signal stacks to enlarge
         for (var i = 0; i < 20; i++)
         {
             var (bytes, again, caught) = (0L, 0L, false);

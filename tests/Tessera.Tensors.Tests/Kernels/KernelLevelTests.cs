@@ -59,10 +59,9 @@ public class KernelLevelTests
             (s_all with { Vectors = KernelLevel.Vector256, Vnni = false }).Highest);
     }
 
-    [Fact]
+    [ExecutablePagesFact]
     public unsafe void Assembled_code_runs_with_the_argument_it_is_given()
     {
-        if (ExecutablePages.WhyRefused() is not null) return; // the level says so, and nothing is assembled
         var add = AssembledCode.Assemble(code =>
         {
             code.mov(rax, __qword_ptr[rdi]);
@@ -74,4 +73,11 @@ public class KernelLevelTests
         add(&value);
         Assert.Equal(42, value);
     }
+}
+
+/// <summary>Runs where the system lets a program make executable pages.</summary>
+public sealed class ExecutablePagesFactAttribute : FactAttribute
+{
+    /// <summary>Skips, saying why, where it does not.</summary>
+    public ExecutablePagesFactAttribute() => Skip = ExecutablePages.WhyRefused();
 }

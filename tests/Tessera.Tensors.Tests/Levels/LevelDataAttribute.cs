@@ -4,18 +4,15 @@ using Xunit.Sdk;
 
 namespace Tessera.Tensors.Tests.Levels;
 
-/// <summary>A level with one, two and three threads; skipped, and why is said, where this machine lacks the level.</summary>
-[AttributeUsage(AttributeTargets.Method, AllowMultiple = true)]
+/// <summary>
+/// Each level that this machine has, with one, two and three threads. <c>LevelFactTests</c> says which levels it lacks.
+/// </summary>
+[AttributeUsage(AttributeTargets.Method)]
 internal sealed class LevelDataAttribute : DataAttribute
 {
-    public LevelDataAttribute(KernelLevel level)
-    {
-        Level = level.Name();
-        if (level > Simd.Highest) Skip = $"{level.Name()} cannot be used here: {Simd.Highest.Name()} is the highest, {Simd.WhyNotHigher}";
-    }
-
-    public string Level { get; }
-
     public override IEnumerable<object[]> GetData(MethodInfo testMethod) =>
-        Enumerable.Range(1, 3).Select(threads => new object[] { Level, threads });
+        from level in Enum.GetValues<KernelLevel>()
+        where level <= Simd.Highest
+        from threads in Enumerable.Range(1, 3)
+        select new object[] { level.Name(), threads };
 }

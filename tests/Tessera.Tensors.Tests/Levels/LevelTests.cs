@@ -1,6 +1,7 @@
 using Tessera.Tensors.Kernels;
 using Tessera.Tensors.Tests.Fuzz;
 using Tessera.Tensors.Tests.Guards;
+using Tessera.Tensors.Tests.Kernels;
 using Xunit.Abstractions;
 
 namespace Tessera.Tensors.Tests.Levels;
@@ -17,13 +18,7 @@ public class LevelTests(ITestOutputHelper output)
         : 12;
 
     [Theory]
-    [LevelData(KernelLevel.Scalar)]
-    [LevelData(KernelLevel.Vector128)]
-    [LevelData(KernelLevel.Vector256)]
-    [LevelData(KernelLevel.Vector512)]
-    [LevelData(KernelLevel.Avx512Vnni)]
-    [LevelData(KernelLevel.Avx512Bf16)]
-    [LevelData(KernelLevel.Amx)]
+    [LevelData]
     public void Every_operation_agrees_with_its_equation_and_stays_within_its_buffers(string level, int threads)
     {
         var side = threads == 2 ? "start" : "end";
@@ -37,7 +32,7 @@ public class LevelTests(ITestOutputHelper output)
         Assert.StartsWith($"{level}, {threads} threads", outcome.Summary, StringComparison.Ordinal);
     }
 
-    [AssembledFact]
+    [LevelFact(KernelLevel.Avx512Vnni, atAnyLevel: true)] // what refuses is the memory of assembled kernels
     public void A_system_that_refuses_executable_pages_has_the_next_lower_level_and_says_why()
     {
         var outcome = ChildProcess.Fuzz(0, 2, Fuzzed.Operations.Keys, ("TESSERA_KERNELS", ""), (DeniedPages.Variable, "executable-pages"));
@@ -57,14 +52,5 @@ public class LevelTests(ITestOutputHelper output)
         Assert.True(outcome.Died is null, outcome.Died);
         Assert.Empty(outcome.Failures);
         Assert.Contains($", {processors} threads", outcome.Summary, StringComparison.Ordinal);
-    }
-}
-
-/// <summary>Runs where kernels can be assembled at run time.</summary>
-public sealed class AssembledFactAttribute : FactAttribute
-{
-    public AssembledFactAttribute()
-    {
-        if (Simd.Highest <= KernelLevel.Vector512) Skip = $"nothing is assembled here: {Simd.WhyNotHigher}";
     }
 }

@@ -131,7 +131,8 @@ public sealed class CheckpointStoreTests : IDisposable
     [SmallDiskFact]
     public void A_disk_that_is_really_full_leaves_the_last_checkpoint()
     {
-        var folder = Path.Combine(SmallDiskFactAttribute.Folder!, "store");
+        using var disk = new SmallDisk(Path.Combine(_folder.Path, "disk"), kilobytes: 4096);
+        var folder = Path.Combine(_folder.Path, "disk", "store");
         var store = new CheckpointStore(folder);
         CheckpointFolder.Save(store, 1);
         var big = Parameters.Random(1, 1 << 24);
@@ -142,7 +143,6 @@ public sealed class CheckpointStoreTests : IDisposable
         Assert.Matches(@"big: .*needs at least \d{6,} bytes, \d+ are free", unknown);
         CheckpointFolder.AssertIsOf(1, store.Latest());
         Assert.Single(Directory.GetFileSystemEntries(folder));
-        Directory.Delete(folder, recursive: true);
     }
 
     [Fact]
@@ -239,18 +239,4 @@ public sealed class CheckpointStoreTests : IDisposable
             }
         }
     }
-}
-
-/// <summary>A test that fills a disk: <c>TESSERA_SMALL_DISK</c> names a folder on one of a few megabytes, such as
-/// <c>mount -t tmpfs -o size=4m tmpfs /mnt/small</c>.</summary>
-public sealed class SmallDiskFactAttribute : FactAttribute
-{
-    /// <summary>Skips the test where the variable is not set.</summary>
-    public SmallDiskFactAttribute()
-    {
-        if (Folder is null) Skip = "needs TESSERA_SMALL_DISK, a folder on a disk of a few megabytes";
-    }
-
-    /// <summary>The folder.</summary>
-    public static string? Folder => Environment.GetEnvironmentVariable("TESSERA_SMALL_DISK");
 }
