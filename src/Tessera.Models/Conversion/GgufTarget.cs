@@ -71,13 +71,13 @@ internal static class GgufTarget
         var format = folder.PromptFormat;
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
-            BeginId = format.BosToken ?? Named("bos_token") ?? vocabulary.BeginId,
-            EndId = Named("eos_token") ?? (format.StopTokens is [var end, ..] ? end : vocabulary.EndId),
+            BeginId = format.BosToken ?? vocabulary.BeginId,
+            EndId = Named(folder.Tokenizer.NamedRoles.End) ?? (format.StopTokens is [var end, ..] ? end : vocabulary.EndId),
             AddsBegin = format.BosToken is not null ? true : vocabulary.AddsBegin,
         };
         GgufTokenizer.Write(vocabulary, writer.Metadata);
-        if (GgufText.Write(format, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
+        if (GgufText.Write(format, folder.Tokenizer, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
 
-        int? Named(string role) => format.ChatVariables[role] is { } name ? folder.Tokenizer.Find(name.GetValue<string>()) : null;
+        int? Named(string? token) => token is null ? null : folder.Tokenizer.Find(token);
     }
 }

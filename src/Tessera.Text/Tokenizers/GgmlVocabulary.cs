@@ -17,8 +17,9 @@ public sealed record GgmlVocabulary(string Model, IReadOnlyList<string> Tokens)
     /// </summary>
     public IReadOnlyList<int> TokenTypes { get; init; } = [];
 
-    /// <summary><c>merges</c>: pairs with a blank between, the first to be joined first, for <c>gpt2</c>.</summary>
-    public IReadOnlyList<string> Merges { get; init; } = [];
+    /// <summary><c>merges</c>: pairs with a blank between, the first to be joined first, for <c>gpt2</c>, which must have them, be it
+    /// none; null where there is no such key.</summary>
+    public IReadOnlyList<string>? Merges { get; init; }
 
     /// <summary><c>bos_token_id</c>, or null.</summary>
     public int? BeginId { get; init; }

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Tessera.Text.Templates;
 using Tessera.Text.Tokenizers;
 
@@ -19,22 +18,26 @@ internal static class GgufText
         file.Text(ModelKey) is null or NoModel or "no_vocab" ? null : GgufTokenizer.Read(file);
 
     /// <summary>What the file says about prompts; what goes around them is the tokenizer's matter.</summary>
-    public static PromptFormat PromptFormat(GgufFile file, Tokenizer? tokenizer) => new()
+    public static PromptFormat PromptFormat(GgufFile file, Tokenizer? tokenizer)
     {
-        ReadsSpecialTokens = true,
-        StopTokens = [.. s_ends.Select(file.Whole).OfType<long>()
-            .Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id).Distinct()],
-        ChatTemplate = Template(file),
-        ChatVariables = Variables(tokenizer),
-    };
+        var ids = s_ends.Select(file.Whole).OfType<long>().Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id);
+        return new PromptFormat
+        {
+            ReadsSpecialTokens = true,
+            StopTokens = [.. ids.Concat(tokenizer?.EndsByName ?? []).Distinct()],
+            ChatTemplate = Template(file),
+            ChatVariables = ChatRoles.VariablesOf(tokenizer),
+        }.WithTurnEnd(tokenizer);
+    }
 
     /// <summary>Writes how a conversation becomes a text, and what ends a turn or a message in it: with the end of texts, three tokens
     /// that end what a model writes.</summary>
     /// <param name="format">How the model is prompted.</param>
+    /// <param name="tokenizer">Whose tokens they are.</param>
     /// <param name="end">The token that ends texts.</param>
     /// <param name="metadata">Takes the keys.</param>
     /// <returns>A note on the ends that are lost, null where none is.</returns>
-    public static string? Write(PromptFormat format, int? end, IDictionary<string, GgufValue> metadata)
+    public static string? Write(PromptFormat format, Tokenizer tokenizer, int? end, IDictionary<string, GgufValue> metadata)
     {
         if (format.ChatTemplate is not null) metadata[TemplateKey] = GgufValue.Of(format.ChatTemplate.Source);
         string[] keys = [EndOfTurnKey, EndOfMessageKey];
@@ -42,22 +45,15 @@ internal static class GgufText
         // One alone is that of texts, also where the tokenizer names another.
         ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end)];
         foreach (var (key, id) in keys.Zip(ends)) metadata[key] = GgufValue.Of((uint)id);
-        return ends.Length <= keys.Length
+        // Some end what a model writes by their names.
+        int[] lost = [.. ends.Skip(keys.Length).Except(tokenizer.EndsByName)];
+        return lost.Length == 0
             ? null
-            : $"the file has places for {keys.Length + 1} tokens that end what the model writes; "
-                + $"lost: {string.Join(", ", ends[keys.Length..])}";
+            : $"the file has places for {keys.Length + 1} tokens that end what the model writes; lost: {string.Join(", ", lost)}";
     }
 
     /// <summary>Says that there is no tokenizer, as llama.cpp wants to be told.</summary>
     public static void WriteNone(IDictionary<string, GgufValue> metadata) => metadata[ModelKey] = GgufValue.Of(NoModel);
-
-    private static JsonObject Variables(Tokenizer? tokenizer)
-    {
-        var variables = new JsonObject();
-        foreach (var (name, id) in ((string, int?)[])[("bos_token", tokenizer?.BeginId), ("eos_token", tokenizer?.EndId)])
-            if (id is { } known) variables[name] = tokenizer!.TokenText(known);
-        return variables;
-    }
 
     private static ChatTemplate? Template(GgufFile file)
     {
