@@ -5,8 +5,8 @@ namespace Tessera.Text.Tokenizers;
 
 /// <summary>
 /// Turns text into ids and back. A text is cut at its added tokens, normalized, cut into pieces by the pre-tokenizer,
-/// and each piece is given to the model: <see cref="BytePairTokenizer"/>, <see cref="UnigramTokenizer"/> or
-/// <see cref="WordPieceTokenizer"/>. May be used by many threads at once.
+/// and each piece is given to the model: <see cref="BytePairTokenizer"/>, <see cref="UnigramTokenizer"/>,
+/// <see cref="WordPieceTokenizer"/> or <see cref="WordLevelTokenizer"/>. May be used by many threads at once.
 /// </summary>
 public abstract class Tokenizer
 {
@@ -38,6 +38,9 @@ public abstract class Tokenizer
             ? null
             : Find(name) ?? throw new ArgumentException($"'{name}' is to pad, begin or end sequences but is no token.");
     }
+
+    /// <summary>What people call its model, such as <c>byte-pair encoding</c>.</summary>
+    public abstract string ModelName { get; }
 
     /// <summary>The greatest id and one: how many rows an embedding needs.</summary>
     public int VocabularySize { get; }

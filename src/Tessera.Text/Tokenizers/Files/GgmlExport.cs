@@ -10,7 +10,9 @@ internal static class GgmlExport
     public static GgmlVocabulary Of(Tokenizer tokenizer, string? preTokenizer)
     {
         if (tokenizer is not BytePairTokenizer pairs)
-            throw new ArgumentException($"GGUF files hold byte-pair encoding, which a {tokenizer.GetType().Name} is not");
+            throw new ArgumentException($"GGUF files hold byte-pair encoding, but the tokenizer is {tokenizer.ModelName}");
+        if (pairs.Options.HasAffixes)
+            throw new ArgumentException("llama.cpp has no byte-pair encoding whose words have a prefix or suffix within their tokens");
         return pairs.Parts.PreTokenizer is { IsByteLevel: true } cuts ? ByteLevel(pairs, cuts, preTokenizer) : SentencePiece(pairs);
     }
 

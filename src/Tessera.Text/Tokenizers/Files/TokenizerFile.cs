@@ -41,7 +41,8 @@ internal static class TokenizerFile
             "BPE" => BytePairTokenizer.Read(model, vocabulary, parts),
             "Unigram" => UnigramTokenizer.Read(model, vocabulary, scores, parts),
             "WordPiece" => WordPieceTokenizer.Read(model, vocabulary, parts),
-            _ => throw model.Required("type").Unsupported("BPE, Unigram or WordPiece"),
+            "WordLevel" => WordLevelTokenizer.Read(model, vocabulary, parts),
+            _ => throw model.Required("type").Unsupported("BPE, Unigram, WordPiece or WordLevel"),
         };
         parts.PostProcessor?.Check(tokenizer);
         return tokenizer;
