@@ -57,8 +57,19 @@ internal sealed class RegexPattern : SplitPattern
             return;
         }
 
+        var last = -1;
         foreach (var match in _regex.EnumerateMatches(text))
-            if (match.Length > 0) matches.Add(new Piece(offset + match.Index, match.Length));
+        {
+            if (Counts(match, ref last)) matches.Add(new Piece(offset + match.Index, match.Length));
+        }
+    }
+
+    /// <summary>Whether a match counts: an empty one does not right after another.</summary>
+    private static bool Counts(ValueMatch match, ref int last)
+    {
+        if (match.Length == 0 && match.Index == last) return false;
+        last = match.Index + match.Length;
+        return true;
     }
 
     private void MatchRunes(ReadOnlySpan<char> text, int offset, List<Piece> matches)
@@ -74,10 +85,11 @@ internal sealed class RegexPattern : SplitPattern
         }
 
         starts.Add(index);
+        var last = -1;
         foreach (var match in _regex.EnumerateMatches(flat.ToString()))
         {
             var start = starts[match.Index];
-            if (match.Length > 0) matches.Add(new Piece(offset + start, starts[match.Index + match.Length] - start));
+            if (Counts(match, ref last)) matches.Add(new Piece(offset + start, starts[match.Index + match.Length] - start));
         }
     }
 

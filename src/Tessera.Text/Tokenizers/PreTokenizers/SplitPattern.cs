@@ -11,7 +11,8 @@ internal abstract class SplitPattern
     /// <summary>Whether matches leave nothing between them, whatever the text.</summary>
     public virtual bool CoversEverything => true;
 
-    /// <summary>Adds the matches in a well formed text, from left to right; none is empty.</summary>
+    /// <summary>Adds the matches in a well formed text, from left to right. An empty one, which cuts too, does not follow another at
+    /// once.</summary>
     /// <param name="text">The text to look in.</param>
     /// <param name="offset">What is added to every <see cref="Piece.Start"/>.</param>
     /// <param name="matches">Where the matches go.</param>

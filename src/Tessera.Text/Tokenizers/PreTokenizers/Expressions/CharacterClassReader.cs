@@ -54,7 +54,7 @@ internal sealed class CharacterClassReader(OnigurumaReader reader, bool ignoresC
         if (reader.Comes("[:") && ReadPosix() is { } posix) return posix;
         if (reader.Takes("[")) return Read();
         if (!reader.Takes("\\")) return null;
-        if (reader.ReadSetEscape() is { } set) return set;
+        if (reader.ReadSetEscape(inClass: true) is { } set) return set;
         reader.Back();
         return null;
     }
@@ -63,7 +63,7 @@ internal sealed class CharacterClassReader(OnigurumaReader reader, bool ignoresC
     {
         if (reader.PosixName() is not { } name) return null;
         var isNegated = name.StartsWith('^');
-        var set = CharacterProperties.Find(isNegated ? name[1..] : name) ?? throw reader.Unsupported($"[:{name}:]");
+        var set = CharacterProperties.FindPosix(isNegated ? name[1..] : name) ?? throw reader.Unsupported($"[:{name}:]");
         return isNegated ? set.Complement : set;
     }
 

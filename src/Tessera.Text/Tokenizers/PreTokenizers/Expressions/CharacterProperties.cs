@@ -60,6 +60,9 @@ internal static class CharacterProperties
         return plain.Length > 64 ? null : _known.GetOrAdd(plain, Make);
     }
 
+    /// <summary>The characters of a class of POSIX, <c>[:name:]</c>, or null where the name is none.</summary>
+    public static CodePointSet? FindPosix(string name) => name is "word" or "punct" ? Find($"posix{name}") : Find(name);
+
     /// <summary>The set with the other cases of what is in it.</summary>
     public static CodePointSet IgnoringCase(CodePointSet set)
     {
@@ -79,14 +82,16 @@ internal static class CharacterProperties
         "lower" or "lowercase" => Union("Ll").Or(CodePointSet.Parse(ScriptData.OtherLowercase)),
         "digit" => Digit,
         "alnum" => Find("alpha")!.Or(Digit),
-        "word" => Find("alpha")!.Or(Union("M", "Nd", "Pc")),
+        // Of Latin-1 a table of its own counts, which has superscripts and fractions in it.
+        "word" => Find("posixword")!.Or(CodePointSet.Parse("B2 B3 B9 BC-BE")),
+        "posixword" => Find("alpha")!.Or(Union("M", "Nd", "Pc")),
         "space" or "whitespace" => Union("Z").Or(CodePointSet.Of(9, 13)).Or(CodePointSet.Of(0x85, 0x85)),
         "blank" => Union("Zs").Or(CodePointSet.Of(9, 9)),
         "xdigit" => CodePointSet.Parse("30-39 41-46 61-66"),
-        "cntrl" => Union("C"),
+        "cntrl" => Union("Cc"),
         "graph" => Find("space")!.Or(Union("Cc", "Cn", "Cs")).Complement,
         "print" => Find("graph")!.Or(Union("Zs")),
-        "punct" => Union("P").Or(CodePointSet.Parse("24 2B 3C-3E 5E 60 7C 7E")),
+        "posixpunct" => Union("P", "S"),
         _ => Category(name) ?? _scripts.Value.GetValueOrDefault(name),
     };
 

@@ -200,12 +200,13 @@ internal sealed class OnigurumaReader(string expression)
     }
 
     /// <summary>The set that an escape names, such as <c>\p{Han}</c>, after its backslash; null where it names none.</summary>
-    internal CodePointSet? ReadSetEscape()
+    /// <param name="inClass">Whether it stands in a class, where <c>\w</c> is <c>[:word:]</c>.</param>
+    internal CodePointSet? ReadSetEscape(bool inClass = false)
     {
         if (Now is 'p' or 'P') return ReadProperty();
         var set = char.ToLowerInvariant(Now) switch
         {
-            'w' => CharacterProperties.Word,
+            'w' => inClass ? CharacterProperties.FindPosix("word") : CharacterProperties.Word,
             's' => CharacterProperties.Space,
             'd' => CharacterProperties.Digit,
             'h' => CharacterProperties.HexDigit,
