@@ -66,8 +66,7 @@ internal static class GgufTarget
         }
 
         var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
-        if (vocabulary.Tokens.Count > folder.Model.Vocabulary)
-            throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {folder.Model.Vocabulary}");
+        vocabulary = Within(vocabulary, folder, notes);
         var format = folder.PromptFormat;
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
@@ -79,5 +78,17 @@ internal static class GgufTarget
         if (GgufText.Write(format, folder.Tokenizer, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
 
         int? Named(string? token) => token is null ? null : folder.Tokenizer.Find(token);
+    }
+
+    /// <summary>The vocabulary without added tokens that the model has no rows for, and a note on them.</summary>
+    /// <exception cref="InvalidDataException">Others have none.</exception>
+    private static GgmlVocabulary Within(GgmlVocabulary vocabulary, ModelFolder folder, List<string> notes)
+    {
+        var (rows, added) = (folder.Model.Vocabulary, folder.Tokenizer.AddedTokens.Select(token => token.Id).ToHashSet());
+        if (vocabulary.Tokens.Count <= rows) return vocabulary;
+        if (!Enumerable.Range(rows, vocabulary.Tokens.Count - rows).All(added.Contains))
+            throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {rows}");
+        notes.Add($"tokens that the model has no rows for are left out: {string.Join(", ", vocabulary.Tokens.Skip(rows))}");
+        return vocabulary.CutTo(rows);
     }
 }

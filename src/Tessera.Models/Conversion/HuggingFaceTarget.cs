@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
 using Tessera.Tensors;
+using Tessera.Text.Tokenizers;
 
 namespace Tessera.Models.Conversion;
 
@@ -133,5 +134,7 @@ internal static class HuggingFaceTarget
         if (format.BosToken is not null) texts["add_bos_token"] = true;
         if (format.ChatTemplate is { } chat) texts["chat_template"] = chat.Source;
         File.WriteAllText(Path.Combine(target, TokenizerConfigFile), texts.ToJsonString(s_json) + "\n");
+        // Its own file says itself what stands around texts, for readers that do not look beside it.
+        Tokenizer.Load(target).Save(target);
     }
 }

@@ -71,6 +71,20 @@ public sealed record GgmlVocabulary(string Model, IReadOnlyList<string> Tokens)
         };
     }
 
+    /// <summary>The same without the tokens from a number on, for which a model has no rows; roles that they have are no one's.</summary>
+    /// <param name="size">How many tokens there are to be; at most as many as there are.</param>
+    public GgmlVocabulary CutTo(int size)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Tokens.Count);
+        return this with
+        {
+            Tokens = [.. Tokens.Take(size)], TokenTypes = [.. TokenTypes.Take(size)], Scores = [.. Scores.Take(size)],
+            BeginId = Kept(BeginId), EndId = Kept(EndId), PaddingId = Kept(PaddingId), UnknownId = Kept(UnknownId),
+        };
+
+        int? Kept(int? id) => id < size ? id : null;
+    }
+
     /// <summary>
     /// Makes the tokenizer. Control and user-defined tokens are its <see cref="Tokenizer.AddedTokens"/>.
     /// </summary>

@@ -42,14 +42,13 @@ internal static class GgufText
         if (format.ChatTemplate is not null) metadata[TemplateKey] = GgufValue.Of(format.ChatTemplate.Source);
         string[] keys = [EndOfTurnKey, EndOfMessageKey];
         int[] ends = [.. format.StopTokens.Where(id => id >= 0).Distinct()];
-        // One alone is that of texts, also where the tokenizer names another.
-        ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end)];
+        // One alone is that of texts, also where the tokenizer names another; some need no key, as they are known by their names.
+        ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end).Except(tokenizer.EndsByName)];
         foreach (var (key, id) in keys.Zip(ends)) metadata[key] = GgufValue.Of((uint)id);
-        // Some end what a model writes by their names.
-        int[] lost = [.. ends.Skip(keys.Length).Except(tokenizer.EndsByName)];
-        return lost.Length == 0
+        return ends.Length <= keys.Length
             ? null
-            : $"the file has places for {keys.Length + 1} tokens that end what the model writes; lost: {string.Join(", ", lost)}";
+            : $"the file has places for {keys.Length + 1} tokens that end what the model writes; "
+                + $"lost: {string.Join(", ", ends[keys.Length..])}";
     }
 
     /// <summary>Says that there is no tokenizer, as llama.cpp wants to be told.</summary>

@@ -71,7 +71,12 @@ internal sealed class TokenizerSettings
         var tokens = new AddedTokenList(parts, vocabulary);
         var special = _named.Values.OfType<string>().Concat(_additional).ToHashSet(StringComparer.Ordinal);
         foreach (var (place, token) in _declared.OrderBy(declared => declared.Token.Id))
-            tokens.Put(token with { Special = token.Special || special.Contains(token.Text) }, place);
+        {
+            // Beside a model of sentencepiece all are looked for in texts as they stand.
+            var isNormalized = token.Normalized && !isBare;
+            tokens.Put(token with { Special = token.Special || special.Contains(token.Text), Normalized = isNormalized }, place);
+        }
+
         foreach (var text in special) tokens.Require(text);
 
         var named = Roles(tokens.Knows);
@@ -173,7 +178,7 @@ internal sealed class TokenizerSettings
     private static JsonPart? PartOf(JsonDocument? document, string folder, string name)
     {
         if (document is null || document.RootElement.ValueKind == JsonValueKind.Null) return null;
-        var part = new JsonPart(Path.Combine(folder, name), document.RootElement);
+        var part = new JsonPart(Path.Combine(folder, name), document.RootElement.Clone()); // outlives the document
         return document.RootElement.ValueKind == JsonValueKind.Object ? part : throw part.Wrong("an object");
     }
 
