@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Tessera.Models;
 using Tessera.Text.Tokenizers;
 
 namespace Tessera.Cli.Tests;
@@ -19,16 +18,6 @@ public sealed class TokenizeTests(TinyRun tiny)
         var decoded = tiny.Tessera("tokenize", tiny.In("run", "tokenizer.json"), "--decode", string.Join(',', expected));
         Assert.Equal((0, "alpha beta"), (decoded.Code, decoded.Output.TrimEnd()));
         Assert.Contains("byte-pair encoding", tiny.Tessera("tokenize", "run").Output, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public void A_run_its_tokenizers_file_and_what_it_is_converted_to_begin_a_text_alike()
-    {
-        Assert.Equal(0, tiny.Tessera("convert", "run", "alike.gguf").Code);
-        var prompt = Tokenizer.Load(tiny.In("run")).EncodeOrdinary("alpha beta");
-        var expected = string.Join(' ', [SpecialTokens.Begin, .. prompt]);
-        foreach (var path in (string[])["run", "run/tokenizer.json", "alike.gguf"])
-            Assert.Equal(expected, tiny.Tessera("tokenize", path, "alpha beta").Lines[^1].TrimEnd());
     }
 
     [Fact]

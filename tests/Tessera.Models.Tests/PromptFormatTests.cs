@@ -203,14 +203,14 @@ public sealed class PromptFormatTests
     [Fact]
     public void Added_tokens_without_rows_in_the_model_are_left_out_of_a_GGUF_file_with_a_note()
     {
-        using var folder = Folder(vocabulary: 270);
+        using var folder = Folder(vocabulary: s_tokenizer.VocabularySize);
         Write(folder, "tokenizer_config.json", new JsonObject { ["bos_token"] = "<s>", ["pad_token"] = "[PAD]" });
-        Assert.Equal(270, Load(folder).Tokenizer.PaddingId);
+        Assert.Equal(s_tokenizer.VocabularySize, Load(folder).Tokenizer.PaddingId);
         using var converted = new TemporaryFolder();
         var result = ModelConversion.Convert(folder.Path, converted.File("a.gguf"), new ConversionOptions());
         Assert.Contains("tokens that the model has no rows for are left out: [PAD]", result.Notes);
         var after = ModelFolder.Load(converted.File("a.gguf"));
-        Assert.Equal((270, null, 1), (after.Tokenizer.VocabularySize, after.Tokenizer.PaddingId, after.Tokenizer.BeginId));
+        Assert.Equal((s_tokenizer.VocabularySize, null, 1), (after.Tokenizer.VocabularySize, after.Tokenizer.PaddingId, after.Tokenizer.BeginId));
         after.Close();
     }
 
@@ -258,7 +258,8 @@ public sealed class PromptFormatTests
         Configure(folder, config =>
         {
             config["vocab_size"] = vocabulary;
-            config.Remove("rope_parameters"); // GGUF has no keys for it
+            config.Remove("rope_parameters"); // GGUF has no keys for these two
+            config.Remove("hidden_act");
         });
         var config = HuggingFaceConfig.Load(folder.File("config.json"));
         var options = Family.Of(config).ReadConfig(config);

@@ -45,7 +45,6 @@ internal static class GgmlExport
         {
             PreTokenizer = "default",
             Scores = tokenizer.Options.Scores ?? ScoresOf(tokenizer),
-            UnknownId = tokenizer.Options.UnknownToken is { } unknown ? tokenizer.Find(unknown) : null,
             AddsBegin = isUnsaid ? null : tokenizer.BeginId is { } begin && around?.Before.Contains(begin) == true,
             AddsEnd = isUnsaid ? null : tokenizer.EndId is { } end && around?.After.Contains(end) == true,
             AddsBlank =
@@ -71,7 +70,8 @@ internal static class GgmlExport
 
         return new GgmlVocabulary(model, tokens)
         {
-            TokenTypes = kinds, BeginId = tokenizer.BeginId, EndId = tokenizer.EndId, PaddingId = tokenizer.PaddingId, UnknownId = unknown,
+            TokenTypes = kinds, BeginId = tokenizer.BeginId, EndId = tokenizer.EndId, PaddingId = tokenizer.PaddingId,
+            UnknownId = unknown ?? (tokenizer.NamedRoles.Unknown is { } named ? tokenizer.Find(named) : null),
         };
     }
 
