@@ -25,14 +25,8 @@ internal sealed record TokenizerFacts(string Kind, int Tokens, int Added, IReadO
 {
     public static TokenizerFacts Of(Tokenizer tokenizer)
     {
-        var kind = tokenizer switch
-        {
-            BytePairTokenizer => "byte-pair encoding",
-            UnigramTokenizer => "unigram",
-            _ => "WordPiece",
-        };
         var roles = ((string Role, int? Id)[])[("begin", tokenizer.BeginId), ("end", tokenizer.EndId), ("padding", tokenizer.PaddingId)];
-        return new TokenizerFacts(kind, tokenizer.VocabularySize, tokenizer.AddedTokens.Count, [
+        return new TokenizerFacts(tokenizer.ModelName, tokenizer.VocabularySize, tokenizer.AddedTokens.Count, [
             .. roles.Where(role => role.Id is not null).Select(
                 role => new SpecialToken(role.Role, role.Id!.Value, tokenizer.TokenText(role.Id.Value)))]);
     }

@@ -17,7 +17,7 @@ public sealed record PromptFormat
     /// <summary>That of models trained here: <see cref="SpecialTokens"/>, and nothing in a text is special.</summary>
     public static PromptFormat Own { get; } = new() { BosToken = SpecialTokens.Begin, StopTokens = [SpecialTokens.End] };
 
-    /// <summary>The token put before a text that does not begin with it already (bos); none where null.</summary>
+    /// <summary>The token put before every text (bos); null where the tokenizer's file says it, or for none.</summary>
     public int? BosToken { get; init; }
 
     /// <summary>The tokens that end what a model writes; where there are none, only a limit does.</summary>
@@ -30,7 +30,7 @@ public sealed record PromptFormat
     public string Separator { get; init; } = "\n";
 
     /// <summary>Whether a prompt may name special tokens, and gets what its tokenizer's file puts around texts
-    /// (<see cref="Tokenizer.EncodeSequence"/>).</summary>
+    /// (<see cref="Tokenizer.EncodeSequence"/>), but no second begin token where it has written one itself.</summary>
     public bool ReadsSpecialTokens { get; init; }
 
     /// <summary>How a conversation becomes a text; null where the model knows none.</summary>
@@ -42,8 +42,10 @@ public sealed record PromptFormat
     /// <summary>The tokens of a text that a decoder is to go on with.</summary>
     public int[] EncodePrompt(Tokenizer tokenizer, string text)
     {
-        var ids = ReadsSpecialTokens ? tokenizer.EncodeSequence(text) : tokenizer.EncodeOrdinary(text);
-        return BosToken is { } bos && (!ReadsSpecialTokens || ids.Length == 0 || ids[0] != bos) ? [bos, .. ids] : ids;
+        if (!ReadsSpecialTokens) return BosToken is { } own ? [own, .. tokenizer.EncodeOrdinary(text)] : tokenizer.EncodeOrdinary(text);
+        var ids = tokenizer.EncodeSequence(text);
+        if (BosToken is { } bos && !(ids is [var first, ..] && first == bos)) return [bos, .. ids];
+        return ids is [var begin, var written, ..] && begin == written && begin == tokenizer.BeginId ? ids[1..] : ids;
     }
 
     /// <summary>The tokens of a whole text that a decoder learns. A corpus names no special tokens.</summary>

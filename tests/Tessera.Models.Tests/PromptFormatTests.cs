@@ -1,4 +1,8 @@
 using System.Text.Json.Nodes;
+using Tessera.Models.Conversion;
+using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Models.Tests.Formats;
 using Tessera.Testing;
 using Tessera.Text.Templates;
@@ -72,12 +76,14 @@ public sealed class PromptFormatTests
     public void A_tokenizer_says_what_stands_before_texts_unless_its_folder_does()
     {
         using var folder = Folder();
+        Assert.Equal([1, .. s_tokenizer.Encode("the <turn>")], Encode(folder, "the <turn>"));
+        Write(folder, "tokenizer_config.json", new JsonObject { ["add_bos_token"] = false });
         Assert.Equal(s_tokenizer.Encode("the <turn>"), Encode(folder, "the <turn>"));
         Write(folder, "tokenizer_config.json", new JsonObject { ["add_bos_token"] = true, ["bos_token"] = "<s>" });
         Assert.Equal([1, .. s_tokenizer.Encode("the cat")], Encode(folder, "the cat"));
         Assert.Equal(s_tokenizer.Encode("<s>the cat"), Encode(folder, "<s>the cat")); // it has one
-        Configure(folder, config => config["bos_token_id"] = 3);
-        Assert.Equal([3, .. s_tokenizer.Encode("the cat")], Encode(folder, "the cat"));
+        Configure(folder, config => config["bos_token_id"] = 3); // what generation from nothing begins with
+        Assert.Equal([1, .. s_tokenizer.Encode("the cat")], Encode(folder, "the cat"));
     }
 
     [Fact]
@@ -91,6 +97,121 @@ public sealed class PromptFormatTests
         Assert.Equal([1], Load(folder).PromptFormat.StopTokens);
         Write(folder, "generation_config.json", new JsonObject { ["eos_token_id"] = new JsonArray(2, 3) });
         Assert.Equal([2, 3], Load(folder).PromptFormat.StopTokens);
+        Write(folder, "generation_config.json", new JsonObject { ["eos_token_id"] = new JsonArray() });
+        Assert.Equal([1], Load(folder).PromptFormat.StopTokens); // none named is not none
+        Configure(folder, config => config["eos_token_id"] = -1);
+        Assert.Equal([3], Load(folder).PromptFormat.StopTokens);
+    }
+
+    [Fact]
+    public void The_token_that_the_template_writes_after_an_answer_ends_what_the_model_writes()
+    {
+        using var folder = Folder();
+        Configure(folder, config => config["eos_token_id"] = 2);
+        const string turns = "{% for m in messages %}{{ m.role }}: {{ m.content }}<turn>\n{% endfor %}";
+        Write(folder, "tokenizer_config.json", new JsonObject { ["chat_template"] = turns });
+        Assert.Equal([2, 3], Load(folder).PromptFormat.StopTokens);
+        const string refuses = "{{ raise_exception('no answers here') }}";
+        Write(folder, "tokenizer_config.json", new JsonObject { ["chat_template"] = refuses });
+        Assert.Equal([2], Load(folder).PromptFormat.StopTokens);
+    }
+
+    [Fact]
+    public void Templates_know_every_role_that_a_file_names()
+    {
+        using var folder = Folder();
+        const string roles =
+            "{{ bos_token }}{% if pad_token is defined %}{{ pad_token }}{% endif %}{{ unk_token }}{{ messages[0].content }}{{ eos_token }}{{ sep_token }}";
+        Write(folder, "tokenizer_config.json", new JsonObject
+        {
+            ["chat_template"] = roles, ["bos_token"] = "<s>", ["pad_token"] = "<pad>", ["unk_token"] = "<turn>", ["sep_token"] = null,
+        });
+        Write(folder, "special_tokens_map.json", new JsonObject { ["eos_token"] = new JsonObject { ["content"] = "</s>" } });
+        var loaded = Load(folder);
+        Assert.Equal([1, 0, 3, .. s_tokenizer.Encode("the"), 2], loaded.PromptFormat.EncodeChat(loaded.Tokenizer, "the"));
+    }
+
+    [Fact]
+    public void A_GGUF_file_without_ids_of_ends_ends_at_tokens_with_the_names_of_ends()
+    {
+        string[] tokens = ["a", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "<turn>"];
+        using var folder = new TemporaryFolder();
+        Assert.Equal([2, 3], Ends(writer => { }));
+        Assert.Equal([4, 2, 3], Ends(writer => writer.Metadata["tokenizer.ggml.eos_token_id"] = GgufValue.Of(4u)));
+        Assert.Equal([2, 3, 1], Ends(writer => writer.Metadata["tokenizer.chat_template"] = GgufValue.Of("{{ messages[1].content }}<|im_start|>")));
+
+        IReadOnlyList<int> Ends(Action<GgufWriter> change)
+        {
+            var writer = new GgufWriter();
+            GgufTokenizer.Write(new GgmlVocabulary("gpt2", tokens) { Merges = [], TokenTypes = [1, 3, 3, 1, 3] }, writer.Metadata);
+            change(writer);
+            writer.Save(folder.File("a.gguf"));
+            using var file = GgufFile.Open(folder.File("a.gguf"));
+            return GgufText.PromptFormat(file, GgufTokenizer.Read(file)).StopTokens;
+        }
+    }
+
+    [Fact]
+    public void A_byte_level_vocabulary_of_GGUF_without_merges_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var writer = new GgufWriter();
+        GgufTokenizer.Write(new GgmlVocabulary("gpt2", ["a", "b"]), writer.Metadata);
+        writer.Save(folder.File("a.gguf"));
+        using var file = GgufFile.Open(folder.File("a.gguf"));
+        Assert.EndsWith(
+            "a.gguf: 'tokenizer.ggml.merges' is missing; allowed: an array of pairs, as 'model' is gpt2.",
+            Assert.Throws<InvalidDataException>(() => GgufTokenizer.Read(file)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Tokens_roles_and_ends_are_the_same_after_conversion_to_GGUF_and_back()
+    {
+        using var folder = Folder(vocabulary: 275);
+        Write(folder, "tokenizer_config.json", new JsonObject
+        {
+            ["chat_template"] = "{{ pad_token }}{% for m in messages %}<|a|>{{ m.content }}<|b|>{% endfor %}", ["bos_token"] = "<s>",
+            ["eos_token"] = "</s>", ["unk_token"] = "<turn>", ["pad_token"] = "<|p|>", ["add_bos_token"] = false,
+            ["added_tokens_decoder"] = new JsonObject
+            {
+                ["270"] = new JsonObject { ["content"] = "<|a|>", ["special"] = true },
+                ["271"] = new JsonObject { ["content"] = "<|b|>", ["special"] = true },
+                ["272"] = new JsonObject { ["content"] = "<|p|>", ["special"] = true },
+                ["273"] = new JsonObject { ["content"] = "<tool>" },
+            },
+        });
+        Write(folder, "generation_config.json", new JsonObject { ["eos_token_id"] = new JsonArray(2, 3) });
+        using var converted = new TemporaryFolder();
+        ModelConversion.Convert(folder.Path, converted.File("a.gguf"), new ConversionOptions());
+        ModelConversion.Convert(converted.File("a.gguf"), converted.File("back"), new ConversionOptions());
+        var before = Load(folder);
+        Assert.Equal([2, 3, 271], before.PromptFormat.StopTokens);
+        foreach (var path in (string[])[converted.File("a.gguf"), converted.File("back")])
+        {
+            var after = ModelFolder.Load(path);
+            foreach (var text in (string[])["<|a|>the cat<|b|>", "<tool><|p|><turn></s>", "the dog"])
+                Assert.Equal(before.PromptFormat.EncodePrompt(before.Tokenizer, text), after.PromptFormat.EncodePrompt(after.Tokenizer, text));
+            Assert.Equal(before.PromptFormat.StopTokens, after.PromptFormat.StopTokens);
+            Assert.Equal(before.PromptFormat.EncodeChat(before.Tokenizer, "the"), after.PromptFormat.EncodeChat(after.Tokenizer, "the"));
+            Assert.Equal((1, 2, 272), (after.Tokenizer.BeginId, after.Tokenizer.EndId, after.Tokenizer.PaddingId));
+            Assert.Equal("<turn>", after.Tokenizer.NamedRoles.Unknown);
+            Assert.Equal("<tool>", after.Tokenizer.Decode(after.Tokenizer.Encode("<tool><|a|>")));
+            after.Close();
+        }
+    }
+
+    [Fact]
+    public void Added_tokens_without_rows_in_the_model_are_left_out_of_a_GGUF_file_with_a_note()
+    {
+        using var folder = Folder(vocabulary: s_tokenizer.VocabularySize);
+        Write(folder, "tokenizer_config.json", new JsonObject { ["bos_token"] = "<s>", ["pad_token"] = "[PAD]" });
+        Assert.Equal(s_tokenizer.VocabularySize, Load(folder).Tokenizer.PaddingId);
+        using var converted = new TemporaryFolder();
+        var result = ModelConversion.Convert(folder.Path, converted.File("a.gguf"), new ConversionOptions());
+        Assert.Contains("tokens that the model has no rows for are left out: [PAD]", result.Notes);
+        var after = ModelFolder.Load(converted.File("a.gguf"));
+        Assert.Equal((s_tokenizer.VocabularySize, null, 1), (after.Tokenizer.VocabularySize, after.Tokenizer.PaddingId, after.Tokenizer.BeginId));
+        after.Close();
     }
 
     [Fact]
@@ -128,6 +249,22 @@ public sealed class PromptFormatTests
     {
         var loaded = Load(folder);
         return loaded.PromptFormat.EncodePrompt(loaded.Tokenizer, text);
+    }
+
+    /// <summary>A small Llama of so many rows with the tokenizer.</summary>
+    private static TemporaryFolder Folder(int vocabulary)
+    {
+        var folder = Folder();
+        Configure(folder, config =>
+        {
+            config["vocab_size"] = vocabulary;
+            config.Remove("rope_parameters"); // GGUF has no keys for these two
+            config.Remove("hidden_act");
+        });
+        var config = HuggingFaceConfig.Load(folder.File("config.json"));
+        var options = Family.Of(config).ReadConfig(config);
+        Weights.Save(folder.File("model.safetensors"), options.Build(vocabulary, seed: 1), Family.Of(config).Names(options));
+        return folder;
     }
 
     private static TemporaryFolder Folder()

@@ -65,12 +65,7 @@ internal static class TokenizeCommand
 
     private static void Describe(Tokenizer tokenizer, Screen screen)
     {
-        var model = tokenizer switch
-        {
-            BytePairTokenizer => "byte-pair encoding",
-            UnigramTokenizer => "unigram",
-            _ => "WordPiece",
-        };
+        var model = tokenizer.ModelName;
         screen.Json(
             new
             {

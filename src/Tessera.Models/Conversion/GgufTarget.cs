@@ -66,18 +66,29 @@ internal static class GgufTarget
         }
 
         var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
-        if (vocabulary.Tokens.Count > folder.Model.Vocabulary)
-            throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {folder.Model.Vocabulary}");
+        vocabulary = Within(vocabulary, folder, notes);
         var format = folder.PromptFormat;
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
-            BeginId = format.BosToken ?? Named("bos_token") ?? vocabulary.BeginId,
-            EndId = Named("eos_token") ?? (format.StopTokens is [var end, ..] ? end : vocabulary.EndId),
+            BeginId = format.BosToken ?? vocabulary.BeginId,
+            EndId = Named(folder.Tokenizer.NamedRoles.End) ?? (format.StopTokens is [var end, ..] ? end : vocabulary.EndId),
             AddsBegin = format.BosToken is not null ? true : vocabulary.AddsBegin,
         };
         GgufTokenizer.Write(vocabulary, writer.Metadata);
-        if (GgufText.Write(format, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
+        if (GgufText.Write(format, folder.Tokenizer, vocabulary.EndId, writer.Metadata) is { } lost) notes.Add(lost);
 
-        int? Named(string role) => format.ChatVariables[role] is { } name ? folder.Tokenizer.Find(name.GetValue<string>()) : null;
+        int? Named(string? token) => token is null ? null : folder.Tokenizer.Find(token);
+    }
+
+    /// <summary>The vocabulary without added tokens that the model has no rows for, and a note on them.</summary>
+    /// <exception cref="InvalidDataException">Others have none.</exception>
+    private static GgmlVocabulary Within(GgmlVocabulary vocabulary, ModelFolder folder, List<string> notes)
+    {
+        var (rows, added) = (folder.Model.Vocabulary, folder.Tokenizer.AddedTokens.Select(token => token.Id).ToHashSet());
+        if (vocabulary.Tokens.Count <= rows) return vocabulary;
+        if (!Enumerable.Range(rows, vocabulary.Tokens.Count - rows).All(added.Contains))
+            throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {rows}");
+        notes.Add($"tokens that the model has no rows for are left out: {string.Join(", ", vocabulary.Tokens.Skip(rows))}");
+        return vocabulary.CutTo(rows);
     }
 }

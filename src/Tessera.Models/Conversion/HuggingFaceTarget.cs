@@ -3,6 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
 using Tessera.Tensors;
+using Tessera.Text.Tokenizers;
 
 namespace Tessera.Models.Conversion;
 
@@ -123,12 +124,17 @@ internal static class HuggingFaceTarget
         folder.Tokenizer.Save(Path.Combine(target, ModelFolder.TokenizerFile));
         var (tokenizer, format) = (folder.Tokenizer, folder.PromptFormat);
         var texts = new JsonObject { ["tokenizer_class"] = "PreTrainedTokenizerFast" };
+        foreach (var (key, token) in tokenizer.NamedRoles.Named) texts[key] = token;
         (string, int?)[] roles =
             [("bos_token", format.BosToken ?? tokenizer.BeginId), ("eos_token", tokenizer.EndId), ("pad_token", tokenizer.PaddingId)];
         foreach (var (key, id) in roles)
             if (id is { } known) texts[key] = tokenizer.TokenText(known);
+        if (tokenizer.NamedRoles.Additional is { Count: > 0 } additional)
+            texts["additional_special_tokens"] = new JsonArray([.. additional.Select(token => (JsonNode)token)]);
         if (format.BosToken is not null) texts["add_bos_token"] = true;
         if (format.ChatTemplate is { } chat) texts["chat_template"] = chat.Source;
         File.WriteAllText(Path.Combine(target, TokenizerConfigFile), texts.ToJsonString(s_json) + "\n");
+        // Its own file says itself what stands around texts, for readers that do not look beside it.
+        Tokenizer.Load(target).Save(target);
     }
 }

@@ -15,4 +15,16 @@ public sealed record AddedToken(
     bool SingleWord = false,
     bool TrimsLeft = false,
     bool TrimsRight = false,
-    bool Normalized = false);
+    bool Normalized = false)
+{
+    /// <summary>Reads a token of <c>tokenizer.json</c> or of <c>added_tokens_decoder</c>.</summary>
+    /// <param name="part">The object.</param>
+    /// <param name="id">Its id.</param>
+    internal static AddedToken Read(JsonPart part, int id)
+    {
+        var special = part.Flag("special", otherwise: false);
+        return new AddedToken(
+            part.Required("content").Text(), id, special, part.Flag("single_word", otherwise: false),
+            part.Flag("lstrip", otherwise: false), part.Flag("rstrip", otherwise: false), part.Flag("normalized", otherwise: !special));
+    }
+}

@@ -28,6 +28,17 @@ internal static class ByteAlphabet
     /// <summary>The character of each byte.</summary>
     public static ReadOnlySpan<char> Characters => _characters;
 
+    /// <summary>A text's bytes in this alphabet.</summary>
+    public static string Encode(ReadOnlySpan<char> text)
+    {
+        var bytes = new byte[Encoding.UTF8.GetByteCount(text)];
+        Encoding.UTF8.GetBytes(text, bytes);
+        return string.Create(bytes.Length, bytes, (written, values) =>
+        {
+            for (var i = 0; i < values.Length; i++) written[i] = _characters[values[i]];
+        });
+    }
+
     /// <summary>
     /// Appends what a token stands for: its bytes, or the UTF-8 of its text where one of its characters is not of this
     /// alphabet, as in an added token that holds a blank.

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
 
@@ -13,6 +14,7 @@ public sealed class BytePairTokenizer : Tokenizer
 {
     private const int SmallPiece = 256;
     private const int Absent = -1;
+    private const int LongestAffix = 64;
 
     private readonly Vocabulary _vocabulary;
     private readonly MergeTable _merges;
@@ -36,7 +38,7 @@ public sealed class BytePairTokenizer : Tokenizer
         if (options.FallsBackToBytes) _fallback = ByteTokens.Of(vocabulary);
         if (parts.PreTokenizer is not { IsByteLevel: true })
         {
-            _cutsAtBlanks = !options.WholeWordsFirst && NoMergeCrossesBlanks();
+            _cutsAtBlanks = !options.WholeWordsFirst && !options.HasAffixes && NoMergeCrossesBlanks();
             return;
         }
 
@@ -56,19 +58,26 @@ public sealed class BytePairTokenizer : Tokenizer
     {
         if (model.Optional("dropout") is { } dropout && dropout.Value.GetRawText() is not ("0" or "0.0"))
             throw dropout.Unsupported("null");
-        foreach (var name in (string[])["continuing_subword_prefix", "end_of_word_suffix"])
-            if (model.Optional(name) is { } affix && affix.Text().Length > 0) throw affix.Unsupported("null");
-
+        var (prefix, suffix) = (Affix("continuing_subword_prefix"), Affix("end_of_word_suffix"));
         var unknown = model.Optional("unk_token");
         if (unknown is not null && vocabulary.Find(unknown.Text()) is null)
             throw unknown.Wrong("a token of the vocabulary");
-        var merges = MergeTable.Read(model.Required("merges"), vocabulary);
+        var merges = MergeTable.Read(model.Required("merges"), vocabulary, prefix);
         return new BytePairTokenizer(vocabulary, merges, parts, new BytePairOptions(
             unknown?.Text(),
             model.Flag("ignore_merges", otherwise: false),
             model.Flag("fuse_unk", otherwise: false),
-            model.Flag("byte_fallback", otherwise: false)));
+            model.Flag("byte_fallback", otherwise: false)) { Prefix = prefix, Suffix = suffix });
+
+        string Affix(string name)
+        {
+            if (model.Optional(name) is not { } affix) return "";
+            return affix.Text().Length <= LongestAffix ? affix.Text() : throw affix.Wrong($"a text of at most {LongestAffix} characters");
+        }
     }
+
+    /// <inheritdoc/>
+    public override string ModelName => "byte-pair encoding";
 
     private protected override void WriteModel(Utf8JsonWriter writer)
     {
@@ -76,8 +85,8 @@ public sealed class BytePairTokenizer : Tokenizer
         writer.WriteString("type", "BPE");
         writer.WriteNull("dropout");
         writer.WriteString("unk_token", _options.UnknownToken);
-        writer.WriteNull("continuing_subword_prefix");
-        writer.WriteNull("end_of_word_suffix");
+        writer.WriteString("continuing_subword_prefix", _options.Prefix.Length > 0 ? _options.Prefix : null);
+        writer.WriteString("end_of_word_suffix", _options.Suffix.Length > 0 ? _options.Suffix : null);
         writer.WriteBoolean("fuse_unk", _options.FusesUnknown);
         writer.WriteBoolean("byte_fallback", _options.FallsBackToBytes);
         writer.WriteBoolean("ignore_merges", _options.WholeWordsFirst);
@@ -129,6 +138,12 @@ public sealed class BytePairTokenizer : Tokenizer
             return;
         }
 
+        if (_options.HasAffixes)
+        {
+            EncodeAffixed(piece, into);
+            return;
+        }
+
         var max = _byteIds is null && _fallback is null ? piece.Length : Encoding.UTF8.GetMaxByteCount(piece.Length);
         var ids = max <= SmallPiece ? stackalloc int[SmallPiece] : new int[max];
         ids = ids[..(_byteIds is null ? EncodeCharacters(piece, ids) : EncodeBytes(piece, ids))];
@@ -173,6 +188,36 @@ public sealed class BytePairTokenizer : Tokenizer
         return _merges.Apply(ids[..count]);
     }
 
+    /// <summary>Encodes a word whose characters are written with a prefix, but for the first, and the last of them with a suffix.</summary>
+    private void EncodeAffixed(ReadOnlySpan<char> piece, List<int> into)
+    {
+        var word = _byteIds is null ? piece : ByteAlphabet.Encode(piece);
+        var (symbol, ids, isUnknown) = (new StringBuilder(), new List<int>(word.Length), false);
+        if (_options.WholeWordsFirst && _vocabulary.Find(word) is { } whole) ids.Add(whole);
+        else
+        {
+            for (var i = 0; i < word.Length;)
+            {
+                var length = char.IsHighSurrogate(word[i]) ? 2 : 1;
+                symbol.Clear().Append(i > 0 ? _options.Prefix : "").Append(word.Slice(i, length));
+                i += length;
+                if (i == word.Length) symbol.Append(_options.Suffix);
+                var text = symbol.ToString();
+                var known = _vocabulary.Find(text);
+                if (known is { } id) ids.Add(id);
+                else if (_fallback is not null) _fallback.Append(text, ids);
+                else if (_unknownId != Absent && !(_options.FusesUnknown && isUnknown)) ids.Add(_unknownId);
+                isUnknown = known is null;
+            }
+
+            var symbols = CollectionsMarshal.AsSpan(ids);
+            CollectionsMarshal.SetCount(ids, _merges.Apply(symbols));
+        }
+
+        _cache.Put(piece, CollectionsMarshal.AsSpan(ids));
+        into.AddRange(ids);
+    }
+
     /// <summary>
     /// Whether a text may be cut where blanks, written <c>▁</c>, follow something else: then words are encoded one by
     /// one, and most are known already.
@@ -210,6 +255,17 @@ internal sealed record BytePairOptions(
     bool FusesUnknown = false,
     bool FallsBackToBytes = false)
 {
+    /// <summary>What all characters of a word but the first are written with (<c>continuing_subword_prefix</c>), such as <c>##</c>; or
+    /// nothing.</summary>
+    public string Prefix { get; init; } = "";
+
+    /// <summary>What the last character of a word is written with (<c>end_of_word_suffix</c>), such as <c>&lt;/w&gt;</c>; or
+    /// nothing.</summary>
+    public string Suffix { get; init; } = "";
+
+    /// <summary>Whether there is one of the two.</summary>
+    public bool HasAffixes => Prefix.Length > 0 || Suffix.Length > 0;
+
     /// <summary>The scores of sentencepiece that the merges were made of, one for each token; null where there were none.</summary>
     public IReadOnlyList<float>? Scores { get; init; }
 }

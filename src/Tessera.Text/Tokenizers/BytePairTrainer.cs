@@ -46,7 +46,11 @@ public static class BytePairTrainer
 
         AddedToken[] added = [.. special.Select((text, id) => new AddedToken(text, id))];
         var decoder = preTokenizer.IsByteLevel ? new ByteLevelDecoder() : null;
-        var parts = new TokenizerParts(added, options.Normalizer, preTokenizer, null, decoder, null);
+        // What has a begin token begins texts with it, so that every reader of the file does.
+        var around = TokenRoles.ByName(added).Begin is { } begin
+            ? PostProcessor.Of([Array.FindIndex(added, token => token.Text == begin)], [], id => special[id])
+            : null;
+        var parts = new TokenizerParts(added, options.Normalizer, preTokenizer, around, decoder, null);
         var model = new BytePairOptions(options.UnknownToken);
         return new BytePairTokenizer(new Vocabulary(tokens), new MergeTable(merges), parts, model);
     }

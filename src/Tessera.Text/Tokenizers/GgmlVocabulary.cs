@@ -17,8 +17,9 @@ public sealed record GgmlVocabulary(string Model, IReadOnlyList<string> Tokens)
     /// </summary>
     public IReadOnlyList<int> TokenTypes { get; init; } = [];
 
-    /// <summary><c>merges</c>: pairs with a blank between, the first to be joined first, for <c>gpt2</c>.</summary>
-    public IReadOnlyList<string> Merges { get; init; } = [];
+    /// <summary><c>merges</c>: pairs with a blank between, the first to be joined first, for <c>gpt2</c>, which must have them, be it
+    /// none; null where there is no such key.</summary>
+    public IReadOnlyList<string>? Merges { get; init; }
 
     /// <summary><c>bos_token_id</c>, or null.</summary>
     public int? BeginId { get; init; }
@@ -68,6 +69,20 @@ public sealed record GgmlVocabulary(string Model, IReadOnlyList<string> Tokens)
             TokenTypes = TokenTypes.Count == 0 ? TokenTypes : [.. TokenTypes, .. added.Select(_ => (int)PieceKind.Unused)],
             Scores = Scores.Count == 0 ? Scores : [.. Scores, .. added.Select(_ => float.MinValue)],
         };
+    }
+
+    /// <summary>The same without the tokens from a number on, for which a model has no rows; roles that they have are no one's.</summary>
+    /// <param name="size">How many tokens there are to be; at most as many as there are.</param>
+    public GgmlVocabulary CutTo(int size)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(size, Tokens.Count);
+        return this with
+        {
+            Tokens = [.. Tokens.Take(size)], TokenTypes = [.. TokenTypes.Take(size)], Scores = [.. Scores.Take(size)],
+            BeginId = Kept(BeginId), EndId = Kept(EndId), PaddingId = Kept(PaddingId), UnknownId = Kept(UnknownId),
+        };
+
+        int? Kept(int? id) => id < size ? id : null;
     }
 
     /// <summary>

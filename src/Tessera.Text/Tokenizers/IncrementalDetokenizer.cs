@@ -5,9 +5,8 @@ namespace Tessera.Text.Tokenizers;
 /// <summary>
 /// The text of tokens as they come. A piece is given as soon as no later token can change it, so the pieces after any number of
 /// tokens, and what <see cref="Finish"/> adds, are together what <see cref="Tokenizer.Decode"/> gives for these tokens. Held back are
-/// the bytes of a character that is not whole; where a tokenizer writes unknown characters as bytes and its decoder reads
-/// neighbouring bytes together (<c>ByteFallback</c>), all of them until another token comes; and the last token where words end in
-/// a suffix. A token costs as much after many as after few. Not for several threads at once.
+/// the bytes of a character that is not whole, and the last token where it ends in the suffix of words. A token costs as much after
+/// many as after few. Not for several threads at once.
 /// </summary>
 public sealed class IncrementalDetokenizer
 {

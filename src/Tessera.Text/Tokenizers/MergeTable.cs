@@ -58,7 +58,10 @@ internal sealed class MergeTable
         _merges.OrderBy(merge => merge.Value.Rank).Select(merge => (merge.Key.Left, merge.Key.Right, merge.Value.Id));
 
     /// <summary>Reads <c>["a b", …]</c> or <c>[["a", "b"], …]</c>.</summary>
-    public static MergeTable Read(JsonPart part, Vocabulary vocabulary)
+    /// <param name="part">The list.</param>
+    /// <param name="vocabulary">The tokens.</param>
+    /// <param name="prefix">What the second of a pair begins with and what they become has not; or nothing.</param>
+    public static MergeTable Read(JsonPart part, Vocabulary vocabulary, string prefix)
     {
         return new MergeTable([.. part.Items().Select(ReadMerge)]);
 
@@ -68,7 +71,8 @@ internal sealed class MergeTable
                 ? merge.Text().Split(' ')
                 : [.. merge.Items().Select(item => item.Text())];
             if (names.Length != 2) throw merge.Wrong("two tokens");
-            return (IdOf(names[0]), IdOf(names[1]), IdOf(names[0] + names[1]));
+            if (!names[1].StartsWith(prefix, StringComparison.Ordinal)) throw merge.Wrong($"two tokens, the second with the prefix '{prefix}'");
+            return (IdOf(names[0]), IdOf(names[1]), IdOf(names[0] + names[1][prefix.Length..]));
 
             int IdOf(string name) => vocabulary.Find(name)
                 ?? throw merge.Wrong($"of known tokens, but '{name}' is not in the vocabulary");

@@ -60,7 +60,7 @@ internal sealed class Replacement
         }
         catch (ArgumentException error)
         {
-            throw sought.Unsupported("a text, or a regular expression that means the same to .NET", error);
+            throw sought.Unsupported("a text, or a regular expression without back references, calls and conditions", error);
         }
     }
 }

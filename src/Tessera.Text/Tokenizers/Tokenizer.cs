@@ -5,8 +5,8 @@ namespace Tessera.Text.Tokenizers;
 
 /// <summary>
 /// Turns text into ids and back. A text is cut at its added tokens, normalized, cut into pieces by the pre-tokenizer,
-/// and each piece is given to the model: <see cref="BytePairTokenizer"/>, <see cref="UnigramTokenizer"/> or
-/// <see cref="WordPieceTokenizer"/>. May be used by many threads at once.
+/// and each piece is given to the model: <see cref="BytePairTokenizer"/>, <see cref="UnigramTokenizer"/>,
+/// <see cref="WordPieceTokenizer"/> or <see cref="WordLevelTokenizer"/>. May be used by many threads at once.
 /// </summary>
 public abstract class Tokenizer
 {
@@ -39,6 +39,9 @@ public abstract class Tokenizer
             : Find(name) ?? throw new ArgumentException($"'{name}' is to pad, begin or end sequences but is no token.");
     }
 
+    /// <summary>What people call its model, such as <c>byte-pair encoding</c>.</summary>
+    public abstract string ModelName { get; }
+
     /// <summary>The greatest id and one: how many rows an embedding needs.</summary>
     public int VocabularySize { get; }
 
@@ -55,6 +58,18 @@ public abstract class Tokenizer
     /// The tokens that <see cref="Encode(string)"/> looks for before anything else, special ones among them.
     /// </summary>
     public IReadOnlyList<AddedToken> AddedTokens => _parts.AddedTokens;
+
+    /// <summary>
+    /// The tokens whose roles the tokenizer's files name. <see cref="PaddingId"/>, <see cref="BeginId"/> and <see cref="EndId"/> may
+    /// be those of well known tokens where files name none.
+    /// </summary>
+    public TokenRoles NamedRoles => _parts.NamedRoles;
+
+    /// <summary>
+    /// The ids of tokens that end a turn or a text by their names in every model that has them, such as <c>&lt;|im_end|&gt;</c> and
+    /// <c>&lt;end_of_turn&gt;</c>, the least first: those of llama.cpp.
+    /// </summary>
+    public IReadOnlyList<int> EndsByName => GgmlEnds.In(Find);
 
     /// <summary>What is around the model.</summary>
     internal TokenizerParts Parts => _parts;
@@ -164,11 +179,12 @@ public abstract class Tokenizer
 
     /// <summary>
     /// Reads Hugging Face's <c>tokenizer.json</c>, or sentencepiece's <c>tokenizer.model</c>: a file is one where its
-    /// name ends in <c>.model</c>.
+    /// name ends in <c>.model</c>. What <c>tokenizer_config.json</c>, <c>special_tokens_map.json</c> and <c>added_tokens.json</c> beside
+    /// it say of special tokens, and of what stands around a text, counts as it does in transformers.
     /// </summary>
     /// <param name="path">The file, or the folder that holds one of these names; of two the first is read.</param>
     /// <param name="roles">
-    /// Which tokens pad, begin and end a sequence; null to go by the names of well known ones.
+    /// Which tokens pad, begin and end a sequence; null for those that the files name, or by the names of well known ones.
     /// </param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">

@@ -20,4 +20,7 @@ internal sealed record TokenizerParts(
     /// <c>tokenizer.json</c>, which knows no such thing, has them among its added tokens.
     /// </summary>
     public IReadOnlyList<AddedToken> ControlTokens { get; init; } = [];
+
+    /// <summary>The roles that files name, rather than those that well known names have.</summary>
+    public TokenRoles NamedRoles { get; init; } = new();
 }

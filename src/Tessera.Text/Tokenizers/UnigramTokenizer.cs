@@ -67,6 +67,9 @@ public sealed class UnigramTokenizer : Tokenizer
         return new UnigramTokenizer(vocabulary, scores, parts, new UnigramOptions(unknown?.Id(), fallsBack));
     }
 
+    /// <inheritdoc/>
+    public override string ModelName => "unigram";
+
     private protected override void WriteModel(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();

@@ -42,6 +42,9 @@ public sealed class WordPieceTokenizer : Tokenizer
         return new WordPieceTokenizer(vocabulary, parts, unknown.Text(), unknownId, prefix, longest);
     }
 
+    /// <inheritdoc/>
+    public override string ModelName => "WordPiece";
+
     private protected override void WriteModel(Utf8JsonWriter writer)
     {
         writer.WriteStartObject();

@@ -1,5 +1,6 @@
 using Tessera.Models.Conversion;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Models.Recipes;
 using Tessera.Models.Tests.Formats;
 using Tessera.Nn;
@@ -71,6 +72,22 @@ public sealed class OwnModelTests : IDisposable
         Assert.Equal(before.PromptFormat.EncodePrompt(before.Tokenizer, Text), after.PromptFormat.EncodePrompt(after.Tokenizer, Text));
         Assert.Equal(before.PromptFormat.StopTokens, after.PromptFormat.StopTokens);
         Assert.Equal(s_tokenizer.PaddingId, after.Tokenizer.PaddingId);
+    }
+
+    [Fact]
+    public void A_text_begins_alike_whatever_file_of_a_model_is_asked()
+    {
+        var source = Save(s_models["llama"].Options);
+        int[] expected = [SpecialTokens.Begin, .. s_tokenizer.EncodeOrdinary(Text)];
+        Assert.Equal(expected, ModelFolder.Load(source).PromptFormat.EncodePrompt(s_tokenizer, Text));
+        ModelConversion.Convert(source, _folder.File("begins.gguf"), new ConversionOptions());
+        ModelConversion.Convert(_folder.File("begins.gguf"), _folder.File("begins"), new ConversionOptions());
+        using var file = GgufFile.Open(_folder.File("begins.gguf"));
+        Assert.Equal(expected, GgufTokenizer.Read(file).EncodeSequence(Text));
+        foreach (var path in (string[])[source, Path.Combine(source, "tokenizer.json"), _folder.File("begins"), _folder.File("begins/tokenizer.json")])
+            Assert.Equal(expected, Tokenizer.Load(path).EncodeSequence(Text));
+        File.Delete(_folder.File("begins/tokenizer_config.json"));
+        Assert.Equal(expected, Tokenizer.Load(_folder.File("begins")).EncodeSequence(Text)); // its own file says it, too
     }
 
     [Fact]

@@ -80,6 +80,7 @@ public class DamagedTokenizerTests
             (good with { PreTokenizer = "none" }, "tokenizer.ggml.pre' is none"),
             (good with { Merges = ["a c"] }, "'c' is none"),
             (good with { Merges = ["ab"] }, "merges[0]"),
+            (good with { Merges = null }, "tokenizer.ggml.merges' is missing; allowed: an array of pairs"),
             (good with { TokenTypes = [1] }, "as long as tokens, 4"),
             (good with { TokenTypes = [1, 1, 1, 7] }, "1 to 6"),
             (good with { BeginId = 4 }, "bos_token_id' is 4"),
@@ -102,7 +103,7 @@ public class DamagedTokenizerTests
         string[] tokens = [.. ByteAlphabet.Characters.ToArray().Select(character => character.ToString())];
         foreach (var name in GgmlPatterns.Names.Split(", "))
         {
-            var tokenizer = new GgmlVocabulary("gpt2", tokens) { PreTokenizer = name }.ToTokenizer(name);
+            var tokenizer = new GgmlVocabulary("gpt2", tokens) { PreTokenizer = name, Merges = [] }.ToTokenizer(name);
             Assert.Equal(Text, tokenizer.Decode(tokenizer.Encode(Text)));
         }
 

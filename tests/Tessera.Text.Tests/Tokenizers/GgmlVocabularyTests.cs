@@ -21,6 +21,27 @@ public class GgmlVocabularyTests
         }
     }
 
+    [Theory]
+    [InlineData("gpt-oss", "gpt-4o")]
+    [InlineData("tekken", "tekken")]
+    [InlineData("glm-4", "llama-bpe")]
+    [InlineData("smollm3", "llama-bpe")]
+    [InlineData("starcoder2", "starcoder")]
+    [InlineData("cohere", "starcoder")]
+    [InlineData("gpt-neox", "gpt-2")]
+    [InlineData("gemma", "default")]
+    [InlineData("phi-3", "default")]
+    public void Vocabularies_of_published_families_give_the_same_ids_by_the_pre_tokenizer_of_llama_cpp(string kind, string pre)
+    {
+        var tokenizer = Tokenizer.Load(Fixture.Local($"kinds/{kind}/tokenizer.json"));
+        var vocabulary = GgmlVocabulary.Of(tokenizer);
+        Assert.Equal(pre, vocabulary.PreTokenizer);
+        var again = vocabulary.ToTokenizer(kind);
+        foreach (var text in (string[])["Hello worldWide 12345 + 'S HTTPServer's\n\n x", "你好 ПРИВЕТ  мир½ 𝕳ello", "<|im_start|>a<eos>"])
+            Assert.Equal(tokenizer.EncodeOrdinary(text), again.EncodeOrdinary(text));
+        Assert.Equal(tokenizer.EncodeSequence("a")[0] == tokenizer.BeginId, again.EncodeSequence("a")[0] == again.BeginId);
+    }
+
     [SharedFact("fixtures/tokenizers/qwen2")]
     public void The_pre_tokenizer_is_found_by_its_patterns_or_named()
     {

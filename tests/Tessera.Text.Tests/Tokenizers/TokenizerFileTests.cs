@@ -52,7 +52,7 @@ public class TokenizerFileTests
         var loaded = Tokenizer.Load(folder.File("mine.json"));
         Assert.Equal(trained.VocabularySize, loaded.VocabularySize);
         Assert.Equal((0, 1, 2), (loaded.PaddingId, loaded.BeginId, loaded.EndId));
-        foreach (var line in lines) Assert.Equal(trained.Encode(line), loaded.EncodeSequence(line));
+        foreach (var line in lines) Assert.Equal([1, .. trained.Encode(line)], loaded.EncodeSequence(line));
     }
 
     [Fact]
@@ -124,7 +124,8 @@ public class TokenizerFileTests
     [InlineData("model.merges[1]", "[\"a\", 1]", "model.merges[1][1]", "is 1")]
     [InlineData("model.merges[1]", "7", "model.merges[1]", "is 7")]
     [InlineData("model.merges", "{}", "model.merges", "{}")]
-    [InlineData("model.type", "\"WordLevel\"", "model.type", "WordLevel")]
+    [InlineData("model.type", "\"Words\"", "model.type", "supported: BPE, Unigram, WordPiece or WordLevel")]
+    [InlineData("model.type", "\"WordLevel\"", "model.vocab", "the unknown one, '<unk>'")]
     [InlineData("model.type", "\"Unigram\"", "model.vocab", "a list")]
     [InlineData("model.type", "\"WordPiece\"", "model.unk_token", "missing")]
     [InlineData("model", "{ \"type\": \"Unigram\", \"vocab\": [[\"<s>\", 0]], \"unk_id\": 1 }", "model.unk_id", "is 1")]
@@ -135,7 +136,8 @@ public class TokenizerFileTests
     [InlineData("model.unk_token", "\"<unk>\"", "model.unk_token", "<unk>")]
     [InlineData("model.byte_fallback", "3", "model.byte_fallback", "is 3")]
     [InlineData("model.dropout", "0.1", "model.dropout", "0.1")]
-    [InlineData("model.end_of_word_suffix", "\"</w>\"", "model.end_of_word_suffix", "</w>")]
+    [InlineData("model.end_of_word_suffix", "3", "model.end_of_word_suffix", "is 3")]
+    [InlineData("model.continuing_subword_prefix", "\"##\"", "model.merges[0]", "the second with the prefix '##'")]
     [InlineData("model.ignore_merges", "\"yes\"", "model.ignore_merges", "yes")]
     [InlineData("model", "null", "model", "missing")]
     [InlineData("model", "3", "model", "is 3")]

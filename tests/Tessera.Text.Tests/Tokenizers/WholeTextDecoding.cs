@@ -33,7 +33,7 @@ internal static class WholeTextDecoding
         var left = trimsStart ? trimsAll ? int.MaxValue : 1 : 0;
         foreach (var (token, run) in Runs(tokens))
         {
-            text += OneByOne(run);
+            text += string.Concat(OneByOne(run));
             if (token is null) continue;
             if (token == unknown)
             {
@@ -67,7 +67,7 @@ internal static class WholeTextDecoding
                 var content = Member("content");
                 return [.. tokens.Select(token => Regex.Replace(token, expression, _ => content))];
             case "ByteFallback":
-                return [.. Runs(tokens).SelectMany(part => new[] { Together(part.Bytes), part.Token }).OfType<string>()];
+                return [.. Runs(tokens).SelectMany(part => OneByOne(part.Bytes).Append(part.Token)).OfType<string>()];
             case "Strip":
                 var (start, stop) = (decoder.GetProperty("start").GetInt32(), decoder.GetProperty("stop").GetInt32());
                 var sought = Regex.Escape(Member("content"));
@@ -114,25 +114,18 @@ internal static class WholeTextDecoding
         return runs;
     }
 
-    /// <summary>All of the bytes or none.</summary>
-    private static string? Together(byte[] bytes)
-    {
-        if (bytes.Length == 0) return null;
-        return Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : string.Concat(Enumerable.Repeat(Replacement, bytes.Length));
-    }
-
     /// <summary>The longest start that is a character, or U+FFFD for one byte, and so on.</summary>
-    private static string OneByOne(byte[] bytes)
+    private static List<string> OneByOne(byte[] bytes)
     {
-        var text = "";
+        var texts = new List<string>();
         for (var at = 0; at < bytes.Length;)
         {
             var length = Enumerable.Range(1, Math.Min(4, bytes.Length - at)).FirstOrDefault(count => IsCharacter(bytes[at..(at + count)]));
-            text += length == 0 ? Replacement : Encoding.UTF8.GetString(bytes, at, length);
+            texts.Add(length == 0 ? Replacement : Encoding.UTF8.GetString(bytes, at, length));
             at += Math.Max(1, length);
         }
 
-        return text;
+        return texts;
 
         static bool IsCharacter(byte[] bytes) => Utf8.IsValid(bytes) && Encoding.UTF8.GetString(bytes).EnumerateRunes().Count() == 1;
     }

@@ -1,4 +1,3 @@
-using System.Text.Json.Nodes;
 using Tessera.Text.Templates;
 using Tessera.Text.Tokenizers;
 
@@ -19,28 +18,32 @@ internal static class GgufText
         file.Text(ModelKey) is null or NoModel or "no_vocab" ? null : GgufTokenizer.Read(file);
 
     /// <summary>What the file says about prompts; what goes around them is the tokenizer's matter.</summary>
-    public static PromptFormat PromptFormat(GgufFile file, Tokenizer? tokenizer) => new()
+    public static PromptFormat PromptFormat(GgufFile file, Tokenizer? tokenizer)
     {
-        ReadsSpecialTokens = true,
-        StopTokens = [.. s_ends.Select(file.Whole).OfType<long>()
-            .Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id).Distinct()],
-        ChatTemplate = Template(file),
-        ChatVariables = Variables(tokenizer),
-    };
+        var ids = s_ends.Select(file.Whole).OfType<long>().Where(id => id < tokenizer?.VocabularySize).Select(id => (int)id);
+        return new PromptFormat
+        {
+            ReadsSpecialTokens = true,
+            StopTokens = [.. ids.Concat(tokenizer?.EndsByName ?? []).Distinct()],
+            ChatTemplate = Template(file),
+            ChatVariables = ChatRoles.VariablesOf(tokenizer),
+        }.WithTurnEnd(tokenizer);
+    }
 
     /// <summary>Writes how a conversation becomes a text, and what ends a turn or a message in it: with the end of texts, three tokens
     /// that end what a model writes.</summary>
     /// <param name="format">How the model is prompted.</param>
+    /// <param name="tokenizer">Whose tokens they are.</param>
     /// <param name="end">The token that ends texts.</param>
     /// <param name="metadata">Takes the keys.</param>
     /// <returns>A note on the ends that are lost, null where none is.</returns>
-    public static string? Write(PromptFormat format, int? end, IDictionary<string, GgufValue> metadata)
+    public static string? Write(PromptFormat format, Tokenizer tokenizer, int? end, IDictionary<string, GgufValue> metadata)
     {
         if (format.ChatTemplate is not null) metadata[TemplateKey] = GgufValue.Of(format.ChatTemplate.Source);
         string[] keys = [EndOfTurnKey, EndOfMessageKey];
         int[] ends = [.. format.StopTokens.Where(id => id >= 0).Distinct()];
-        // One alone is that of texts, also where the tokenizer names another.
-        ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end)];
+        // One alone is that of texts, also where the tokenizer names another; some need no key, as they are known by their names.
+        ends = ends.Length <= 1 ? [] : [.. ends.Where(id => id != end).Except(tokenizer.EndsByName)];
         foreach (var (key, id) in keys.Zip(ends)) metadata[key] = GgufValue.Of((uint)id);
         return ends.Length <= keys.Length
             ? null
@@ -50,14 +53,6 @@ internal static class GgufText
 
     /// <summary>Says that there is no tokenizer, as llama.cpp wants to be told.</summary>
     public static void WriteNone(IDictionary<string, GgufValue> metadata) => metadata[ModelKey] = GgufValue.Of(NoModel);
-
-    private static JsonObject Variables(Tokenizer? tokenizer)
-    {
-        var variables = new JsonObject();
-        foreach (var (name, id) in ((string, int?)[])[("bos_token", tokenizer?.BeginId), ("eos_token", tokenizer?.EndId)])
-            if (id is { } known) variables[name] = tokenizer!.TokenText(known);
-        return variables;
-    }
 
     private static ChatTemplate? Template(GgufFile file)
     {

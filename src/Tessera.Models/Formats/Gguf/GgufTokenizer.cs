@@ -22,7 +22,7 @@ public static class GgufTokenizer
             PreTokenizer = file.Text(Keys + "pre"),
             Scores = [.. Items<double>("scores", GgufValueType.F32).Select(score => (float)score)],
             TokenTypes = [.. Items<long>("token_type", GgufValueType.I32).Select(type => (int)type)],
-            Merges = Items<string>("merges", GgufValueType.String),
+            Merges = file.Metadata.ContainsKey(Keys + "merges") ? Items<string>("merges", GgufValueType.String) : null,
             BeginId = Id("bos_token_id"),
             EndId = Id("eos_token_id"),
             PaddingId = Id("padding_token_id"),
@@ -57,7 +57,7 @@ public static class GgufTokenizer
         Set("tokens", GgufValue.Of(vocabulary.Tokens));
         if (vocabulary.Scores.Count > 0) Set("scores", GgufValue.Of(vocabulary.Scores));
         if (vocabulary.TokenTypes.Count > 0) Set("token_type", GgufValue.Of(vocabulary.TokenTypes));
-        if (vocabulary.Merges.Count > 0) Set("merges", GgufValue.Of(vocabulary.Merges));
+        if (vocabulary.Merges is { } merges) Set("merges", GgufValue.Of(merges));
         SetId("bos_token_id", vocabulary.BeginId);
         SetId("eos_token_id", vocabulary.EndId);
         SetId("padding_token_id", vocabulary.PaddingId);

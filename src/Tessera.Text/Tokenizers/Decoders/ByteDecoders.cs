@@ -1,9 +1,7 @@
 using System.Buffers;
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
-using System.Text.Unicode;
 
 namespace Tessera.Text.Tokenizers;
 
@@ -71,8 +69,8 @@ internal sealed class ByteLevelDecoder : Decoder
 }
 
 /// <summary>
-/// Tokens such as <c>&lt;0xE2&gt;</c> are bytes. Neighbours are read together as UTF-8; where they are none, each
-/// becomes U+FFFD.
+/// Tokens such as <c>&lt;0xE2&gt;</c> are bytes. Neighbours are read together as UTF-8, and what is no character becomes U+FFFD, byte
+/// by byte. Hugging Face's library makes U+FFFD of all neighbours of such a byte; it could then not show any of them before the last.
 /// </summary>
 internal sealed class ByteFallbackDecoder : Decoder
 {
@@ -88,31 +86,24 @@ internal sealed class ByteFallbackDecoder : Decoder
             ? value
             : null;
 
-    public override DecoderStep Begin() => new Step([]);
+    public override DecoderStep Begin() => new Step(new ByteRun());
 
-    /// <summary>Holds back neighbouring bytes until another token comes: a last one that does not fit spoils all.</summary>
-    private sealed class Step(List<byte> bytes) : DecoderStep
+    private sealed class Step(ByteRun bytes) : DecoderStep
     {
         public override void Add(string token, List<string> into)
         {
             if (ByteOf(token) is { } value)
             {
-                bytes.Add(value);
+                bytes.Add(value, into);
                 return;
             }
 
-            Finish(into);
+            bytes.Finish(into);
             into.Add(token);
         }
 
-        public override void Finish(List<string> into)
-        {
-            if (bytes.Count == 0) return;
-            var run = CollectionsMarshal.AsSpan(bytes);
-            into.Add(Utf8.IsValid(run) ? Encoding.UTF8.GetString(run) : new string('\uFFFD', run.Length));
-            bytes.Clear();
-        }
+        public override void Finish(List<string> into) => bytes.Finish(into);
 
-        public override DecoderStep Fork() => new Step([.. bytes]);
+        public override DecoderStep Fork() => new Step(bytes.Fork());
     }
 }

@@ -1,6 +1,3 @@
-using System.Buffers;
-using System.Runtime.InteropServices;
-using System.Text;
 using System.Text.Json;
 
 namespace Tessera.Text.Tokenizers;
@@ -19,7 +16,7 @@ internal sealed class SentencePieceDecoder(string unknown, string unknownText, b
 
     public override bool Fuses => true;
 
-    public override DecoderStep Begin() => new Step(this, [], trimsStart, isEmpty: true);
+    public override DecoderStep Begin() => new Step(this, new ByteRun(), trimsStart, isEmpty: true);
 
     /// <summary>Writes the steps of <c>tokenizer.json</c> that come nearest, as other converters do.</summary>
     public override void Write(Utf8JsonWriter writer)
@@ -36,21 +33,21 @@ internal sealed class SentencePieceDecoder(string unknown, string unknownText, b
 
     private string PieceText(string token) => token == unknown ? unknownText : token.Replace(SentencePieceNormalizer.Blank, ' ');
 
-    /// <summary>Holds back the bytes of a character that is not whole.</summary>
-    private sealed class Step(SentencePieceDecoder decoder, List<byte> bytes, bool trims, bool isEmpty) : DecoderStep
+    private sealed class Step(SentencePieceDecoder decoder, ByteRun bytes, bool trims, bool isEmpty) : DecoderStep
     {
+        private readonly List<string> _characters = [];
         private bool _trims = trims, _isEmpty = isEmpty;
 
         public override void Add(string token, List<string> into)
         {
             if (ByteFallbackDecoder.ByteOf(token) is { } value)
             {
-                bytes.Add(value);
-                Flush(into, isLast: false);
+                bytes.Add(value, _characters);
+                GiveCharacters(into);
                 return;
             }
 
-            Flush(into, isLast: true);
+            Finish(into);
             var text = decoder.PieceText(token);
             if (_trims && _isEmpty && decoder.IsTrimmed(token))
             {
@@ -61,20 +58,18 @@ internal sealed class SentencePieceDecoder(string unknown, string unknownText, b
             Give(text, into);
         }
 
-        public override void Finish(List<string> into) => Flush(into, isLast: true);
-
-        public override DecoderStep Fork() => new Step(decoder, [.. bytes], _trims, _isEmpty);
-
-        private void Flush(List<string> into, bool isLast)
+        public override void Finish(List<string> into)
         {
-            while (bytes.Count > 0)
-            {
-                // Of bytes that are no character sentencepiece takes one at a time, .NET as many as could begin one.
-                var status = Rune.DecodeFromUtf8(CollectionsMarshal.AsSpan(bytes), out var rune, out var taken);
-                if (status == OperationStatus.NeedMoreData && !isLast) return;
-                Give(rune.ToString(), into);
-                bytes.RemoveRange(0, status == OperationStatus.Done ? taken : 1);
-            }
+            bytes.Finish(_characters);
+            GiveCharacters(into);
+        }
+
+        public override DecoderStep Fork() => new Step(decoder, bytes.Fork(), _trims, _isEmpty);
+
+        private void GiveCharacters(List<string> into)
+        {
+            foreach (var character in _characters) Give(character, into);
+            _characters.Clear();
         }
 
         private void Give(string text, List<string> into)

@@ -148,7 +148,7 @@ internal sealed class SuffixDecoder(string suffix) : Decoder
 
     private protected override void WriteMembers(Utf8JsonWriter writer) => writer.WriteString("suffix", suffix);
 
-    /// <summary>Holds back each token until another follows.</summary>
+    /// <summary>Holds back a token with the suffix until another follows.</summary>
     private sealed class Step(string suffix) : DecoderStep
     {
         private string? _last;
@@ -156,7 +156,8 @@ internal sealed class SuffixDecoder(string suffix) : Decoder
         public override void Add(string token, List<string> into)
         {
             if (_last is not null) into.Add(_last.Replace(suffix, " ", StringComparison.Ordinal));
-            _last = token;
+            _last = token.Contains(suffix, StringComparison.Ordinal) ? token : null;
+            if (_last is null) into.Add(token);
         }
 
         public override void Finish(List<string> into)

@@ -10,7 +10,9 @@ internal static class GgmlExport
     public static GgmlVocabulary Of(Tokenizer tokenizer, string? preTokenizer)
     {
         if (tokenizer is not BytePairTokenizer pairs)
-            throw new ArgumentException($"GGUF files hold byte-pair encoding, which a {tokenizer.GetType().Name} is not");
+            throw new ArgumentException($"GGUF files hold byte-pair encoding, but the tokenizer is {tokenizer.ModelName}");
+        if (pairs.Options.HasAffixes)
+            throw new ArgumentException("llama.cpp has no byte-pair encoding whose words have a prefix or suffix within their tokens");
         return pairs.Parts.PreTokenizer is { IsByteLevel: true } cuts ? ByteLevel(pairs, cuts, preTokenizer) : SentencePiece(pairs);
     }
 
@@ -37,13 +39,14 @@ internal static class GgmlExport
             || Enumerable.Range(0, 256).Any(value => tokenizer.Find(ByteFallbackDecoder.TokenOf(value)) is null))
             throw new ArgumentException("llama.cpp has no byte-pair encoding of characters without tokens for all bytes, <0x00> to <0xFF>");
         var around = tokenizer.Parts.PostProcessor;
+        // A model of sentencepiece by itself has no place for what stands around a text.
+        var isUnsaid = around is null && tokenizer.Parts.Normalizer is SentencePieceNormalizer;
         return Common(tokenizer, "llama", PieceKind.Byte) with
         {
             PreTokenizer = "default",
             Scores = tokenizer.Options.Scores ?? ScoresOf(tokenizer),
-            UnknownId = tokenizer.Options.UnknownToken is { } unknown ? tokenizer.Find(unknown) : null,
-            AddsBegin = around is null ? null : tokenizer.BeginId is { } begin && around.Before.Contains(begin),
-            AddsEnd = around is null ? null : tokenizer.EndId is { } end && around.After.Contains(end),
+            AddsBegin = isUnsaid ? null : tokenizer.BeginId is { } begin && around?.Before.Contains(begin) == true,
+            AddsEnd = isUnsaid ? null : tokenizer.EndId is { } end && around?.After.Contains(end) == true,
             AddsBlank =
                 tokenizer.EncodeOrdinary("a") is [var first, ..] && tokenizer.TokenText(first).StartsWith(SentencePieceNormalizer.Blank),
         };
@@ -67,7 +70,8 @@ internal static class GgmlExport
 
         return new GgmlVocabulary(model, tokens)
         {
-            TokenTypes = kinds, BeginId = tokenizer.BeginId, EndId = tokenizer.EndId, PaddingId = tokenizer.PaddingId, UnknownId = unknown,
+            TokenTypes = kinds, BeginId = tokenizer.BeginId, EndId = tokenizer.EndId, PaddingId = tokenizer.PaddingId,
+            UnknownId = unknown ?? (tokenizer.NamedRoles.Unknown is { } named ? tokenizer.Find(named) : null),
         };
     }
 

@@ -53,6 +53,18 @@ internal static class GgmlPatterns
             + @"|\s*[\r\n]+|\s+(?!\S)|\s+",
     ];
 
+    private const string Cased = @"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", Small = @"[\p{Ll}\p{Lm}\p{Lo}\p{M}]",
+        BeforeWord = @"[^\r\n\p{L}\p{N}]?", Contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)?",
+        AfterNumber = @"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    // OpenAI's o200k and Mistral's tekken: a word ends where its case rises.
+    private static readonly string[] _gpt4o =
+    [
+        $@"{BeforeWord}{Cased}*{Small}+{Contractions}|{BeforeWord}{Cased}+{Small}*{Contractions}|\p{{N}}{{1,3}}{AfterNumber}",
+    ];
+
+    private static readonly string[] _tekken = [$@"{BeforeWord}{Cased}*{Small}+|{BeforeWord}{Cased}+{Small}*|\p{{N}}{AfterNumber}"];
+
     private static readonly Dictionary<string, string[]> _byName = new(StringComparer.Ordinal)
     {
         ["default"] = _default,
@@ -64,6 +76,7 @@ internal static class GgmlPatterns
         ["falcon"] = _falcon,
         ["starcoder"] = _starcoder, ["refact"] = _starcoder, ["command-r"] = _starcoder, ["smollm"] = _starcoder,
         ["codeshell"] = _starcoder,
+        ["gpt-4o"] = _gpt4o, ["llama4"] = _gpt4o, ["tekken"] = _tekken, ["chatglm-bpe"] = _llama3, ["glm4"] = _llama3,
     };
 
     /// <summary>The names there are.</summary>

@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>Makes a tokenizer of a vocabulary as llama.cpp reads it.</summary>
@@ -31,12 +29,13 @@ internal sealed class GgmlTokenizer(string source, GgmlVocabulary given)
 
     private PieceKind[] Kinds()
     {
-        if (given.TokenTypes.Count == 0) return [.. given.Tokens.Select(_ => PieceKind.Normal)];
-        if (given.TokenTypes.Count != given.Tokens.Count)
+        if (given.TokenTypes.Count > 0 && given.TokenTypes.Count != given.Tokens.Count)
             throw Wrong("token_type", $"{given.TokenTypes.Count} long", $"as long as tokens, {given.Tokens.Count}");
-        return [.. given.TokenTypes.Select(type => Enum.IsDefined((PieceKind)type)
-            ? (PieceKind)type
-            : throw Wrong("token_type", $"{type} for a token", "1 to 6"))];
+        return [.. given.Tokens.Select((token, id) => GgmlEnds.IsEnd(token) ? PieceKind.Control : KindOf(id))];
+
+        PieceKind KindOf(int id) => given.TokenTypes.Count == 0 ? PieceKind.Normal
+            : Enum.IsDefined((PieceKind)given.TokenTypes[id]) ? (PieceKind)given.TokenTypes[id]
+            : throw Wrong("token_type", $"{given.TokenTypes[id]} for a token", "1 to 6");
     }
 
     private BytePairTokenizer MakeSentencePiece(Vocabulary vocabulary)
@@ -63,10 +62,11 @@ internal sealed class GgmlTokenizer(string source, GgmlVocabulary given)
     {
         var pre = given.PreTokenizer ?? "default";
         var patterns = GgmlPatterns.Of(pre) ?? throw Wrong("pre", pre, GgmlPatterns.Names);
-        var merges = new List<(int, int, int)>(given.Merges.Count);
-        for (var i = 0; i < given.Merges.Count; i++)
+        var pairs = given.Merges ?? throw Wrong("merges", "missing", "an array of pairs, as 'model' is gpt2");
+        var merges = new List<(int, int, int)>(pairs.Count);
+        for (var i = 0; i < pairs.Count; i++)
         {
-            var merge = given.Merges[i];
+            var merge = pairs[i];
             // A token may begin with a blank; none ends in one.
             var blank = merge.Length < 2 ? -1 : merge.IndexOf(' ', 1);
             if (blank < 0) throw Wrong($"merges[{i}]", $"'{merge}'", "two tokens with a blank between");
@@ -90,31 +90,21 @@ internal sealed class GgmlTokenizer(string source, GgmlVocabulary given)
         var added = given.Tokens
             .Select((token, id) => new AddedToken(token, id, Special: _kinds[id] == PieceKind.Control))
             .Where(token => _kinds[token.Id] is PieceKind.Control or PieceKind.UserDefined && token.Text.Length > 0);
-        var roles = new TokenRoles(NameOf(given.PaddingId), NameOf(given.BeginId), NameOf(given.EndId));
+        var roles = new TokenRoles(NameOf(given.PaddingId), NameOf(given.BeginId), NameOf(given.EndId))
+        {
+            Unknown = NameOf(given.UnknownId),
+        };
         var begin = given.AddsBegin ?? beginsByDefault ? given.BeginId : null;
         var end = given.AddsEnd ?? false ? given.EndId : null;
-        return new TokenizerParts([.. added], normalizer, preTokenizer, Around(begin, end), decoder, roles);
+        var around = begin is null && end is null
+            ? null
+            : PostProcessor.Of([.. One(begin)], [.. One(end)], id => given.Tokens[id]);
+        return new TokenizerParts([.. added], normalizer, preTokenizer, around, decoder, roles) { NamedRoles = roles };
+
+        static IEnumerable<int> One(int? id) => id is { } known ? [known] : [];
     }
 
     private string? NameOf(int? id) => id is { } known ? given.Tokens[known] : null;
-
-    /// <summary>What puts tokens before and after a text, written as Hugging Face's template has it.</summary>
-    private PostProcessor? Around(int? begin, int? end)
-    {
-        if (begin is null && end is null) return null;
-        var text = new { Sequence = new { id = "A", type_id = 0 } };
-        object[] single = [.. Special(begin), text, .. Special(end)];
-        object[] second = [.. Special(begin), new { Sequence = new { id = "B", type_id = 1 } }, .. Special(end)];
-        var names = ((int?[])[begin, end]).OfType<int>().Distinct();
-        var special_tokens = names.ToDictionary(
-            id => given.Tokens[id],
-            id => new { id = given.Tokens[id], ids = (int[])[id], tokens = (string[])[given.Tokens[id]] });
-        var section = new { type = "TemplateProcessing", single, pair = (object[])[.. single, .. second], special_tokens };
-        return PostProcessor.Read(new JsonPart(source, JsonSerializer.SerializeToElement(section)));
-
-        IEnumerable<object> Special(int? id) =>
-            id is null ? [] : [new { SpecialToken = new { id = NameOf(id), type_id = 0 } }];
-    }
 
     private InvalidDataException Wrong(string key, string found, string allowed) =>
         new($"{source}: '{Keys}{key}' is {found}; allowed: {allowed}.");

@@ -30,6 +30,24 @@ internal sealed class PostProcessor
         return new PostProcessor(part, before, after);
     }
 
+    /// <summary>What puts ids around a text, written as Hugging Face's template has it.</summary>
+    /// <param name="before">The ids before a text.</param>
+    /// <param name="after">The ids after it.</param>
+    /// <param name="textOf">The tokens of these ids.</param>
+    public static PostProcessor Of(int[] before, int[] after, Func<int, string> textOf)
+    {
+        var special_tokens = before.Concat(after).Distinct().ToDictionary(
+            textOf, id => new { id = textOf(id), ids = (int[])[id], tokens = (string[])[textOf(id)] });
+        object[] single = [.. before.Select(Special), Sequence("A", 0), .. after.Select(Special)];
+        object[] second = [.. before.Select(Special), Sequence("B", 1), .. after.Select(Special)];
+        var section = new { type = "TemplateProcessing", single, pair = (object[])[.. single, .. second], special_tokens };
+        return Read(new JsonPart("post_processor", JsonSerializer.SerializeToElement(section)));
+
+        object Special(int id) => new { SpecialToken = new { id = textOf(id), type_id = 0 } };
+
+        static object Sequence(string id, int type) => new { Sequence = new { id, type_id = type } };
+    }
+
     /// <summary>Checks that each id is a token's.</summary>
     /// <exception cref="InvalidDataException">One is not.</exception>
     public void Check(Tokenizer tokenizer)

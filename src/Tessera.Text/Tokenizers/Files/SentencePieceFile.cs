@@ -14,6 +14,13 @@ internal static class SentencePieceFile
     /// <summary>Reads a file.</summary>
     public static Tokenizer Read(string path, TokenRoles? roles)
     {
+        if (TiktokenFile.IsAt(path))
+        {
+            throw new InvalidDataException(
+                $"{path} is a rank file of tiktoken, which says neither how texts are cut nor which tokens are special; "
+                + $"allowed: a model of sentencepiece, or the {TokenizerFile.Name} of the same vocabulary.");
+        }
+
         var model = SentencePieceModel.Read(path);
         if (model.ModelKind is not (Unigram or BytePair))
             throw new InvalidDataException($"{path}: model_type is {model.ModelKind}; supported: 1 (unigram), 2 (BPE).");
@@ -24,7 +31,8 @@ internal static class SentencePieceFile
         var vocabulary = VocabularyOf(path, [.. pieces.Select(piece => piece.Text)]);
         if (model.FallsBackToBytes && ByteTokens.Of(vocabulary) is null)
             throw new InvalidDataException($"{path}: byte_fallback is true, but a piece from <0x00> to <0xFF> is missing.");
-        var parts = PartsOf(model, pieces[unknown].Text, roles ?? RolesOf(model));
+        var settings = TokenizerSettings.Beside(path);
+        var parts = settings.Merge(PartsOf(model, pieces[unknown].Text, settings.BlanksEveryStretch), vocabulary, roles, isBare: true);
         return model.ModelKind == Unigram
             ? MakeUnigram(model, vocabulary, unknown, parts)
             : MakeBytePair(path, model, vocabulary, unknown, parts);
@@ -38,22 +46,25 @@ internal static class SentencePieceFile
         return twice is null ? new Vocabulary(tokens) : throw new InvalidDataException($"{path} has '{twice.Key}' twice.");
     }
 
-    private static TokenizerParts PartsOf(SentencePieceModel model, string unknown, TokenRoles roles)
+    private static TokenizerParts PartsOf(SentencePieceModel model, string unknown, bool blanksEveryStretch)
     {
+        // A blank only before what begins the whole is the pre-tokenizer's matter, as normalizers do not see what does.
+        var blanksFirst = model.AddsBlank && !model.BlanksAfter && model.EscapesBlanks && !blanksEveryStretch;
         var symbols = Numbered(PieceKind.UserDefined);
         var normalizer = new SentencePieceNormalizer(
             model.Map,
             [.. symbols.Select(symbol => symbol.Piece.Text)],
-            model.AddsBlank,
+            model.AddsBlank && !blanksFirst,
             model.DropsBlanks,
             model.EscapesBlanks,
             model.BlanksAfter);
+        var first = new MetaspacePreTokenizer($"{SentencePieceNormalizer.Blank}", PrependScheme.First, splits: false);
         var decoder = new SentencePieceDecoder(
             unknown, model.UnknownText, model.AddsBlank || model.DropsBlanks, model.DropsBlanks);
         // A unigram model finds these symbols by their scores, merges would go past them.
         AddedToken[] added = model.ModelKind == Unigram ? []
             : [.. symbols.Select(symbol => new AddedToken(symbol.Piece.Text, symbol.Id, Special: false, Normalized: true))];
-        return new TokenizerParts(added, normalizer, null, null, decoder, roles)
+        return new TokenizerParts(added, normalizer, blanksFirst ? first : null, null, decoder, RolesOf(model))
         {
             ControlTokens = [.. Numbered(PieceKind.Control).Select(control => new AddedToken(control.Piece.Text, control.Id))],
         };

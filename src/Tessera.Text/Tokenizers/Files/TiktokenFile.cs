@@ -11,6 +11,22 @@ namespace Tessera.Text.Tokenizers;
 /// </summary>
 internal static class TiktokenFile
 {
+    // No token of a vocabulary in use is longer.
+    private const int LongestLine = 4096;
+
+    /// <summary>Whether a file looks like one by its first line.</summary>
+    public static bool IsAt(string path)
+    {
+        Span<byte> start = stackalloc byte[LongestLine];
+        using var file = File.OpenRead(path);
+        start = start[..file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];
+        var end = start.IndexOf((byte)'\n');
+        var line = (end < 0 ? start : start[..end]).TrimEnd((byte)'\r');
+        var blank = line.IndexOf((byte)' ');
+        return blank > 0 && Base64.IsValid(line[..blank]) && Utf8Parser.TryParse(line[(blank + 1)..], out uint _, out var read)
+            && blank + 1 + read == line.Length;
+    }
+
     /// <summary>Reads a file.</summary>
     /// <exception cref="InvalidDataException">It is damaged; the message names file and line.</exception>
     public static BytePairTokenizer Read(

@@ -21,7 +21,7 @@ internal static class TokenizerFile
     /// <summary>Reads a file.</summary>
     public static Tokenizer Read(string path, TokenRoles? roles)
     {
-        using var document = Parse(path);
+        using var document = Parse(path, _reading);
         var root = new JsonPart(path, document.RootElement);
         var model = root.Required("model");
         var kind = KindOf(model);
@@ -34,13 +34,15 @@ internal static class TokenizerFile
             root.Optional("pre_tokenizer") is { } preTokenizer ? PreTokenizer.Read(preTokenizer) : null,
             root.Optional("post_processor") is { } postProcessor ? PostProcessor.Read(postProcessor) : null,
             root.Optional("decoder") is { } decoder ? Decoder.Read(decoder) : null,
-            roles);
+            null);
+        parts = TokenizerSettings.Beside(path).Merge(parts, vocabulary, roles, isBare: false);
         Tokenizer tokenizer = kind switch
         {
             "BPE" => BytePairTokenizer.Read(model, vocabulary, parts),
             "Unigram" => UnigramTokenizer.Read(model, vocabulary, scores, parts),
             "WordPiece" => WordPieceTokenizer.Read(model, vocabulary, parts),
-            _ => throw model.Required("type").Unsupported("BPE, Unigram or WordPiece"),
+            "WordLevel" => WordLevelTokenizer.Read(model, vocabulary, parts),
+            _ => throw model.Required("type").Unsupported("BPE, Unigram, WordPiece or WordLevel"),
         };
         parts.PostProcessor?.Check(tokenizer);
         return tokenizer;
@@ -75,11 +77,13 @@ internal static class TokenizerFile
         : model.Optional("max_input_chars_per_word") is not null ? "WordPiece"
         : model.Required("type").Text();
 
-    private static JsonDocument Parse(string path)
+    /// <summary>Parses a file.</summary>
+    /// <exception cref="InvalidDataException">It is no valid JSON.</exception>
+    public static JsonDocument Parse(string path, JsonDocumentOptions options)
     {
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path), _reading);
+            return JsonDocument.Parse(File.ReadAllBytes(path), options);
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
@@ -95,15 +99,7 @@ internal static class TokenizerFile
         var room = vocabulary.Size + part.Items().Count() + Vocabulary.MaxUnusedIds;
         foreach (var item in part.Items())
         {
-            var special = item.Flag("special", otherwise: false);
-            var token = new AddedToken(
-                item.Required("content").Text(),
-                item.Required("id").Id(),
-                special,
-                item.Flag("single_word", otherwise: false),
-                item.Flag("lstrip", otherwise: false),
-                item.Flag("rstrip", otherwise: false),
-                item.Flag("normalized", otherwise: !special));
+            var token = AddedToken.Read(item, item.Required("id").Id());
             if (token.Text.Length == 0) throw item.Required("content").Wrong("at least one character");
             if (token.Id >= room) throw item.Required("id").Wrong($"less than {room}, as the file has so few tokens");
             if (vocabulary.Find(token.Text) is { } known && known != token.Id)

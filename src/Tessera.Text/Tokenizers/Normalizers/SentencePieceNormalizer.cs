@@ -54,7 +54,8 @@ internal sealed class SentencePieceNormalizer(
         return normalized.ToString();
     }
 
-    internal override string NormalizeToken(string text) => text.Replace(' ', _blank);
+    // A symbol with a blank is not found where blanks are written otherwise: sentencepiece looks for it as it stands, too.
+    internal override string NormalizeToken(string text) => text;
 
     /// <summary>Writes the steps of <c>tokenizer.json</c> that come nearest, as other converters do.</summary>
     internal override void Write(Utf8JsonWriter writer)

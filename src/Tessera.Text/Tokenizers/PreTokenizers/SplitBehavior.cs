@@ -37,7 +37,7 @@ internal static class Splitting
 
     /// <summary>Adds the pieces of a text.</summary>
     /// <param name="length">The length of the text.</param>
-    /// <param name="matches">What was found in it, in order; none is empty and none overlaps another.</param>
+    /// <param name="matches">What was found in it, in order; none overlaps another. Empty ones cut, but are no pieces.</param>
     /// <param name="behavior">What becomes of matches.</param>
     /// <param name="inverted">Whether what lies between matches counts as the match.</param>
     /// <param name="offset">What is added to every <see cref="Piece.Start"/>.</param>
@@ -58,8 +58,8 @@ internal static class Splitting
         {
             var next = i + 1;
             while (next < parts.Count && Joins(next)) next++;
-            if (behavior != SplitBehavior.Removed || !parts[i].IsMatch)
-                pieces.Add(new Piece(offset + parts[i].Start, parts[next - 1].End - parts[i].Start));
+            var size = parts[next - 1].End - parts[i].Start;
+            if (size > 0 && (behavior != SplitBehavior.Removed || !parts[i].IsMatch)) pieces.Add(new Piece(offset + parts[i].Start, size));
             i = next;
         }
 

@@ -1,10 +1,7 @@
-using System.Text.RegularExpressions;
-
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>
-/// A regular expression over code points that cuts text. Hugging Face's library runs Oniguruma on UTF-8; .NET's
-/// <see cref="Regex"/> sees UTF-16, where <c>\p{L}</c> never matches a letter above U+FFFF.
+/// A regular expression over code points that cuts text, as Oniguruma reads it, which Hugging Face's library runs.
 /// </summary>
 internal abstract class SplitPattern
 {
@@ -14,7 +11,8 @@ internal abstract class SplitPattern
     /// <summary>Whether matches leave nothing between them, whatever the text.</summary>
     public virtual bool CoversEverything => true;
 
-    /// <summary>Adds the matches in a well formed text, from left to right; none is empty.</summary>
+    /// <summary>Adds the matches in a well formed text, from left to right. An empty one, which cuts too, does not follow another at
+    /// once.</summary>
     /// <param name="text">The text to look in.</param>
     /// <param name="offset">What is added to every <see cref="Piece.Start"/>.</param>
     /// <param name="matches">Where the matches go.</param>
@@ -22,18 +20,18 @@ internal abstract class SplitPattern
 
     /// <summary>The scanner of a known pattern, or a general one.</summary>
     /// <exception cref="ArgumentException">
-    /// The expression cannot be read, or would mean something else here.
+    /// The expression cannot be read.
     /// </exception>
     public static SplitPattern For(string expression) => expression switch
     {
         SplitPreTokenizer.Gpt2Pattern => Gpt2,
         SplitPreTokenizer.Llama3Pattern => new Llama3Pattern(digits: 3),
         SplitPreTokenizer.Qwen2Pattern => new Llama3Pattern(digits: 1),
-        _ => new RegexPattern(RegexPattern.Translate(expression)),
+        _ => new RegexPattern(expression),
     };
 
     /// <summary>A pattern that is found as it stands.</summary>
-    public static SplitPattern Literal(string text) => new RegexPattern(Regex.Escape(text));
+    public static SplitPattern Literal(string text) => new LiteralPattern(text);
 
     /// <summary>
     /// The end of what <c>\s+(?!\S)|\s+</c> matches: white space to the end of the text, or all but the last blank
@@ -43,6 +41,19 @@ internal abstract class SplitPattern
     {
         var end = Characters.EndOfRun(text, start, CharacterKind.Space);
         return end == text.Length || end - start == 1 ? end : end - 1;
+    }
+}
+
+/// <summary>A text that is found as it stands, from left to right.</summary>
+/// <param name="sought">The text; not empty.</param>
+internal sealed class LiteralPattern(string sought) : SplitPattern
+{
+    public override bool CoversEverything => false;
+
+    public override void Match(ReadOnlySpan<char> text, int offset, List<Piece> matches)
+    {
+        for (var start = 0; text[start..].IndexOf(sought, StringComparison.Ordinal) is var found and >= 0; start += found + sought.Length)
+            matches.Add(new Piece(offset + start + found, sought.Length));
     }
 }
 

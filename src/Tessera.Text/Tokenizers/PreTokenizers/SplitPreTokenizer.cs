@@ -31,8 +31,8 @@ public sealed class SplitPreTokenizer : PreTokenizer
     /// <summary>Every match, and everything between two matches, becomes a piece.</summary>
     /// <param name="pattern">
     /// A regular expression over code points as Hugging Face's library reads it. The three above have scanners of their
-    /// own; others go through <see cref="Regex"/>, what does not mean the same there is refused, and a single match
-    /// that takes ten seconds ends in a <see cref="RegexMatchTimeoutException"/> when text is encoded.
+    /// own; others go through <see cref="Regex"/>, what Oniguruma has beyond that, such as back references, is refused, and a single
+    /// match that takes ten seconds ends in a <see cref="RegexMatchTimeoutException"/> when text is encoded.
     /// </param>
     /// <exception cref="ArgumentException">The expression cannot be read.</exception>
     public SplitPreTokenizer(string pattern) : this(pattern, isLiteral: false, SplitBehavior.Isolated, inverted: false)
@@ -91,7 +91,7 @@ public sealed class SplitPreTokenizer : PreTokenizer
         }
         catch (ArgumentException error)
         {
-            throw expression.Unsupported("a regular expression that means the same to .NET", error);
+            throw expression.Unsupported("a regular expression without back references, calls and conditions", error);
         }
     }
 }

@@ -5,6 +5,7 @@ using Tessera.Nn.Positions;
 using Tessera.Models.Tests.Formats;
 using Tessera.Tensors;
 using Tessera.Testing;
+using Tessera.Text.Tokenizers;
 
 namespace Tessera.Models.Tests.Formats.Gguf;
 
@@ -84,11 +85,13 @@ public sealed class GgufModelsFromStrangersTests : IDisposable
         Assert.Equal((null, "tokenizer.ggml.eom_token_id 128008, tokenizer.ggml.eot_token_id 128001"), Written(128009, 128001, 128008, 128009));
         var (note, _) = Written(1, 1, 2, 3, 4, 5);
         Assert.EndsWith("lost: 4, 5", note, StringComparison.Ordinal);
+        Assert.Null(Written(1, 1, 5, 6, 9).Note); // <|im_end|> ends by its name
 
         static (string? Note, string Keys) Written(int end, params int[] ends)
         {
+            var tokenizer = new GgmlVocabulary("gpt2", [.. "abcdefghi".Select(letter => $"{letter}"), "<|im_end|>"]) { Merges = [] }.ToTokenizer("here");
             var metadata = new SortedDictionary<string, GgufValue>(StringComparer.Ordinal);
-            var note = GgufText.Write(new PromptFormat { StopTokens = ends }, end, metadata);
+            var note = GgufText.Write(new PromptFormat { StopTokens = ends }, tokenizer, end, metadata);
             return (note, string.Join(", ", metadata.Select(entry => $"{entry.Key} {entry.Value}")));
         }
     }
