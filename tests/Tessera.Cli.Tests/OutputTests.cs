@@ -74,10 +74,72 @@ public sealed class OutputTests(TinyRun tiny)
     }
 
     [Fact]
-    public void Prompts_are_read_from_standard_input_a_line_each()
+    public void Standard_input_is_one_prompt_whole_or_with_lines_one_a_line()
     {
-        var outcome = TesseraProcess.Run(tiny.Folder, ["generate", "run", "--json", "--max-tokens", "3"], "alpha\nbeta gamma\n");
-        Assert.Equal(["alpha", "beta gamma"], Parse(outcome).Select(line => line.GetProperty("prompt").GetString()));
+        Assert.Equal(["alpha\nbeta gamma"], Prompts("alpha\nbeta gamma\n"));
+        Assert.Equal(["alpha", "beta gamma"], Prompts("alpha\r\nbeta gamma\n", "--lines"));
+    }
+
+    [Fact]
+    public void A_prompt_file_is_one_prompt_with_all_its_lines()
+    {
+        tiny.Write("prompt.txt", "alpha\n\nbeta\n\n");
+        tiny.Write("other.txt", "gamma");
+        Assert.Equal(["alpha\n\nbeta\n", "gamma"], Prompts("", "--prompt-file", "prompt.txt", "--prompt-file", "other.txt"));
+        Assert.Equal(["gamma"], Prompts("", "--prompt-file", "other.txt", "--lines"));
+    }
+
+    [Fact]
+    public void A_text_that_begins_with_an_at_sign_is_a_prompt()
+    {
+        tiny.Write("words", "beta\n");
+        Assert.Equal(["@words", "@nowhere"], Prompts("", "@words", "@nowhere"));
+    }
+
+    [Fact]
+    public void A_prompt_that_is_too_long_is_cut_where_it_is_asked_for()
+    {
+        var longer = new string('€', 20);
+        var (start, end) = (Text("--truncate", "start"), Text("--truncate", "end"));
+        Assert.Equal(Text("--context", "40", "--truncate", "end"), end);
+        Assert.Equal(start, end); // all of it is the same byte, so what is left is the same
+
+        string Text(params string[] options)
+        {
+            var outcome = tiny.Tessera(["generate", "run", longer, "--max-tokens", "3", .. options]);
+            Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+            return outcome.Output;
+        }
+    }
+
+    [Fact]
+    public void Sampling_without_a_seed_draws_one_and_tells_it()
+    {
+        string[] sample = ["generate", "run", "alpha", "--temperature", "1", "--max-tokens", "12", "--json"];
+        var (first, second) = (tiny.Tessera(sample), tiny.Tessera(sample));
+        var seed = Assert.Single(Parse(first)).GetProperty("seed").GetUInt64();
+        Assert.Equal($"tessera: note: sampled with --seed {seed}\n", first.Error);
+        Assert.NotEqual(seed, Assert.Single(Parse(second)).GetProperty("seed").GetUInt64());
+        Assert.Equal(first.Output, tiny.Tessera([.. sample, "--seed", $"{seed}"]).Output);
+    }
+
+    [Fact]
+    public void A_temperature_of_0_is_greedy()
+    {
+        var (greedy, cold) = (
+            tiny.Tessera("generate", "run", "alpha", "--max-tokens", "8"),
+            tiny.Tessera("generate", "run", "alpha", "--max-tokens", "8", "--temperature", "0"));
+        Assert.Equal((0, greedy.Output, ""), (cold.Code, cold.Output, cold.Error));
+    }
+
+    [Theory]
+    [InlineData("tessera [command] [options]")]
+    [InlineData("tessera recipe [command] [options]", "recipe")]
+    public void A_group_of_commands_alone_shows_what_there_is(string usage, params string[] arguments)
+    {
+        var outcome = tiny.Tessera(arguments);
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        Assert.Contains(usage, outcome.Output, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -146,6 +208,13 @@ public sealed class OutputTests(TinyRun tiny)
         var outcome = tiny.Tessera(command, "--help");
         Assert.Equal((0, ""), (outcome.Code, outcome.Error));
         Assert.Matches($@"Examples:\s+(\w+=\w+ )?tessera {command}", outcome.Output);
+    }
+
+    private string[] Prompts(string input, params string[] arguments)
+    {
+        var outcome = TesseraProcess.Run(tiny.Folder, ["generate", "run", "--json", "--max-tokens", "3", .. arguments], input);
+        Assert.Equal((0, ""), (outcome.Code, outcome.Error));
+        return [.. Parse(outcome).Select(line => line.GetProperty("prompt").GetString()!)];
     }
 
     private static string? Name(JsonElement line) => line.GetProperty("event").GetString();

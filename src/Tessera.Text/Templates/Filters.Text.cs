@@ -35,7 +35,7 @@ internal static partial class Filters
         if (length < Operators.CodePoints(end) || leeway < 0)
             throw new TemplateException(
                 TemplateErrorKind.ValueError,
-                $"truncate to length {length} with leeway {leeway}; allowed: at least the end's {Operators.CodePoints(end)}, and at least 0");
+                $"truncate's length is {length}, its leeway {leeway}; allowed: at least {Operators.CodePoints(end)}, and at least 0");
         if (Operators.CodePoints(text) <= length + leeway) return text;
         var start = (string)Operators.Slice(text, null, (BigInteger)(length - Operators.CodePoints(end)), null)!;
         if (!given.Truth(1, "killwords") && start.LastIndexOf(' ') is var blank and >= 0) start = start[..blank];

@@ -10,7 +10,7 @@ internal static class GgmlExport
     public static GgmlVocabulary Of(Tokenizer tokenizer, string? preTokenizer)
     {
         if (tokenizer is not BytePairTokenizer pairs)
-            throw new ArgumentException($"GGUF files hold byte-pair encoding, which a {tokenizer.GetType().Name} is not");
+            throw new ArgumentException("GGUF files hold byte-pair encoding, which this tokenizer is not");
         return pairs.Parts.PreTokenizer is { IsByteLevel: true } cuts ? ByteLevel(pairs, cuts, preTokenizer) : SentencePiece(pairs);
     }
 
