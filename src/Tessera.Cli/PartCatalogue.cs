@@ -30,7 +30,8 @@ internal static partial class PartCatalogue
         written that differ from the object's own defaults; `{}` has all of them.
 
         Where a recipe expects a part, the word of its kind stands for an object of that kind with its defaults: `"norm": "layer"` is
-        `"norm": { "kind": "layer" }`. `--set model.decoder.norm.kind=layer` swaps a part, `--set model.decoder.norm=layer` too: options
+        `"norm": { "kind": "layer" }`. An object that does not say its kind is of the one that it is where the recipe says nothing of it:
+        `"schedule": { "warmupSteps": 50 }` is a `cosine` one. `--set model.decoder.norm.kind=layer` swaps a part, `--set model.decoder.norm=layer` too: options
         that both kinds have stay, those that the new kind does not take are dropped and named in a note.
 
         Parts of your own: mark a record of options in an assembly of yours with `[Part("kind")]`, derive it from a group's base such as

@@ -168,7 +168,7 @@ public sealed record Recipe
         foreach (var key in (string[])["length", "sourceLength"])
         {
             var length = LengthSchedule.Schema();
-            if (phase[key]?["description"]?.DeepClone() is { } description) length["description"] = description;
+            if ((phase[key] as JsonObject)?["description"]?.DeepClone() is { } description) length["description"] = description;
             phase[key] = length;
         }
 

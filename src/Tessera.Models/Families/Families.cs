@@ -75,7 +75,8 @@ public static class Families
         }
         catch (RecipeException reason)
         {
-            return new FamilyFit(family, reason.Message, DistanceOf(reason.Path, config.Count));
+            var saysAll = reason.Message.Contains("can only say", StringComparison.Ordinal); // all parts are its own, a value is not
+            return new FamilyFit(family, reason.Message, saysAll ? 1 : DistanceOf(reason.Path, config.Count));
         }
     }
 
@@ -84,7 +85,7 @@ public static class Families
     private static int DistanceOf(string path, int written)
     {
         var part = path.EndsWith(".kind", StringComparison.Ordinal) ? path[..^".kind".Length] : path;
-        return (part == "model.decoder.attention" ? 3000 : part == "model.decoder.feedForward" ? 2000 : 1000) - Math.Min(written, 999);
+        return (part == "model.decoder.attention" ? 3000 : part == "model.decoder.feedForward" ? 2000 : 1001) - Math.Min(written, 999);
     }
 
     private static string KindOf(ModelOptions options) =>

@@ -135,9 +135,10 @@ internal sealed class RecipeChecker(RecipeTypes types)
         }
         catch (ArgumentOutOfRangeException error)
         {
-            var key = JsonNamingPolicy.CamelCase.ConvertName(error.ParamName ?? "");
-            problems.Add(new RecipeException(
-                key.Length == 0 ? path : FullForm.Join(path, key), $"is {error.ActualValue}; {error.Message.Split(" (Parameter")[0]}"));
+            var (name, says) = (error.ParamName ?? "", error.Message.Split(" (Parameter")[0]);
+            var key = JsonNamingPolicy.CamelCase.ConvertName(name);
+            if (name.Length > 0) says = says.Replace(name, key, StringComparison.Ordinal);
+            problems.Add(new RecipeException(key.Length == 0 ? path : FullForm.Join(path, key), $"is {error.ActualValue}; {says}"));
         }
         catch (JsonException)
         {

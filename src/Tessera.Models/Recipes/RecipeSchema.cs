@@ -24,7 +24,8 @@ internal static class RecipeSchema
 
     private static JsonNode Described(JsonSchemaExporterContext context, JsonNode schema, Func<Type, string?, string>? describe)
     {
-        if (describe is null || schema is not JsonObject node) return schema;
+        if (describe is null) return schema;
+        var node = schema as JsonObject ?? []; // what allows everything is written true
         var option = context.PropertyInfo;
         var name = (option?.AttributeProvider as MemberInfo)?.Name;
         var text = option is not null && name is not null ? describe(option.DeclaringType, name)
