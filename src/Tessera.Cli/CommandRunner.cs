@@ -27,12 +27,14 @@ internal static class CommandRunner
     public static async Task<int> RunAsync(RootCommand root, string[] arguments)
     {
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
-        var parsed = root.Parse(arguments);
-        if (parsed.Errors.Count > 0)
-        {
-            var problems = string.Join("; ", parsed.Errors.Select(error => OneLine(error.Message).TrimEnd('.')));
-            return Complain($"{problems}; see '{string.Join(' ', CommandPath(parsed).Append("tessera").Reverse())} --help'");
-        }
+        // A prompt may begin with an @: no argument names a file of further arguments.
+        var reading = new ParserConfiguration { ResponseFileTokenReplacer = null };
+        var parsed = root.Parse(arguments, reading);
+        // A group of commands alone asks what there is.
+        if (parsed.CommandResult.Command.Action is null && parsed.UnmatchedTokens.Count == 0)
+            parsed = root.Parse([.. arguments, "--help"], reading);
+        if (CommandLineText.Problems(parsed) is { Count: > 0 } problems)
+            return Complain($"{string.Join("; ", problems)}; see '{CommandLineText.Name(parsed.CommandResult)} --help'");
 
         try
         {
@@ -76,27 +78,17 @@ internal static class CommandRunner
             case OperationCanceledException:
                 Console.Error.WriteLine("tessera: stopped");
                 return Interrupted;
+            case RecipeException several when several.Problems.Count > 1:
+                foreach (var problem in several.Problems) Complain(CommandLineText.OneLine(problem));
+                return BadInput;
             case RecipeException or InvalidDataException or TemplateException or ArgumentException:
             case IOException or UnauthorizedAccessException:
-                return Complain(OneLine(error.Message));
+                return Complain(CommandLineText.OneLine(error.Message));
             case OutOfMemoryException:
                 return Complain("there is not enough memory for this; ask for fewer tokens, a narrower beam, or a smaller model or batch");
             default:
                 Console.Error.WriteLine($"tessera: this is a defect, please report it: {error}");
                 return Defect;
         }
-    }
-
-    /// <summary>A message on one line; .NET adds the parameter's name to those of arguments.</summary>
-    private static string OneLine(string message)
-    {
-        var end = message.IndexOf(" (Parameter '", StringComparison.Ordinal);
-        return (end < 0 ? message : message[..end]).ReplaceLineEndings(" ");
-    }
-
-    private static IEnumerable<string> CommandPath(ParseResult parsed)
-    {
-        for (var result = parsed.CommandResult; result.Parent is System.CommandLine.Parsing.CommandResult parent; result = parent)
-            yield return result.Command.Name;
     }
 }

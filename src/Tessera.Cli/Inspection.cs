@@ -125,7 +125,7 @@ internal sealed class Inspection : IDisposable
     {
         var folder = ModelFolder.Load(path, asStored: true, check: false);
         var (format, architecture) = folder.Family is { } family ? ("Hugging Face", family.Architecture)
-            : ("Tessera", Parts.KindOf(folder.Config.Model.GetType()) ?? folder.Config.Model.GetType().Name);
+            : ("Tessera", Parts.NameOf(folder.Config.Model));
         return OfModel(path, source, format, architecture, folder, new Dictionary<string, string>());
     }
 
@@ -168,7 +168,7 @@ internal sealed class Inspection : IDisposable
             MultiHeadOptions heads when heads.SizesIn(width) is var sizes =>
                 $"{sizes.Heads} heads, {sizes.KeyValueHeads} of keys and values"
                 + (windows.Length == 0 ? "" : $", a window of {windows[0].Window} in {windows.Length} layers"),
-            var other => other.GetType().Name,
+            var other => Parts.NameOf(other),
         };
     }
 
@@ -177,8 +177,8 @@ internal sealed class Inspection : IDisposable
         ExpertsOptions experts => $"{experts.Routed} experts of width {experts.Expert.Hidden}, {experts.Active} for each token"
             + (experts.SharedCount == 0 ? "" : $", {experts.SharedCount} shared")
             + (DenseLayers(decoder) is var dense and > 0 ? $"; {dense} dense layers" : ""),
-        DenseOptions dense => $"{dense.GetType().Name.Replace("Options", "", StringComparison.Ordinal)}, width {dense.Hidden}",
-        var other => other.GetType().Name,
+        DenseOptions dense => $"{Parts.NameOf(dense)}, width {dense.Hidden}",
+        var other => Parts.NameOf(other),
     };
 
     private static int DenseLayers(TransformerOptions decoder) =>

@@ -30,7 +30,8 @@ internal sealed class OptionDefaults(Func<Type, IReadOnlyList<PropertyInfo>> opt
         return value is null && !mayBeNull ? null : Written(value, option.PropertyType);
     }
 
-    private string Written(object? value, Type declared)
+    /// <summary>A value as JSON; of a record within, only what differs from that record's own defaults.</summary>
+    public string Written(object? value, Type declared)
     {
         if (value is null) return "null";
         var type = value.GetType();

@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
-using System.Xml.Linq;
 using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Nn.Attention;
@@ -31,7 +30,8 @@ internal static partial class PartCatalogue
         written that differ from the object's own defaults; `{}` has all of them.
 
         Where a recipe expects a part, the word of its kind stands for an object of that kind with its defaults: `"norm": "layer"` is
-        `"norm": { "kind": "layer" }`. `--set model.decoder.norm.kind=layer` swaps a part, `--set model.decoder.norm=layer` too: options
+        `"norm": { "kind": "layer" }`. An object that does not say its kind is of the one that it is where the recipe says nothing of it:
+        `"schedule": { "warmupSteps": 50 }` is a `cosine` one. `--set model.decoder.norm.kind=layer` swaps a part, `--set model.decoder.norm=layer` too: options
         that both kinds have stay, those that the new kind does not take are dropped and named in a note.
 
         Parts of your own: mark a record of options in an assembly of yours with `[Part("kind")]`, derive it from a group's base such as
@@ -66,16 +66,22 @@ internal static partial class PartCatalogue
 
         """;
 
+    /// <summary>The comments of all records that a recipe can be made of.</summary>
+    /// <exception cref="FileNotFoundException">The documentation of an assembly is not beside it.</exception>
+    public static OptionComments Comments() => new(s_assemblies, Others());
+
+    /// <summary>A value as a recipe says it: what differs from its defaults.</summary>
+    public static string Written(object? value, Type declared) => s_defaults.Written(value, declared);
+
     /// <summary>The catalogue.</summary>
     /// <exception cref="FileNotFoundException">The documentation of an assembly is not beside it.</exception>
     public static string Markdown()
     {
         var text = new StringBuilder(Opening);
-        var comments = s_assemblies.Select(Comments).Concat(Others().Select(OthersComments)).SelectMany(members => members)
-            .ToDictionary(member => member.Key, member => member.Value);
+        var comments = Comments();
         foreach (var section in Sections())
         {
-            text.Append(CultureInfo.InvariantCulture, $"\n## {Title(section)}\n\n{Summary(comments, section)}\n");
+            text.Append(CultureInfo.InvariantCulture, $"\n## {Title(section)}\n\n{comments.Summary(section)}\n");
             AppendOptions(text, section, comments);
             if (section == typeof(Recipe)) text.Append(GoingOn);
         }
@@ -88,7 +94,7 @@ internal static partial class PartCatalogue
             select type;
         foreach (var group in groups)
         {
-            text.Append(CultureInfo.InvariantCulture, $"\n## {Title(group)}\n\n{Summary(comments, group)}\n");
+            text.Append(CultureInfo.InvariantCulture, $"\n## {Title(group)}\n\n{comments.Summary(group)}\n");
             foreach (var kind in Parts.Kinds(group)) Append(text, kind, comments);
         }
 
@@ -124,7 +130,7 @@ internal static partial class PartCatalogue
     }
 
     /// <summary>The options of a record: what JSON can set.</summary>
-    private static List<PropertyInfo> Options(Type record)
+    public static List<PropertyInfo> Options(Type record)
     {
         var parameters = record.GetConstructors().SelectMany(constructor => constructor.GetParameters())
             .Select(parameter => parameter.Name).ToHashSet();
@@ -132,7 +138,7 @@ internal static partial class PartCatalogue
             option.CanWrite || (option.GetCustomAttribute<JsonIgnoreAttribute>() is null && parameters.Contains(option.Name)))];
     }
 
-    private static void AppendOptions(StringBuilder text, Type record, Dictionary<string, XElement> comments)
+    private static void AppendOptions(StringBuilder text, Type record, OptionComments comments)
     {
         var options = Options(record);
         if (options.Count == 0) return;
@@ -140,7 +146,7 @@ internal static partial class PartCatalogue
         foreach (var option in options)
         {
             var unsaid = s_defaults.Of(record, option) is { } value ? $"`{value}`" : "*required*";
-            var (name, what) = (JsonNamingPolicy.CamelCase.ConvertName(option.Name), Describe(comments, record, option));
+            var (name, what) = (JsonNamingPolicy.CamelCase.ConvertName(option.Name), comments.Of(record, option.Name));
             text.Append(CultureInfo.InvariantCulture, $"| `{name}` | {unsaid} | {what}{Allowed(option.PropertyType)} |\n");
         }
     }
@@ -154,90 +160,22 @@ internal static partial class PartCatalogue
         return values.IsEnum ? $" One of {string.Join(", ", names)}." : "";
     }
 
-    private static void Append(StringBuilder text, PartKind kind, Dictionary<string, XElement> comments)
+    private static void Append(StringBuilder text, PartKind kind, OptionComments comments)
     {
         text.Append(CultureInfo.InvariantCulture, $"\n### `{kind.Name}`\n");
-        if (Summary(comments, kind.Part) is { Length: > 0 } summary) text.Append(CultureInfo.InvariantCulture, $"\n{summary}\n");
+        if (comments.Summary(kind.Part) is { Length: > 0 } summary) text.Append(CultureInfo.InvariantCulture, $"\n{summary}\n");
         // The module's own comment gives the equation, the cost and the source.
         var module = kind.Part.Assembly.GetType(kind.Part.FullName!.Replace("Options", "", StringComparison.Ordinal));
-        if (module is not null && module != kind.Part && Summary(comments, module) is { Length: > 0 } computes)
+        if (module is not null && module != kind.Part && comments.Summary(module) is { Length: > 0 } computes)
             text.Append(CultureInfo.InvariantCulture, $"\n{computes}\n");
 
         AppendOptions(text, kind.Part, comments);
     }
 
-    private static string Describe(Dictionary<string, XElement> comments, Type part, PropertyInfo option)
-    {
-        if (comments.TryGetValue($"P:{option.DeclaringType!.FullName}.{option.Name}", out var own)
-            && Plain(own.Element("summary")) is { Length: > 0 } summary) return summary;
-        for (var type = part; type is not null; type = type.BaseType)
-        {
-            var parameter = comments.GetValueOrDefault($"T:{type.FullName}")?.Elements("param")
-                .FirstOrDefault(found => found.Attribute("name")?.Value == option.Name);
-            if (parameter is not null) return Plain(parameter);
-        }
-
-        return "";
-    }
-
-    private static Dictionary<string, XElement> Comments(Assembly assembly)
-    {
-        var path = Path.ChangeExtension(assembly.Location, ".xml");
-        if (!File.Exists(path))
-            throw new FileNotFoundException($"the documentation {path} is missing; it is built beside the assembly", path);
-        return Members(path);
-    }
-
-    /// <summary>The comments of an assembly of others, which may have none.</summary>
-    private static Dictionary<string, XElement> OthersComments(Assembly assembly)
-    {
-        var path = Path.ChangeExtension(assembly.Location, ".xml");
-        return File.Exists(path) ? Members(path) : [];
-    }
-
-    /// <summary>The comments of types and their properties; the compiler generates some in a namespace of its own.</summary>
-    private static Dictionary<string, XElement> Members(string path) => XDocument.Load(path).Descendants("member")
-        .Where(member => member.Attribute("name")!.Value is ['T' or 'P', ':', ..] name
-            && !name.StartsWith("T:System.", StringComparison.Ordinal))
-        .ToDictionary(member => member.Attribute("name")!.Value);
-
     private static string Title(Type group) =>
         Capitals().Replace(group.Name.Replace("Options", "", StringComparison.Ordinal), " $1").Trim();
-
-    private static string Summary(Dictionary<string, XElement> comments, Type type) =>
-        comments.TryGetValue($"T:{type.FullName}", out var member) ? Plain(member.Element("summary")) : "";
-
-    /// <summary>A comment's text: references by their last name, options as the keys that they are in a recipe, code in backticks,
-    /// blanks collapsed.</summary>
-    private static string Plain(XElement? element)
-    {
-        if (element is null) return "";
-        var text = string.Concat(element.Nodes().Select(node => node switch
-        {
-            XText plain => plain.Value,
-            XElement { Name.LocalName: "c" or "code" } code => $"`{code.Value}`",
-            XElement { Name.LocalName: "see" or "paramref" } reference => Reference(reference),
-            XElement { Name.LocalName: "para" } paragraph => "\n\n" + Plain(paragraph),
-            XElement other => Plain(other),
-            _ => "",
-        }));
-        var paragraphs = text.Split("\n\n").Select(paragraph => Blanks().Replace(paragraph, " ").Trim());
-        return string.Join("\n\n", paragraphs.Where(paragraph => paragraph.Length > 0));
-    }
-
-    private static string Reference(XElement reference)
-    {
-        if (reference.Attribute("href")?.Value is { } link) return $"<{link}>";
-        var name = (reference.Attribute("cref") ?? reference.Attribute("langword") ?? reference.Attribute("name"))?.Value ?? "";
-        var plain = name.Split('(')[0].Split('.', ':')[^1];
-        var isOption = reference.Name.LocalName == "paramref" || name.StartsWith("P:Tessera.", StringComparison.Ordinal);
-        return name.StartsWith("F:Tessera.", StringComparison.Ordinal) ? $"`{JsonNamingPolicy.KebabCaseLower.ConvertName(plain)}`"
-            : $"`{(isOption ? JsonNamingPolicy.CamelCase.ConvertName(plain) : plain)}`";
-    }
 
     [GeneratedRegex("(?<!^)([A-Z])")]
     private static partial Regex Capitals();
 
-    [GeneratedRegex(@"\s+")]
-    private static partial Regex Blanks();
 }

@@ -28,6 +28,12 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
     /// <summary>What the model is made of.</summary>
     public ModelFolder Folder { get; } = folder;
 
+    /// <summary>How long prompts may be; as the model allows, and longer ones are refused, unless said otherwise.</summary>
+    public PromptLimit PromptLimit { get; set; } = new();
+
+    /// <summary>The most tokens that the model can read of a prompt: a decoder leaves a position for the token that follows.</summary>
+    public int LongestPrompt => Folder.Model.ReadsSource ? Folder.Config.SourceLength : Folder.Model.LongestSequence - 1;
+
     /// <summary>Loads the finished model of a run or of a model folder.</summary>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the model generates no text.</exception>
@@ -40,13 +46,13 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
     }
 
     /// <summary>The text for one prompt, greedy unless said otherwise.</summary>
-    /// <exception cref="ArgumentException">The prompt is empty or longer than the model's context, or an option is out of
-    /// range.</exception>
+    /// <exception cref="ArgumentException">The prompt is empty and the model needs one, it is longer than <see cref="PromptLimit"/> allows,
+    /// or an option is out of range.</exception>
     public string Generate(string prompt, DecodingOptions? options = null, CancellationToken cancellation = default) =>
         Generate([prompt], options ?? new GreedyOptions(), cancellation: cancellation)[0].Text;
 
     /// <summary>The texts for several prompts, decoded together.</summary>
-    /// <param name="prompts">None empty or longer than the model's context.</param>
+    /// <param name="prompts">None longer than <see cref="PromptLimit"/> allows; none empty where the model reads sources.</param>
     /// <param name="options">How tokens are chosen.</param>
     /// <param name="asChat">Whether prompts are what a user says in a conversation, rather than texts to go on with.</param>
     /// <param name="progress">Told how many are done.</param>
@@ -88,24 +94,48 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
         if (pieces.Finish() is { Length: > 0 } rest) yield return rest;
     }
 
-    /// <summary>A prompt as the model reads it: a source with its end, or a beginning.</summary>
-    private int[] Encode(string prompt, bool asChat)
+    /// <summary>A prompt as the model reads it: a source with its end, or a beginning. An empty beginning is the token that begins
+    /// texts.</summary>
+    /// <param name="prompt">The prompt.</param>
+    /// <param name="asChat">Whether it is what a user says in a conversation.</param>
+    /// <exception cref="ArgumentException">It is empty and the model needs a text, or longer than <see cref="PromptLimit"/>
+    /// allows.</exception>
+    public int[] Encode(string prompt, bool asChat = false)
     {
-        if (string.IsNullOrWhiteSpace(prompt)) throw new ArgumentException("the prompt is empty");
-        var (config, tokenizer, translates) = (Folder.Config, Folder.Tokenizer, Folder.Model.ReadsSource);
-        var format = Folder.PromptFormat;
+        var (format, tokenizer, translates) = (Folder.PromptFormat, Folder.Tokenizer, Folder.Model.ReadsSource);
+        if ((asChat || translates) && string.IsNullOrWhiteSpace(prompt)) throw new ArgumentException("the prompt is empty");
         var ids = asChat ? format.EncodeChat(tokenizer, prompt)
             : translates ? format.EncodeSource(tokenizer, prompt)
             : format.EncodePrompt(tokenizer, prompt);
-        var allowed = translates ? config.SourceLength : config.Length;
-        if (ids.Length > allowed)
-            throw new ArgumentException($"the prompt has {ids.Length} tokens; this model was trained on at most {allowed}");
+        if (ids.Length == 0)
+            throw new ArgumentException("the prompt is empty, and this model has no token that begins texts");
+        ids = Within(ids, asChat);
         var unknown = Array.FindIndex(ids, id => id >= Folder.Model.Vocabulary);
         if (unknown >= 0)
             throw new ArgumentException(
                 $"the tokenizer gives token {ids[unknown]}, which the model does not have; "
                 + $"its tokens are 0 to {Folder.Model.Vocabulary - 1}");
         return ids;
+    }
+
+    /// <summary>A prompt of at most so many tokens as are allowed. What frames its text is never cut off.</summary>
+    private int[] Within(int[] ids, bool asChat)
+    {
+        var (context, cut) = PromptLimit;
+        if (context < 1 || context > LongestPrompt)
+            throw new ArgumentException($"the context is {context}; allowed: 1 to {LongestPrompt}, which this model can read");
+        var allowed = context ?? LongestPrompt;
+        if (ids.Length <= allowed) return ids;
+        if (asChat || cut is null)
+            throw new ArgumentException(
+                $"the prompt has {ids.Length} tokens; allowed: at most {allowed}; "
+                + (asChat ? "shorten the message" : "--truncate start or --truncate end cuts it"));
+        var (format, translates) = (Folder.PromptFormat, Folder.Model.ReadsSource);
+        var (before, after) = translates ? ([], format.End()) : (format.Opening(Folder.Tokenizer), Array.Empty<int>());
+        var text = ids.AsSpan(before.Length, ids.Length - before.Length - after.Length);
+        var room = allowed - before.Length - after.Length;
+        if (room < 0) throw new ArgumentException($"the context is {allowed}; allowed: at least {before.Length + after.Length}");
+        return [.. before, .. cut == PromptEnd.Start ? text[^room..] : text[..room], .. after];
     }
 
     /// <summary>How many tokens may follow: a beginning takes its place among the model's positions.</summary>

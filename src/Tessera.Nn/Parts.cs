@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 
@@ -41,6 +42,14 @@ public static partial class Parts
     /// <param name="options">A record of options.</param>
     public static string? KindOf(Type options) =>
         Groups(options).SelectMany(Kinds).FirstOrDefault(kind => kind.Part == options)?.Name;
+
+    /// <summary>What a recipe calls a part, for messages: its kind, or the name of its record without "Options" where it has none.</summary>
+    /// <param name="options">The options of a part; null where there is none.</param>
+    public static string NameOf(object? options) => options is null ? "none" : NameOf(options.GetType());
+
+    /// <inheritdoc cref="NameOf(object)"/>
+    public static string NameOf(Type options) =>
+        KindOf(options) ?? JsonNamingPolicy.KebabCaseLower.ConvertName(options.Name.Replace("Options", "", StringComparison.Ordinal));
 
     /// <summary>Registers a kind. To do so again changes nothing.</summary>
     /// <typeparam name="TGroup">The group, such as <c>MixerOptions</c>.</typeparam>

@@ -160,11 +160,18 @@ public sealed record Recipe
     }
 
     /// <summary>The JSON schema of recipes, so that editors complete and check them.</summary>
-    public static JsonNode Schema()
+    /// <param name="describe">What a record is, or one of its options by its name in code; empty where nothing is known.</param>
+    public static JsonNode Schema(Func<Type, string?, string>? describe = null)
     {
-        var schema = RecipeJson.Schema<Recipe>();
+        var schema = RecipeJson.Schema<Recipe>(describe);
         var phase = schema["properties"]!["phases"]!["items"]!["properties"]!;
-        foreach (var key in (string[])["length", "sourceLength"]) phase[key] = LengthSchedule.Schema();
+        foreach (var key in (string[])["length", "sourceLength"])
+        {
+            var length = LengthSchedule.Schema();
+            if ((phase[key] as JsonObject)?["description"]?.DeepClone() is { } description) length["description"] = description;
+            phase[key] = length;
+        }
+
         return schema;
     }
 

@@ -65,23 +65,55 @@ public sealed class LanguageModelTests
     public void An_empty_prompt_is_told(string prompt) =>
         Assert.Equal("the prompt is empty", Assert.Throws<ArgumentException>(() => Language(readsSource: true).Generate(prompt)).Message);
 
+    [Fact]
+    public void An_empty_beginning_is_the_token_that_begins_texts()
+    {
+        var language = Language(readsSource: false);
+        Assert.Equal([SpecialTokens.Begin], language.Encode(""));
+        Assert.Equal([SpecialTokens.Begin, .. s_tokenizer.EncodeOrdinary("\n")], language.Encode("\n"));
+        Assert.Equal(4, language.Generate([""], new GreedyOptions { MaxNewTokens = 4, MinNewTokens = 4 })[0].Tokens.Ids.Count);
+    }
+
     [Theory]
-    [InlineData(true, 10)]
-    [InlineData(false, 16)]
-    public void A_prompt_longer_than_the_context_is_told_both_lengths(bool readsSource, int allowed)
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_prompt_longer_than_the_context_is_told_both_lengths(bool readsSource)
     {
         var language = Language(readsSource);
-        var longest = string.Concat(Enumerable.Repeat("~", allowed - 1)); // the end, or the beginning, is one more
+        language.PromptLimit = new PromptLimit(Context: 10);
+        var longest = string.Concat(Enumerable.Repeat("~", 9)); // the end, or the beginning, is one more
         language.Generate(longest, new GreedyOptions { MaxNewTokens = 1 });
         Assert.Equal(
-            $"the prompt has {allowed + 1} tokens; this model was trained on at most {allowed}",
+            "the prompt has 11 tokens; allowed: at most 10; --truncate start or --truncate end cuts it",
             Assert.Throws<ArgumentException>(() => language.Generate(longest + "~")).Message);
     }
 
-    private static LanguageModel Language(bool readsSource)
+    [Fact]
+    public void A_decoder_reads_as_many_tokens_as_it_has_positions_however_long_its_texts_were_in_training()
+    {
+        var (trained, converted) = (Language(readsSource: false), Language(readsSource: false, length: 4096));
+        Assert.Equal(converted.LongestPrompt, trained.LongestPrompt);
+        Assert.Equal(trained.Folder.Model.LongestSequence - 1, trained.LongestPrompt);
+        Assert.Equal(51, trained.Encode(new string('~', 50)).Length);
+    }
+
+    [Theory]
+    [InlineData(PromptEnd.Start)]
+    [InlineData(PromptEnd.End)]
+    public void What_is_cut_from_a_prompt_is_its_text_and_not_what_frames_it(PromptEnd cut)
+    {
+        int[] text = s_tokenizer.EncodeOrdinary("~}|{zyxwvutsrq");
+        var (decoder, translator) = (Language(readsSource: false), Language(readsSource: true));
+        decoder.PromptLimit = translator.PromptLimit = new PromptLimit(Context: 5, cut);
+        int[] kept = cut == PromptEnd.Start ? text[^4..] : text[..4];
+        Assert.Equal([SpecialTokens.Begin, .. kept], decoder.Encode("~}|{zyxwvutsrq"));
+        Assert.Equal([.. kept, SpecialTokens.End], translator.Encode("~}|{zyxwvutsrq"));
+    }
+
+    private static LanguageModel Language(bool readsSource, int length = 16)
     {
         var model = TinyModel.Build(readsSource, s_tokenizer.VocabularySize, seed: 6);
-        var config = new ModelConfig { Model = null!, Vocabulary = s_tokenizer.VocabularySize, Length = 16, SourceLength = 10 };
+        var config = new ModelConfig { Model = null!, Vocabulary = s_tokenizer.VocabularySize, Length = length, SourceLength = 10 };
         return new LanguageModel(new ModelFolder(config, s_tokenizer, model));
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Terminal;
 using Tessera.Models.Conversion;
+using Tessera.Nn;
 using Tessera.Tensors;
 
 namespace Tessera.Cli.Commands;
@@ -55,6 +56,10 @@ internal static class ConvertCommand
         catch (TargetExistsException error)
         {
             throw new IOException($"{error.Message}; use --force to replace it", error);
+        }
+        catch (RecipeException error) when (error.Message.StartsWith("no family", StringComparison.Ordinal))
+        {
+            throw new InvalidDataException($"{error.Message}; 'tessera inspect {source} --families' has what each says", error);
         }
     }
 

@@ -17,6 +17,7 @@ internal static class DataCommand
             Description = "A recipe, for its data; the API pairs of the installed SDK unless given.", Arity = ArgumentArity.ZeroOrOne,
         };
         var output = new Option<string?>("--out") { Description = "A folder to write train.jsonl, validation.jsonl and test.jsonl to." };
+        var force = new Option<bool>("--force") { Description = "Replace files of --out that are there already." };
         var samples = new Option<int>("--samples") { Description = "How many examples to show.", DefaultValueFactory = _ => 5 };
         var data = new Option<string?>("--data")
         {
@@ -27,10 +28,14 @@ internal static class DataCommand
             "Shows what a corpus holds, and writes it to files.",
             "tessera data",
             "tessera data --out pairs --samples 20",
-            "tessera data recipes/java-cs.json --data ../java-cs")) { recipe, output, samples, data, set, json };
+            "tessera data recipes/java-cs.json --data ../java-cs")) { recipe, output, force, samples, data, set, json };
         command.SetAction((parsed, cancellation) =>
         {
             if (parsed.GetValue(samples) < 0) throw new ArgumentException($"--samples is {parsed.GetValue(samples)}; allowed: at least 0");
+            if (parsed.GetValue(force) && parsed.GetValue(output) is null) throw new ArgumentException("--force does nothing without --out");
+            if (parsed.GetValue(output) is { } target && !parsed.GetValue(force)
+                && ExampleFiles.Names.Select(name => Path.Combine(target, name)).FirstOrDefault(File.Exists) is { } there)
+                throw new IOException($"'{there}' is there already; use --force to replace it, or name another folder");
             var (options, from) = Corpus(parsed.GetValue(recipe), parsed.GetValue(set) ?? []);
             var corpus = options.Load(parsed.GetValue(data) ?? from, cancellation);
             var screen = new Screen(parsed.GetValue(json));

@@ -12,40 +12,42 @@ internal static class GenerateCommand
     public static Command Create()
     {
         var run = new Argument<string>("run") { Description = "The folder of a finished run or model, ours or Hugging Face's." };
-        var prompts = new Argument<string[]>("text")
-        {
-            Description = "Prompts; read from standard input, a line each, where there is none.", Arity = ArgumentArity.ZeroOrMore,
-        };
         var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
-        var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
+        var (prompts, decoding, json) = (new PromptArguments(), new DecodingArguments(), CommonOptions.Json());
         var command = new Command("generate", CommonOptions.WithExamples(
             "Generates text with a trained model.",
             "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
-            "tessera generate runs/quickstart --beam 5 --check < prompts.txt",
+            "tessera generate runs/quickstart --beam 5 --check --lines < prompts.txt",
+            "tessera generate runs/notes --prompt-file story.txt --truncate start",
             "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
             "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\""))
         {
-            run, prompts, chat, check, json,
+            run, chat, check, json,
         };
+        prompts.AddTo(command);
         decoding.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
         {
             var (options, screen) = (decoding.Read(parsed), new Screen(parsed.GetValue(json)));
-            string[] texts = parsed.GetValue(prompts) is { Length: > 0 } given ? given : [.. ReadLines()];
-            if (texts.FirstOrDefault(text => text.StartsWith("--", StringComparison.Ordinal)) is { } unknown
-                && !Environment.GetCommandLineArgs().Contains("--"))
-                throw new ArgumentException(
-                    $"'{unknown}' is no option; see 'tessera generate --help', and put texts that begin with -- after a lone --");
-            if (texts.Length == 0)
-                throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
+            var (texts, limit) = (prompts.Read(parsed), prompts.Limit(parsed));
             var model = LanguageModel.Load(parsed.GetRequiredValue(run));
+            model.PromptLimit = limit;
+            NoteLength(model, texts, parsed.GetValue(chat));
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
                 await Stream(model, texts[0], options, parsed.GetValue(chat), cancellation);
             else Print(model, texts, options, parsed.GetValue(chat), parsed.GetValue(check), screen, cancellation);
             return CommandRunner.Success;
         });
         return command;
+    }
+
+    /// <summary>A model reads more than it has seen at once in training, but not as well.</summary>
+    private static void NoteLength(LanguageModel model, string[] prompts, bool asChat)
+    {
+        var (longest, trained) = (prompts.Max(prompt => model.Encode(prompt, asChat).Length), model.Folder.Config.Length);
+        if (!model.Folder.Model.ReadsSource && longest > trained)
+            CommonOptions.Note($"the prompt has {longest} tokens; this model was trained on at most {trained} at once");
     }
 
     private static async Task Stream(
@@ -67,21 +69,11 @@ internal static class GenerateCommand
             var error = check ? validator.FirstError(text) : null;
             var finishReason = JsonNamingPolicy.KebabCaseLower.ConvertName(tokens.FinishReason.ToString());
             var valid = check ? error is null : (bool?)null;
-            screen.Json(new { prompt = prompts[i], text, tokens = tokens.Ids.Count, tokens.Score, finishReason, valid, error });
+            var seed = (options as SamplingOptions)?.Seed;
+            screen.Json(new { prompt = prompts[i], text, tokens = tokens.Ids.Count, tokens.Score, finishReason, seed, valid, error });
             if (screen.IsJson) continue;
             Console.Out.WriteLine(text);
             if (check) Console.Out.WriteLine(error is null ? "  valid C#" : $"  not valid C#: {error}");
-        }
-    }
-
-    private static IEnumerable<string> ReadLines()
-    {
-        if (!Console.IsInputRedirected) yield break;
-        for (var number = 1; Console.In.ReadLine() is { } line; number++)
-        {
-            if (string.IsNullOrWhiteSpace(line))
-                throw new ArgumentException($"line {number} of standard input is empty; each line is a prompt");
-            yield return line;
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tessera.Cli.Terminal;
+using Tessera.Models;
 
 namespace Tessera.Cli.Commands;
 
@@ -13,21 +14,40 @@ internal static class InspectCommand
             Description = "A folder of a run or of Hugging Face's, a .gguf file, or a .safetensors file.",
         };
         var tensors = new Option<bool>("--tensors") { Description = "List every tensor." };
+        var families = new Option<bool>("--families")
+        {
+            Description = "Say of each family of published models whether this model could be one of it, or why not.",
+        };
         var json = CommonOptions.Json();
         var command = new Command("inspect", CommonOptions.WithExamples(
             "Shows what a model or a file of tensors holds, from its header alone.",
             "tessera inspect runs/quickstart",
             "tessera inspect llama.gguf --tensors",
-            "tessera inspect model.safetensors --json")) { path, tensors, json };
+            "tessera inspect model.safetensors --json")) { path, tensors, families, json };
         command.SetAction(parsed =>
         {
             var (screen, listed) = (new Screen(parsed.GetValue(json)), parsed.GetValue(tensors));
+            if (parsed.GetValue(families))
+            {
+                PrintFamilies(ModelFolder.Load(parsed.GetRequiredValue(path), asStored: true, check: false).Config.Model, screen);
+                return CommandRunner.Success;
+            }
+
             using var inspection = Inspection.Of(parsed.GetRequiredValue(path));
             if (screen.IsJson) PrintJson(inspection, screen, listed);
             else Print(inspection, screen, listed);
             return CommandRunner.Success;
         });
         return command;
+    }
+
+    private static void PrintFamilies(ModelOptions model, Screen screen)
+    {
+        foreach (var (family, reason, _) in Family.Fits(model))
+        {
+            screen.Line($"{family.Name}: {reason ?? "yes"}");
+            screen.Json(new { family = family.Name, fits = reason is null, reason });
+        }
     }
 
     private static void PrintJson(Inspection inspection, Screen screen, bool listed) => screen.Json(new

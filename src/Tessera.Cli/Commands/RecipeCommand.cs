@@ -7,7 +7,9 @@ using Tessera.Cli.Terminal;
 using Tessera.Evaluation.Tasks;
 using Tessera.Models;
 using Tessera.Models.Recipes;
+using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Lora;
+using Tessera.Nn.Positions;
 using Tessera.Training;
 using Tessera.Training.Phases;
 
@@ -17,13 +19,18 @@ namespace Tessera.Cli.Commands;
 internal static partial class RecipeCommand
 {
     private const int MaxLength = 1 << 20;
+    private static readonly JsonSerializerOptions s_written = new()
+    {
+        WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     public static Command Create() => new("recipe", CommonOptions.WithExamples(
-        "Looks at recipes.",
+        "Looks at recipes, and writes a first one.",
         "tessera recipe show recipes/quickstart.json",
         "tessera recipe check recipes/quickstart.json --set model.decoder.attention.heads=3",
         "tessera recipe schema > recipes/recipe.schema.json",
-        "tessera recipe parts > docs/parts.md")) { Show(), Check(), Schema(), Parts() };
+        "tessera recipe new first.json --text notes",
+        "tessera recipe parts > docs/parts.md")) { NewRecipe.Create(), Show(), Check(), Schema(), Parts() };
 
     private static Command Show()
     {
@@ -68,7 +75,9 @@ internal static partial class RecipeCommand
         var command = new Command("schema", "Prints the JSON schema of recipes, for editors.");
         command.SetAction(_ =>
         {
-            Console.Out.WriteLine(Recipe.Schema().ToJsonString(new() { WriteIndented = true }));
+            var comments = PartCatalogue.Comments();
+            var schema = Recipe.Schema((record, option) => option is null ? comments.Summary(record) : comments.Of(record, option));
+            Console.Out.WriteLine(schema.ToJsonString(s_written));
             return CommandRunner.Success;
         });
         return command;
@@ -122,6 +131,8 @@ internal static partial class RecipeCommand
                 Amount.Of(alike.Sum(part => part.Parameters)),
             ]),
             textColumns: 3);
+        var positions = Positions(plan.Recipe.Model ?? plan.Start!.Config.Model, "model").ToList();
+        foreach (var (path, what) in positions) screen.Line($"{path}: {what}");
         screen.Line($"parameters           {Amount.Of(summary.Parameters)}");
         screen.Line($"active for a token   {Amount.Of(summary.ActiveParameters)}");
         var beside = plan.Adapters is { } adapters ? $", in {adapters.All.Count} adapters beside the model" : "";
@@ -145,11 +156,39 @@ internal static partial class RecipeCommand
         screen.Json(Line(plan, summary, learning));
     }
 
+    /// <summary>The position encodings and attention patterns of a model, which own few parameters or none, by their places in the recipe.
+    /// </summary>
+    private static IEnumerable<(string Path, string What)> Positions(object options, string path)
+    {
+        foreach (var option in PartCatalogue.Options(options.GetType()))
+        {
+            var (place, value, type) = (
+                $"{path}.{JsonNamingPolicy.CamelCase.ConvertName(option.Name)}", option.GetValue(options), option.PropertyType);
+            if (typeof(PositionOptions).IsAssignableFrom(type) || typeof(AttentionPattern).IsAssignableFrom(type))
+            {
+                var said = value is null ? "none" : PartCatalogue.Written(value, type);
+                yield return (place, said == "{}" ? $"{{ \"kind\": \"{Kind(value!)}\" }}" : said);
+                continue;
+            }
+
+            var within = value is System.Collections.IEnumerable list and not string
+                ? list.Cast<object?>().Select((item, index) => (Item: item, Place: $"{place}[{index}]"))
+                : [(value, place)];
+            foreach (var (item, at) in within)
+            {
+                if (item is null or string || !item.GetType().IsClass) continue;
+                foreach (var found in Positions(item, at)) yield return found;
+            }
+        }
+    }
+
     /// <summary>All of it as one line of JSON.</summary>
     private static JsonObject Line(RunPlan plan, ModelSummary summary, long learning)
     {
         var line = JsonSerializer.SerializeToNode(summary, JsonOutput.Options)!.AsObject();
         (line["learning"], line["vocabulary"]) = (learning, plan.Model.Vocabulary);
+        line["positions"] = new JsonObject(Positions(plan.Recipe.Model ?? plan.Start!.Config.Model, "model")
+            .Select(own => KeyValuePair.Create(own.Path, (JsonNode?)JsonValue.Create(own.What))));
         line["losses"] = JsonSerializer.SerializeToNode(plan.Losses);
         line["measurements"] = JsonSerializer.SerializeToNode(plan.Measurements);
         line["optimizers"] = new JsonArray([.. plan.Parameters.Groups.Select(group => new JsonObject
@@ -176,5 +215,5 @@ internal static partial class RecipeCommand
         length.From == length.To ? Amount.Of(length.To) : $"{Amount.Of(length.From)} to {Amount.Of(length.To)}";
 
     /// <summary>What a recipe calls a part.</summary>
-    private static string Kind(object options) => Nn.Parts.KindOf(options.GetType()) ?? options.GetType().Name;
+    private static string Kind(object options) => Nn.Parts.NameOf(options);
 }

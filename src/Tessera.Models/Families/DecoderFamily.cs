@@ -40,5 +40,5 @@ public abstract class DecoderFamily : Family
     /// <summary>A part of the kind that the family has.</summary>
     /// <exception cref="RecipeException">It is of another kind.</exception>
     protected T Part<T>(object? part, string key) where T : class => part as T
-        ?? throw new RecipeException($"model.decoder.{key}", $"is {part?.GetType().Name ?? "none"}; allowed for {Name}: {typeof(T).Name}");
+        ?? throw new RecipeException($"model.decoder.{key}", $"is {Parts.NameOf(part)}; allowed for {Name}: {Parts.NameOf(typeof(T))}");
 }

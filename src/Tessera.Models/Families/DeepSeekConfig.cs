@@ -67,14 +67,14 @@ internal static class DeepSeekConfig
         var decoder = options.Decoder;
         if (decoder.Attention is not LatentOptions attention)
             throw new RecipeException(
-                "model.decoder.attention.kind", $"is {decoder.Attention.GetType().Name}; allowed for {family.Name}: latent");
+                "model.decoder.attention.kind", $"is {Parts.NameOf(decoder.Attention)}; allowed for {family.Name}: latent");
         if (decoder.Norm is not RmsNormOptions norm)
-            throw new RecipeException("model.decoder.norm.kind", $"is {decoder.Norm.GetType().Name}; allowed for {family.Name}: rms");
+            throw new RecipeException("model.decoder.norm.kind", $"is {Parts.NameOf(decoder.Norm)}; allowed for {family.Name}: rms");
         var (first, hasExperts) = LlamaConfig.FeedForwards<ExpertsOptions>(options);
         var experts = first
             ?? decoder.FeedForward as ExpertsOptions
             ?? throw new RecipeException(
-                "model.decoder.feedForward.kind", $"is {decoder.FeedForward.GetType().Name}; allowed for {family.Name}: experts");
+                "model.decoder.feedForward.kind", $"is {Parts.NameOf(decoder.FeedForward)}; allowed for {family.Name}: experts");
         var sizes = attention.SizesIn(options.Width);
         config["hidden_size"] = options.Width;
         config["num_hidden_layers"] = decoder.Layers.Count;

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using Tessera.Models.Formats.HuggingFace;
 using Tessera.Models.Recipes;
 using Tessera.Nn;
@@ -49,28 +50,50 @@ public static class Families
                 "model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
 
         /// <summary>The first family that can say these options.</summary>
-        /// <exception cref="RecipeException">None can; the message says why of each.</exception>
+        /// <exception cref="RecipeException">None can; the message says why for the one that comes nearest.</exception>
         public static Family For(ModelOptions options)
         {
-            var reasons = new List<string>();
-            foreach (var family in s_all.Where(family => family.Has(options)))
-            {
-                try
-                {
-                    family.WriteConfig(options, []);
-                    return family;
-                }
-                catch (RecipeException reason)
-                {
-                    reasons.Add($"{family.Name}: {reason.Message}");
-                }
-            }
+            var tried = Family.Fits(options);
+            if (tried.FirstOrDefault(own => own.Reason is null) is { } fit) return fit.Family;
+            throw new RecipeException("no family of published models is made like this one" + (tried.MinBy(own => own.Distance) is { } nearest
+                ? $"; {nearest.Family.Name} comes nearest, but {nearest.Reason}"
+                : $": none is {KindOf(options)}"));
+        }
 
-            if (reasons.Count == 0) reasons.Add($"none is {KindOf(options)}");
-            throw new RecipeException($"no family of published models is made like this one: {string.Join("; ", reasons)}");
+        /// <summary>What each family of the model's kind says to these options.</summary>
+        public static IReadOnlyList<FamilyFit> Fits(ModelOptions options) =>
+            [.. s_all.Where(family => family.Has(options)).Select(family => FitOf(family, options))];
+    }
+
+    private static FamilyFit FitOf(Family family, ModelOptions options)
+    {
+        var config = new JsonObject();
+        try
+        {
+            family.WriteConfig(options, config);
+            return new FamilyFit(family, null, 0);
+        }
+        catch (RecipeException reason)
+        {
+            var saysAll = reason.Message.Contains("can only say", StringComparison.Ordinal); // all parts are its own, a value is not
+            return new FamilyFit(family, reason.Message, saysAll ? 1 : DistanceOf(reason.Path, config.Count));
         }
     }
 
+    /// <summary>Another mixer is farther away than another feed-forward, and both than an option of another value; among equals that family
+    /// is nearest which wrote most before it came upon what it cannot say.</summary>
+    private static int DistanceOf(string path, int written)
+    {
+        var part = path.EndsWith(".kind", StringComparison.Ordinal) ? path[..^".kind".Length] : path;
+        return (part == "model.decoder.attention" ? 3000 : part == "model.decoder.feedForward" ? 2000 : 1001) - Math.Min(written, 999);
+    }
+
     private static string KindOf(ModelOptions options) =>
-        Parts.KindOf(options.GetType()) is { } kind ? $"of the kind {kind}" : $"a {options.GetType().Name}";
+        Parts.KindOf(options.GetType()) is { } kind ? $"of the kind {kind}" : $"a {Parts.NameOf(options)}";
 }
+
+/// <summary>Whether a family can say the options of a model.</summary>
+/// <param name="Family">The family.</param>
+/// <param name="Reason">Why not; null where it can.</param>
+/// <param name="Distance">How far the model is from it; 0 where it can.</param>
+public sealed record FamilyFit(Family Family, string? Reason, int Distance);

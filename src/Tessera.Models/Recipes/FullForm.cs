@@ -17,13 +17,19 @@ internal sealed class FullForm(RecipeTypes types, FormerNames former)
     {
         if (node is null) return null;
         type = Nullable.GetUnderlyingType(type) ?? type;
-        if (RecipeTypes.Word(node) is { } word && IsKind(type, word)) node = new JsonObject { ["kind"] = word };
+        if (RecipeTypes.Word(node) is { } word)
+        {
+            if (IsKind(type, word)) node = new JsonObject { ["kind"] = word };
+            else if (OnlyKind(type) == word) node = new JsonObject();
+        }
+
         switch (node)
         {
             case JsonObject json when types.ItemOf(type) is { } item:
                 foreach (var key in Keys(json)) Replace(json, key, item, Join(path, key));
                 break;
             case JsonObject json:
+                if (RecipeTypes.Word(json["kind"]) is { } kind && OnlyKind(type) == kind) json.Remove("kind");
                 WriteOut(json, type, path);
                 break;
             case JsonArray list when types.ItemOf(type) is { } item:
@@ -46,6 +52,9 @@ internal sealed class FullForm(RecipeTypes types, FormerNames former)
             if (Parent(part, path, out var key) is { } parent && !parent.ContainsKey(key)) parent[key] = word;
     }
 
+    /// <summary>The kind that a part has where only one is allowed, so that it need not be said; null of other types.</summary>
+    public static string? OnlyKind(Type type) => Parts.IsGroup(type) ? null : Parts.KindOf(type);
+
     private bool IsKind(Type type, string word) =>
         Parts.IsGroup(type) && (RecipeTypes.Part(type, word) is not null || former.Kind(type, word) is not null);
 
@@ -56,7 +65,13 @@ internal sealed class FullForm(RecipeTypes types, FormerNames former)
         foreach (var key in former.KeysOf(record))
             if (json.ContainsKey(key.Former)) Move(json, key, path);
         foreach (var key in Keys(json))
-            if (types.Property(record, key) is { } property) Replace(json, key, property.PropertyType, Join(path, key));
+        {
+            if (types.Property(record, key) is not { } property) continue;
+            // A part that does not say its kind is of the one that it is where nothing is said of it.
+            if (json[key] is JsonObject part && !part.ContainsKey("kind") && RecipeTypes.DefaultKind(record, property) is { } usual)
+                part.Insert(0, "kind", usual);
+            Replace(json, key, property.PropertyType, Join(path, key));
+        }
     }
 
     private void Replace(JsonObject json, string key, Type type, string path)

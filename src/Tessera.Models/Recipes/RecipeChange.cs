@@ -71,6 +71,10 @@ internal sealed class RecipeChange(RecipeTypes types, FormerNames former)
             case JsonObject part when key == "kind" && declared is not null && Parts.IsGroup(declared):
                 Swap(part, declared, setting);
                 break;
+            case JsonObject when key == "kind" && declared is not null && FullForm.OnlyKind(declared) is { } only:
+                if (RecipeTypes.Word(setting.Value) != only)
+                    throw new RecipeException(setting.Path, $"is {setting.Value?.ToJsonString() ?? "null"}; allowed: {only}");
+                break;
             case JsonObject parent:
                 var expected = types.Property(record, key)?.PropertyType ?? types.ItemOf(declared);
                 SetAt(expected, parent[key], value => parent[key] = value, setting);

@@ -4,6 +4,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using System.Text.Json.Serialization.Metadata;
+using Tessera.Models.Formats;
 using Tessera.Nn;
 
 namespace Tessera.Models.Recipes;
@@ -30,8 +31,15 @@ internal sealed class RecipeChecker(RecipeTypes types)
         }
     }
 
-    /// <summary>Throws for the first thing in <paramref name="json"/> that a <paramref name="type"/> cannot be.</summary>
+    /// <summary>Throws for what in <paramref name="json"/> a <paramref name="type"/> cannot be: all of it at once.</summary>
     public void Check(JsonElement json, Type type, string path)
+    {
+        var problems = new List<RecipeException>();
+        Check(json, type, path, problems);
+        if (problems.Count > 0) throw problems.Count == 1 ? problems[0] : new RecipeException(problems);
+    }
+
+    private void Check(JsonElement json, Type type, string path, List<RecipeException> problems)
     {
         type = Nullable.GetUnderlyingType(type) ?? type;
         if (json.ValueKind == JsonValueKind.Null) return; // whether null is allowed is the property's matter
@@ -39,21 +47,22 @@ internal sealed class RecipeChecker(RecipeTypes types)
         switch (info.Kind)
         {
             case JsonTypeInfoKind.Object:
-                if (json.ValueKind == JsonValueKind.String && Parts.IsGroup(type)) throw NoKind(json, type, path, ", or an object { … }");
-                Require(json, JsonValueKind.Object, path, "an object { … }");
-                CheckObject(json, info, path);
+                if (json.ValueKind == JsonValueKind.String && Parts.IsGroup(type))
+                    problems.Add(NoKind(json, type, path, ", or an object { … }"));
+                else if (Is(json, JsonValueKind.Object, path, "an object { … }", problems)) CheckObject(json, info, path, problems);
                 break;
             case JsonTypeInfoKind.Enumerable:
-                Require(json, JsonValueKind.Array, path, "a list [ … ]");
+                if (!Is(json, JsonValueKind.Array, path, "a list [ … ]", problems)) break;
                 var index = 0;
-                foreach (var item in json.EnumerateArray()) CheckItem(item, info.ElementType!, $"{path}[{index++}]");
+                foreach (var item in json.EnumerateArray()) CheckItem(item, info.ElementType!, $"{path}[{index++}]", problems);
                 break;
             case JsonTypeInfoKind.Dictionary:
-                Require(json, JsonValueKind.Object, path, "an object { … }");
-                foreach (var item in json.EnumerateObject()) CheckItem(item.Value, info.ElementType!, FullForm.Join(path, item.Name));
+                if (!Is(json, JsonValueKind.Object, path, "an object { … }", problems)) break;
+                foreach (var item in json.EnumerateObject())
+                    CheckItem(item.Value, info.ElementType!, FullForm.Join(path, item.Name), problems);
                 break;
             default:
-                CheckValue(json, type, path);
+                CheckValue(json, type, path, problems);
                 break;
         }
     }
@@ -84,53 +93,82 @@ internal sealed class RecipeChecker(RecipeTypes types)
 
     private static string Names(Type group) => string.Join(", ", Parts.Kinds(group).Select(kind => kind.Name));
 
-    private void CheckItem(JsonElement json, Type type, string path)
+    private void CheckItem(JsonElement json, Type type, string path, List<RecipeException> problems)
     {
-        if (json.ValueKind == JsonValueKind.Null) throw new RecipeException(path, $"is null; expected {Describe(type)}");
-        Check(json, type, path);
+        if (json.ValueKind == JsonValueKind.Null) problems.Add(new RecipeException(path, $"is null; expected {Describe(type)}"));
+        else Check(json, type, path, problems);
     }
 
-    private void CheckObject(JsonElement json, JsonTypeInfo info, string path)
+    private void CheckObject(JsonElement json, JsonTypeInfo info, string path, List<RecipeException> problems)
     {
         var isPart = Parts.IsGroup(info.Type);
-        var keys = types.Properties(isPart ? PartOf(json, info.Type, path) : info.Type).ToDictionary(property => property.Name);
-        var found = new HashSet<string>();
+        if ((isPart ? PartOf(json, info.Type, path, problems) : info.Type) is not { } record) return;
+        var keys = types.Properties(record).ToDictionary(property => property.Name);
+        var (found, before) = (new HashSet<string>(), problems.Count);
         foreach (var member in json.EnumerateObject())
         {
             var place = FullForm.Join(path, member.Name);
             found.Add(member.Name);
             if (isPart && member.Name == "kind") continue;
-            if (!keys.TryGetValue(member.Name, out var property))
-            {
-                var allowed = isPart ? keys.Keys.Prepend("kind") : keys.Keys;
-                throw new RecipeException(place, $"is not a key here; allowed: {string.Join(", ", allowed)}");
-            }
-
-            if (member.Value.ValueKind == JsonValueKind.Null && !MayBeNull(property))
-                throw new RecipeException(place, $"is null; expected {Describe(property.PropertyType)}");
-            Check(member.Value, property.PropertyType, place);
+            if (!keys.TryGetValue(member.Name, out var property)) problems.Add(NoKey(member, record, isPart, keys.Keys, place));
+            else if (member.Value.ValueKind == JsonValueKind.Null && !MayBeNull(property))
+                problems.Add(new RecipeException(place, $"is null; expected {Describe(property.PropertyType)}"));
+            else Check(member.Value, property.PropertyType, place, problems);
         }
 
         foreach (var (name, property) in keys)
         {
             var required = property.IsRequired || property.AssociatedParameter is { HasDefaultValue: false };
             if (required && !found.Contains(name))
-                throw new RecipeException(FullForm.Join(path, name), $"is missing; expected {Describe(property.PropertyType)}");
+                problems.Add(new RecipeException(FullForm.Join(path, name), $"is missing; expected {Describe(property.PropertyType)}"));
+        }
+
+        if (problems.Count == before) CheckRange(json, info.Type, path, problems);
+    }
+
+    /// <summary>A record may check its numbers itself.</summary>
+    private void CheckRange(JsonElement json, Type type, string path, List<RecipeException> problems)
+    {
+        try
+        {
+            json.Deserialize(type, types.Options);
+        }
+        catch (ArgumentOutOfRangeException error)
+        {
+            var (name, says) = (error.ParamName ?? "", error.Message.Split(" (Parameter")[0]);
+            var key = JsonNamingPolicy.CamelCase.ConvertName(name);
+            if (name.Length > 0) says = says.Replace(name, key, StringComparison.Ordinal);
+            problems.Add(new RecipeException(key.Length == 0 ? path : FullForm.Join(path, key), $"is {error.ActualValue}; {says}"));
+        }
+        catch (JsonException)
+        {
+            // What else may be wrong is found where the whole is read.
         }
     }
 
+    private static RecipeException NoKey(
+        JsonProperty member, Type record, bool isPart, IEnumerable<string> keys, string place) =>
+        member.Name == "kind" && Parts.KindOf(record) is { } only
+            ? new(place, $"is {Shorten(member.Value.GetRawText())}; allowed: {only}")
+            : new(place, $"is not a key here; allowed: {string.Join(", ", isPart ? keys.Prepend("kind") : keys)}");
+
     private static bool MayBeNull(JsonPropertyInfo property) => property.IsSetNullable || property.AssociatedParameter?.IsNullable == true;
 
-    private static Type PartOf(JsonElement json, Type group, string path)
+    private static Type? PartOf(JsonElement json, Type group, string path, List<RecipeException> problems)
     {
         path = FullForm.Join(path, "kind");
         if (!json.TryGetProperty("kind", out var kind))
-            throw new RecipeException(path, $"is missing; allowed: {Names(group)}");
+        {
+            problems.Add(new RecipeException(path, $"is missing; allowed: {Names(group)}"));
+            return null;
+        }
+
         var record = kind.ValueKind == JsonValueKind.String ? RecipeTypes.Part(group, kind.GetString()) : null;
-        return record ?? throw NoKind(kind, group, path);
+        if (record is null) problems.Add(NoKind(kind, group, path));
+        return record;
     }
 
-    private void CheckValue(JsonElement json, Type type, string path)
+    private void CheckValue(JsonElement json, Type type, string path, List<RecipeException> problems)
     {
         try
         {
@@ -140,19 +178,21 @@ internal sealed class RecipeChecker(RecipeTypes types)
         {
             // A type that reads itself knows best what is wrong with a text of the right sort.
             var readsItself = !type.IsEnum && type.IsDefined(typeof(JsonConverterAttribute), inherit: false);
-            if (readsItself && error.InnerException is FormatException or ArgumentException)
-                throw new RecipeException(path, error.InnerException.Message.Split(" (Parameter")[0]);
-            throw new RecipeException(
-                path, readsItself && Says(type) is null ? error.Message : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}");
+            var says = readsItself && error.InnerException is FormatException or ArgumentException
+                ? error.InnerException!.Message.Split(" (Parameter")[0]
+                : readsItself && Says(type) is null ? JsonTexts.Reason(error)
+                : $"is {Shorten(json.GetRawText())}; expected {Describe(type)}";
+            problems.Add(new RecipeException(path, says));
         }
     }
 
     /// <summary>What a type that reads itself says is expected of a recipe.</summary>
     public static string? Says(Type type) => type.GetCustomAttribute<DescriptionAttribute>()?.Description;
 
-    private static void Require(JsonElement json, JsonValueKind kind, string path, string expected)
+    private static bool Is(JsonElement json, JsonValueKind kind, string path, string expected, List<RecipeException> problems)
     {
-        if (json.ValueKind != kind) throw new RecipeException(path, $"is {Shorten(json.GetRawText())}; expected {expected}");
+        if (json.ValueKind != kind) problems.Add(new RecipeException(path, $"is {Shorten(json.GetRawText())}; expected {expected}"));
+        return json.ValueKind == kind;
     }
 
     private string Describe(Type type)

@@ -40,7 +40,7 @@ public static class RecipeJson
         }
         catch (JsonException error)
         {
-            throw new RecipeException($"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", "is not valid JSON here");
+            throw new RecipeException($"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", $"is not valid JSON here: {JsonTexts.Reason(error)}");
         }
         catch (InvalidOperationException)
         {
@@ -79,12 +79,7 @@ public static class RecipeJson
         }
         catch (JsonException error)
         {
-            throw new RecipeException((error.Path ?? "").TrimStart('$', '.'), error.InnerException?.Message ?? error.Message);
-        }
-        catch (ArgumentOutOfRangeException error) // of a record that checks its numbers itself
-        {
-            var says = error.Message.Split(" (Parameter")[0];
-            throw new RecipeException(JsonNamingPolicy.CamelCase.ConvertName(error.ParamName ?? ""), $"is {error.ActualValue}; {says}");
+            throw new RecipeException((error.Path ?? "").TrimStart('$', '.'), error.InnerException?.Message ?? JsonTexts.Reason(error));
         }
     }
 
@@ -95,7 +90,8 @@ public static class RecipeJson
     public static JsonObject Tree<T>(T record) => JsonSerializer.SerializeToNode(record, RecipeTypes.Current.Options)!.AsObject();
 
     /// <summary>A JSON schema of such a record, so that editors complete and check it.</summary>
-    public static JsonNode Schema<T>() => RecipeSchema.Of(typeof(T));
+    /// <param name="describe">What a record is, or one of its options by its name in code; empty where nothing is known.</param>
+    public static JsonNode Schema<T>(Func<Type, string?, string>? describe = null) => RecipeSchema.Of(typeof(T), describe);
 
     /// <summary>A record of which nothing is said: options have their defaults, and what is required is empty.</summary>
     /// <param name="record">A record of options.</param>

@@ -1,5 +1,7 @@
+using System.Reflection;
 using System.Text.Json.Nodes;
 using System.Text.Json.Schema;
+using System.Text.Json.Serialization.Metadata;
 using Tessera.Nn;
 using Tessera.Nn.Blocks;
 
@@ -9,8 +11,30 @@ namespace Tessera.Models.Recipes;
 /// one.</summary>
 internal static class RecipeSchema
 {
-    public static JsonNode Of(Type type) => RecipeTypes.Current.Options.GetJsonSchemaAsNode(
-        type, new JsonSchemaExporterOptions { TreatNullObliviousAsNonNullable = true, TransformSchemaNode = AddWords });
+    /// <summary>The schema of a type.</summary>
+    /// <param name="type">The record.</param>
+    /// <param name="describe">What a record is, or an option of a record by its name in code; empty where nothing is known. Nothing is
+    /// described where null.</param>
+    public static JsonNode Of(Type type, Func<Type, string?, string>? describe = null) => RecipeTypes.Current.Options.GetJsonSchemaAsNode(
+        type, new JsonSchemaExporterOptions
+        {
+            TreatNullObliviousAsNonNullable = true,
+            TransformSchemaNode = (context, schema) => Described(context, AddWords(context, schema), describe),
+        });
+
+    private static JsonNode Described(JsonSchemaExporterContext context, JsonNode schema, Func<Type, string?, string>? describe)
+    {
+        if (describe is null) return schema;
+        var node = schema as JsonObject ?? []; // what allows everything is written true
+        var option = context.PropertyInfo;
+        var name = (option?.AttributeProvider as MemberInfo)?.Name;
+        var text = option is not null && name is not null ? describe(option.DeclaringType, name)
+            : context.TypeInfo.Kind == JsonTypeInfoKind.Object ? describe(context.TypeInfo.Type, null) : "";
+        if (text.Length == 0) return schema;
+        node.Remove("description");
+        node.Insert(0, "description", text.Replace("`", "", StringComparison.Ordinal));
+        return node;
+    }
 
     private static JsonNode AddWords(JsonSchemaExporterContext context, JsonNode schema)
     {
@@ -22,6 +46,8 @@ internal static class RecipeSchema
             };
         }
 
+        if (FullForm.OnlyKind(context.TypeInfo.Type) is { } only && schema["properties"] is JsonObject options && !options.ContainsKey("kind"))
+            options.Insert(0, "kind", new JsonObject { ["const"] = only });
         if (!Parts.IsGroup(context.TypeInfo.Type) || schema is not JsonObject group || group["anyOf"] is not JsonArray kinds) return schema;
         var words = new JsonArray();
         foreach (var kind in kinds.OfType<JsonObject>())
@@ -30,9 +56,22 @@ internal static class RecipeSchema
             if (!kind.ContainsKey("required") && kind["properties"]?["kind"]?["const"] is { } name) words.Add(name.DeepClone());
         }
 
+        if (context.PropertyInfo is { } option && RecipeTypes.DefaultKind(option.DeclaringType, option) is { } usual)
+            LeaveUnsaid(group, kinds, usual);
         if (group["type"] is JsonArray) words.Add(null); // an object or null
         group.Remove("type");
         if (words.Count > 0) kinds.Add(new JsonObject { ["enum"] = words });
         return group;
+    }
+
+    /// <summary>Where there is a usual kind, an object is of that one unless it says otherwise.</summary>
+    private static void LeaveUnsaid(JsonObject group, JsonArray kinds, string usual)
+    {
+        group.Remove("required");
+        foreach (var kind in kinds.OfType<JsonObject>().Where(kind => (string?)kind["properties"]?["kind"]?["const"] != usual))
+        {
+            if (kind["required"] is JsonArray required) required.Insert(0, "kind");
+            else kind["required"] = new JsonArray("kind");
+        }
     }
 }

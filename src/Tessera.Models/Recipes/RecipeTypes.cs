@@ -68,7 +68,7 @@ internal sealed class RecipeTypes
     /// <summary>The kind of the part that a record has where nothing is said of it; null where it has none.</summary>
     public static string? DefaultKind(Type record, JsonPropertyInfo property)
     {
-        if (!Parts.IsGroup(property.PropertyType) || property.Get is null) return null;
+        if (!Parts.IsGroup(property.PropertyType) || property.Get is null || record.IsAbstract) return null;
         try
         {
             return property.Get(Unsaid(record)) is { } part ? Parts.KindOf(part.GetType()) : null;

@@ -61,7 +61,7 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         _position = Own("position", options.Position.Build(part.At("position") with { Width = headWidth }, heads));
         if (options.Position.IsShared && part.SharedPositions is { } all) all[options.Position] = _position;
         part.Require(
-            !_position.ActsOnEmbeddings, "position.kind", options.Position.GetType().Name,
+            !_position.ActsOnEmbeddings, "position.kind", Parts.NameOf(options.Position),
             "a kind that acts on queries and keys or on scores, such as rotary");
 
         Linear Project(string name, int inputs, int outputs, bool bias, double? deviation = null) =>

@@ -30,7 +30,7 @@ public sealed class Transformer : Encoder
         {
             _position = Own("position", options.Position.Build(part.At("position")));
             part.Require(
-                _position.ActsOnEmbeddings, "position.kind", options.Position.GetType().Name,
+                _position.ActsOnEmbeddings, "position.kind", Parts.NameOf(options.Position),
                 "a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position");
         }
 

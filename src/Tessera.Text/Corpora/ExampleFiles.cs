@@ -8,6 +8,9 @@ public static class ExampleFiles
 {
     private static readonly JsonWriterOptions _readable = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <summary>The files that a corpus is written to.</summary>
+    public static IReadOnlyList<string> Names { get; } = ["train.jsonl", "validation.jsonl", "test.jsonl"];
+
     /// <summary>
     /// Writes <c>train.jsonl</c>, <c>validation.jsonl</c> and <c>test.jsonl</c>, a line an example:
     /// <c>{"source": …, "target": …, "group": …}</c> for a pair, <c>{"text": …, "group": …}</c> for plain text.

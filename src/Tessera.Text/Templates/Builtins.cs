@@ -10,43 +10,58 @@ internal static class Builtins
     private const int LongestRange = 100_000;
 
     public static object? Find(string name, Rendering rendering) => name switch
-        {
-            "range" => new Function(name, Range),
-            "dict" => new Function(name, MakeDictionary),
-            "namespace" => new Function(name, MakeNamespace),
-            "raise_exception" => new Function(name, arguments =>
-                throw new TemplateException(TemplateErrorKind.TemplateError, Printing.Text(arguments.Required(0, "message")))),
-            "strftime_now" => new Function(name, arguments => Format(rendering.Now, arguments.Text(0, "format"))),
-            _ => null,
-        };
+    {
+        "range" => new Function(name, "start, stop?, step?, /", Range),
+        "dict" => new Function(name, "mapping?, /, **", MakeDictionary),
+        "namespace" => new Function(name, "mapping?, /, **", MakeNamespace),
+        "cycler" => new Function(name, "*", given => new Cycler(given.Positional)),
+        "joiner" => new Function(name, "sep?", given => MakeJoiner(given.Text(0, "sep", ", "))),
+        "lipsum" => new Function(name, "*, **", _ => throw new TemplateException(
+            TemplateErrorKind.SecurityError, "lipsum() makes random text, which a chat template may not")),
+        "self" => rendering.Blocks,
+        "raise_exception" => new Function(name, "message", given =>
+            throw new TemplateException(TemplateErrorKind.TemplateError, Printing.Text(given.Required(0, "message")))),
+        "strftime_now" => new Function(name, "format", given => Format(rendering.Now, given.Text(0, "format"))),
+        _ => null,
+    };
 
-    private static List<object?> Range(Arguments arguments)
+    /// <summary>Gives nothing the first time it is called, then the separator.</summary>
+    private static Function MakeJoiner(string separator)
+    {
+        var used = false;
+        return new Function("joiner", "", _ =>
+        {
+            if (used) return separator;
+            used = true;
+            return "";
+        });
+    }
+
+    private static PythonRange Range(Arguments arguments)
     {
         var numbers = arguments.Positional.Select(value => value is BigInteger or bool
                     ? Operators.WholeOf(value)
                     : throw new TemplateException(
                         TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object cannot be interpreted as an integer"))
             .ToList();
-        if (numbers.Count is 0 or > 3)
-            throw new TemplateException(TemplateErrorKind.TypeError, $"range expected 1 to 3 arguments, got {numbers.Count}");
         var (start, stop, by) = numbers.Count == 1 ? (0, numbers[0], 1) : (numbers[0], numbers[1], numbers.Count == 3 ? numbers[2] : 1);
         if (by.IsZero) throw new TemplateException(TemplateErrorKind.ValueError, "range() arg 3 must not be zero");
         var count = by > 0 ? (stop - start + by - 1) / by : (start - stop - by - 1) / -by;
         if (count > LongestRange)
             throw new TemplateException(
                 TemplateErrorKind.OverflowError, $"Range too big. The sandbox blocks ranges larger than MAX_RANGE ({LongestRange}).");
-        var items = new List<object?>();
-        for (var i = BigInteger.Zero; i < count; i++) items.Add(start + (i * by));
-        return items;
+        return new PythonRange(start, stop, by, (int)BigInteger.Max(0, count));
     }
 
     private static PythonDictionary MakeDictionary(Arguments arguments)
     {
         var dictionary = new PythonDictionary();
-        if (arguments.Get(0, "") is { } given)
+        if (arguments.Positional is [var given])
         {
             foreach (var pair in given is PythonDictionary other ? Attributes.Pairs(other) : Operators.Items(given))
             {
+                if (pair is not (string or IReadOnlyList<object?> or PythonDictionary))
+                    throw new TemplateException(TemplateErrorKind.TypeError, $"a dict is made of pairs, not of {Printing.TypeName(pair)}");
                 if (Operators.Items(pair) is not { Count: 2 } entry)
                     throw new TemplateException(TemplateErrorKind.ValueError, "a dict is made of pairs");
                 dictionary[entry[0]] = entry[1];
@@ -60,8 +75,8 @@ internal static class Builtins
     private static NamespaceValue MakeNamespace(Arguments arguments)
     {
         var space = new NamespaceValue();
-        if (arguments.Get(0, "") is PythonDictionary given)
-            foreach (var (key, value) in given.Entries) space.Set(Printing.Text(key), value);
+        if (arguments.Positional is [var given])
+            foreach (var (key, value) in MakeDictionary(Arguments.Of(given)).Entries) space.Set(Printing.Text(key), value);
         foreach (var (name, value) in arguments.Named) space.Set(name, value);
         return space;
     }

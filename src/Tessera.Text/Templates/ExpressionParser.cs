@@ -232,6 +232,7 @@ internal sealed class ExpressionParser(TemplateTokens tokens)
         var name = tokens.ExpectName();
         if (!ValueTests.Exists(name)) throw tokens.Error($"there is no test named '{name}'");
         var arguments = ArgumentList.Empty;
+        if (tokens.IsName("is")) throw tokens.Error("tests cannot be chained with 'is'");
         if (tokens.IsSign("(")) arguments = ParseArguments();
         else if (StartsOperand()) arguments = new ArgumentList([(null, ParsePostfix(ParsePrimary()))]);
         return new TestExpression(value, name, arguments, negated, line);
@@ -240,7 +241,7 @@ internal sealed class ExpressionParser(TemplateTokens tokens)
     /// <summary>Whether a test's one argument follows without parentheses.</summary>
     private bool StartsOperand() => tokens.Current.Kind switch
     {
-        TokenKind.Name => tokens.Current.Text is not ("else" or "or" or "and" or "is" or "if" or "not" or "in" or "recursive"),
+        TokenKind.Name => tokens.Current.Text is not ("else" or "or" or "and"), // so "is defined if" is an error, as it is in Jinja
         TokenKind.Number or TokenKind.String => true,
         TokenKind.Sign => tokens.Current.Text is "[" or "{",
         _ => false,

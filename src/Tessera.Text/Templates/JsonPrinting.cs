@@ -62,7 +62,10 @@ internal sealed record JsonPrinting(string? Indent, string Between, string After
                 break;
             case BigInteger or double: text.Append(Printing.Represent(value)); break;
             case string plain: Quote(plain, text); break;
-            case IReadOnlyList<object?> items: All(items, '[', ']', text, depth, item => Print(item, text, depth + 1)); break;
+            case SafeText safe: Quote(safe.Text, text); break;
+            case List<object?> or PythonTuple when value is IReadOnlyList<object?> items:
+                All(items, '[', ']', text, depth, item => Print(item, text, depth + 1));
+                break;
             case PythonDictionary dictionary:
                 var entries = dictionary.Entries.Select(entry => (Key: KeyOf(entry.Key), entry.Value));
                 if (SortKeys) entries = entries.OrderBy(entry => entry.Key, StringComparer.Ordinal);
@@ -84,6 +87,8 @@ internal sealed record JsonPrinting(string? Indent, string Between, string After
         string text => text,
         DBNull => "null",
         bool truth => truth ? "true" : "false",
+        PythonTuple => throw new TemplateException(
+            TemplateErrorKind.TypeError, "keys must be str, int, float, bool or None, not tuple"),
         _ => Printing.Represent(key),
     };
 

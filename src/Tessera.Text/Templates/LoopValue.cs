@@ -34,10 +34,10 @@ internal sealed class LoopValue(IReadOnlyList<object?> items, int depth, Func<ob
             "depth0" => (BigInteger)depth,
             "previtem" => Index > 0 ? items[Index - 1] : new Undefined("there is no previous item"),
             "nextitem" => Index < items.Count - 1 ? items[Index + 1] : new Undefined("there is no next item"),
-            "cycle" => new Function("cycle", arguments => arguments.Positional.Count > 0
+            "cycle" => new Function("cycle", "*", arguments => arguments.Positional.Count > 0
                 ? arguments.Positional[Index % arguments.Positional.Count]
                 : throw new TemplateException(TemplateErrorKind.TypeError, "no items for cycling given")),
-            "changed" => new Function("changed", arguments => Changed(arguments)),
+            "changed" => new Function("changed", "*", arguments => Changed(arguments)),
             _ => null,
         };
         return value is not null || name is "previtem" or "nextitem";

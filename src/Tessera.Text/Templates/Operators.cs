@@ -17,6 +17,7 @@ internal static class Operators
         BigInteger number => !number.IsZero,
         double number => number != 0,
         string text => text.Length > 0,
+        SafeText safe => safe.Text.Length > 0,
         IReadOnlyList<object?> items => items.Count > 0,
         PythonDictionary dictionary => dictionary.Count > 0,
         _ => true,
@@ -41,6 +42,7 @@ internal static class Operators
         RequireStack();
         if (++s_comparisons > MaxComparisons)
             throw new TemplateException(TemplateErrorKind.OverflowError, $"the template compares more than {MaxComparisons} values");
+        (left, right) = (SafeText.Plain(left), SafeText.Plain(right));
         if (AsNumber(left) is { } a && AsNumber(right) is { } b) return a.Equals(b);
         return (left, right) switch
         {
@@ -48,6 +50,7 @@ internal static class Operators
             (string first, string second) => first == second,
             (List<object?> first, List<object?> second) => EqualItems(first, second),
             (PythonTuple first, PythonTuple second) => EqualItems(first, second),
+            (PythonRange first, PythonRange second) => EqualItems(first, second),
             (PythonDictionary first, PythonDictionary second) => first.Count == second.Count
                 && first.Entries.All(entry => second.TryGet(entry.Key, out var other) && Equal(entry.Value, other)),
             (Undefined, Undefined) => true,
@@ -59,6 +62,7 @@ internal static class Operators
     public static int Compare(object? left, object? right, string sign)
     {
         RequireStack();
+        (left, right) = (SafeText.Plain(left), SafeText.Plain(right));
         if (AsNumber(left) is { } a && AsNumber(right) is { } b) return a.CompareTo(b);
         switch (left, right)
         {
@@ -78,6 +82,9 @@ internal static class Operators
     {
         if (left is Undefined undefined) throw undefined.Error();
         if (right is Undefined other) throw other.Error();
+        if (sign == "+" && (left is SafeText || right is SafeText) && left is string or SafeText && right is string or SafeText)
+            return new SafeText(Limited(Escaped(left), Escaped(right)));
+        (left, right) = (SafeText.Plain(left), SafeText.Plain(right));
         switch (sign, left, right)
         {
             case ("+", string first, string second): return Limited(first, second);
@@ -114,9 +121,9 @@ internal static class Operators
                 TemplateErrorKind.TypeError, $"bad operand type for unary {(minus ? '-' : '+')}: '{Printing.TypeName(value)}'"),
         };
 
-    public static bool Contains(object? container, object? item) => container switch
+    public static bool Contains(object? container, object? item) => SafeText.Plain(container) switch
         {
-            string text => item is string part
+            string text => SafeText.Plain(item) is string part
                 ? text.Contains(part, StringComparison.Ordinal)
                 : throw new TemplateException(
                     TemplateErrorKind.TypeError, $"'in <string>' requires string as left operand, not {Printing.TypeName(item)}"),
@@ -132,6 +139,7 @@ internal static class Operators
         IReadOnlyList<object?> items => items,
         PythonDictionary dictionary => dictionary.Keys.Select(key => key is DBNull ? null : key).ToList(),
         string text => text.EnumerateRunes().Select(rune => (object?)rune.ToString()).ToList(),
+        SafeText safe => Items(safe.Text),
         Undefined => [],
         _ => throw new TemplateException(TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object is not iterable"),
     };
@@ -139,6 +147,7 @@ internal static class Operators
     public static int Length(object? value) => value switch
     {
         string text => CodePoints(text),
+        SafeText safe => CodePoints(safe.Text),
         IReadOnlyList<object?> items => items.Count,
         PythonDictionary dictionary => dictionary.Count,
         Undefined => 0,
@@ -158,8 +167,9 @@ internal static class Operators
     public static object? Slice(object? value, object? start, object? stop, object? step)
     {
         if (value is Undefined undefined) throw undefined.Error();
-        if (value is not (string or IReadOnlyList<object?>))
-            throw new TemplateException(TemplateErrorKind.TypeError, $"'{Printing.TypeName(value)}' object cannot be sliced");
+        value = SafeText.Plain(value);
+        if (value is PythonDictionary) throw new TemplateException(TemplateErrorKind.TypeError, "unhashable type: 'slice'");
+        if (value is not (string or IReadOnlyList<object?>)) return new Undefined($"{Printing.TypeName(value)} object cannot be sliced");
         var items = Items(value);
         var by = Bound(step, 1);
         if (by == 0) throw new TemplateException(TemplateErrorKind.ValueError, "slice step cannot be zero");
@@ -231,7 +241,7 @@ internal static class Operators
 
     private static double Real(string sign, double left, double right)
     {
-        if (right == 0 && sign is "/" or "//" or "%" && right == 0)
+        if (right == 0 && (sign is "/" or "//" or "%" || (sign == "**" && left == 0 && double.IsNegative(right))))
             throw new TemplateException(TemplateErrorKind.ZeroDivisionError, "division by zero");
         return sign switch
         {
@@ -252,6 +262,8 @@ internal static class Operators
             case "+": return left + right;
             case "-": return left - right;
             case "*": return LimitedCount(left.GetByteCount() + (long)right.GetByteCount(), () => left * right);
+            case "**" when right < 0 && left.IsZero:
+                throw new TemplateException(TemplateErrorKind.ZeroDivisionError, "0.0 cannot be raised to a negative power");
             case "**" when right < 0: return Math.Pow((double)left, (double)right);
             case "**":
                 var digits = (double)right * Math.Max(1, BigInteger.Log10(BigInteger.Abs(left) + 1));
@@ -263,6 +275,8 @@ internal static class Operators
         if (!remainder.IsZero && remainder.Sign != right.Sign) (quotient, remainder) = (quotient - 1, remainder + right);
         return sign == "//" ? quotient : remainder;
     }
+
+    private static string Escaped(object? value) => value is SafeText safe ? safe.Text : Filters.Escaped((string)value!);
 
     private static string Limited(string left, string right) => LimitedCount((long)left.Length + right.Length, () => left + right);
 

@@ -19,7 +19,9 @@ internal static class Printing
         string => "str",
         List<object?> => "list",
         PythonTuple => "tuple",
+        PythonRange => "range",
         PythonDictionary => "dict",
+        SafeText => "Markup",
         Undefined => "Undefined",
         Function => "function",
         IAttributes other => other.TypeName,
@@ -30,6 +32,7 @@ internal static class Printing
     public static string Text(object? value) => value switch
     {
         string text => text,
+        SafeText safe => safe.Text,
         Undefined => "",
         _ => Represent(value),
     };
@@ -93,6 +96,17 @@ internal static class Printing
 
                 text.Append('}');
                 break;
+            case NamespaceValue space:
+                text.Append("<Namespace ");
+                Represent(space.ToDictionary(), text, depth + 1);
+                text.Append('>');
+                break;
+            case PythonRange range: text.Append(range); break;
+            case SafeText safe:
+                text.Append("Markup(");
+                Quote(safe.Text, text);
+                text.Append(')');
+                break;
             case Undefined: text.Append("Undefined"); break;
             case Function function: text.Append(CultureInfo.InvariantCulture, $"<function {function.Name}>"); break;
             default: text.Append(CultureInfo.InvariantCulture, $"<{TypeName(value)}>"); break;
@@ -135,7 +149,8 @@ internal static class Printing
         text.Append(quote);
     }
 
-    private static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (
+    /// <summary>Whether Python's <c>repr</c> writes a character as it is.</summary>
+    public static bool IsPrintable(Rune rune) => rune.Value == ' ' || Rune.GetUnicodeCategory(rune) is not (
         UnicodeCategory.Control or UnicodeCategory.Format or UnicodeCategory.Surrogate or UnicodeCategory.PrivateUse
                 or UnicodeCategory.OtherNotAssigned
                 or UnicodeCategory.LineSeparator

@@ -38,6 +38,8 @@ internal sealed class Rendering(DateTime now)
 
     public DateTime Now { get; } = now;
 
+    public TemplateBlocks Blocks { get; } = new();
+
     public StringBuilder Output { get; private set; } = new();
 
     /// <summary>The parts of the output that the model is to have written, [start, end) in UTF-16 units.</summary>

@@ -74,6 +74,8 @@ internal sealed record Target(IReadOnlyList<Target>? Parts, string Name, string?
     {
         if (Parts is not null)
         {
+            if (value is not (string or IReadOnlyList<object?> or PythonDictionary or Undefined))
+                throw new TemplateException(TemplateErrorKind.TypeError, $"cannot unpack non-iterable {Printing.TypeName(value)} object");
             var items = Operators.Items(value);
             if (items.Count != Parts.Count)
                 throw new TemplateException(
@@ -191,30 +193,60 @@ internal sealed record ForStatement(
 }
 
 /// <summary>A macro, or the block that a <c>call</c> hands to one.</summary>
-internal sealed record Macro(string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters, Body Body)
+/// <param name="Uses">The special names that its body reads: <c>varargs</c>, <c>kwargs</c>, <c>caller</c>. What it does not read is not
+/// taken.</param>
+internal sealed record Macro(
+    string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters, Body Body, IReadOnlySet<string> Uses)
 {
-    public Function In(Scope scope) => new(Name, arguments => Call(scope, arguments));
+    private readonly Signature _takes = string.Join(", ", [
+        .. Parameters.Select(own => $"{own.Name}?"), Uses.Contains("varargs") ? "*" : "", Uses.Contains("kwargs") ? "**" : "",
+    ]);
 
-    private string Call(Scope scope, Arguments arguments)
+    public Function In(Scope scope) => new(Name, "*, **", given => Call(scope, given))
+    {
+        Attributes = new Dictionary<string, object?>
+        {
+            ["name"] = Name, ["arguments"] = new PythonTuple([.. Parameters.Select(own => (object?)own.Name)]),
+            ["catch_varargs"] = Uses.Contains("varargs"), ["catch_kwargs"] = Uses.Contains("kwargs"), ["caller"] = Uses.Contains("caller"),
+        },
+    };
+
+    private string Call(Scope scope, Arguments given)
     {
         var inner = scope.Inner();
+        if (Uses.Contains("caller") && given.Named.TryGetValue("caller", out var caller))
+        {
+            inner["caller"] = caller;
+            given = given with { Named = given.Named.Where(own => own.Key != "caller").ToDictionary() };
+        }
+
+        _takes.Check($"macro '{Name}'", given);
         for (var i = 0; i < Parameters.Count; i++)
         {
             var (name, otherwise) = Parameters[i];
-            if (i < arguments.Positional.Count) inner[name] = arguments.Positional[i];
-            else if (arguments.Named.TryGetValue(name, out var value)) inner[name] = value;
+            if (i < given.Positional.Count) inner[name] = given.Positional[i];
+            else if (given.Named.TryGetValue(name, out var value)) inner[name] = value;
             else
                 inner[name] = otherwise?.Evaluate(inner)
                     ?? (otherwise is null ? new Undefined($"parameter '{name}' was not provided") : null);
         }
 
-        inner["varargs"] = new PythonTuple([.. arguments.Positional.Skip(Parameters.Count)]);
+        inner["varargs"] = new PythonTuple([.. given.Positional.Skip(Parameters.Count)]);
         var others = new PythonDictionary();
-        foreach (var (name, value) in arguments.Named)
-            if (name != "caller" && Parameters.All(parameter => parameter.Name != name)) others[name] = value;
+        foreach (var (name, value) in given.Named)
+            if (Parameters.All(parameter => parameter.Name != name)) others[name] = value;
         inner["kwargs"] = others;
-        if (arguments.Named.TryGetValue("caller", out var caller)) inner["caller"] = caller;
         return Body.Capture(inner);
+    }
+}
+
+/// <summary>A block: it writes its body where it stands, and again where <c>self</c> is asked for it.</summary>
+internal sealed record BlockStatement(string Name, Body Body, int Line) : Statement(Line)
+{
+    protected override Flow Execute(Scope scope)
+    {
+        scope.Rendering.Blocks.Add(Name, () => Body.Capture(scope.Inner()));
+        return Body.Run(scope.Inner());
     }
 }
 

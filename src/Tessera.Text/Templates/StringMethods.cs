@@ -4,81 +4,89 @@ using System.Text;
 
 namespace Tessera.Text.Templates;
 
-/// <summary>Methods of Python's <c>str</c>.</summary>
-internal static class StringMethods
+/// <summary>Methods of Python's <c>str</c>. Places and widths are counted in code points.</summary>
+internal static partial class StringMethods
 {
-    public static Function? Find(string text, string name)
-    {
-        Func<Arguments, object?>? method = name switch
-        {
-            "strip" => arguments => Strip(text, arguments.Get(0, "chars"), start: true, end: true),
-            "lstrip" => arguments => Strip(text, arguments.Get(0, "chars"), start: true, end: false),
-            "rstrip" => arguments => Strip(text, arguments.Get(0, "chars"), start: false, end: true),
-            "split" => arguments => Split(text, arguments.Get(0, "sep"), arguments.Whole(1, "maxsplit", -1)),
-            "rsplit" => arguments => SplitFromEnd(text, arguments.Get(0, "sep"), arguments.Whole(1, "maxsplit", -1)),
-            "splitlines" => _ => Lines(text).Cast<object?>().ToList(),
-            "partition" => arguments =>
-                Partition(text, arguments.Text(0, "sep"), text.IndexOf(arguments.Text(0, "sep"), StringComparison.Ordinal), first: true),
-            "rpartition" => arguments =>
-                Partition(
-                    text, arguments.Text(0, "sep"), text.LastIndexOf(arguments.Text(0, "sep"), StringComparison.Ordinal), first: false),
-            "join" => arguments => string.Join(text, Operators.Items(arguments.Required(0, "iterable")).Select(Part)),
-            "replace" => arguments => Replace(text, arguments.Text(0, "old"), arguments.Text(1, "new"), arguments.Whole(2, "count", -1)),
-            "upper" => _ => CaseMapping.Upper(text),
-            "lower" or "casefold" => _ => CaseMapping.Lower(text),
-            "title" => _ => Title(text),
-            "capitalize" => _ => CaseMapping.Capitalize(text),
-            "swapcase" => _ =>
-                string.Concat(text.Select(letter => char.IsUpper(letter) ? char.ToLowerInvariant(letter) : char.ToUpperInvariant(letter))),
-            "startswith" => arguments => Any(arguments.Required(0, "prefix"), part => text.StartsWith(part, StringComparison.Ordinal)),
-            "endswith" => arguments => Any(arguments.Required(0, "suffix"), part => text.EndsWith(part, StringComparison.Ordinal)),
-            "removeprefix" => arguments =>
-                arguments.Text(0, "prefix") is var prefix && text.StartsWith(prefix, StringComparison.Ordinal)
-                    ? text[prefix.Length..]
-                    : text,
-            "removesuffix" => arguments =>
-                arguments.Text(0, "suffix") is var suffix && text.EndsWith(suffix, StringComparison.Ordinal)
-                    ? text[..^suffix.Length]
-                    : text,
-            "find" => arguments => Place(text, text.IndexOf(arguments.Text(0, "sub"), StringComparison.Ordinal)),
-            "rfind" => arguments => Place(text, text.LastIndexOf(arguments.Text(0, "sub"), StringComparison.Ordinal)),
-            "index" => arguments => text.IndexOf(arguments.Text(0, "sub"), StringComparison.Ordinal) is var place and >= 0
-                ? Place(text, place)
-                : throw new TemplateException(TemplateErrorKind.ValueError, "substring not found"),
-            "count" => arguments => (BigInteger)Count(text, arguments.Text(0, "sub")),
-            "isdigit" => _ => text.Length > 0 && text.All(char.IsDigit),
-            "isnumeric" => _ => text.Length > 0 && text.All(char.IsNumber),
-            "isalpha" => _ => text.Length > 0 && text.All(char.IsLetter),
-            "isalnum" => _ => text.Length > 0 && text.All(char.IsLetterOrDigit),
-            "isspace" => _ => text.Length > 0 && text.All(char.IsWhiteSpace),
-            "isupper" => _ => IsCase(text, char.IsUpper, char.IsLower),
-            "islower" => _ => IsCase(text, char.IsLower, char.IsUpper),
-            "ljust" => arguments => text + Fill(text, arguments),
-            "rjust" => arguments => Fill(text, arguments) + text,
-            "center" => arguments => Center(text, arguments.Whole(0, "width", 0)),
-            "zfill" => arguments => text.PadLeft(Width(arguments.Whole(0, "width", 0)), '0'),
-            "format" => arguments => StringFormat.Braces(text, arguments),
-            "encode" => _ => text,
-            _ => null,
-        };
-        return method is null ? null : new Function(name, method);
-    }
+    private const string Part = "sub, start?, end?, /";
+    private const string Padding = "width, fillchar?, /";
 
-    public static string Strip(string text, object? letters, bool start, bool end)
+    private static readonly Dictionary<string, (Signature Takes, Func<string, Arguments, object?> Run)> s_methods = new()
     {
-        var set = letters is null ? null : Printing.Text(letters);
+        ["strip"] = ("chars?, /", (text, given) => Strip(text, Letters(given), start: true, end: true)),
+        ["lstrip"] = ("chars?, /", (text, given) => Strip(text, Letters(given), start: true, end: false)),
+        ["rstrip"] = ("chars?, /", (text, given) => Strip(text, Letters(given), start: false, end: true)),
+        ["split"] = ("sep?, maxsplit?", (text, given) => Split(text, Separator(given), given.Whole(1, "maxsplit", -1))),
+        ["rsplit"] = ("sep?, maxsplit?", (text, given) => SplitFromEnd(text, Separator(given), given.Whole(1, "maxsplit", -1))),
+        ["splitlines"] = ("keepends?", (text, given) => Lines(text, given.Truth(0, "keepends")).Cast<object?>().ToList()),
+        ["partition"] = ("sep, /", (text, given) => Partition(text, given, last: false)),
+        ["rpartition"] = ("sep, /", (text, given) => Partition(text, given, last: true)),
+        ["join"] = ("iterable, /", (text, given) => string.Join(text, Operators.Items(given.Required(0, "iterable")).Select(Joined))),
+        ["replace"] = ("old, new, count?, /", (text, given) =>
+            Replace(text, given.Text(0, "old"), given.Text(1, "new"), given.Whole(2, "count", -1))),
+        ["upper"] = ("", (text, _) => CaseMapping.Upper(text)),
+        ["lower"] = ("", (text, _) => CaseMapping.Lower(text)),
+        ["casefold"] = ("", (text, _) => CaseMapping.Fold(text)),
+        ["title"] = ("", (text, _) => CaseMapping.Title(text)),
+        ["capitalize"] = ("", (text, _) => CaseMapping.Capitalize(text)),
+        ["swapcase"] = ("", (text, _) => CaseMapping.Swap(text)),
+        ["startswith"] = ("prefix, start?, end?, /", (text, given) =>
+            AnyOf(text, given, (window, part) => window.StartsWith(part, StringComparison.Ordinal))),
+        ["endswith"] = ("suffix, start?, end?, /", (text, given) =>
+            AnyOf(text, given, (window, part) => window.EndsWith(part, StringComparison.Ordinal))),
+        ["removeprefix"] = ("prefix, /", (text, given) =>
+            given.Text(0, "prefix") is var prefix && text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : text),
+        ["removesuffix"] = ("suffix, /", (text, given) =>
+            given.Text(0, "suffix") is var suffix && text.EndsWith(suffix, StringComparison.Ordinal) ? text[..^suffix.Length] : text),
+        ["find"] = (Part, (text, given) => (BigInteger)Find(text, given, last: false)),
+        ["rfind"] = (Part, (text, given) => (BigInteger)Find(text, given, last: true)),
+        ["index"] = (Part, (text, given) => (BigInteger)Found(Find(text, given, last: false))),
+        ["rindex"] = (Part, (text, given) => (BigInteger)Found(Find(text, given, last: true))),
+        ["count"] = (Part, (text, given) => (BigInteger)(Window(text, given) is { } window ? Count(window.Text, given.Text(0, "sub")) : 0)),
+        ["isdigit"] = ("", (text, _) => CaseMapping.All(text, CaseMapping.IsDigit)),
+        ["isdecimal"] = ("", (text, _) => CaseMapping.All(text, Rune.IsDigit)),
+        ["isnumeric"] = ("", (text, _) => CaseMapping.All(text, CaseMapping.IsNumeric)),
+        ["isalpha"] = ("", (text, _) => CaseMapping.All(text, Rune.IsLetter)),
+        ["isalnum"] = ("", (text, _) => CaseMapping.All(text, rune => Rune.IsLetter(rune) || CaseMapping.IsNumeric(rune))),
+        ["isspace"] = ("", (text, _) => text.Length > 0 && text.All(IsBlank)),
+        ["isupper"] = ("", (text, _) => CaseMapping.IsUpper(text)),
+        ["islower"] = ("", (text, _) => CaseMapping.IsLower(text)),
+        ["istitle"] = ("", (text, _) => CaseMapping.IsTitle(text)),
+        ["isascii"] = ("", (text, _) => text.All(char.IsAscii)),
+        ["isprintable"] = ("", (text, _) => text.EnumerateRunes().All(Printing.IsPrintable)),
+        ["isidentifier"] = ("", (text, _) => IsName(text)),
+        ["ljust"] = (Padding, (text, given) => Pad(text, given, left: 0)),
+        ["rjust"] = (Padding, (text, given) => Pad(text, given, left: 1)),
+        ["center"] = (Padding, (text, given) => Pad(text, given, left: null)),
+        ["zfill"] = ("width, /", (text, given) => FillWithZeros(text, Width(given))),
+        ["expandtabs"] = ("tabsize?", (text, given) => ExpandTabs(text, given.Whole(0, "tabsize", 8))),
+        ["format"] = ("*, **", StringFormat.Braces),
+        ["format_map"] = ("mapping, /", (text, given) => StringFormat.Braces(text, StringFormat.Mapping(given.Required(0, "mapping")))),
+        ["translate"] = ("table, /", (text, given) => Translate(text, given.Required(0, "table"))),
+    };
+
+    public static Function? Method(string text, string name) => s_methods.TryGetValue(name, out var method)
+        ? new Function(name, method.Takes, given => method.Run(text, given.Plain()))
+        : null;
+
+    public static string Strip(string text, string? letters, bool start, bool end)
+    {
+        var set = letters?.EnumerateRunes().ToHashSet();
         var (from, to) = (0, text.Length);
-        while (start && from < to && Goes(text[from])) from++;
-        while (end && to > from && Goes(text[to - 1])) to--;
+        while (start && from < to && Goes(Rune.GetRuneAt(text, from))) from += Rune.GetRuneAt(text, from).Utf16SequenceLength;
+        while (end && to > from && Before(to) is var last && Goes(last)) to -= last.Utf16SequenceLength;
         return text[from..to];
 
-        bool Goes(char letter) => set is null ? char.IsWhiteSpace(letter) : set.Contains(letter);
+        Rune Before(int place) => Rune.DecodeLastFromUtf16(text.AsSpan(0, place), out var rune, out _) is 0 ? rune : Rune.ReplacementChar;
+        bool Goes(Rune rune) => set is null ? rune.IsBmp && IsBlank((char)rune.Value) : set.Contains(rune);
     }
 
+    /// <summary>Replaces the first so many occurrences; all where the number is negative. An empty text stands between all
+    /// characters.</summary>
     public static string Replace(string text, string old, string replacement, int count)
     {
-        if (old.Length == 0 || count == 0) return text;
+        if (count == 0) return text;
         Operators.LimitedCount(text.Length + ((long)Count(text, old) * replacement.Length), () => 0);
+        if (old.Length == 0) return Interleave(text, replacement, count < 0 ? int.MaxValue : count);
         if (count < 0) return text.Replace(old, replacement, StringComparison.Ordinal);
         var (result, from) = (new StringBuilder(), 0);
         for (; count > 0 && text.IndexOf(old, from, StringComparison.Ordinal) is var place and >= 0; count--)
@@ -90,129 +98,104 @@ internal static class StringMethods
         return result.Append(text, from, text.Length - from).ToString();
     }
 
-    /// <summary>Lines without their ends; none for an empty text.</summary>
-    public static List<string> Lines(string text)
+    /// <summary>Lines as Python divides them, with their ends where <paramref name="keepEnds"/>; none for an empty text.</summary>
+    public static List<string> Lines(string text, bool keepEnds)
     {
-        var lines = text.ReplaceLineEndings("\n").Split('\n').ToList();
-        if (lines[^1].Length == 0) lines.RemoveAt(lines.Count - 1);
+        var (lines, from) = (new List<string>(), 0);
+        for (var i = 0; i < text.Length; i++)
+        {
+            if (text[i] is not ('\n' or '\r' or '\v' or '\f' or (>= '\x1c' and <= '\x1e') or '\x85' or '\u2028' or '\u2029')) continue;
+            var end = i;
+            if (text[i] == '\r' && i + 1 < text.Length && text[i + 1] == '\n') i++;
+            lines.Add(text[from..(keepEnds ? i + 1 : end)]);
+            from = i + 1;
+        }
+
+        if (from < text.Length) lines.Add(text[from..]);
         return lines;
     }
 
-    public static string Center(string text, int width)
+    /// <summary>A text in the middle of blanks.</summary>
+    public static string Center(string text, int width) => Pad(text, width, " ", left: null);
+
+    /// <summary>A text that is filled to a width.</summary>
+    /// <param name="left">How much of what is missing goes to the left, 0 or 1; where null half of it, as <c>str.center</c> rounds.</param>
+    public static string Pad(string text, int width, string fill, int? left)
     {
-        var blanks = Width(width) - Operators.CodePoints(text);
-        if (blanks <= 0) return text;
-        var left = (blanks / 2) + (blanks & width & 1);
-        return new string(' ', left) + text + new string(' ', blanks - left);
+        var missing = Operators.LimitedCount(width, () => width) - Operators.CodePoints(text);
+        if (missing <= 0) return text;
+        var before = left is { } share ? share * missing : (missing / 2) + (missing & width & 1);
+        return Repeated(fill, before) + text + Repeated(fill, missing - before);
     }
 
-    private static int Width(int width) => Operators.LimitedCount(width, () => Math.Max(0, width));
-
-    private static string Fill(string text, Arguments arguments)
+    private static string Pad(string text, Arguments given, int? left)
     {
-        var blanks = Width(arguments.Whole(0, "width", 0)) - Operators.CodePoints(text);
-        if (arguments.Text(1, "fillchar", " ") is not [var fill])
+        var fill = given.Text(1, "fillchar", " ");
+        if (Operators.CodePoints(fill) != 1)
             throw new TemplateException(TemplateErrorKind.TypeError, "the fill character must be exactly one character long");
-        return blanks <= 0 ? "" : new string(fill, blanks);
+        return Pad(text, Width(given), fill, left);
     }
 
-    private static string Part(object? item) => item as string
-        ?? throw new TemplateException(
-            TemplateErrorKind.TypeError, $"sequence item: expected str instance, {Printing.TypeName(item)} found");
-
-    private static List<object?> Split(string text, object? separator, int max)
+    private static string FillWithZeros(string text, int width)
     {
-        var parts = new List<object?>();
-        var rest = separator is null ? text.TrimStart() : text;
-        for (; max != 0 && rest.Length > 0; max--)
-        {
-            var place = separator is null ? IndexOfBlank(rest) : rest.IndexOf(Separator(separator), StringComparison.Ordinal);
-            if (place < 0) break;
-            parts.Add(rest[..place]);
-            rest = separator is null ? rest[place..].TrimStart() : rest[(place + Separator(separator).Length)..];
-        }
-
-        if (separator is not null || rest.Length > 0) parts.Add(rest);
-        return parts;
+        var sign = text is ['+' or '-', ..] ? 1 : 0;
+        return text[..sign] + Pad(text[sign..], width - sign, "0", left: 1);
     }
 
-    private static List<object?> SplitFromEnd(string text, object? separator, int max)
+    private static string ExpandTabs(string text, int size)
     {
-        if (max < 0) return Split(text, separator, max);
-        var parts = new List<object?>();
-        var rest = separator is null ? text.TrimEnd() : text;
-        for (; max > 0 && rest.Length > 0; max--)
-        {
-            var place = separator is null ? LastIndexOfBlank(rest) : rest.LastIndexOf(Separator(separator), StringComparison.Ordinal);
-            if (place < 0) break;
-            parts.Insert(0, rest[(place + (separator is null ? 1 : Separator(separator).Length))..]);
-            rest = separator is null ? rest[..place].TrimEnd() : rest[..place];
-        }
-
-        if (separator is not null || rest.Length > 0) parts.Insert(0, rest);
-        return parts;
-    }
-
-    private static string Separator(object? separator) => separator is string { Length: > 0 } text
-        ? text
-        : throw new TemplateException(TemplateErrorKind.ValueError, "the separator must be a str that is not empty");
-
-    private static int IndexOfBlank(string text)
-    {
-        for (var i = 0; i < text.Length; i++)
-            if (char.IsWhiteSpace(text[i])) return i;
-        return -1;
-    }
-
-    private static int LastIndexOfBlank(string text)
-    {
-        for (var i = text.Length - 1; i >= 0; i--)
-            if (char.IsWhiteSpace(text[i])) return i;
-        return -1;
-    }
-
-    private static PythonTuple Partition(string text, string separator, int place, bool first) => place >= 0
-        ? new PythonTuple(text[..place], separator, text[(place + separator.Length)..])
-        : first ? new PythonTuple(text, "", "") : new PythonTuple("", "", text);
-
-    private static bool Any(object? parts, Func<string, bool> holds) => parts switch
-    {
-        string part => holds(part),
-        PythonTuple tuple => tuple.OfType<string>().Any(holds),
-        _ => throw new TemplateException(TemplateErrorKind.TypeError, $"expected str or a tuple of str, not {Printing.TypeName(parts)}"),
-    };
-
-    private static BigInteger Place(string text, int unit) => unit < 0 ? -1 : Operators.CodePoints(text[..unit]);
-
-    private static int Count(string text, string part)
-    {
-        if (part.Length == 0) return Operators.CodePoints(text) + 1;
-        var count = 0;
-        for (
-            var i = text.IndexOf(part, StringComparison.Ordinal);
-            i >= 0;
-            i = text.IndexOf(part, i + part.Length, StringComparison.Ordinal))
-            count++;
-        return count;
-    }
-
-    private static bool IsCase(string text, Func<char, bool> wanted, Func<char, bool> other) => text.Any(wanted) && !text.Any(other);
-
-    private static string Title(string text)
-    {
-        var (result, word) = (new StringBuilder(text.Length), new StringBuilder());
+        var (result, column) = (new StringBuilder(), 0);
         foreach (var rune in text.EnumerateRunes())
         {
-            if (Rune.IsLetter(rune))
+            if (rune.Value == '\t')
             {
-                word.Append(rune.ToString());
+                var blanks = size > 0 ? size - (column % size) : 0;
+                Operators.LimitedCount(result.Length + (long)blanks, () => 0);
+                result.Append(' ', blanks);
+                column += blanks;
                 continue;
             }
 
-            result.Append(CaseMapping.Capitalize(word.ToString())).Append(rune.ToString());
-            word.Clear();
+            result.Append(rune.ToString());
+            column = rune.Value is '\n' or '\r' ? 0 : column + 1;
         }
 
-        return result.Append(CaseMapping.Capitalize(word.ToString())).ToString();
+        return result.ToString();
     }
+
+    private static string Translate(string text, object? table)
+    {
+        var result = new StringBuilder();
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (table is not PythonDictionary dictionary || !dictionary.TryGet((BigInteger)rune.Value, out var to)) to = rune.ToString();
+            result.Append(to is BigInteger code ? new Rune((int)code).ToString() : Printing.Text(to ?? ""));
+        }
+
+        return result.ToString();
+    }
+
+    private static string Repeated(string fill, int times) => new StringBuilder().Insert(0, fill, times).ToString();
+
+    private static int Width(Arguments given) => given.Whole(0, "width", 0);
+
+    private static string Joined(object? item) => SafeText.Plain(item) as string
+        ?? throw new TemplateException(
+            TemplateErrorKind.TypeError, $"sequence item: expected str instance, {Printing.TypeName(item)} found");
+
+    private static string Interleave(string text, string between, int count)
+    {
+        var result = new StringBuilder();
+        foreach (var rune in text.EnumerateRunes())
+        {
+            if (count-- > 0) result.Append(between);
+            result.Append(rune.ToString());
+        }
+
+        return count > 0 ? result.Append(between).ToString() : result.ToString();
+    }
+
+    /// <summary>A name as Python allows them.</summary>
+    private static bool IsName(string text) => text.Length > 0 && !char.IsAsciiDigit(text[0])
+        && text.EnumerateRunes().All(rune => rune.Value == '_' || Rune.IsLetterOrDigit(rune));
 }

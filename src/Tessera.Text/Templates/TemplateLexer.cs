@@ -201,31 +201,42 @@ internal sealed class TemplateLexer
 
     private void Digits()
     {
-        var end = _place;
-        while (end < _source.Length && (char.IsAsciiDigit(_source[end]) || _source[end] == '_')) end++;
+        if (_source[_place] == '0' && _place + 1 < _source.Length && char.ToLowerInvariant(_source[_place + 1]) is 'x' or 'o' or 'b')
+        {
+            AddNumber(Run(_place + 2, char.IsAsciiHexDigit), real: false);
+            return;
+        }
+
+        var end = Run(_place, char.IsAsciiDigit);
         var real = false;
         if (end + 1 < _source.Length && _source[end] == '.' && char.IsAsciiDigit(_source[end + 1]))
         {
             real = true;
-            for (end++; end < _source.Length && (char.IsAsciiDigit(_source[end]) || _source[end] == '_'); end++) { }
+            end = Run(end + 1, char.IsAsciiDigit);
         }
 
         if (end < _source.Length && _source[end] is 'e' or 'E')
         {
             var digits = end + 1 < _source.Length && _source[end + 1] is '+' or '-' ? end + 2 : end + 1;
-            if (digits < _source.Length && char.IsAsciiDigit(_source[digits]))
-            {
-                real = true;
-                for (end = digits; end < _source.Length && char.IsAsciiDigit(_source[end]); end++) { }
-            }
+            if (digits < _source.Length && char.IsAsciiDigit(_source[digits])) (real, end) = (true, Run(digits, char.IsAsciiDigit));
         }
 
+        AddNumber(end, real);
+    }
+
+    /// <summary>Where digits end that begin at a place; underscores may stand between them.</summary>
+    private int Run(int place, Func<char, bool> isDigit)
+    {
+        while (place < _source.Length && (isDigit(_source[place]) || _source[place] == '_')) place++;
+        return place;
+    }
+
+    private void AddNumber(int end, bool real)
+    {
         if (end - _place > 1000) throw Error("a number of more than 1000 digits");
-        var text = _source[_place..end].Replace("_", "", StringComparison.Ordinal);
-        object value = real
-            ? double.Parse(text, NumberStyles.Float, CultureInfo.InvariantCulture)
-            : BigInteger.Parse(text, NumberStyles.None, CultureInfo.InvariantCulture);
-        Add(TokenKind.Number, text, value);
+        var text = _source[_place..end];
+        var value = real ? (object?)Numbers.Real(text) : Numbers.Whole(text, 0);
+        Add(TokenKind.Number, text, value ?? throw Error($"'{text}' is no number"));
         Advance(end);
     }
 
@@ -247,14 +258,17 @@ internal sealed class TemplateLexer
     /// <summary>An escape of Python's; returns the place of its last character.</summary>
     private int Escape(int i, StringBuilder text)
     {
-        const string Letters = "abfnrtv0\\'\"";
-        const string Meanings = "\a\b\f\n\r\t\v\0\\'\"";
+        const string Letters = "abfnrtv\\'\"";
+        const string Meanings = "\a\b\f\n\r\t\v\\'\"";
         if (Letters.IndexOf(_source[i], StringComparison.Ordinal) is var known and >= 0)
         {
             text.Append(Meanings[known]);
             return i;
         }
 
+        if (_source[i] is >= '0' and <= '7') return Octal(i, text);
+        if (_source[i] == 'N' && Has(i + 1, "{"))
+            throw Error("a character by its Unicode name, \\N{…}; allowed: \\x, \\u, \\U or itself");
         var digits = _source[i] switch { 'x' => 2, 'u' => 4, 'U' => 8, _ => 0 };
         if (digits > 0 && i + digits < _source.Length
             && int.TryParse(_source.AsSpan(i + 1, digits), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var code)
@@ -267,6 +281,15 @@ internal sealed class TemplateLexer
 
         if (_source[i] != '\n') text.Append('\\').Append(_source[i]);
         return i;
+    }
+
+    /// <summary>A character by up to three octal digits; returns the place of the last one.</summary>
+    private int Octal(int i, StringBuilder text)
+    {
+        var (code, last) = (0, i);
+        for (; last < _source.Length && last < i + 3 && _source[last] is >= '0' and <= '7'; last++) code = (code * 8) + _source[last] - '0';
+        text.Append((char)code);
+        return last - 1;
     }
 
     private int SkipBlanks(int from)

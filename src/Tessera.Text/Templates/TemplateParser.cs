@@ -70,10 +70,11 @@ internal sealed class TemplateParser
             "call" => ParseCall(line),
             "with" => ParseWith(line),
             "filter" => ParseFilter(line),
+            "block" => ParseNamedBlock(line),
             "generation" => ParseGeneration(line),
             "break" or "continue" => ParseJump(name, line),
             _ => throw _tokens.Error(
-                $"unknown tag '{name}'; allowed: if, for, set, macro, call, with, filter, raw, generation, break, continue"),
+                $"unknown tag '{name}'; allowed: if, for, set, macro, call, with, filter, block, raw, generation, break, continue"),
         };
 
     private void EndTag() => _tokens.Expect(TokenKind.Tag, "%}");
@@ -138,15 +139,32 @@ internal sealed class TemplateParser
     private MacroStatement ParseMacro(int line)
     {
         var name = _tokens.ExpectName();
-        var parameters = ParseParameters();
-        return new MacroStatement(new Macro(name, parameters, ParseBlock("endmacro")), line);
+        return new MacroStatement(ParseMacroBody(name, ParseParameters(), "endmacro"), line);
     }
 
     private CallStatement ParseCall(int line)
     {
         var parameters = _tokens.IsSign("(") ? ParseParameters() : [];
         if (_expressions.Parse() is not CallExpression call) throw _tokens.Error("expected a call");
-        return new CallStatement(call.Target, call.Given, new Macro("caller", parameters, ParseBlock("endcall")), line);
+        return new CallStatement(call.Target, call.Given, ParseMacroBody("caller", parameters, "endcall"), line);
+    }
+
+    private Macro ParseMacroBody(string name, List<(string, Expression?)> parameters, string end)
+    {
+        var start = _tokens.Place;
+        var body = ParseBlock(end);
+        return new Macro(name, parameters, body, _tokens.NamesFrom(start));
+    }
+
+    private BlockStatement ParseNamedBlock(int line)
+    {
+        var name = _tokens.ExpectName();
+        while (_tokens.TakeName("scoped") || _tokens.TakeName("required")) { }
+        EndTag();
+        var body = ParseBody(out _, "endblock");
+        _tokens.TakeName(name);
+        EndTag();
+        return new BlockStatement(name, body, line);
     }
 
     private WithStatement ParseWith(int line)

@@ -5,9 +5,16 @@ internal sealed class TemplateTokens(List<TemplateToken> tokens)
 {
     private int _place;
 
+    /// <summary>The number of tokens that were read.</summary>
+    public int Place => _place;
+
     public TemplateToken Current => tokens[_place];
 
     public TemplateToken Next() => tokens[_place] is { Kind: TokenKind.End } end ? end : tokens[_place++];
+
+    /// <summary>The names among the tokens that were read from a place on.</summary>
+    public IReadOnlySet<string> NamesFrom(int place) =>
+        tokens.Take(_place).Skip(place).Where(token => token.Kind == TokenKind.Name).Select(token => token.Text).ToHashSet();
 
     public bool Is(TokenKind kind, string? text = null) => Current.Kind == kind && (text is null || Current.Text == text);
 

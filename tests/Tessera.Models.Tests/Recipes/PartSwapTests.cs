@@ -52,6 +52,60 @@ public sealed class PartSwapTests
         Learns(RecipeJson.Read<ModelConfig>(recipe).Model);
     }
 
+    /// <summary>Parts of which something is said, as a recipe says it.</summary>
+    private static readonly (string Path, string Part)[] s_said =
+    [
+        (Attention, """{"kind":"multi-head","heads":2,"keyValueHeads":1,"headWidth":8,"pattern":{"kind":"window","window":3},"position":{"kind":"rotary","theta":5000},"bias":true,"outputBias":false,"queryKeyNorm":{"kind":"rms"},"scoreScale":0.3,"softCap":5,"sinks":true}"""),
+        (Attention, """{"kind":"multi-head","heads":2,"position":{"kind":"alibi"},"pattern":"dilated"}"""),
+        (Attention, """{"kind":"latent","heads":2,"kvLoraRank":8,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":6,"bias":true,"position":{"theta":5000},"norm":{"epsilon":0.001},"pattern":{"kind":"window","window":3},"scoreFactor":1.5}"""),
+        (Attention, """{"kind":"lstm","hidden":6}"""),
+        (Attention, """{"kind":"gru","hidden":6}"""),
+        ($"{Attention}.pattern", """{"kind":"window","window":3,"globalTokens":1}"""),
+        (FeedForward, """{"kind":"experts","routed":4,"active":2,"shared":1,"expert":{"kind":"relu","hidden":5},"router":{"kind":"two-stage"}}"""),
+        (FeedForward, """{"kind":"swiglu","hidden":12,"bias":true}"""),
+        ($"{FeedForward}.router", """{"kind":"sigmoid","biasRate":0.01,"scale":2}"""),
+        ($"{Decoder}.norm", """{"kind":"layer","epsilon":0.001,"bias":true}"""),
+        ($"{Attention}.position", """{"kind":"rotary","theta":5000,"layout":"interleaved"}"""),
+        ($"{Decoder}.position", """{"kind":"learned","positions":50}"""),
+    ];
+
+    public static IEnumerable<object[]> SaidSwaps =>
+        from said in s_said
+        from place in s_places
+        where place.Path == said.Path
+        from after in place.Kinds
+        select new object[] { said.Path, said.Part, after };
+
+    [Theory]
+    [MemberData(nameof(SaidSwaps))]
+    public void Of_what_was_said_all_stays_that_the_new_kind_takes_and_all_else_is_named(string path, string part, string after)
+    {
+        var recipe = Changed($"{path}={part}");
+        var before = At(recipe, path).DeepClone().AsObject();
+        if (Equals(before["kind"]!.GetValue<string>(), after)) return; // stays as it is
+        var notes = string.Join('\n', RecipeSettings.Apply<ModelConfig>(recipe, $"{path}.kind={after}"));
+        var now = At(recipe, path).AsObject();
+        foreach (var (key, value) in before)
+        {
+            if (key == "kind") continue;
+            if (now.TryGetPropertyValue(key, out var kept)) Assert.Equal(Bare(value), Bare(kept));
+            else Assert.Contains($"{key} ({Start(value)}", notes, StringComparison.Ordinal);
+        }
+
+        Assert.All(now.Where(own => own.Key != "kind"), own => Assert.True(before.ContainsKey(own.Key), own.Key));
+        RecipeJson.Read<ModelConfig>(recipe);
+
+        // Where one kind alone is allowed, it goes unsaid.
+        static string Bare(JsonNode? value)
+        {
+            var bare = value?.DeepClone();
+            (bare as JsonObject)?.Remove("kind");
+            return bare?.ToJsonString() ?? "null";
+        }
+
+        static string Start(JsonNode? value) => value is JsonObject ? "{" : value?.ToJsonString() ?? "null";
+    }
+
     /// <summary>How the decoder looks at the source follows from an attention that cannot.</summary>
     [Theory]
     [InlineData("attention.kind", "multi-head", "latent", "lstm", "gru")]

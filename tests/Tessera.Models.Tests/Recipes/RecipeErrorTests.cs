@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using Tessera.Models.Recipes;
 using Tessera.Models.Tests.Formats;
 using Tessera.Nn;
+using Tessera.Nn.Attention;
 
 namespace Tessera.Models.Tests;
 
@@ -39,14 +40,13 @@ public sealed class RecipeErrorTests
     )]
     [InlineData(
         "\"layers\": 2",
-        "\"layers\": 2, \"kind\": \"transformer\"",
-        "model.decoder.kind: is not a key here; allowed: layers, attention, mixers, crossAttention, feedForward, variants, normPlacement, residualScale, norm, position, dropout"
+        "\"layers\": 2, \"kind\": \"lstm\"",
+        "model.decoder.kind: is \"lstm\"; allowed: transformer"
     )]
     [InlineData(
         "\"multi-head\"", "\"single-head\"", "model.decoder.attention.kind: is \"single-head\"; allowed: multi-head, latent, lstm, gru")]
     [InlineData("\"multi-head\"", "7", "model.decoder.attention.kind: is 7; allowed: multi-head, latent, lstm, gru")]
     [InlineData("\"kind\": \"decoder\"", "\"kind\": \"Decoder\"", "model.kind: is \"Decoder\"; allowed: encoder-decoder, decoder, encoder")]
-    [InlineData("\"kind\": \"layer\"", "", "model.decoder.norm.kind: is missing; allowed: rms, layer")]
     [InlineData(
         "\"relu\"",
         "\"experts\"",
@@ -94,6 +94,57 @@ public sealed class RecipeErrorTests
         Assert.Equal(message[..message.IndexOf(':', StringComparison.Ordinal)], error.Path);
     }
 
+    [Fact]
+    public void All_that_is_wrong_is_told_at_once()
+    {
+        var spoiled = Changed("\"heads\": 4", "\"heads\": 4.5, \"head\": 3");
+        spoiled["vocabulary"] = "many";
+        spoiled["model"]!["decoder"]!["norm"] = new JsonObject { ["kind"] = "laier" };
+        spoiled["model"]!["decoder"]!["feedForward"]!["active"] = null;
+        ((JsonObject)spoiled["model"]!).Remove("width");
+        var error = Assert.Throws<RecipeException>(() => RecipeJson.Read<ModelConfig>(spoiled));
+        Assert.Equal(
+            [
+                "vocabulary: is \"many\"; expected a whole number",
+                "model.decoder.norm.kind: is \"laier\"; allowed: rms, layer",
+                "model.decoder.attention.heads: is 4.5; expected a whole number",
+                "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, "
+                    + "bias, outputBias, queryKeyNorm, scoreScale, softCap, sinks",
+                "model.decoder.feedForward.active: is null; expected a whole number",
+                "model.width: is missing; expected a whole number",
+            ],
+            error.Problems);
+        Assert.Equal(("vocabulary", string.Join('\n', error.Problems)), (error.Path, error.Message));
+    }
+
+    [Theory]
+    [InlineData("{ \"kind\": \"layer\" }", "{ \"epsilon\": 0.5 }", "rms")]
+    [InlineData("{ \"kind\": \"layer\" }", "{ }", "rms")]
+    public void A_part_that_does_not_say_its_kind_is_of_the_usual_one(string old, string changed, string kind)
+    {
+        var config = RecipeJson.Read<ModelConfig>(Changed(old, changed));
+        Assert.Equal(kind, Parts.KindOf(((DecoderOptions)config.Model).Decoder.Norm.GetType()));
+    }
+
+    [Theory]
+    [InlineData("{ \"kind\": \"rotary\", \"theta\": 5000 }")]
+    [InlineData("{ \"theta\": 5000 }")]
+    [InlineData("\"rotary\"")]
+    public void Where_one_kind_alone_is_allowed_it_may_be_said(string position)
+    {
+        var recipe = Changed("{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }", position);
+        var attention = (JsonObject)recipe["model"]!["decoder"]!["attention"]!;
+        (attention["kind"], attention["heads"]) = ("latent", 2);
+        var latent = (LatentOptions)((DecoderOptions)RecipeJson.Read<ModelConfig>(recipe).Model).Decoder.Attention;
+        Assert.Equal(position[0] == '"' ? 10_000 : 5000, latent.Position.Theta);
+        RecipeSettings.Apply<ModelConfig>(recipe, "model.decoder.attention.position.kind=rotary");
+        Assert.Equal(latent, ((DecoderOptions)RecipeJson.Read<ModelConfig>(recipe).Model).Decoder.Attention);
+        Assert.Equal(
+            "model.decoder.attention.position.kind: is \"alibi\"; allowed: rotary",
+            Assert.Throws<RecipeException>(() => RecipeSettings.Apply<ModelConfig>(
+                recipe, "model.decoder.attention.position.kind=alibi")).Message);
+    }
+
     [Theory]
     [InlineData("\"heads\": 4", "\"heads\": 3", "model.decoder.attention.heads: is 3; allowed: a divisor of the width 8, or a headWidth")]
     [InlineData(
@@ -104,12 +155,12 @@ public sealed class RecipeErrorTests
     [InlineData(
         "{ \"kind\": \"sinusoidal\" }",
         "{ \"kind\": \"rotary\" }",
-        "model.decoder.position.kind: is RotaryOptions; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position"
+        "model.decoder.position.kind: is rotary; allowed: a kind that is added to embeddings, such as sinusoidal; rotary positions belong in attention.position"
     )]
     [InlineData(
         "{ \"kind\": \"rotary\", \"layout\": \"interleaved\" }",
         "{ \"kind\": \"sinusoidal\" }",
-        "model.decoder.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys or on scores, such as rotary"
+        "model.decoder.attention.position.kind: is sinusoidal; allowed: a kind that acts on queries and keys or on scores, such as rotary"
     )]
     [InlineData(
         "\"active\": 2", "\"active\": 2, \"shared\": 0, \"router\": { \"kind\": \"two-stage\" }",
@@ -122,7 +173,7 @@ public sealed class RecipeErrorTests
     }
 
     [Theory]
-    [InlineData("{\n  \"a\": 1,\n  \"b\": x\n}", "recipe.json(3,8): is not valid JSON here")]
+    [InlineData("{\n  \"a\": 1,\n  \"b\": x\n}", "recipe.json(3,8): is not valid JSON here: 'x' is an invalid start of a value")]
     [InlineData(
         """{ "name": "\ud800" }""",
         """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff"""
@@ -131,8 +182,8 @@ public sealed class RecipeErrorTests
         """{ "\udc00": 1 }""",
         """recipe.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff"""
     )]
-    [InlineData("{", "recipe.json(1,2): is not valid JSON here")]
-    [InlineData("", "recipe.json(1,1): is not valid JSON here")]
+    [InlineData("{", "recipe.json(1,2): is not valid JSON here: it ends before the last { or [ is closed")]
+    [InlineData("", "recipe.json(1,1): is not valid JSON here: there is nothing")]
     [InlineData("[1]", "recipe.json: is not a JSON object")]
     [InlineData("null", "recipe.json: is not a JSON object")]
     [InlineData("3", "recipe.json: is not a JSON object")]

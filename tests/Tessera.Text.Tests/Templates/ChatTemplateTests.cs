@@ -17,8 +17,8 @@ public class ChatTemplateTests
     [InlineData("{{ 9 ** 999999999 }}", TemplateErrorKind.OverflowError, "at most 10000000")]
     [InlineData("{% set x = 'aaaaaaaaaa' * 1000000 %}{{ x }}{{ x }}{{ x }}", TemplateErrorKind.OverflowError, "prints more than")]
     [InlineData("{{ 'aaaaaaaaaaaaaaaa'.replace('a', 'b' * 1000000) }}", TemplateErrorKind.OverflowError, "at most 10000000")]
-    [InlineData("{{ ''.__class__ }}", TemplateErrorKind.SecurityError, "unsafe")]
-    [InlineData("{{ messages[0]['__init__'] }}", TemplateErrorKind.SecurityError, "unsafe")]
+    [InlineData("{{ ''.__class__.__mro__ }}", TemplateErrorKind.SecurityError, "unsafe")]
+    [InlineData("{{ messages[0]['__init__']() }}", TemplateErrorKind.SecurityError, "unsafe")]
     [InlineData("\n\n{{ 1 / 0 }}", TemplateErrorKind.ZeroDivisionError, "line 3")]
     [InlineData(
         "{% set ns = namespace(a=1) %}{% for i in range(100000) %}{% set ns.a = [ns.a] %}{% endfor %}{{ ns.a == [ns.a] }}",

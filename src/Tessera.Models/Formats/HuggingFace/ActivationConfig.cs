@@ -60,6 +60,6 @@ internal static class ActivationConfig
         TanhOptions => "tanh",
         GluOptions or SigmoidOptions => "sigmoid",
         _ => throw new RecipeException(
-            "model.decoder.feedForward.kind", $"is {dense.GetType().Name}, which {HuggingFaceConfig.File} has no name for"),
+            "model.decoder.feedForward.kind", $"is {Parts.NameOf(dense)}, which {HuggingFaceConfig.File} has no name for"),
     };
 }

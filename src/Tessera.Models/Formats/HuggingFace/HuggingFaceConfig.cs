@@ -48,7 +48,8 @@ public sealed class HuggingFaceConfig
         }
         catch (JsonException error)
         {
-            throw new InvalidDataException($"{path}({error.LineNumber + 1},{error.BytePositionInLine + 1}): is not valid JSON here", error);
+            throw new InvalidDataException(
+                $"{path}({error.LineNumber + 1},{error.BytePositionInLine + 1}): is not valid JSON here: {JsonTexts.Reason(error)}", error);
         }
         catch (InvalidOperationException error)
         {

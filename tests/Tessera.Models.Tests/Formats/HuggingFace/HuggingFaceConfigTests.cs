@@ -30,8 +30,8 @@ public sealed class HuggingFaceConfigTests
     [InlineData("{ \"a\": null }", "config.json: a is null; allowed: a whole number")]
     [InlineData("{ }", "config.json: a is missing; allowed: a whole number")]
     [InlineData("[ 1 ]", "config.json: is [ 1 ]; expected an object { … }")]
-    [InlineData("{ \"a\": 1", "config.json(1,9): is not valid JSON here")]
-    [InlineData("", "config.json(1,1): is not valid JSON here")]
+    [InlineData("{ \"a\": 1", "config.json(1,9): is not valid JSON here: '1' is an invalid end of a number. Expected a delimiter")]
+    [InlineData("", "config.json(1,1): is not valid JSON here: there is nothing")]
     [InlineData("""{ "model_type": "\ud800" }""", """config.json: holds a text that is not Unicode: half of a surrogate pair, written \ud800 to \udfff""")]
     public void A_wrong_number_is_named_with_file_key_and_what_is_allowed(string json, string message) => Expect(message, () => Parse(json).Whole("a"));
 
