@@ -118,7 +118,7 @@ internal sealed class Inspection : IDisposable
         // Of architectures that are not known there is still much to see.
         var metadata = file.Metadata.Where(pair => pair.Value.Type != GgufValueType.Array && pair.Value.ToString().Length < 200)
             .ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
-        var format = $"gguf {file.Version}";
+        var format = $"gguf {file.Version}" + (file.Files.Count > 1 ? $" in {file.Files.Count} files" : "");
         if (!GgufModel.IsSupported(file))
             return new Inspection(path, file, format)
             {

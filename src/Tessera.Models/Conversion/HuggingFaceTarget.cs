@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Conversion;
@@ -90,8 +91,9 @@ internal static class HuggingFaceTarget
         config["vocab_size"] = folder.Model.Vocabulary;
         if (folder.Family is not null)
         {
-            var source = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.Path!, ModelFolder.ConfigFile)))!.AsObject();
-            foreach (var key in s_ids.Where(source.ContainsKey)) config[key] = source[key]?.DeepClone();
+            using var source = PythonJson.Parse(File.ReadAllText(Path.Combine(folder.Path!, ModelFolder.ConfigFile)));
+            foreach (var key in s_ids)
+                if (source.RootElement.TryGetProperty(key, out var id)) config[key] = JsonNode.Parse(id.GetRawText());
             return;
         }
 

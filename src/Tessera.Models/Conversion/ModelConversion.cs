@@ -1,4 +1,5 @@
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Nn;
 
 namespace Tessera.Models.Conversion;
@@ -31,6 +32,8 @@ public static class ModelConversion
         try
         {
             using var from = ConversionSource.Open(source);
+            if (from.Tensors is GgufFile split && split.Files.FirstOrDefault(file => SamePlace.Is(file, target)) is { } part)
+                throw new ArgumentException($"target '{target}' is a part of the source, '{part}'");
             return toFile
                 ? GgufTarget.Write(from, target, options, cancellation)
                 : HuggingFaceTarget.Write(from, target, options, cancellation);

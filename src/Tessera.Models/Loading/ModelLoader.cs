@@ -1,5 +1,7 @@
+using Tessera.Models.Formats;
 using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn;
+using Tessera.Text.Files;
 
 namespace Tessera.Models;
 
@@ -39,9 +41,14 @@ internal static class ModelLoader
     {
         const string Config = ModelFolder.ConfigFile;
         if (File.Exists(path))
+        {
+            FileKinds.Require(path, FileKind.Gguf, $"a model, which is a GGUF file or a folder with {Config} and weights");
             return new InvalidDataException($"{path}: is not a GGUF file; a model is one, or a folder with {Config} and weights");
-        return Directory.Exists(path)
-            ? new FileNotFoundException($"'{path}' holds no finished model: there is no {Config}", Path.Combine(path, Config))
-            : new DirectoryNotFoundException($"there is no model folder '{path}'");
+        }
+
+        if (!Directory.Exists(path)) return new DirectoryNotFoundException($"there is no model folder '{path}'");
+        ReadableFolder.Require(path);
+        return new FileNotFoundException(
+            $"'{path}' holds no finished model: there is no {Config}{ReadableFolder.OtherModels(path)}", Path.Combine(path, Config));
     }
 }

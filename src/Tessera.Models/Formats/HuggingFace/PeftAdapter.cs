@@ -46,8 +46,8 @@ public static class PeftAdapter
     public static LoraAdapters Load(string folder, Module model, TensorNames names)
     {
         var config = HuggingFaceConfig.Load(Path.Combine(folder, ConfigFile));
-        RequireSupported(config);
-        using var file = SafetensorsFile.Open(Path.Combine(folder, WeightsFile));
+        PeftConfig.RequireSupported(config);
+        using var file = OpenWeights(folder);
         var adapters = new LoraAdapters(model);
         foreach (var (name, weight, adapter) in new PeftReader(file, config).Read(model, names)) adapters.Add(name, weight, adapter);
         return adapters;
@@ -112,16 +112,12 @@ public static class PeftAdapter
             "lora.targets", $"names '{ours}', which is a part of '{theirs}' in the family's checkpoints: PEFT cannot adapt it alone");
     }
 
-    private static void RequireSupported(HuggingFaceConfig config)
+    private static SafetensorsFile OpenWeights(string folder)
     {
-        config.Require(config.Text("peft_type", "") == "LORA", "peft_type", config.Text("peft_type", "missing"), "LORA");
-        config.Require(config.Text("bias", "none") == "none", "bias", config.Text("bias", "none"), "none");
-        foreach (var key in (string[])["use_dora", "lora_bias", "use_qalora", "use_bdlora"])
-            config.Require(!config.Truth(key, false), key, "true", "false");
-        string[] absent =
-            ["layer_replication", "modules_to_save", "trainable_token_indices", "target_parameters", "alora_invocation_tokens"];
-        foreach (var key in absent)
-            config.Require(!config.Has(key), key, "given", "null");
+        var path = Path.Combine(folder, WeightsFile);
+        if (File.Exists(path)) return SafetensorsFile.Open(path);
+        ReadableFolder.Require(folder);
+        throw new FileNotFoundException($"'{folder}' holds no adapter: there is no {WeightsFile}{ReadableFolder.OtherWeights(folder)}", path);
     }
 
     /// <summary>The last parts of names where all modules that end so are adapted, else whole names.</summary>

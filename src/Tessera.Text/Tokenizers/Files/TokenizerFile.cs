@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Tessera.Text.Files;
 
 namespace Tessera.Text.Tokenizers;
 
@@ -77,9 +78,11 @@ internal static class TokenizerFile
 
     private static JsonDocument Parse(string path)
     {
+        FileKinds.Require(path, FileKind.Json, "JSON");
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path), _reading);
+            var bytes = File.ReadAllBytes(path).AsMemory();
+            return JsonDocument.Parse(bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes, _reading);
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
