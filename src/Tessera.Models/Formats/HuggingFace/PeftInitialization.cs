@@ -81,8 +81,7 @@ internal sealed class PeftInitialization
         if (name is Pissa || (name.StartsWith(FastPissa, StringComparison.Ordinal) && int.TryParse(name[FastPissa.Length..], out _))) return Pissa;
         if (name == Olora || s_keepBase.Contains(name)) return name;
         throw config.Problem(Key, $"'{name}'", s_needMore.Contains(name)
-            ? $"{Allowed}; {name} changes the base model by more than follows from it: let PEFT convert the adapter "
-                + "(save_pretrained with path_initial_model_for_weight_conversion)"
+            ? $"{Allowed}; {name} changes the base model by more than follows from it: merge the adapter with PEFT (merge_and_unload)"
             : Allowed);
     }
 
