@@ -3,6 +3,7 @@ using System.Text.Json;
 using Tessera.Cli.Terminal;
 using Tessera.CSharp.Validation;
 using Tessera.Generation;
+using Tessera.Models;
 
 namespace Tessera.Cli.Commands;
 
@@ -18,7 +19,7 @@ internal static class GenerateCommand
         };
         var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
-        var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
+        var (decoding, force, json) = (new DecodingArguments(), CommonOptions.Force(), CommonOptions.Json());
         var command = new Command("generate", CommonOptions.WithExamples(
             "Generates text with a trained model.",
             "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
@@ -26,7 +27,7 @@ internal static class GenerateCommand
             "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
             "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\""))
         {
-            run, prompts, chat, check, json,
+            run, prompts, chat, check, force, json,
         };
         decoding.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
@@ -40,6 +41,8 @@ internal static class GenerateCommand
             if (texts.Length == 0)
                 throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
             var model = LanguageModel.Load(parsed.GetRequiredValue(run));
+            CommonOptions.RequireMemory(MachineMemory.BytesOf(model.Folder.Model), "the model's weights", parsed.GetValue(force));
+            MachineMemory.Touch(model.Folder.Model, cancellation);
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
                 await Stream(model, texts[0], options, parsed.GetValue(chat), cancellation);
             else Print(model, texts, options, parsed.GetValue(chat), parsed.GetValue(check), screen, cancellation);
