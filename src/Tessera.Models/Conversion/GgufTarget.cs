@@ -1,5 +1,6 @@
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Tensors;
 using Tessera.Text.Tokenizers;
 
@@ -23,6 +24,7 @@ internal static class GgufTarget
         var notes = GgufArchitectures.For(decoder).Notes(decoder).ToList();
         var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names));
         writer.Metadata[NameKey] = GgufValue.Of(source.Name);
+        if (FeedForwardWidth(source, writer) is { } width) writer.Metadata[FeedForwardKey(writer)] = width;
         if (source.Tensors is GgufFile file) CopyMetadata(file, writer);
         else AddTokenizer(folder, writer, options, notes);
         if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);
@@ -33,6 +35,18 @@ internal static class GgufTarget
             $"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount),
             notes);
     }
+
+    /// <summary>The width that a source names of dense layers, also where it has none: then llama.cpp's converter writes it all the
+    /// same.</summary>
+    private static GgufValue? FeedForwardWidth(ConversionSource source, GgufWriter writer)
+    {
+        if (source.Tensors is GgufFile file) return file.Metadata.GetValueOrDefault(FeedForwardKey(writer));
+        if (source.Folder.Family is null) return null;
+        var config = HuggingFaceConfig.Load(Path.Combine(source.Path, HuggingFaceConfig.File));
+        return config.Has("intermediate_size") ? GgufValue.Of((uint)config.Whole("intermediate_size")) : null;
+    }
+
+    private static string FeedForwardKey(GgufWriter writer) => $"{writer.Metadata[GgufArchitecture.Key].Content}.{GgufArchitecture.Hidden}";
 
     /// <summary>Says which matrices are of another type than was asked for, since their rows are not whole blocks of it; null where none
     /// is.</summary>

@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Models.Formats.HuggingFace;
 using Tessera.Tensors;
 
@@ -38,13 +39,14 @@ internal static class HuggingFaceTarget
         ModelFolder folder, ModelOptions model, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options,
         CancellationToken cancellation)
     {
-        var family = folder.Family ?? Family.For(model);
+        var (family, said, names, notes) = folder.Family is { } own ? new FoldedScales(own, model, own.Names(model), []) : FoldedScales.Of(model);
         var config = new JsonObject();
-        family.WriteConfig(model, config);
-        var tensors = Weights.Outgoing(folder.Model, family.Names(model), source);
+        family.WriteConfig(said, config);
+        var tensors = Weights.Outgoing(folder.Model, names, source);
         var main = options.Type ?? MainType(tensors);
         var types = tensors.ToDictionary(tensor => tensor, tensor => TypeOf(tensor, main, options.Type is not null));
         AddIds(folder, config);
+        AddFeedForwardWidth(source?.Tensors, config);
         config["dtype"] = NameOf(main);
         WholeFolder.Write(target, unfinished =>
         {
@@ -53,7 +55,7 @@ internal static class HuggingFaceTarget
             File.WriteAllText(Path.Combine(unfinished, ModelFolder.ConfigFile), config.ToJsonString(s_json) + "\n");
         });
         return new ConversionResult(
-            $"safetensors {family.Architecture}", tensors.Count, types.Sum(each => each.Value.Bytes(each.Key.Count)), []);
+            $"safetensors {family.Architecture}", tensors.Count, types.Sum(each => each.Value.Bytes(each.Key.Count)), notes);
     }
 
     /// <summary>The type of most of the numbers; F32 where they are quantized.</summary>
@@ -104,6 +106,14 @@ internal static class HuggingFaceTarget
             ? JsonSerializer.SerializeToNode(format.StopTokens)
             : format.EosToken ?? folder.Tokenizer.EndId;
         config["pad_token_id"] = folder.Tokenizer.PaddingId;
+    }
+
+    /// <summary>The width that a GGUF file names of dense layers, where the model has experts alone and its own options do not know
+    /// it.</summary>
+    private static void AddFeedForwardWidth(TensorSource? source, JsonObject config)
+    {
+        if (source is not GgufFile file || !config.ContainsKey("moe_intermediate_size")) return;
+        if (file.Whole($"{file.Text(GgufArchitecture.Key)}.{GgufArchitecture.Hidden}") is { } width) config["intermediate_size"] = width;
     }
 
     private static string NameOf(ElementType type) => type switch

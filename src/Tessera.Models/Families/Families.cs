@@ -49,10 +49,10 @@ public static class Families
                 "model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
 
         /// <summary>The first family that can say these options.</summary>
-        /// <exception cref="RecipeException">None can; the message says why of each.</exception>
+        /// <exception cref="RecipeException">None can; the message says what the nearest cannot say.</exception>
         public static Family For(ModelOptions options)
         {
-            var reasons = new List<string>();
+            var reasons = new List<(Family Family, string Reason)>();
             foreach (var family in s_all.Where(family => family.Has(options)))
             {
                 try
@@ -62,12 +62,14 @@ public static class Families
                 }
                 catch (RecipeException reason)
                 {
-                    reasons.Add($"{family.Name}: {reason.Message}");
+                    reasons.Add((family, reason.Message));
                 }
             }
 
-            if (reasons.Count == 0) reasons.Add($"none is {KindOf(options)}");
-            throw new RecipeException($"no family of published models is made like this one: {string.Join("; ", reasons)}");
+            const string None = "no family of published models is made like this one";
+            if (reasons.Count == 0) throw new RecipeException($"{None}: none is {KindOf(options)}");
+            var (nearest, why) = reasons.MinBy(each => each.Family.Unsayable(options) ?? int.MaxValue);
+            throw new RecipeException($"{None}; the nearest is {nearest.Name}, but {why}");
         }
     }
 

@@ -1,5 +1,6 @@
 using Tessera.Models.Conversion;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Models.Recipes;
 using Tessera.Models.Tests.Formats;
 using Tessera.Nn;
@@ -71,6 +72,41 @@ public sealed class OwnModelTests : IDisposable
         Assert.Equal(before.PromptFormat.EncodePrompt(before.Tokenizer, Text), after.PromptFormat.EncodePrompt(after.Tokenizer, Text));
         Assert.Equal(before.PromptFormat.StopTokens, after.PromptFormat.StopTokens);
         Assert.Equal(s_tokenizer.PaddingId, after.Tokenizer.PaddingId);
+    }
+
+    [Theory]
+    [InlineData("llama", "LlamaForCausalLM", "the scale of embeddings, 5.656854, is multiplied into the tables")]
+    [InlineData("biases", "LlamaForCausalLM", "the scale of embeddings, 5.656854, is multiplied into the tables")]
+    [InlineData("window", "MistralForCausalLM", "the scale of embeddings, 5.656854, and the scale of logits, 0.5, are multiplied into the tables")]
+    [InlineData("tied experts", "MixtralForCausalLM", "the scale of embeddings, 5.656854, is multiplied into the tables, of which the tied one becomes two")]
+    [InlineData("qwen3 tied", "Qwen3ForCausalLM", null)]
+    public void Scales_that_a_family_has_no_key_for_become_part_of_its_tables(string name, string architecture, string? note)
+    {
+        var (source, target) = (Save(s_models[name].Options), _folder.File("hf"));
+        var result = ModelConversion.Convert(source, target, new ConversionOptions());
+        Assert.Equal($"safetensors {architecture}", result.Format);
+        Assert.Equal(note is null ? [] : [note], result.Notes);
+        var (before, after) = (ModelFolder.Load(source), ModelFolder.Load(target));
+        Assert.Equal(1, after.Config.Model.EmbeddingScale);
+        int[] ids = [.. Enumerable.Range(0, 30).Select(i => (i * 37) % s_tokenizer.VocabularySize)];
+        foreach (var (expected, found) in LogitsOf(before.Model, ids).Zip(LogitsOf(after.Model, ids))) Assert.Equal(expected, found, 2e-5);
+    }
+
+    [Fact]
+    public void The_width_of_dense_layers_that_a_source_names_is_kept_where_it_has_none()
+    {
+        // As llama.cpp's converter, which writes config.json's intermediate_size whether a layer is so wide or not.
+        ModelConversion.Convert(Save(s_models["qwen3 with experts"].Options with { EmbeddingScale = 1 }), _folder.File("hf"), new ConversionOptions());
+        var config = Path.Combine(_folder.File("hf"), ModelFolder.ConfigFile);
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"intermediate_size\": 24", "\"intermediate_size\": 99", StringComparison.Ordinal));
+        ModelConversion.Convert(_folder.File("hf"), _folder.File("a.gguf"), new ConversionOptions());
+        ModelConversion.Convert(_folder.File("a.gguf"), _folder.File("b"), new ConversionOptions());
+        ModelConversion.Convert(_folder.File("b"), _folder.File("b.gguf"), new ConversionOptions());
+        foreach (var name in (string[])["a.gguf", "b.gguf"])
+        {
+            using var file = GgufFile.Open(_folder.File(name));
+            Assert.Equal(99, file.Whole("qwen3moe.feed_forward_length"));
+        }
     }
 
     [Fact]
