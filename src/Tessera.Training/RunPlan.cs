@@ -40,7 +40,7 @@ public sealed class RunPlan
         {
             Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
             foreach (var (_, parameter) in Model.Parameters()) parameter.IsFrozen = true;
-            PeftAdapter.RequireNames(Adapters, start!.Names); // what cannot be named cannot be saved at the end
+            PeftAdapter.RequireNames(Adapters, start!.NamesOf(Adapters)); // what cannot be named cannot be saved at the end
         }
 
         Parameters = new ParameterGroups(recipe, Learner.Parameters());

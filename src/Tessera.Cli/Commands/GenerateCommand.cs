@@ -18,6 +18,14 @@ internal static class GenerateCommand
             Description = "Prompts; read from standard input, a line each, where there is none.", Arity = ArgumentArity.ZeroOrMore,
         };
         var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
+        var adapter = new Option<string?>("--adapter")
+        {
+            Description = "A folder with low-rank adapters that act in the model, trained here or by PEFT on it, whatever its format.",
+        };
+        var noAdapter = new Option<bool>("--no-adapter")
+        {
+            Description = "Of a folder with adapters: generate as the model they were trained on does.",
+        };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
         var (decoding, force, json) = (new DecodingArguments(), CommonOptions.Force(), CommonOptions.Json());
         var command = new Command("generate", CommonOptions.WithExamples(
@@ -25,9 +33,10 @@ internal static class GenerateCommand
             "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
             "tessera generate runs/quickstart --beam 5 --check < prompts.txt",
             "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
+            "tessera generate qwen3.gguf --adapter runs/tuned \"Why is the sky blue?\"",
             "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\""))
         {
-            run, prompts, chat, check, force, json,
+            run, prompts, chat, adapter, noAdapter, check, force, json,
         };
         decoding.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
@@ -40,7 +49,8 @@ internal static class GenerateCommand
                     $"'{unknown}' is no option; see 'tessera generate --help', and put texts that begin with -- after a lone --");
             if (texts.Length == 0)
                 throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
-            var model = LanguageModel.Load(parsed.GetRequiredValue(run));
+            var model = LanguageModel.Load(parsed.GetRequiredValue(run), parsed.GetValue(adapter));
+            if (parsed.GetValue(noAdapter)) SwitchOff(model, parsed.GetRequiredValue(run), parsed.GetValue(adapter));
             CommonOptions.RequireMemory(MachineMemory.BytesOf(model.Folder.Model), "the model's weights", parsed.GetValue(force));
             MachineMemory.Touch(model.Folder.Model, cancellation);
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
@@ -49,6 +59,13 @@ internal static class GenerateCommand
             return CommandRunner.Success;
         });
         return command;
+    }
+
+    private static void SwitchOff(LanguageModel model, string run, string? adapter)
+    {
+        if (adapter is not null) throw new ArgumentException("--adapter and --no-adapter exclude each other");
+        var adapters = model.Folder.Adapters ?? throw new ArgumentException($"'{run}' has no adapters that --no-adapter could switch off");
+        adapters.IsActive = false;
     }
 
     private static async Task Stream(

@@ -22,31 +22,28 @@ internal static class HuggingFaceTarget
         WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Writes the model of a conversion.</summary>
-    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options, CancellationToken cancellation)
+    /// <summary>Writes a model.</summary>
+    /// <param name="folder">The model.</param>
+    /// <param name="weights">The tensors that its weights still are, to be copied without being held; null where they have changed.</param>
+    /// <param name="target">The folder.</param>
+    /// <param name="options">How to write.</param>
+    /// <param name="cancellation">Stops it.</param>
+    /// <exception cref="Nn.RecipeException">The model's family, or any, cannot say it.</exception>
+    public static ConversionResult Write(
+        ModelFolder folder, (TensorSource Tensors, TensorNames Names)? weights, string target, ConversionOptions options,
+        CancellationToken cancellation)
     {
         if (options.Type is not (null or ElementType.F32 or ElementType.BF16 or ElementType.F16))
             throw new ArgumentException($"a Hugging Face folder holds F32, BF16 or F16, not {options.Type}; GGUF files can be quantized");
-        return Write(source.Folder, source.Options, (source.Tensors, source.Names), target, options, cancellation);
-    }
-
-    /// <summary>Writes the weights that a model has now, as F32.</summary>
-    /// <exception cref="Nn.RecipeException">The model's family cannot say it.</exception>
-    public static void Save(ModelFolder folder, string target) =>
-        Write(folder, folder.Config.Model, source: null, target, new ConversionOptions { Type = ElementType.F32 }, CancellationToken.None);
-
-    private static ConversionResult Write(
-        ModelFolder folder, ModelOptions model, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options,
-        CancellationToken cancellation)
-    {
+        var model = folder.Config.Model;
         var (family, said, names, notes) = folder.Family is { } own ? new FoldedScales(own, model, own.Names(model), []) : FoldedScales.Of(model);
         var config = new JsonObject();
         family.WriteConfig(said, config);
-        var tensors = Weights.Outgoing(folder.Model, names, source);
+        var tensors = Weights.Outgoing(folder.Model, names, weights);
         var main = options.Type ?? MainType(tensors);
         var types = tensors.ToDictionary(tensor => tensor, tensor => TypeOf(tensor, main, options.Type is not null));
         AddIds(folder, config);
-        AddFeedForwardWidth(source?.Tensors, config);
+        AddFeedForwardWidth(folder.Source, config);
         config["dtype"] = NameOf(main);
         WholeFolder.Write(target, unfinished =>
         {

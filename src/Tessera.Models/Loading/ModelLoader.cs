@@ -34,7 +34,17 @@ internal static class ModelLoader
         if (PeftAdapter.IsIn(path))
             throw new InvalidDataException($"'{folder}': the base model, '{path}', is an adapter itself; allowed: a whole model");
         var whole = Load(path, asStored, check);
-        return whole with { Adapters = PeftAdapter.Load(folder, whole.Model, whole.Names) };
+        return Adapt(whole, folder);
+    }
+
+    /// <summary>As <see cref="ModelFolders"/> say.</summary>
+    public static ModelFolder Adapt(ModelFolder model, string folder)
+    {
+        if (model.Adapters is not null)
+            throw new InvalidDataException($"'{folder}': the model has adapters already; merge them first, or name the base model");
+        if (!PeftAdapter.IsIn(folder))
+            throw new FileNotFoundException($"'{folder}' holds no adapter: there is no {PeftAdapter.ConfigFile}", folder);
+        return model with { Adapters = PeftAdapter.Load(folder, model.Model, model.AdapterNames) };
     }
 
     private static Exception NoModel(string path)

@@ -16,6 +16,24 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
+    /// <summary>Whether all that the file adapts is a model's by the names of a table.</summary>
+    public bool Fits(Module model, TensorNames names)
+    {
+        var theirs = model.Weights().SelectMany(own => PeftModule.Of(own.Name, own.Weight, names)).Select(module => module.Name);
+        return Adapted().Keys.ToHashSet(StringComparer.Ordinal).IsSubsetOf(theirs.ToHashSet(StringComparer.Ordinal));
+    }
+
+    /// <summary>The modules that the file adapts, with the rank and the factor of each, by the header alone.</summary>
+    public IReadOnlyList<(string Name, int Rank, double Scale)> Modules()
+    {
+        return [.. Adapted().Select(module =>
+        {
+            var shape = file[PeftModule.Prefix + module.Key + PeftModule.DownOf(module.Value)].Shape;
+            var rank = (int)Math.Min(int.MaxValue, shape.Count >= 2 ? shape[^2] : 0);
+            return (module.Key, rank, rank == 0 ? 0 : LoraOptions.Scale(Alpha(module.Key), rank, config.Truth("use_rslora", false)));
+        })];
+    }
+
     /// <summary>Reads all adapters.</summary>
     /// <param name="model">The base model.</param>
     /// <param name="names">How its checkpoint names its tensors.</param>
