@@ -29,7 +29,7 @@ internal static class GgufTarget
         if (folder.Config.Model is not DecoderOptions decoder || !folder.Model.Generates)
             throw new InvalidDataException(
                 $"'{folder.Origin}' cannot be a GGUF file: {folder.Model.WhatItIs}; allowed: decoders with a head of tokens");
-        var notes = GgufArchitectures.For(decoder).Notes(decoder).ToList();
+        List<string> notes = [.. GgufArchitectures.For(decoder).Notes(decoder), .. LostSettings.InFile(folder)];
         var writer = GgufModel.Writer(decoder, folder.Model, options.Type, weights);
         writer.Metadata[NameKey] = GgufValue.Of(name);
         if (FeedForwardWidth(folder, writer) is { } width) writer.Metadata[FeedForwardKey(writer)] = width;

@@ -44,6 +44,7 @@ internal static class HuggingFaceTarget
         var types = tensors.ToDictionary(tensor => tensor, tensor => TypeOf(tensor, main, options.Type is not null));
         AddIds(folder, config);
         AddFeedForwardWidth(folder.Source, config);
+        notes = [.. notes, .. LostSettings.InFolder(folder, config)];
         config["dtype"] = NameOf(main);
         WholeFolder.Write(target, unfinished =>
         {

@@ -110,6 +110,35 @@ public sealed class OwnModelTests : IDisposable
     }
 
     [Fact]
+    public void Settings_that_a_target_has_no_place_for_are_named()
+    {
+        var own = Save(s_models["qwen3 tied"].Options with { EmbeddingScale = 1 });
+        Assert.Empty(ModelConversion.Convert(own, _folder.File("hf"), new ConversionOptions()).Notes);
+        var (config, generation) = (Path.Combine(_folder.File("hf"), ModelFolder.ConfigFile), Path.Combine(_folder.File("hf"), "generation_config.json"));
+        File.WriteAllText(config, "{\"router_z\": 0.1, \"attention_dropout\": 0.0, \"torch_dtype\": \"float32\", " + File.ReadAllText(config).TrimStart()[1..]);
+        File.WriteAllText(generation, "{\"eos_token_id\": 2, \"temperature\": 0.7, \"top_p\": 0.8, \"do_sample\": false, \"transformers_version\": \"5\"}");
+        Assert.Equal(
+            ["a GGUF file has no place for what the source's generation_config.json says of temperature, top_p"],
+            ModelConversion.Convert(_folder.File("hf"), _folder.File("a.gguf"), new ConversionOptions()).Notes);
+        Assert.Equal(
+            ["the folder has no place for what the source's config.json says of router_z"],
+            ModelConversion.Convert(_folder.File("hf"), _folder.File("again"), new ConversionOptions()).Notes);
+
+        using (var file = GgufFile.Open(_folder.File("a.gguf")))
+        {
+            var writer = GgufModel.Writer((DecoderOptions)s_models["qwen3 tied"].Options, ModelFolder.Load(_folder.File("a.gguf")).Model);
+            foreach (var (key, value) in file.Metadata) writer.Metadata[key] = value;
+            writer.Metadata["general.license"] = GgufValue.Of("mit");
+            writer.Metadata["tokenizer.ggml.fim_pre_token_id"] = GgufValue.Of(3u);
+            writer.Save(_folder.File("b.gguf"));
+        }
+
+        Assert.Equal(
+            ["the folder has no place for what the source's metadata says of general.license, tokenizer.ggml.fim_pre_token_id"],
+            ModelConversion.Convert(_folder.File("b.gguf"), _folder.File("c"), new ConversionOptions()).Notes);
+    }
+
+    [Fact]
     public void Models_that_no_architecture_can_say_are_refused_with_the_reason()
     {
         foreach (var (options, reason) in ((DecoderOptions, string)[])[

@@ -81,6 +81,9 @@ public sealed class HuggingFaceConfig
         _ => true,
     };
 
+    /// <summary>Whether a value is the number 0, as of a dropout that is none.</summary>
+    public bool IsZero(string key) => Has(key) && PythonJson.Number(_json.GetProperty(key)) == 0;
+
     /// <summary>A value as the file has it, for messages.</summary>
     public string Shown(string key) => Shown(_json.GetProperty(key));
 
