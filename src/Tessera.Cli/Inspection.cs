@@ -3,6 +3,7 @@ using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
@@ -85,6 +86,9 @@ internal sealed class Inspection : IDisposable
     /// <exception cref="InvalidDataException">It is damaged or not supported.</exception>
     public static Inspection Of(string path)
     {
+        if (PeftAdapter.IsIn(path)) return OfAdapter(path);
+        if (Directory.Exists(path) && File.Exists(System.IO.Path.Combine(path, ModelFolder.ConfigFile)))
+            HuggingFaceConfig.Load(System.IO.Path.Combine(path, ModelFolder.ConfigFile)); // what is wrong with it is said before the weights
         var source = TensorSource.Open(path);
         try
         {
@@ -112,13 +116,35 @@ internal sealed class Inspection : IDisposable
         // Of architectures that are not known there is still much to see.
         var metadata = file.Metadata.Where(pair => pair.Value.Type != GgufValueType.Array && pair.Value.ToString().Length < 200)
             .ToDictionary(pair => pair.Key, pair => pair.Value.ToString());
-        var format = $"gguf {file.Version}";
+        var format = $"gguf {file.Version}" + (file.Files.Count > 1 ? $" in {file.Files.Count} files" : "");
         if (!GgufModel.IsSupported(file))
             return new Inspection(path, file, format)
             {
                 Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null, Metadata = metadata,
             };
         return OfModel(path, file, format, file.Text(ArchitectureKey)!, ModelFolder.Load(path, asStored: true), metadata);
+    }
+
+    private static Inspection OfAdapter(string path)
+    {
+        var adapter = PeftAdapter.Describe(path);
+        var tensors = TensorSource.Open(System.IO.Path.Combine(path, PeftAdapter.WeightsFile));
+        return new Inspection(path, tensors, "PEFT")
+        {
+            Architecture = "low-rank adapters (LoRA)",
+            Parameters = tensors.Tensors.Values.Sum(tensor => tensor.Count),
+            Config =
+            [
+                ("base", adapter.IsBaseThere ? adapter.Base : $"{adapter.Base} (not there)"),
+                ("rank", string.Join(", ", adapter.Ranks)),
+                ("factor", string.Join(", ", adapter.Factors.Select(factor => Text(factor)))),
+                ("initialization", adapter.Initialization),
+                ("adapters", Text(adapter.Modules.Count)),
+                ("targets", string.Join(", ", adapter.Modules.Select(Last).Distinct())),
+            ],
+        };
+
+        static string Last(string name) => name[(name.LastIndexOf('.') + 1)..];
     }
 
     private static Inspection OfFolder(string path, TensorSource source)

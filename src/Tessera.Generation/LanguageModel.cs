@@ -35,11 +35,14 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
     public int LongestPrompt => Folder.Model.ReadsSource ? Folder.Config.SourceLength : Folder.Model.LongestSequence - 1;
 
     /// <summary>Loads the finished model of a run or of a model folder.</summary>
+    /// <param name="folder">The folder, or a GGUF file.</param>
+    /// <param name="adapter">A folder with low-rank adapters for it; null for none.</param>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the model generates no text.</exception>
-    public static LanguageModel Load(string folder)
+    public static LanguageModel Load(string folder, string? adapter = null)
     {
         var loaded = ModelFolder.Load(folder, asStored: true);
+        if (adapter is not null) loaded = loaded.Adapt(adapter);
         return loaded.Model.Generates
             ? new LanguageModel(loaded)
             : throw new InvalidDataException($"the model of '{folder}' generates no text: {loaded.Model.WhatItIs}");

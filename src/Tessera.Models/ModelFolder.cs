@@ -80,6 +80,26 @@ public sealed record ModelFolder
     /// <summary>The table between the model's names and those of its checkpoint.</summary>
     public TensorNames Names => Family?.Names(Config.Model) ?? TensorNames.Identity(Model);
 
+    /// <summary>Where the model came from: a folder or a file; null where it was made here.</summary>
+    public string? Origin => Path ?? Source?.Path;
+
+    /// <summary>The tables by which adapters may call the model's weights, the one to write by first: as the family of its checkpoint does,
+    /// or the one that a checkpoint of it would be of, and as we do.</summary>
+    internal IReadOnlyList<TensorNames> AdapterNames
+    {
+        get
+        {
+            if (Family is not null) return [Names];
+            var family = Family.All.FirstOrDefault(family => family.Unsayable(Config.Model) == 0);
+            return family is null ? [Names] : [family.Names(Config.Model), Names];
+        }
+    }
+
+    /// <summary>The table to write adapters by: the first by which PEFT could name them all.</summary>
+    /// <param name="adapters">Of this model.</param>
+    public TensorNames NamesOf(LoraAdapters adapters) =>
+        AdapterNames.FirstOrDefault(names => PeftAdapter.CanName(adapters, names)) ?? AdapterNames[^1];
+
     /// <summary>Closes the files that the weights are read from; the model is not to be used after it.</summary>
     public void Close()
     {

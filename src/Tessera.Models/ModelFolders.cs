@@ -1,6 +1,7 @@
 using Tessera.Models.Conversion;
 using Tessera.Nn;
 using Tessera.Nn.Lora;
+using Tessera.Tensors;
 
 namespace Tessera.Models;
 
@@ -25,13 +26,23 @@ public static class ModelFolders
         public static ModelFolder Load(string folder, bool asStored = false, bool check = true) =>
             ModelLoader.Load(folder, asStored, check);
 
-        /// <summary>Writes the model with the weights it has now, as F32, to another folder, beside what describes it and copies of the
-        /// files about its texts. Adapters are not written (<see cref="LoraAdapters.Merge"/>).</summary>
-        /// <param name="folder">The folder; made where it is missing. It appears, or takes the place of the model that is there, when it is
-        /// whole.</param>
-        /// <exception cref="InvalidDataException">The model did not come from a folder.</exception>
-        /// <exception cref="RecipeException">The model was given parts that its family cannot say.</exception>
-        /// <exception cref="IOException">The folder is the model's own, or a file cannot be written.</exception>
-        public void Save(string folder) => ModelConversion.Save(model, folder);
+        /// <summary>Gives a model the adapters of a folder of PEFT's, whatever base that names: the model is to be the one they were trained
+        /// on, in any format. <see cref="LoraAdapters.IsActive"/> switches them off and on.</summary>
+        /// <param name="folder">The adapter's folder.</param>
+        /// <returns>The same model, in which the adapters act.</returns>
+        /// <exception cref="FileNotFoundException">The folder holds no adapter.</exception>
+        /// <exception cref="InvalidDataException">The model has adapters already, or these do not fit it.</exception>
+        public ModelFolder Adapt(string folder) => ModelLoader.Adapt(model, folder);
+
+        /// <summary>Writes the model with the weights it has now to another folder, beside what describes it and the files about its texts,
+        /// or to a GGUF file. Adapters are not written (<see cref="LoraAdapters.Merge"/>).</summary>
+        /// <param name="target">The folder; made where it is missing; or a file whose name ends in <c>.gguf</c>. It appears, or takes the
+        /// place of the model that is there, when it is whole.</param>
+        /// <param name="type">The type of matrices; F32 unless said.</param>
+        /// <exception cref="InvalidDataException">The model was not loaded.</exception>
+        /// <exception cref="RecipeException">The model has parts that its family, or any, cannot say.</exception>
+        /// <exception cref="ArgumentException">The target's format cannot say the model, or has no such type.</exception>
+        /// <exception cref="IOException">The target is the model's own, or a file cannot be written.</exception>
+        public ConversionResult Save(string target, ElementType type = ElementType.F32) => ModelConversion.Save(model, target, type);
     }
 }

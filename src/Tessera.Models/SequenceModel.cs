@@ -59,6 +59,9 @@ public abstract record ModelOptions
 /// </summary>
 public abstract class SequenceModel : Module
 {
+    /// <summary>The mapped files that weights lie in, found after the first pass, which has touched them all.</summary>
+    private MappedMemory[]? _files;
+
     /// <summary>Puts a backbone and its head together.</summary>
     /// <param name="options">Its head is built.</param>
     /// <param name="part">The model's.</param>
@@ -113,13 +116,20 @@ public abstract class SequenceModel : Module
     {
         var hidden = Hidden(batch, context);
         if (context.IsTraining) AddLosses(hidden, batch, context, settings);
-        return Head.Loss(hidden, batch.Targets, context, settings);
+        var loss = Head.Loss(hidden, batch.Targets, context, settings);
+        RequireWhole();
+        return loss;
     }
 
     /// <summary>What the head says of a batch: of a head of tokens the logits of every place, [batch, length, vocabulary].</summary>
     /// <param name="batch">Its inputs are read; its targets are not.</param>
     /// <param name="context">Its positions are the batch's.</param>
-    public Tensor Logits(Batch batch, ForwardContext context) => Head.Logits(Hidden(batch, context), context);
+    public Tensor Logits(Batch batch, ForwardContext context)
+    {
+        var logits = Head.Logits(Hidden(batch, context), context);
+        RequireWhole();
+        return logits;
+    }
 
     /// <summary>Whether <see cref="Close"/> has been called.</summary>
     public bool IsClosed { get; private set; }
@@ -155,7 +165,17 @@ public abstract class SequenceModel : Module
         hidden = hidden.Reshape([hidden.Shape.Rows, hidden.Shape.Width]);
         if (places.Length < hidden.Shape[0])
             hidden = Op.Embedding(Tensor.From(places, [places.Length]), hidden); // else every token's, in order
-        return Head.Logits(hidden, context);
+        var logits = Head.Logits(hidden, context);
+        RequireWhole();
+        return logits;
+    }
+
+    /// <summary>Throws where a file that weights lie in was cut short: zeros were read instead.</summary>
+    /// <exception cref="InvalidDataException">One was.</exception>
+    private void RequireWhole()
+    {
+        _files ??= [.. this.Parameters().Select(own => own.Parameter.MappedIn).OfType<MappedMemory>().Distinct()];
+        foreach (var file in _files) file.RequireWhole();
     }
 
     /// <summary>Has the caches remember what the encoder says of sources; only of a model that reads them.</summary>

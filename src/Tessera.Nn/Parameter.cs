@@ -60,6 +60,9 @@ public sealed class Parameter
     /// <summary>Whether the weights have been made or read.</summary>
     public bool IsMade => _value is not null;
 
+    /// <summary>The mapped file in which the weights lie; null where they do not, or have not been read.</summary>
+    public MappedMemory? MappedIn => _value?.MappedIn;
+
     /// <summary>The weights, with their gradient where they are trained. Any number of threads may ask.</summary>
     /// <exception cref="System.IO.IOException">They are read from a file, which cannot be read.</exception>
     public Tensor Value => _value ?? Make();

@@ -24,6 +24,9 @@ public sealed unsafe class Tensor
 
     internal Tensor() { }
 
+    /// <summary>The mapped file in which the elements lie; null where they lie in memory.</summary>
+    public MappedMemory? MappedIn => _owner as MappedMemory;
+
     /// <summary>The sizes of the axes.</summary>
     public Shape Shape
     {

@@ -18,6 +18,6 @@ internal static class FinishedModel
         }
 
         var baseModel = Path.GetRelativePath(Path.GetFullPath(folder.Path), plan.Recipe.Start!);
-        PeftAdapter.Save(folder.Path, adapters, plan.Recipe.Lora!, plan.Model, start.Names, baseModel);
+        PeftAdapter.Save(folder.Path, adapters, plan.Recipe.Lora!, plan.Model, start.NamesOf(adapters), baseModel);
     }
 }

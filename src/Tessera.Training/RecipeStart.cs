@@ -8,12 +8,14 @@ namespace Tessera.Training;
 internal static class RecipeStart
 {
     /// <summary>Loads the model that a recipe goes on from; null where it begins anew.</summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="check">Whether to read all weights to see that they are those that were written.</param>
     /// <exception cref="RecipeException">There is nothing of the kind, or the recipe asks for what cannot be made of it.</exception>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    public static ModelFolder? Of(Recipe recipe)
+    public static ModelFolder? Of(Recipe recipe, bool check = true)
     {
         if (recipe.Start is not { } path) return null;
-        var start = StartingPoint.Load(path, asStored: recipe.Lora is not null, check: true);
+        var start = StartingPoint.Load(path, asStored: recipe.Lora is not null, check);
         if (recipe.Lora is null && start.Path is null)
         {
             throw new RecipeException(

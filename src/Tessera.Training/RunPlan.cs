@@ -40,7 +40,7 @@ public sealed class RunPlan
         {
             Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
             foreach (var (_, parameter) in Model.Parameters()) parameter.IsFrozen = true;
-            PeftAdapter.RequireNames(Adapters, start!.Names); // what cannot be named cannot be saved at the end
+            PeftAdapter.RequireNames(Adapters, start!.NamesOf(Adapters)); // what cannot be named cannot be saved at the end
         }
 
         Parameters = new ParameterGroups(recipe, Learner.Parameters());
@@ -81,6 +81,17 @@ public sealed class RunPlan
     /// <summary>The phases.</summary>
     public IReadOnlyList<PhasePlan> Phases { get; }
 
+    /// <summary>The memory that training takes at least, in bytes: weights, and of what learns gradients and the two moments of AdamW.
+    /// What a batch takes comes on top.</summary>
+    public long MemoryBytes
+    {
+        get
+        {
+            var adapters = Adapters is null ? 0 : MachineMemory.BytesOf(Adapters);
+            return MachineMemory.BytesOf(Model) + adapters + (3 * sizeof(float) * Parameters.Learning.Sum(own => own.Parameter.Shape.Count));
+        }
+    }
+
     /// <summary>The dataset of each phase; none where the data was not read.</summary>
     internal IReadOnlyList<RunDataset> Data { get; private set; } = [];
 
@@ -88,12 +99,13 @@ public sealed class RunPlan
     /// <param name="recipe">The recipe.</param>
     /// <param name="folder">Where the recipe's relative paths start. A tokenizer's file that is not there is passed over: training may be
     /// told another folder.</param>
+    /// <param name="check">Whether to read the weights of a start, to see that they are those that were written.</param>
     /// <exception cref="RecipeException">The recipe asks for what cannot be.</exception>
     /// <exception cref="InvalidDataException">The start is damaged or has no tokenizer.</exception>
-    public static RunPlan Of(Recipe recipe, string folder)
+    public static RunPlan Of(Recipe recipe, string folder, bool check = true)
     {
         recipe.Validate();
-        var start = RecipeStart.Of(recipe);
+        var start = RecipeStart.Of(recipe, check);
         var file = recipe.Tokenizer.File is { } name ? Path.Combine(folder, name) : null;
         return new RunPlan(recipe, start, start?.Tokenizer ?? (File.Exists(file) ? RunTokenizer.Load(file) : null));
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Nn.Experts;
 using Tessera.Tensors;
@@ -74,6 +75,7 @@ public sealed class Trainer
         _report?.Invoke(Prepared());
         if (State.Done) return; // a finished run has nothing left to do
         NoteMachine();
+        MachineMemory.Touch(_session.Model, cancellation); // to make or read a large model takes long, and is to be stopped by a signal
         for (; State.Phase < _session.Recipe.Phases.Count && !State.Done; NextPhase())
         {
             while (!State.Done && PhaseProgress() < 1)

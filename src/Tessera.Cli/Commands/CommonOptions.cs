@@ -1,4 +1,6 @@
 using System.CommandLine;
+using Tessera.Generation;
+using Tessera.Models;
 
 namespace Tessera.Cli.Commands;
 
@@ -23,6 +25,19 @@ internal static class CommonOptions
             AllowMultipleArgumentsPerToken = false,
             DefaultValueFactory = _ => [],
         };
+
+    /// <summary>Of commands that make or read a model.</summary>
+    public static Option<bool> Force() => new("--force") { Description = "Try also where the model needs more memory than there is left." };
+
+    /// <summary>Throws where more memory is needed than there is left, unless it is to be tried all the same.</summary>
+    /// <param name="bytes">How much is needed.</param>
+    /// <param name="what">What for, in words.</param>
+    /// <param name="force">Whether to try.</param>
+    /// <exception cref="IOException">There is not so much.</exception>
+    public static void RequireMemory(long bytes, string what, bool force)
+    {
+        if (!force && MachineMemory.WhyNot(bytes, what) is { } problem) throw new IOException($"{problem}; --force tries it all the same");
+    }
 
     /// <summary>Tells people something that is no error, where output for other programs is not disturbed.</summary>
     public static void Note(string text) => Console.Error.WriteLine($"tessera: note: {text}");

@@ -34,14 +34,14 @@ internal static class EvaluateCommand
         {
             Description = "The folder that the recipe's data paths start from; as in training unless given.",
         };
-        var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
+        var (decoding, force, json) = (new DecodingArguments(), CommonOptions.Force(), CommonOptions.Json());
         var command = new Command("evaluate", CommonOptions.WithExamples(
             "Measures a trained model on held-out examples beside two baselines, and writes evaluation.json and report.html into the run.",
             "tessera evaluate runs/quickstart",
             "tessera evaluate runs/quickstart --beam 5 --examples 200",
             "tessera evaluate runs/java-cs --metric codexglue-bleu --metric exact-match --no-baselines"))
         {
-            run, metrics, examples, noBaselines, data, json,
+            run, metrics, examples, noBaselines, data, force, json,
         };
         decoding.AddTo(command);
         command.SetAction((parsed, cancellation) =>
@@ -50,6 +50,8 @@ internal static class EvaluateCommand
             if (count < 1) throw new ArgumentException($"--examples is {count}; allowed: at least 1");
             var folder = new RunFolder(parsed.GetRequiredValue(run));
             var model = ModelFolder.Load(folder.Path);
+            CommonOptions.RequireMemory(MachineMemory.BytesOf(model.Model), "the model's weights", parsed.GetValue(force));
+            MachineMemory.Touch(model.Model, cancellation);
             var recipe = Recipe.Load(folder.Recipe);
             var names = parsed.GetValue(metrics) is { Length: > 0 } given ? given
                 : recipe.Evaluate.Count > 0 ? [.. recipe.Evaluate]

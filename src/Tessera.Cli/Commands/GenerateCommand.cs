@@ -3,6 +3,7 @@ using System.Text.Json;
 using Tessera.Cli.Terminal;
 using Tessera.CSharp.Validation;
 using Tessera.Generation;
+using Tessera.Models;
 
 namespace Tessera.Cli.Commands;
 
@@ -13,17 +14,27 @@ internal static class GenerateCommand
     {
         var run = new Argument<string>("run") { Description = "The folder of a finished run or model, ours or Hugging Face's." };
         var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
+        var adapter = new Option<string?>("--adapter")
+        {
+            Description = "A folder with low-rank adapters that act in the model, trained here or by PEFT on it, whatever its format.",
+        };
+        var noAdapter = new Option<bool>("--no-adapter")
+        {
+            Description = "Of a folder with adapters: generate as the model they were trained on does.",
+        };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
-        var (prompts, decoding, json) = (new PromptArguments(), new DecodingArguments(), CommonOptions.Json());
+        var (prompts, decoding) = (new PromptArguments(), new DecodingArguments());
+        var (force, json) = (CommonOptions.Force(), CommonOptions.Json());
         var command = new Command("generate", CommonOptions.WithExamples(
             "Generates text with a trained model.",
             "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
             "tessera generate runs/quickstart --beam 5 --check --lines < prompts.txt",
             "tessera generate runs/notes --prompt-file story.txt --truncate start",
             "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
+            "tessera generate qwen3.gguf --adapter runs/tuned \"Why is the sky blue?\"",
             "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\""))
         {
-            run, chat, check, json,
+            run, chat, adapter, noAdapter, check, force, json,
         };
         prompts.AddTo(command);
         decoding.AddTo(command);
@@ -31,8 +42,11 @@ internal static class GenerateCommand
         {
             var (options, screen) = (decoding.Read(parsed), new Screen(parsed.GetValue(json)));
             var (texts, limit) = (prompts.Read(parsed), prompts.Limit(parsed));
-            var model = LanguageModel.Load(parsed.GetRequiredValue(run));
+            var model = LanguageModel.Load(parsed.GetRequiredValue(run), parsed.GetValue(adapter));
             model.PromptLimit = limit;
+            if (parsed.GetValue(noAdapter)) SwitchOff(model, parsed.GetRequiredValue(run), parsed.GetValue(adapter));
+            CommonOptions.RequireMemory(MachineMemory.BytesOf(model.Folder.Model), "the model's weights", parsed.GetValue(force));
+            MachineMemory.Touch(model.Folder.Model, cancellation);
             NoteLength(model, texts, parsed.GetValue(chat));
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
                 await Stream(model, texts[0], options, parsed.GetValue(chat), cancellation);
@@ -48,6 +62,13 @@ internal static class GenerateCommand
         var (longest, trained) = (prompts.Max(prompt => model.Encode(prompt, asChat).Length), model.Folder.Config.Length);
         if (!model.Folder.Model.ReadsSource && longest > trained)
             CommonOptions.Note($"the prompt has {longest} tokens; this model was trained on at most {trained} at once");
+    }
+
+    private static void SwitchOff(LanguageModel model, string run, string? adapter)
+    {
+        if (adapter is not null) throw new ArgumentException("--adapter and --no-adapter exclude each other");
+        var adapters = model.Folder.Adapters ?? throw new ArgumentException($"'{run}' has no adapters that --no-adapter could switch off");
+        adapters.IsActive = false;
     }
 
     private static async Task Stream(

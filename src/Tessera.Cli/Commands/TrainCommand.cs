@@ -20,13 +20,13 @@ internal static class TrainCommand
         {
             Description = "Go on with the run in the folder from its newest whole checkpoint; begins it where it has not begun.",
         };
-        var (set, json) = (CommonOptions.Set(), CommonOptions.Json());
+        var (set, force, json) = (CommonOptions.Set(), CommonOptions.Force(), CommonOptions.Json());
         var command = new Command("train", CommonOptions.WithExamples(
             "Trains the model of a recipe. Ctrl-C saves a checkpoint; --resume goes on from there.",
             "tessera train recipes/quickstart.json",
             "tessera train recipes/java-cs.json --data ../java-cs --out runs/translate",
             "tessera train recipes/quickstart.json --set model.decoder.layers=2 --set phases[0].minutes=1",
-            "tessera train recipes/quickstart.json --resume")) { recipe, output, data, resume, set, json };
+            "tessera train recipes/quickstart.json --resume")) { recipe, output, data, resume, set, force, json };
         command.SetAction((parsed, cancellation) =>
         {
             var path = parsed.GetRequiredValue(recipe);
@@ -38,6 +38,9 @@ internal static class TrainCommand
             var begun = new RunFolder(folder);
             var from = parsed.GetValue(data)
                 ?? (isResumed && begun.HasRun ? File.ReadAllText(begun.Origin).Trim() : Path.GetDirectoryName(Path.GetFullPath(path))!);
+            CommonOptions.RequireMemory(
+                RunPlan.Of(loaded, from, check: false).MemoryBytes, "the weights, their gradients and the optimizer's moments",
+                parsed.GetValue(force));
             Run(loaded, folder, from, isResumed, new Screen(parsed.GetValue(json)), cancellation);
             return Task.FromResult(CommandRunner.Success);
         });

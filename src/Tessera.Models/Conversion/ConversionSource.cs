@@ -4,17 +4,11 @@ using Tessera.Models.Formats.Gguf;
 namespace Tessera.Models.Conversion;
 
 /// <summary>The model that is to be written in another format, and where its tensors lie.</summary>
-/// <param name="Path">The folder or file.</param>
 /// <param name="Folder">The model with its tokenizer.</param>
-/// <param name="Options">What it is made of.</param>
 /// <param name="Tensors">Its weights.</param>
 /// <param name="Names">Which of them is which.</param>
-internal sealed record ConversionSource(
-    string Path, ModelFolder Folder, ModelOptions Options, TensorSource Tensors, TensorNames Names) : IDisposable
+internal sealed record ConversionSource(ModelFolder Folder, TensorSource Tensors, TensorNames Names) : IDisposable
 {
-    /// <summary>What people call it.</summary>
-    public string Name => Directory.Exists(Path) ? new DirectoryInfo(Path).Name : System.IO.Path.GetFileNameWithoutExtension(Path);
-
     /// <summary>Opens a model.</summary>
     /// <exception cref="IOException">It is not there.</exception>
     /// <exception cref="InvalidDataException">It is damaged or not supported, or holds adapters.</exception>
@@ -28,7 +22,7 @@ internal sealed record ConversionSource(
             var (options, tensors) = (folder.Config.Model, folder.Source!);
             var names = NamesOf(folder, options, tensors);
             Weights.Load(folder.Model, tensors, names, asStored: true, maps: false);
-            return new ConversionSource(path, folder, options, tensors, names);
+            return new ConversionSource(folder, tensors, names);
         }
         catch
         {

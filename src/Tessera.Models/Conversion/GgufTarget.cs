@@ -1,5 +1,6 @@
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Tensors;
 using Tessera.Text.Tokenizers;
 
@@ -14,16 +15,25 @@ internal static class GgufTarget
     private static readonly string[] s_ownKeys =
         [GgufArchitecture.Key, GgufFile.AlignmentKey, "general.type", "general.file_type", "general.quantization_version", NameKey];
 
-    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options, CancellationToken cancellation)
+    /// <summary>Writes a model.</summary>
+    /// <param name="folder">The model.</param>
+    /// <param name="name">What people call it.</param>
+    /// <param name="weights">The tensors that its weights still are, to be copied without being held; null where they have changed.</param>
+    /// <param name="target">The file.</param>
+    /// <param name="options">How to write.</param>
+    /// <param name="cancellation">Stops it.</param>
+    public static ConversionResult Write(
+        ModelFolder folder, string name, (TensorSource Tensors, TensorNames Names)? weights, string target, ConversionOptions options,
+        CancellationToken cancellation)
     {
-        var folder = source.Folder;
-        if (source.Options is not DecoderOptions decoder || !folder.Model.Generates)
+        if (folder.Config.Model is not DecoderOptions decoder || !folder.Model.Generates)
             throw new InvalidDataException(
-                $"'{source.Path}' cannot be a GGUF file: {folder.Model.WhatItIs}; allowed: decoders with a head of tokens");
-        var notes = GgufArchitectures.For(decoder).Notes(decoder).ToList();
-        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names));
-        writer.Metadata[NameKey] = GgufValue.Of(source.Name);
-        if (source.Tensors is GgufFile file) CopyMetadata(file, writer);
+                $"'{folder.Origin}' cannot be a GGUF file: {folder.Model.WhatItIs}; allowed: decoders with a head of tokens");
+        List<string> notes = [.. GgufArchitectures.For(decoder).Notes(decoder), .. LostSettings.InFile(folder)];
+        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, weights);
+        writer.Metadata[NameKey] = GgufValue.Of(name);
+        if (FeedForwardWidth(folder, writer) is { } width) writer.Metadata[FeedForwardKey(writer)] = width;
+        if (folder.Source is GgufFile file) CopyMetadata(file, writer);
         else AddTokenizer(folder, writer, options, notes);
         if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);
         writer.Save(target, options.Progress, cancellation);
@@ -33,6 +43,18 @@ internal static class GgufTarget
             $"gguf {written.Text(GgufArchitecture.Key)}", written.Tensors.Count, written.Tensors.Values.Sum(tensor => tensor.ByteCount),
             notes);
     }
+
+    /// <summary>The width that a source names of dense layers, also where it has none: then llama.cpp's converter writes it all the
+    /// same.</summary>
+    private static GgufValue? FeedForwardWidth(ModelFolder folder, GgufWriter writer)
+    {
+        if (folder.Source is GgufFile file) return file.Metadata.GetValueOrDefault(FeedForwardKey(writer));
+        if (folder.Family is null) return null;
+        var config = HuggingFaceConfig.Load(Path.Combine(folder.Path!, HuggingFaceConfig.File));
+        return config.Has("intermediate_size") ? GgufValue.Of((uint)config.Whole("intermediate_size")) : null;
+    }
+
+    private static string FeedForwardKey(GgufWriter writer) => $"{writer.Metadata[GgufArchitecture.Key].Content}.{GgufArchitecture.Hidden}";
 
     /// <summary>Says which matrices are of another type than was asked for, since their rows are not whole blocks of it; null where none
     /// is.</summary>

@@ -2,6 +2,8 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Tensors;
 using Tessera.Text.Tokenizers;
 
@@ -21,30 +23,29 @@ internal static class HuggingFaceTarget
         WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
-    /// <summary>Writes the model of a conversion.</summary>
-    public static ConversionResult Write(ConversionSource source, string target, ConversionOptions options, CancellationToken cancellation)
+    /// <summary>Writes a model.</summary>
+    /// <param name="folder">The model.</param>
+    /// <param name="weights">The tensors that its weights still are, to be copied without being held; null where they have changed.</param>
+    /// <param name="target">The folder.</param>
+    /// <param name="options">How to write.</param>
+    /// <param name="cancellation">Stops it.</param>
+    /// <exception cref="Nn.RecipeException">The model's family, or any, cannot say it.</exception>
+    public static ConversionResult Write(
+        ModelFolder folder, (TensorSource Tensors, TensorNames Names)? weights, string target, ConversionOptions options,
+        CancellationToken cancellation)
     {
         if (options.Type is not (null or ElementType.F32 or ElementType.BF16 or ElementType.F16))
             throw new ArgumentException($"a Hugging Face folder holds F32, BF16 or F16, not {options.Type}; GGUF files can be quantized");
-        return Write(source.Folder, source.Options, (source.Tensors, source.Names), target, options, cancellation);
-    }
-
-    /// <summary>Writes the weights that a model has now, as F32.</summary>
-    /// <exception cref="Nn.RecipeException">The model's family cannot say it.</exception>
-    public static void Save(ModelFolder folder, string target) =>
-        Write(folder, folder.Config.Model, source: null, target, new ConversionOptions { Type = ElementType.F32 }, CancellationToken.None);
-
-    private static ConversionResult Write(
-        ModelFolder folder, ModelOptions model, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options,
-        CancellationToken cancellation)
-    {
-        var family = folder.Family ?? Family.For(model);
+        var model = folder.Config.Model;
+        var (family, said, names, notes) = folder.Family is { } own ? new FoldedScales(own, model, own.Names(model), []) : FoldedScales.Of(model);
         var config = new JsonObject();
-        family.WriteConfig(model, config);
-        var tensors = Weights.Outgoing(folder.Model, family.Names(model), source);
+        family.WriteConfig(said, config);
+        var tensors = Weights.Outgoing(folder.Model, names, weights);
         var main = options.Type ?? MainType(tensors);
         var types = tensors.ToDictionary(tensor => tensor, tensor => TypeOf(tensor, main, options.Type is not null));
         AddIds(folder, config);
+        AddFeedForwardWidth(folder.Source, config);
+        notes = [.. notes, .. LostSettings.InFolder(folder, config)];
         config["dtype"] = NameOf(main);
         WholeFolder.Write(target, unfinished =>
         {
@@ -53,7 +54,7 @@ internal static class HuggingFaceTarget
             File.WriteAllText(Path.Combine(unfinished, ModelFolder.ConfigFile), config.ToJsonString(s_json) + "\n");
         });
         return new ConversionResult(
-            $"safetensors {family.Architecture}", tensors.Count, types.Sum(each => each.Value.Bytes(each.Key.Count)), []);
+            $"safetensors {family.Architecture}", tensors.Count, types.Sum(each => each.Value.Bytes(each.Key.Count)), notes);
     }
 
     /// <summary>The type of most of the numbers; F32 where they are quantized.</summary>
@@ -91,8 +92,9 @@ internal static class HuggingFaceTarget
         config["vocab_size"] = folder.Model.Vocabulary;
         if (folder.Family is not null)
         {
-            var source = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.Path!, ModelFolder.ConfigFile)))!.AsObject();
-            foreach (var key in s_ids.Where(source.ContainsKey)) config[key] = source[key]?.DeepClone();
+            using var source = PythonJson.Parse(File.ReadAllText(Path.Combine(folder.Path!, ModelFolder.ConfigFile)));
+            foreach (var key in s_ids)
+                if (source.RootElement.TryGetProperty(key, out var id)) config[key] = JsonNode.Parse(id.GetRawText());
             return;
         }
 
@@ -103,6 +105,14 @@ internal static class HuggingFaceTarget
             ? JsonSerializer.SerializeToNode(format.StopTokens)
             : format.EosToken ?? folder.Tokenizer.EndId;
         config["pad_token_id"] = folder.Tokenizer.PaddingId;
+    }
+
+    /// <summary>The width that a GGUF file names of dense layers, where the model has experts alone and its own options do not know
+    /// it.</summary>
+    private static void AddFeedForwardWidth(TensorSource? source, JsonObject config)
+    {
+        if (source is not GgufFile file || !config.ContainsKey("moe_intermediate_size")) return;
+        if (file.Whole($"{file.Text(GgufArchitecture.Key)}.{GgufArchitecture.Hidden}") is { } width) config["intermediate_size"] = width;
     }
 
     private static string NameOf(ElementType type) => type switch

@@ -1,5 +1,7 @@
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Nn;
+using Tessera.Tensors;
 
 namespace Tessera.Models.Conversion;
 
@@ -26,14 +28,16 @@ public static class ModelConversion
         string source, string target, ConversionOptions options, CancellationToken cancellation = default)
     {
         if (SamePlace.Is(source, target)) throw new ArgumentException($"source '{source}' and target '{target}' are the same");
-        var toFile = target.EndsWith(GgufEnding, StringComparison.OrdinalIgnoreCase);
+        var toFile = IsFile(target);
         RequireFree(target, toFile, options.Overwrite);
         try
         {
             using var from = ConversionSource.Open(source);
+            if (from.Tensors is GgufFile split && split.Files.FirstOrDefault(file => SamePlace.Is(file, target)) is { } part)
+                throw new ArgumentException($"target '{target}' is a part of the source, '{part}'");
             return toFile
-                ? GgufTarget.Write(from, target, options, cancellation)
-                : HuggingFaceTarget.Write(from, target, options, cancellation);
+                ? GgufTarget.Write(from.Folder, NameOf(source), (from.Tensors, from.Names), target, options, cancellation)
+                : HuggingFaceTarget.Write(from.Folder, (from.Tensors, from.Names), target, options, cancellation);
         }
         catch (RecipeException error)
         {
@@ -41,19 +45,26 @@ public static class ModelConversion
         }
     }
 
-    /// <summary>Writes the weights that a model has now in the format that it came from: as a model of its family where it has one, else as
-    /// one of ours.</summary>
-    /// <exception cref="InvalidDataException">The model did not come from a folder.</exception>
-    /// <exception cref="RecipeException">The model was given parts that its family cannot say.</exception>
-    /// <exception cref="IOException">The folder is the model's own, or a file cannot be written.</exception>
-    internal static void Save(ModelFolder model, string folder)
+    /// <summary>Writes the weights that a model has now: to a GGUF file where the target's name is one, else in the format that it came
+    /// from: as a model of its family where it has one, a family's that can say it where it came from a GGUF file, else as one of
+    /// ours.</summary>
+    internal static ConversionResult Save(ModelFolder model, string target, ElementType type)
     {
-        if (model.Path is null || !Directory.Exists(model.Path))
-            throw new InvalidDataException($"the model of '{model.Path}' does not come from a folder, whose files could be copied");
-        if (SamePlace.Is(folder, model.Path)) throw new IOException($"'{folder}' is the model's own folder; name another");
-        if (model.Family is not null) HuggingFaceTarget.Save(model, folder);
-        else OwnTarget.Save(model, folder);
+        var origin = model.Origin ?? throw new InvalidDataException("the model does not come from a folder or file, whose texts could be copied");
+        if (SamePlace.Is(target, origin)) throw new IOException($"'{target}' is the model's own place; name another");
+        var options = new ConversionOptions { Type = type, Overwrite = true };
+        RequireFree(target, IsFile(target), options.Overwrite);
+        if (IsFile(target)) return GgufTarget.Write(model, NameOf(origin), weights: null, target, options, CancellationToken.None);
+        return model.Family is null && model.Path is not null
+            ? OwnTarget.Save(model, target, type)
+            : HuggingFaceTarget.Write(model, weights: null, target, options, CancellationToken.None);
     }
+
+    /// <summary>What people call a model that lies at a path.</summary>
+    internal static string NameOf(string path) =>
+        Directory.Exists(path) ? new DirectoryInfo(path).Name : Path.GetFileNameWithoutExtension(path);
+
+    private static bool IsFile(string target) => target.EndsWith(GgufEnding, StringComparison.OrdinalIgnoreCase);
 
     private static void RequireFree(string target, bool toFile, bool overwrite)
     {

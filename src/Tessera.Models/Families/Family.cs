@@ -54,6 +54,32 @@ public abstract class Family
             + $"{CanonicalOptions.At(said, path)}");
     }
 
+    /// <summary>How many options of a model the family cannot say: 0 where it can say all; null where the model, or one of its parts, is of
+    /// another kind than the family's.</summary>
+    internal int? Unsayable(ModelOptions options)
+    {
+        if (!Has(options)) return null;
+        var config = new JsonObject { ["tie_word_embeddings"] = options.TieEmbeddings };
+        try
+        {
+            Write(options, config);
+            var back = Read(HuggingFaceConfig.Parse(config.ToJsonString(), HuggingFaceConfig.File));
+            return Differences(CanonicalOptions.Of(options), CanonicalOptions.Of(back));
+        }
+        catch (Exception error) when (error is RecipeException or InvalidDataException)
+        {
+            return null;
+        }
+    }
+
+    private static int Differences(JsonNode? one, JsonNode? other) => (one, other) switch
+    {
+        (JsonObject left, JsonObject right) => left.Select(member => member.Key).Union(right.Select(member => member.Key))
+            .Sum(key => Differences(left[key], right[key])),
+        (JsonArray left, JsonArray right) when left.Count == right.Count => left.Zip(right, Differences).Sum(),
+        _ => JsonNode.DeepEquals(one, other) ? 0 : 1,
+    };
+
     /// <summary>Whether the family has models of this kind, whatever their parts are.</summary>
     public abstract bool Has(ModelOptions options);
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Tessera.Text.Files;
 
 namespace Tessera.Models.Formats;
 
@@ -52,6 +53,7 @@ public sealed class SafetensorsFile : TensorSource
     /// found and what is allowed.</exception>
     public static SafetensorsFile Open(string path)
     {
+        FileKinds.Require(path, FileKind.Safetensors, "a safetensors file");
         var file = StoredFile.Open(path);
         try
         {

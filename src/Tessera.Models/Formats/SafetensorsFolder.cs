@@ -33,7 +33,9 @@ internal static partial class SafetensorsFolder
         var (single, index) = (Path.Combine(folder, SingleFile), Path.Combine(folder, IndexFile));
         if (File.Exists(single)) return SafetensorsFile.Open(single);
         if (File.Exists(index)) return SafetensorsShards.Open(index);
-        throw new FileNotFoundException($"'{folder}' holds no weights: there is neither {SingleFile} nor {IndexFile}", single);
+        ReadableFolder.Require(folder);
+        throw new FileNotFoundException(
+            $"'{folder}' holds no weights: there is neither {SingleFile} nor {IndexFile}{ReadableFolder.OtherWeights(folder)}", single);
     }
 
     /// <summary>Writes tensors to a folder, in one file or, where they are more than fit one, in several with an index. Each file appears

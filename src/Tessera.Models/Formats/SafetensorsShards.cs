@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Text.Files;
 
 namespace Tessera.Models.Formats;
 
@@ -52,7 +53,9 @@ internal sealed class SafetensorsShards : TensorSource
     {
         var size = new FileInfo(Path).Length;
         if (size > MaxIndexBytes) throw Bad($"has {size} bytes; allowed for an index: {MaxIndexBytes}");
-        var reader = new Utf8JsonReader(File.ReadAllBytes(Path));
+        FileKinds.Require(Path, FileKind.Json, "an index in JSON");
+        var bytes = File.ReadAllBytes(Path).AsSpan();
+        var reader = new Utf8JsonReader(bytes.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes);
         try
         {
             if (!reader.Read() || reader.TokenType != JsonTokenType.StartObject) throw Bad("does not hold a JSON object");

@@ -1,16 +1,17 @@
 using System.IO.MemoryMappedFiles;
-using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Formats;
 
 /// <summary>A file of tensors, open for reading at any place, and mapped into memory once a view is wanted. What is copied out is
-/// read, not mapped, so that a file that is cut short meanwhile is an error and not the end of the process.</summary>
+/// read, not mapped, so that a file that is cut short meanwhile is an error; where it is mapped, <see cref="MappedMemory"/> sees to
+/// that.</summary>
 internal sealed class StoredFile(string path, SafeFileHandle handle) : IDisposable
 {
     private readonly Lock _mapping = new();
-    private SafeBuffer? _map;
+    private MappedMemory? _map;
+    private bool _isRead;
 
     /// <summary>The file.</summary>
     public string Path => path;
@@ -36,25 +37,33 @@ internal sealed class StoredFile(string path, SafeFileHandle handle) : IDisposab
         }
     }
 
-    /// <summary>A tensor over the mapped file, which stays mapped as long as something refers to the tensor.</summary>
+    /// <summary>A tensor over the mapped file, which stays mapped as long as something refers to the tensor; a copy where files cannot
+    /// safely be mapped.</summary>
     public Tensor View(long position, Shape shape, ElementType type)
     {
-        var map = Map();
-        return Tensor.Over(checked(map.DangerousGetHandle() + (nint)position), shape, type, map);
+        if (Map() is { } map) return Tensor.Over(checked(map.Address + (nint)position), shape, type, map);
+        var copy = Tensor.Allocate(shape, type);
+        Read(copy.Bytes, position);
+        return copy;
     }
 
     /// <summary>Closes the file; what views need stays.</summary>
     public void Dispose() => handle.Dispose();
 
-    private SafeBuffer Map()
+    /// <summary>The mapped file, mapped once; null where it is to be read instead.</summary>
+    private MappedMemory? Map()
     {
         lock (_mapping)
         {
-            if (_map is not null) return _map;
+            if (_map is not null || _isRead) return _map;
+            _isRead = !MappedMemory.IsSafe;
+            if (_isRead) return null;
             using var file = MemoryMappedFile.CreateFromFile(
                 handle, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
-            return _map = file.CreateViewAccessor(0, 0,
-                MemoryMappedFileAccess.Read).SafeMemoryMappedViewHandle; // unmaps when nothing refers to it
+            var view = file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read).SafeMemoryMappedViewHandle;
+            _map = MappedMemory.Over(view, Length, path); // unmaps when nothing refers to it
+            _isRead = _map is null;
+            return _map;
         }
     }
 }

@@ -63,6 +63,18 @@ public sealed class TensorNames
             throw new ArgumentException($"the table of names has '{layout.Ours}' twice", nameof(layout));
     }
 
+    /// <summary>The same table with other layouts in the places of those of the same names.</summary>
+    /// <param name="others">Of names that are in the table.</param>
+    /// <param name="without">One of our names that is left out; may be null.</param>
+    internal TensorNames With(IReadOnlyList<TensorLayout> others, string? without = null)
+    {
+        var names = new TensorNames { Prefix = Prefix };
+        foreach (var layout in _layouts.Values.Where(layout => layout.Ours != without))
+            names.Add(others.FirstOrDefault(other => other.Ours == layout.Ours) ?? layout);
+        names._ignored.AddRange(_ignored);
+        return names;
+    }
+
     /// <summary>Whether a tensor of a file says nothing new.</summary>
     internal bool IsIgnored(string theirs) =>
         _ignored.Exists(pattern => Fits(pattern, theirs) || (Prefix.Length > 0 && Fits(pattern, Prefix + theirs)));

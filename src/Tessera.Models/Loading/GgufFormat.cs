@@ -1,4 +1,5 @@
 using Tessera.Models.Formats.Gguf;
+using Tessera.Text.Files;
 
 namespace Tessera.Models;
 
@@ -6,7 +7,7 @@ namespace Tessera.Models;
 internal sealed class GgufFormat : ModelFormat
 {
     /// <inheritdoc/>
-    public override bool IsAt(string path) => File.Exists(path) && GgufFile.IsGguf(path);
+    public override bool IsAt(string path) => File.Exists(path) && FileKinds.Of(path) == FileKind.Gguf;
 
     /// <inheritdoc/>
     public override ModelFolder Load(string path, bool asStored, bool check)

@@ -1,5 +1,7 @@
+using Tessera.Models.Formats;
 using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn;
+using Tessera.Text.Files;
 
 namespace Tessera.Models;
 
@@ -32,16 +34,31 @@ internal static class ModelLoader
         if (PeftAdapter.IsIn(path))
             throw new InvalidDataException($"'{folder}': the base model, '{path}', is an adapter itself; allowed: a whole model");
         var whole = Load(path, asStored, check);
-        return whole with { Adapters = PeftAdapter.Load(folder, whole.Model, whole.Names) };
+        return Adapt(whole, folder);
+    }
+
+    /// <summary>As <see cref="ModelFolders"/> say.</summary>
+    public static ModelFolder Adapt(ModelFolder model, string folder)
+    {
+        if (model.Adapters is not null)
+            throw new InvalidDataException($"'{folder}': the model has adapters already; merge them first, or name the base model");
+        if (!PeftAdapter.IsIn(folder))
+            throw new FileNotFoundException($"'{folder}' holds no adapter: there is no {PeftAdapter.ConfigFile}", folder);
+        return model with { Adapters = PeftAdapter.Load(folder, model.Model, model.AdapterNames) };
     }
 
     private static Exception NoModel(string path)
     {
         const string Config = ModelFolder.ConfigFile;
         if (File.Exists(path))
+        {
+            FileKinds.Require(path, FileKind.Gguf, $"a model, which is a GGUF file or a folder with {Config} and weights");
             return new InvalidDataException($"{path}: is not a GGUF file; a model is one, or a folder with {Config} and weights");
-        return Directory.Exists(path)
-            ? new FileNotFoundException($"'{path}' holds no finished model: there is no {Config}", Path.Combine(path, Config))
-            : new DirectoryNotFoundException($"there is no model folder '{path}'");
+        }
+
+        if (!Directory.Exists(path)) return new DirectoryNotFoundException($"there is no model folder '{path}'");
+        ReadableFolder.Require(path);
+        return new FileNotFoundException(
+            $"'{path}' holds no finished model: there is no {Config}{ReadableFolder.OtherModels(path)}", Path.Combine(path, Config));
     }
 }

@@ -1,5 +1,6 @@
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
+using Tessera.Text.Files;
 
 namespace Tessera.Models;
 
@@ -17,7 +18,9 @@ public static class TensorSources
         {
             if (Directory.Exists(path)) return SafetensorsFolder.Open(path);
             if (path.EndsWith(SafetensorsShards.IndexEnding, StringComparison.Ordinal)) return SafetensorsShards.Open(path);
-            return GgufFile.IsGguf(path) ? GgufFile.Open(path) : SafetensorsFile.Open(path);
+            return FileKinds.Of(path) == FileKind.Gguf || path.EndsWith(GgufFile.Ending, StringComparison.OrdinalIgnoreCase)
+                ? GgufFile.Open(path)
+                : SafetensorsFile.Open(path);
         }
     }
 }

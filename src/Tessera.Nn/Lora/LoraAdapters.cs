@@ -21,6 +21,22 @@ public sealed class LoraAdapters : Module
     /// <summary>The adapters with the weights they were given to, by full names without a last part <c>weight</c>.</summary>
     public IReadOnlyList<(string Name, Weight Weight, LoraAdapter Adapter)> All => _all;
 
+    /// <summary>Whether they act: switched off, the model computes what it did without them. Not to be changed while the model
+    /// computes.</summary>
+    /// <exception cref="InvalidOperationException">A weight was given another form meanwhile.</exception>
+    public bool IsActive
+    {
+        get;
+        set
+        {
+            if (value == field) return;
+            foreach (var (name, weight, form) in _acting)
+                if (weight.Form != (field ? form : form.Base)) throw Exchanged(name);
+            foreach (var (_, weight, form) in _acting) weight.Form = value ? form : form.Base;
+            field = value;
+        }
+    } = true;
+
     /// <summary>Gives the weights whose names fit new adapters, which change nothing yet. Weights that share a form, as a tied head and its
     /// embedding, are adapted apart, as in PEFT.</summary>
     /// <param name="model">The model.</param>
@@ -72,6 +88,7 @@ public sealed class LoraAdapters : Module
     /// changed.</exception>
     public void Merge()
     {
+        IsActive = true;
         var users = _model.Weights().ToLookup(own => BaseOf(own.Weight.Form));
         foreach (var (name, weight, form) in _acting) RequireMergeable(name, weight, form, users[form.Base]);
         foreach (var (_, weight, form) in _acting)
@@ -86,7 +103,7 @@ public sealed class LoraAdapters : Module
     private static void RequireMergeable(string name, Weight weight, LowRankForm form, IEnumerable<(string Name, Weight Weight)> users)
     {
         if (weight.Form != form)
-            throw new InvalidOperationException($"'{name}' was given another form than its adapter's, which can no longer be merged");
+            throw Exchanged(name);
         if (!form.Base.IsWritable)
             throw new InvalidOperationException($"'{name}' has {form.Base.Description} weights; only F32 can be added to");
         var other = users.FirstOrDefault(own => own.Weight != weight);
@@ -95,6 +112,9 @@ public sealed class LoraAdapters : Module
             $"'{name}' shares its weights with '{WeightPattern.Short(other.Name)}', which would change too; "
             + "adapters of tied weights cannot be merged");
     }
+
+    private static InvalidOperationException Exchanged(string name) =>
+        new($"'{name}' was given another form than its adapter's, which can no longer be merged or switched");
 
     private static WeightForm BaseOf(WeightForm form) => form is LowRankForm adapted ? adapted.Base : form;
 }

@@ -74,6 +74,70 @@ public sealed class OwnModelTests : IDisposable
         Assert.Equal(s_tokenizer.PaddingId, after.Tokenizer.PaddingId);
     }
 
+    [Theory]
+    [InlineData("llama", "LlamaForCausalLM", "the scale of embeddings, 5.656854, is multiplied into the tables")]
+    [InlineData("biases", "LlamaForCausalLM", "the scale of embeddings, 5.656854, is multiplied into the tables")]
+    [InlineData("window", "MistralForCausalLM", "the scale of embeddings, 5.656854, and the scale of logits, 0.5, are multiplied into the tables")]
+    [InlineData("tied experts", "MixtralForCausalLM", "the scale of embeddings, 5.656854, is multiplied into the tables, of which the tied one becomes two")]
+    [InlineData("qwen3 tied", "Qwen3ForCausalLM", null)]
+    public void Scales_that_a_family_has_no_key_for_become_part_of_its_tables(string name, string architecture, string? note)
+    {
+        var (source, target) = (Save(s_models[name].Options), _folder.File("hf"));
+        var result = ModelConversion.Convert(source, target, new ConversionOptions());
+        Assert.Equal($"safetensors {architecture}", result.Format);
+        Assert.Equal(note is null ? [] : [note], result.Notes);
+        var (before, after) = (ModelFolder.Load(source), ModelFolder.Load(target));
+        Assert.Equal(1, after.Config.Model.EmbeddingScale);
+        int[] ids = [.. Enumerable.Range(0, 30).Select(i => (i * 37) % s_tokenizer.VocabularySize)];
+        foreach (var (expected, found) in LogitsOf(before.Model, ids).Zip(LogitsOf(after.Model, ids))) Assert.Equal(expected, found, 2e-5);
+    }
+
+    [Fact]
+    public void The_width_of_dense_layers_that_a_source_names_is_kept_where_it_has_none()
+    {
+        // As llama.cpp's converter, which writes config.json's intermediate_size whether a layer is so wide or not.
+        ModelConversion.Convert(Save(s_models["qwen3 with experts"].Options with { EmbeddingScale = 1 }), _folder.File("hf"), new ConversionOptions());
+        var config = Path.Combine(_folder.File("hf"), ModelFolder.ConfigFile);
+        File.WriteAllText(config, File.ReadAllText(config).Replace("\"intermediate_size\": 24", "\"intermediate_size\": 99", StringComparison.Ordinal));
+        ModelConversion.Convert(_folder.File("hf"), _folder.File("a.gguf"), new ConversionOptions());
+        ModelConversion.Convert(_folder.File("a.gguf"), _folder.File("b"), new ConversionOptions());
+        ModelConversion.Convert(_folder.File("b"), _folder.File("b.gguf"), new ConversionOptions());
+        foreach (var name in (string[])["a.gguf", "b.gguf"])
+        {
+            using var file = GgufFile.Open(_folder.File(name));
+            Assert.Equal(99, file.Whole("qwen3moe.feed_forward_length"));
+        }
+    }
+
+    [Fact]
+    public void Settings_that_a_target_has_no_place_for_are_named()
+    {
+        var own = Save(s_models["qwen3 tied"].Options with { EmbeddingScale = 1 });
+        Assert.Empty(ModelConversion.Convert(own, _folder.File("hf"), new ConversionOptions()).Notes);
+        var (config, generation) = (Path.Combine(_folder.File("hf"), ModelFolder.ConfigFile), Path.Combine(_folder.File("hf"), "generation_config.json"));
+        File.WriteAllText(config, "{\"router_z\": 0.1, \"attention_dropout\": 0.0, \"torch_dtype\": \"float32\", " + File.ReadAllText(config).TrimStart()[1..]);
+        File.WriteAllText(generation, "{\"eos_token_id\": 2, \"temperature\": 0.7, \"top_p\": 0.8, \"do_sample\": false, \"transformers_version\": \"5\"}");
+        Assert.Equal(
+            ["a GGUF file has no place for what the source's generation_config.json says of temperature, top_p"],
+            ModelConversion.Convert(_folder.File("hf"), _folder.File("a.gguf"), new ConversionOptions()).Notes);
+        Assert.Equal(
+            ["the folder has no place for what the source's config.json says of router_z"],
+            ModelConversion.Convert(_folder.File("hf"), _folder.File("again"), new ConversionOptions()).Notes);
+
+        using (var file = GgufFile.Open(_folder.File("a.gguf")))
+        {
+            var writer = GgufModel.Writer((DecoderOptions)s_models["qwen3 tied"].Options, ModelFolder.Load(_folder.File("a.gguf")).Model);
+            foreach (var (key, value) in file.Metadata) writer.Metadata[key] = value;
+            writer.Metadata["general.license"] = GgufValue.Of("mit");
+            writer.Metadata["tokenizer.ggml.fim_pre_token_id"] = GgufValue.Of(3u);
+            writer.Save(_folder.File("b.gguf"));
+        }
+
+        Assert.Equal(
+            ["the folder has no place for what the source's metadata says of general.license, tokenizer.ggml.fim_pre_token_id"],
+            ModelConversion.Convert(_folder.File("b.gguf"), _folder.File("c"), new ConversionOptions()).Notes);
+    }
+
     [Fact]
     public void A_text_begins_alike_whatever_file_of_a_model_is_asked()
     {

@@ -12,7 +12,10 @@ internal abstract class GgufArchitecture
     /// <summary>The key that names the architecture of a file.</summary>
     public const string Key = "general.architecture";
 
-    private protected const string Experts = "expert_count", ActiveExperts = "expert_used_count", Hidden = "feed_forward_length";
+    /// <summary>The key, after the architecture's name, of the width of dense layers.</summary>
+    public const string Hidden = "feed_forward_length";
+
+    private protected const string Experts = "expert_count", ActiveExperts = "expert_used_count";
     private protected const string ExpertHidden = "expert_feed_forward_length", KeyWidth = "attention.key_length",
         ValueWidth = "attention.value_length";
     private protected const string Heads = "attention.head_count", KeyValueHeads = "attention.head_count_kv",

@@ -1,16 +1,20 @@
-using System.Buffers.Binary;
 using System.Numerics;
+using Tessera.Text.Files;
 
 namespace Tessera.Models.Formats.Gguf;
 
 /// <summary>
-/// A GGUF file, open for reading. The header is checked throughout, since files come from strangers.
+/// A GGUF file, open for reading, or several that one model was cut into. The header is checked throughout, since files come from
+/// strangers.
 /// <para>The format: <see href="https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"/>, versions 2 and 3, little-endian.</para>
 /// </summary>
 public sealed class GgufFile : TensorSource
 {
     /// <summary>The first four bytes: <c>GGUF</c>.</summary>
     public const uint Magic = 0x46554747;
+
+    /// <summary>What names of such files end with.</summary>
+    internal const string Ending = ".gguf";
 
     internal const string AlignmentKey = "general.alignment";
     internal const int DefaultAlignment = 32;
@@ -21,6 +25,10 @@ public sealed class GgufFile : TensorSource
     private readonly StoredFile _file;
     private readonly Dictionary<string, GgufValue> _metadata = new(StringComparer.Ordinal);
     private readonly Dictionary<string, GgufEntry> _entries = new(StringComparer.Ordinal);
+
+    /// <summary>The further parts of a split model, and which of them holds a tensor that this one does not.</summary>
+    private readonly List<GgufFile> _further = [];
+    private readonly Dictionary<string, GgufFile> _partOf = new(StringComparer.Ordinal);
 
     private GgufFile(StoredFile file) : base(file.Path)
     {
@@ -48,15 +56,34 @@ public sealed class GgufFile : TensorSource
     /// <summary>Keys and values, in the order of the file.</summary>
     public IReadOnlyDictionary<string, GgufValue> Metadata => _metadata;
 
-    /// <summary>The tensors by name, as the header has them, in the order of the file.</summary>
+    /// <summary>The tensors by name, as the header has them, in the order of the file; of a split model those of its first part.</summary>
     public IReadOnlyDictionary<string, GgufEntry> Entries => _entries;
 
-    /// <summary>Opens a file.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <summary>The files: one, or all parts of a split model.</summary>
+    public IReadOnlyList<string> Files => [Path, .. _further.Select(part => part.Path)];
+
+    /// <summary>Opens a file, with the other parts where it is one of several that hold one model together.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file, or other parts are missing.</exception>
     /// <exception cref="InvalidDataException">It is not a whole and valid GGUF file; the message names the key or tensor, what was found
     /// and what is allowed.</exception>
     public static GgufFile Open(string path)
     {
+        var part = OpenPart(path);
+        try
+        {
+            return GgufSplit.Whole(part);
+        }
+        catch
+        {
+            part.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens a file alone, whatever it is a part of.</summary>
+    internal static GgufFile OpenPart(string path)
+    {
+        FileKinds.Require(path, FileKind.Gguf, "a GGUF file");
         var file = StoredFile.Open(path);
         try
         {
@@ -99,20 +126,31 @@ public sealed class GgufFile : TensorSource
         : value.Content as bool? ?? throw Wrong(key, value, "a truth value");
 
     /// <inheritdoc/>
-    public override void Dispose() => _file.Dispose();
-
-    /// <summary>Whether a file begins as a GGUF file does.</summary>
-    /// <exception cref="FileNotFoundException">There is no such file.</exception>
-    internal static bool IsGguf(string path)
+    public override void Dispose()
     {
-        using var file = StoredFile.Open(path);
-        Span<byte> magic = stackalloc byte[sizeof(uint)];
-        if (file.Length < magic.Length) return false;
-        file.Read(magic, 0);
-        return BinaryPrimitives.ReadUInt32LittleEndian(magic) == Magic;
+        _file.Dispose();
+        foreach (var part in _further) part.Dispose();
     }
 
-    private protected override (StoredFile File, long Position) Place(string name) => (_file, DataStart + _entries[name].Offset);
+    /// <summary>Takes the further parts of a split model: their tensors become its own.</summary>
+    internal void Join(IReadOnlyList<GgufFile> parts)
+    {
+        _further.AddRange(parts);
+        var all = new OrderedDictionary<string, StoredTensor>(Tensors, StringComparer.Ordinal);
+        foreach (var part in parts)
+        {
+            foreach (var (name, tensor) in part.Tensors)
+            {
+                all.Add(name, tensor);
+                _partOf.Add(name, part);
+            }
+        }
+
+        Tensors = all;
+    }
+
+    private protected override (StoredFile File, long Position) Place(string name) =>
+        _partOf.TryGetValue(name, out var part) ? part.Place(name) : (_file, DataStart + _entries[name].Offset);
 
     /// <summary>Whether the places of tensors may be multiples of a number: of <see cref="Alignments"/>.</summary>
     internal static bool IsAlignment(long alignment) => alignment is >= 8 and <= 1 << 20 && BitOperations.IsPow2(alignment);

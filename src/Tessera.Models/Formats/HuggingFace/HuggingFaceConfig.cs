@@ -1,11 +1,13 @@
 using System.Text.Json;
+using Tessera.Text.Files;
 
 namespace Tessera.Models.Formats.HuggingFace;
 
 /// <summary>
 /// A <c>config.json</c> as Hugging Face's transformers writes it, or an object within one. A key that is absent has the value that the
 /// reader names, which is the default of the family's configuration in transformers; a value of another kind than expected is an error
-/// that names the file, the key, what was found and what is allowed.
+/// that names the file, the key, what was found and what is allowed. It is read as Python reads it: with <c>Infinity</c> and
+/// <c>NaN</c>, and with <c>2.0</c> where a whole number is meant.
 /// </summary>
 public sealed class HuggingFaceConfig
 {
@@ -29,7 +31,11 @@ public sealed class HuggingFaceConfig
     /// <summary>Reads a file.</summary>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="InvalidDataException">It is not a JSON object.</exception>
-    public static HuggingFaceConfig Load(string path) => Parse(System.IO.File.ReadAllText(path), path);
+    public static HuggingFaceConfig Load(string path)
+    {
+        FileKinds.Require(path, FileKind.Json, "JSON");
+        return Parse(System.IO.File.ReadAllText(path), path);
+    }
 
     /// <summary>Reads a text.</summary>
     /// <param name="json">The text.</param>
@@ -39,8 +45,7 @@ public sealed class HuggingFaceConfig
     {
         try
         {
-            using var document = JsonDocument.Parse(
-                json, new JsonDocumentOptions { AllowTrailingCommas = true, CommentHandling = JsonCommentHandling.Skip });
+            using var document = PythonJson.Parse(json);
             JsonTexts.RequireUnicode(document.RootElement);
             return document.RootElement.ValueKind == JsonValueKind.Object
                 ? new HuggingFaceConfig(path, document.RootElement.Clone(), "")
@@ -66,6 +71,23 @@ public sealed class HuggingFaceConfig
     /// <summary>Whether there is such a key, be its value null.</summary>
     public bool Names(string key) => _json.TryGetProperty(key, out _);
 
+    /// <summary>Whether a value says something: it is there, and is not null, false, or an empty text, list or object, which Python takes
+    /// for nothing.</summary>
+    public bool Says(string key) => Has(key) && _json.GetProperty(key) is var value && value.ValueKind switch
+    {
+        JsonValueKind.False => false,
+        JsonValueKind.String => value.GetString()!.Length > 0,
+        JsonValueKind.Array => value.GetArrayLength() > 0,
+        JsonValueKind.Object => value.EnumerateObject().Any(),
+        _ => true,
+    };
+
+    /// <summary>Whether a value is the number 0, as of a dropout that is none.</summary>
+    public bool IsZero(string key) => Has(key) && PythonJson.Number(_json.GetProperty(key)) == 0;
+
+    /// <summary>A value as the file has it, for messages.</summary>
+    public string Shown(string key) => Shown(_json.GetProperty(key));
+
     /// <summary>A whole number from <paramref name="min"/> to <paramref name="max"/>.</summary>
     /// <param name="key">Where.</param>
     /// <param name="otherwise">Its value where the key is absent; null: it must be there.</param>
@@ -75,8 +97,7 @@ public sealed class HuggingFaceConfig
     {
         if (!Names(key)) return otherwise ?? throw Problem(key, "missing", "a whole number");
         var value = _json.GetProperty(key);
-        if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var number))
-            throw Problem(key, Shown(value), "a whole number");
+        if (WholeOf(value) is not { } number) throw Problem(key, Shown(value), "a whole number");
         return number >= min && number <= max
             ? number
             : throw Problem(key, number, max == int.MaxValue ? $"{min} or above" : $"{min} to {max}");
@@ -96,9 +117,7 @@ public sealed class HuggingFaceConfig
     {
         if (!Names(key)) return otherwise ?? throw Problem(key, "missing", "a number");
         var value = _json.GetProperty(key);
-        return value.ValueKind == JsonValueKind.Number && value.TryGetDouble(out var number) && double.IsFinite(number)
-            ? number
-            : throw Problem(key, Shown(value), "a number");
+        return PythonJson.Number(value) is { } number && double.IsFinite(number) ? number : throw Problem(key, Shown(value), "a number");
     }
 
     /// <summary>As <see cref="Number"/>, null where the key is absent or null.</summary>
@@ -128,7 +147,7 @@ public sealed class HuggingFaceConfig
     /// <summary>A list of whole numbers; null where the key is absent or null.</summary>
     public IReadOnlyList<int>? Wholes(string key) =>
         Items(key, JsonValueKind.Number, "whole numbers")?.ConvertAll(
-            item => item.TryGetInt32(out var number) ? number : throw Problem(key, Shown(item), "whole numbers"));
+            item => WholeOf(item) ?? throw Problem(key, Shown(item), "whole numbers"));
 
     /// <summary>A list of whole numbers, or one alone; null where the key is absent or null.</summary>
     public IReadOnlyList<int>? OneOrMore(string key) =>
@@ -148,7 +167,12 @@ public sealed class HuggingFaceConfig
     /// <summary>A list of numbers; null where the key is absent or null.</summary>
     public IReadOnlyList<double>? Numbers(string key) =>
         Items(key, JsonValueKind.Number, "numbers")?.ConvertAll(
-            item => item.TryGetDouble(out var number) && double.IsFinite(number) ? number : throw Problem(key, Shown(item), "numbers"));
+            item => PythonJson.Number(item) is { } number && double.IsFinite(number)
+                ? number
+                : throw Problem(key, Shown(item), "numbers"));
+
+    /// <summary>Whether there is a text under a key.</summary>
+    public bool IsText(string key) => Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.String;
 
     /// <summary>Whether there is an object under a key.</summary>
     public bool IsObject(string key) => Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.Object;
@@ -185,9 +209,16 @@ public sealed class HuggingFaceConfig
             : throw Problem(key, Shown(value), $"a list of {allowed}");
     }
 
+    /// <summary>A whole number, be it written <c>2</c> or <c>2.0</c>; null where it is none or does not fit.</summary>
+    private static int? WholeOf(JsonElement value) =>
+        value.ValueKind != JsonValueKind.Number ? null
+        : value.TryGetInt32(out var whole) ? whole
+        : PythonJson.Number(value) is { } number && number == Math.Truncate(number) && Math.Abs(number) <= int.MaxValue ? (int)number
+        : null;
+
     private static string Shown(JsonElement value)
     {
-        var text = value.GetRawText();
+        var text = PythonJson.Text(value);
         return text.Length <= ShownCharacters ? text : text[..ShownCharacters] + "…";
     }
 }

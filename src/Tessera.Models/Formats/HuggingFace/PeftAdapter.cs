@@ -37,19 +37,39 @@ public static class PeftAdapter
                 "base_model_name_or_path", $"'{named}'", "a folder or file with the base model, from the adapter's folder");
     }
 
+    /// <summary>What a folder says of its adapters; their base need not be there, and their numbers are not read.</summary>
+    /// <exception cref="FileNotFoundException">A file is missing.</exception>
+    /// <exception cref="InvalidDataException">A file is damaged, or asks for what is not supported.</exception>
+    public static AdapterSummary Describe(string folder)
+    {
+        var config = HuggingFaceConfig.Load(Path.Combine(folder, ConfigFile));
+        PeftConfig.RequireSupported(config);
+        using var file = OpenWeights(folder);
+        var modules = new PeftReader(file, config).Modules();
+        var named = config.Text("base_model_name_or_path", "");
+        var path = named.Length == 0 ? "" : Path.GetFullPath(named, Path.GetFullPath(folder));
+        return new AdapterSummary(
+            named.Length == 0 ? "none named" : named, path.Length > 0 && Path.Exists(path),
+            config.Names(PeftInitialization.Key) ? config.Shown(PeftInitialization.Key).Trim('"') : "true",
+            [.. modules.Select(module => module.Name)],
+            [.. modules.Select(module => module.Rank).Distinct().Order()], [.. modules.Select(module => module.Scale).Distinct().Order()]);
+    }
+
     /// <summary>Gives the weights of a model the adapters of a folder.</summary>
     /// <param name="folder">The adapter's folder.</param>
     /// <param name="model">The base model.</param>
-    /// <param name="names">How its checkpoint names its tensors.</param>
+    /// <param name="names">How a checkpoint of it may name its tensors: the first table by which the file adapts only what is there.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, they do not fit the model, or ask for what is not supported.</exception>
-    public static LoraAdapters Load(string folder, Module model, TensorNames names)
+    public static LoraAdapters Load(string folder, Module model, params IReadOnlyList<TensorNames> names)
     {
         var config = HuggingFaceConfig.Load(Path.Combine(folder, ConfigFile));
-        RequireSupported(config);
-        using var file = SafetensorsFile.Open(Path.Combine(folder, WeightsFile));
+        PeftConfig.RequireSupported(config);
+        using var file = OpenWeights(folder);
         var adapters = new LoraAdapters(model);
-        foreach (var (name, weight, adapter) in new PeftReader(file, config).Read(model, names)) adapters.Add(name, weight, adapter);
+        var reader = new PeftReader(file, config);
+        var table = names.FirstOrDefault(table => reader.Fits(model, table)) ?? names[0];
+        foreach (var (name, weight, adapter) in reader.Read(model, table)) adapters.Add(name, weight, adapter);
         return adapters;
     }
 
@@ -87,6 +107,10 @@ public static class PeftAdapter
     /// <exception cref="RecipeException">It has none for one.</exception>
     public static void RequireNames(LoraAdapters adapters, TensorNames names) => _ = Tensors(adapters, names).Count();
 
+    /// <summary>Whether PEFT has a name for each adapter.</summary>
+    internal static bool CanName(LoraAdapters adapters, TensorNames names) => adapters.All.All(own =>
+        PeftModule.Of(own.Name, own.Weight, names) is { Count: > 0 } modules && modules.All(module => module.IsWhole(own.Weight)));
+
     /// <summary>The numbers of adapters as PEFT names and lays them out.</summary>
     /// <exception cref="RecipeException">It has no name for one.</exception>
     internal static IEnumerable<PeftTensor> Tensors(LoraAdapters adapters, TensorNames names)
@@ -112,16 +136,12 @@ public static class PeftAdapter
             "lora.targets", $"names '{ours}', which is a part of '{theirs}' in the family's checkpoints: PEFT cannot adapt it alone");
     }
 
-    private static void RequireSupported(HuggingFaceConfig config)
+    private static SafetensorsFile OpenWeights(string folder)
     {
-        config.Require(config.Text("peft_type", "") == "LORA", "peft_type", config.Text("peft_type", "missing"), "LORA");
-        config.Require(config.Text("bias", "none") == "none", "bias", config.Text("bias", "none"), "none");
-        foreach (var key in (string[])["use_dora", "lora_bias", "use_qalora", "use_bdlora"])
-            config.Require(!config.Truth(key, false), key, "true", "false");
-        string[] absent =
-            ["layer_replication", "modules_to_save", "trainable_token_indices", "target_parameters", "alora_invocation_tokens"];
-        foreach (var key in absent)
-            config.Require(!config.Has(key), key, "given", "null");
+        var path = Path.Combine(folder, WeightsFile);
+        if (File.Exists(path)) return SafetensorsFile.Open(path);
+        ReadableFolder.Require(folder);
+        throw new FileNotFoundException($"'{folder}' holds no adapter: there is no {WeightsFile}{ReadableFolder.OtherWeights(folder)}", path);
     }
 
     /// <summary>The last parts of names where all modules that end so are adapted, else whole names.</summary>
@@ -134,3 +154,14 @@ public static class PeftAdapter
         static string Last(string name) => name[(name.LastIndexOf('.') + 1)..];
     }
 }
+
+/// <summary>What a folder says of its adapters.</summary>
+/// <param name="Base">The base model, as the folder names it.</param>
+/// <param name="IsBaseThere">Whether there is something at that place.</param>
+/// <param name="Initialization">What the adapters began with.</param>
+/// <param name="Modules">The names of the modules that are adapted, as the base's checkpoint has them.</param>
+/// <param name="Ranks">The ranks that occur.</param>
+/// <param name="Factors">What B A is multiplied by; all that occur.</param>
+public sealed record AdapterSummary(
+    string Base, bool IsBaseThere, string Initialization, IReadOnlyList<string> Modules, IReadOnlyList<int> Ranks,
+    IReadOnlyList<double> Factors);

@@ -16,6 +16,24 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
 
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(1);
 
+    /// <summary>Whether all that the file adapts is a model's by the names of a table.</summary>
+    public bool Fits(Module model, TensorNames names)
+    {
+        var theirs = model.Weights().SelectMany(own => PeftModule.Of(own.Name, own.Weight, names)).Select(module => module.Name);
+        return Adapted().Keys.ToHashSet(StringComparer.Ordinal).IsSubsetOf(theirs.ToHashSet(StringComparer.Ordinal));
+    }
+
+    /// <summary>The modules that the file adapts, with the rank and the factor of each, by the header alone.</summary>
+    public IReadOnlyList<(string Name, int Rank, double Scale)> Modules()
+    {
+        return [.. Adapted().Select(module =>
+        {
+            var shape = file[PeftModule.Prefix + module.Key + PeftModule.DownOf(module.Value)].Shape;
+            var rank = (int)Math.Min(int.MaxValue, shape.Count >= 2 ? shape[^2] : 0);
+            return (module.Key, rank, rank == 0 ? 0 : LoraOptions.Scale(Alpha(module.Key), rank, config.Truth("use_rslora", false)));
+        })];
+    }
+
     /// <summary>Reads all adapters.</summary>
     /// <param name="model">The base model.</param>
     /// <param name="names">How its checkpoint names its tensors.</param>
@@ -23,6 +41,7 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
     public IReadOnlyList<(string Name, Weight Weight, LoraAdapter Adapter)> Read(Module model, TensorNames names)
     {
         var adapted = Adapted();
+        var initialization = PeftInitialization.Of(config, model, names);
         var left = adapted.Keys.ToHashSet(StringComparer.Ordinal);
         var read = new List<(string Name, Weight Weight, LoraAdapter Adapter)>();
         foreach (var (name, weight) in model.Weights())
@@ -31,7 +50,7 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
                 .Where(module => adapted.TryGetValue(module.Name, out var isTable) && isTable == module.IsTable)];
             if (modules.Count == 0) continue;
             foreach (var module in modules) RequireBase(module, weight);
-            read.Add((name, weight, Read(weight, modules)));
+            read.Add((name, weight, Read(weight, modules, initialization)));
             left.ExceptWith(modules.Select(module => module.Name));
         }
 
@@ -74,8 +93,9 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         return (tensor.EndsWith(Base, StringComparison.Ordinal) ? Base : null, false);
     }
 
-    /// <summary>The adapter of a weight that is one module, or several, all of one rank and factor; what is not adapted stays 0.</summary>
-    private LoraAdapter Read(Weight weight, List<PeftModule> modules)
+    /// <summary>The adapter of a weight that is one module, or several, all of one rank and factor; what is not adapted stays 0. Where the
+    /// adapter began with a part of the base, it gets twice the rank: that part is taken out by its second half.</summary>
+    private LoraAdapter Read(Weight weight, List<PeftModule> modules, PeftInitialization initialization)
     {
         LoraAdapter? adapter = null;
         float[] down = [], up = [];
@@ -102,6 +122,7 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
             b.Set(Numbers(b, module.Rows.First * rank), module.IsTable ? down : up);
         }
 
+        if (initialization.TakesOut && !weight.IsTable) (adapter, down, up) = WithoutTaken(weight, modules, adapter!, down, up, initialization);
         Fill(adapter!.Down, down);
         Fill(adapter.Up, up);
         return adapter;
@@ -112,6 +133,37 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
             values.CopyTo(tensor.Floats);
             return tensor;
         });
+    }
+
+    /// <summary>W + s B A − B₀ A₀ as an adapter of W: [A; A₀] and [B, −B₀ / s].</summary>
+    private (LoraAdapter Adapter, float[] Down, float[] Up) WithoutTaken(
+        Weight weight, List<PeftModule> modules, LoraAdapter narrow, float[] down, float[] up, PeftInitialization initialization)
+    {
+        var (rank, inputs, outputs) = (narrow.Rank, weight.Inputs, weight.Outputs);
+        var part = new PartBuilder(inputs, modules[0].Name, default);
+        var wide = new LoraAdapter(part, weight.Shape, 2 * rank, narrow.Scale, narrow.Dropout);
+        var (wideDown, wideUp) = (new float[2 * down.Length], new float[2 * up.Length]);
+        for (var group = 0; group < weight.Groups; group++)
+            down.AsSpan(group * rank * inputs, rank * inputs).CopyTo(wideDown.AsSpan(group * 2 * rank * inputs));
+        for (var row = 0; row < weight.Groups * outputs; row++)
+            up.AsSpan(row * rank, rank).CopyTo(wideUp.AsSpan(row * 2 * rank));
+        foreach (var module in modules)
+        {
+            var taken = initialization.Taken(file.Path, module.Name, rank, narrow.Scale);
+            var group = module.Rows.Group ?? 0;
+            for (var index = 0; index < rank; index++)
+            {
+                var place = ((group * 2 * rank) + rank + index) * inputs;
+                for (var column = 0; column < inputs; column++) wideDown[place + column] = (float)taken.Down[index][column];
+                for (var row = 0; row < outputs; row++)
+                {
+                    var number = -taken.Up[index][module.Rows.First + row] / narrow.Scale;
+                    wideUp[(((group * outputs) + row) * 2 * rank) + rank + index] = (float)number;
+                }
+            }
+        }
+
+        return (wide, wideDown, wideUp);
     }
 
     private float[] Numbers(PeftTensor tensor, long offset)

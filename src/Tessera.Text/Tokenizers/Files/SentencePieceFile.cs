@@ -1,3 +1,5 @@
+using Tessera.Text.Files;
+
 namespace Tessera.Text.Tokenizers;
 
 /// <summary>Makes tokenizers of sentencepiece's <c>tokenizer.model</c> files.</summary>
@@ -14,13 +16,7 @@ internal static class SentencePieceFile
     /// <summary>Reads a file.</summary>
     public static Tokenizer Read(string path, TokenRoles? roles)
     {
-        if (TiktokenFile.IsAt(path))
-        {
-            throw new InvalidDataException(
-                $"{path} is a rank file of tiktoken, which says neither how texts are cut nor which tokens are special; "
-                + $"allowed: a model of sentencepiece, or the {TokenizerFile.Name} of the same vocabulary.");
-        }
-
+        FileKinds.Require(path, FileKind.SentencePiece, "a sentencepiece model");
         var model = SentencePieceModel.Read(path);
         if (model.ModelKind is not (Unigram or BytePair))
             throw new InvalidDataException($"{path}: model_type is {model.ModelKind}; supported: 1 (unigram), 2 (BPE).");

@@ -1,5 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Tessera.Text.Files;
 
 namespace Tessera.Text.Tokenizers;
 
@@ -81,9 +82,11 @@ internal static class TokenizerFile
     /// <exception cref="InvalidDataException">It is no valid JSON.</exception>
     public static JsonDocument Parse(string path, JsonDocumentOptions options)
     {
+        FileKinds.Require(path, FileKind.Json, "JSON");
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path), options);
+            var bytes = File.ReadAllBytes(path).AsMemory();
+            return JsonDocument.Parse(bytes.Span.StartsWith("\uFEFF"u8) ? bytes[3..] : bytes, options);
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {
