@@ -75,8 +75,7 @@ public static class Families
         }
         catch (RecipeException reason)
         {
-            var saysAll = reason.Message.Contains("can only say", StringComparison.Ordinal); // all parts are its own, a value is not
-            return new FamilyFit(family, reason.Message, saysAll ? 1 : DistanceOf(reason.Path, config.Count));
+            return new FamilyFit(family, reason.Message, family.Unsayable(options) ?? DistanceOf(reason.Path, config.Count));
         }
     }
 
