@@ -7,6 +7,7 @@ namespace Tessera.Nn.FeedForward;
 /// <summary>Options of a feed-forward part; <c>"feedForward": { "kind": … }</c> in a recipe.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
+[JsonDerivedType(typeof(ClampedSwiGluOptions), "clamped-swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(ReGluOptions), "reglu")]
