@@ -47,8 +47,8 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         if (options.QueryKeyNorm is { } norm)
         {
             _normsWhole = options.WholeQueryKeyNorm;
-            _queryNorm = Own("q_norm", norm.Build(Normed(heads)));
-            _keyNorm = Own("k_norm", norm.Build(Normed(keyValueHeads)));
+            _queryNorm = Own("q_norm", NormOf(norm, heads));
+            _keyNorm = Own("k_norm", NormOf(norm, keyValueHeads));
         }
 
         _settings = new AttentionSettings { Scale = options.ScoreScale, SoftCap = options.SoftCap };
@@ -66,7 +66,11 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
             !_position.ActsOnEmbeddings, "position.kind", options.Position.GetType().Name,
             "a kind that acts on queries and keys or on scores, such as rotary");
 
-        PartBuilder Normed(int count) => part.At("queryKeyNorm") with { Width = _normsWhole ? count * headWidth : headWidth };
+        Norm NormOf(NormOptions norm, int count)
+        {
+            var normed = part.At("queryKeyNorm") with { Width = _normsWhole ? count * headWidth : headWidth };
+            return options.PerHeadQueryKeyNorm ? new PerHeadNorm(norm, normed, count) : norm.Build(normed);
+        }
 
         Linear Project(string name, int inputs, int outputs, bool bias, double? deviation = null) =>
             Own(name, new Linear(part.At(name), inputs, outputs, bias, deviation));

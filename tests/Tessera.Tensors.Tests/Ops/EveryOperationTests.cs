@@ -12,6 +12,7 @@ public class EveryOperationTests
         ["add"] = (x => Op.Add(x[0], x[1]), [[3, 19], [3, 19]]),
         ["multiply"] = (x => Op.Multiply(x[0], x[1]), [[3, 19], [3, 19]]),
         ["add row"] = (x => Op.AddRow(x[0], x[1]), [[3, 19], [19]]),
+        ["multiply row"] = (x => Op.MultiplyRow(x[0], x[1]), [[3, 19], [19]]),
         ["normalize rows"] = (x => Op.NormalizeRows(x[0]), [[3, 19]]),
         ["take segments"] = (x => Segments().Take(x[0]), [[2, 4, 19]]),
         ["place segments"] = (x => Segments().Place(x[0]), [[3, 3, 19]]),
