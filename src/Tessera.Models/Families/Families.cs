@@ -15,6 +15,16 @@ public static class Families
         new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(),
         new Qwen3MoeFamily(),
         new DeepSeekV2Family(), new DeepSeekV3Family(),
+        new Gemma2Family(),
+        new Gemma3Family(),
+        new Phi3Family(),
+        new Olmo2Family(),
+        new Starcoder2Family(),
+        new GptNeoXFamily(),
+        new GraniteFamily(),
+        new SmolLm3Family(),
+        new CohereFamily(),
+        new Cohere2Family(),
     ];
 
     extension(Family)

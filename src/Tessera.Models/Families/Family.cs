@@ -22,6 +22,13 @@ public abstract class Family
     /// <summary>The class that runs it in transformers, such as <c>LlamaForCausalLM</c>.</summary>
     public abstract string Architecture { get; }
 
+    /// <summary>The architecture of GGUF files that llama.cpp runs it with; null where the parts of a model say which.</summary>
+    internal virtual string? GgufArchitecture => null;
+
+    /// <summary>How many tokens a model knows.</summary>
+    /// <exception cref="InvalidDataException">It is not said.</exception>
+    public virtual int Vocabulary(HuggingFaceConfig config) => config.Whole("vocab_size");
+
     /// <summary>The model that a <c>config.json</c> describes. What matters in training alone, such as dropout, is left to
     /// recipes.</summary>
     /// <exception cref="InvalidDataException">A value is not allowed or not supported; the message names file, key, value and what is

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
@@ -44,6 +45,33 @@ internal static class LlamaConfig
         }
 
         return runs.Count == 0 ? null : runs;
+    }
+
+    /// <summary>The attention of layers that differ as a stack has it: that of most layers, and variants for the rest.</summary>
+    /// <param name="layers">How many layers there are.</param>
+    /// <param name="of">The attention of a layer, from 0; the same object for layers that are alike.</param>
+    public static (MixerOptions Attention, IReadOnlyList<LayerVariant>? Variants) Attentions(int layers, Func<int, MixerOptions> of)
+    {
+        var kinds = Enumerable.Range(0, layers).GroupBy(of).OrderByDescending(kind => kind.Count()).ToArray(); // keeps order within a count
+        var variants = kinds.Skip(1).SelectMany(kind => Places([.. kind], layers, new LayerVariant { Attention = kind.Key })).ToArray();
+        return (kinds[0].Key, variants.Length == 0 ? null : variants);
+    }
+
+    /// <summary>One variant where the layers follow a period to the end, else one for each run.</summary>
+    private static IEnumerable<LayerVariant> Places(int[] places, int layers, LayerVariant how)
+    {
+        var every = places.Length > 1 ? places[1] - places[0] : layers;
+        var isPeriodic = every > 1 && places.Length > 1 && places[^1] + every >= layers
+            && places.Index().All(place => place.Item == places[0] + (place.Index * every));
+        return isPeriodic ? [how with { First = places[0], Every = every }] : Runs(layers, places.Contains, how)!;
+    }
+
+    /// <summary>A number above 0 that something is multiplied or divided by.</summary>
+    public static double Factor(HuggingFaceConfig config, string key, double? otherwise = null)
+    {
+        var factor = config.Number(key, otherwise);
+        config.Require((float)factor is > 0 and < float.PositiveInfinity, key, factor, "a number above 0");
+        return factor;
     }
 
     /// <summary>The first feed-forward of a kind among the layers, and whether each layer has one.</summary>

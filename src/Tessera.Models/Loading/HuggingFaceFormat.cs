@@ -31,7 +31,7 @@ internal sealed class HuggingFaceFormat : ModelFormat
     private static ModelFolder Load(string folder, HuggingFaceConfig config, Family family, TensorSource weights, bool asStored)
     {
         var options = family.Present(family.ReadConfig(config), weights);
-        var vocabulary = config.Whole("vocab_size");
+        var vocabulary = family.Vocabulary(config);
         var model = options.Build(vocabulary, seed: 0);
         Weights.Load(model, weights, family.Names(options), asStored);
         var tokenizer = HuggingFaceText.Tokenizer(folder);

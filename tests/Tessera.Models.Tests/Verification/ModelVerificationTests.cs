@@ -42,7 +42,10 @@ public sealed class ModelVerificationTests
             Assert.NotNull(found.Cached);
         }
 
-        var names = folders.Select(folder => Family.Of(HuggingFaceConfig.Load(Path.Combine(folder, "config.json"))).Name).Distinct();
+        // Families whose recordings are transcriptions stand beside the tests.
+        var names = folders
+            .Concat(Cases.Select(name => Fixture.Local($"families/{name}")))
+            .Select(folder => Family.Of(HuggingFaceConfig.Load(Path.Combine(folder, "config.json"))).Name).Distinct();
         Assert.Equal(Family.All.Select(family => family.Name).Order(StringComparer.Ordinal), names.Order(StringComparer.Ordinal));
     }
 
@@ -226,7 +229,8 @@ public sealed class ModelVerificationTests
             var names = loaded.Family!.Names((DecoderOptions)loaded.Config.Model);
             var outgoing = Weights.Outgoing(loaded.Model, names);
             Assert.Equal(
-                file.Tensors.Keys.Order(StringComparer.Ordinal), outgoing.Select(tensor => tensor.Name).Order(StringComparer.Ordinal));
+                file.Tensors.Keys.Where(name => !names.IsIgnored(name)).Order(StringComparer.Ordinal),
+                outgoing.Select(tensor => names.Find(file, tensor.Name)).Order(StringComparer.Ordinal));
         }
     }
 

@@ -9,9 +9,10 @@ namespace Tessera.Models.Formats.HuggingFace;
 internal static class ActivationConfig
 {
     /// <summary>Reads a gated hidden layer, <c>f(gate) · up</c>.</summary>
-    public static DenseOptions Gated(HuggingFaceConfig config, int hidden, bool bias = false)
+    public static DenseOptions Gated(
+        HuggingFaceConfig config, int hidden, bool bias = false, string key = "hidden_act", string otherwise = "silu")
     {
-        var name = config.Text("hidden_act", "silu");
+        var name = config.Text(key, otherwise);
         DenseOptions? found = name switch
         {
             "silu" or "swish" => new SwiGluOptions(hidden),
@@ -21,7 +22,7 @@ internal static class ActivationConfig
             "sigmoid" => new GluOptions(hidden),
             _ => null,
         };
-        return (found ?? throw config.Problem("hidden_act", name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")) with
+        return (found ?? throw config.Problem(key, name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")) with
         {
             Bias = bias,
         };
