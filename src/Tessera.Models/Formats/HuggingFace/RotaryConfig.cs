@@ -18,30 +18,50 @@ internal static class RotaryConfig
     /// <param name="longest">The family's default of <c>max_position_embeddings</c>.</param>
     /// <param name="theta">The family's default of <c>rope_theta</c>.</param>
     /// <param name="layout">Which elements form a pair.</param>
-    public static RotaryOptions Read(HuggingFaceConfig config, int longest, double theta = 10000, RotaryLayout layout = RotaryLayout.Halves)
+    /// <param name="part">The width of a head and the family's default of <c>partial_rotary_factor</c>, where it may turn a part of each
+    /// head; null where it turns whole ones.</param>
+    public static RotaryOptions Read(
+        HuggingFaceConfig config, int longest, double theta = 10000, RotaryLayout layout = RotaryLayout.Halves,
+        (int HeadWidth, double Share)? part = null)
     {
         var positions = config.Whole("max_position_embeddings", longest);
         var rope = config.Object("rope_scaling") ?? config.Object("rope_parameters");
-        foreach (var place in new[] { config, rope })
-        {
-            var share = place?.NumberOrNull("partial_rotary_factor");
-            place?.Require(share is null or 1, "partial_rotary_factor", share, "1: this family turns whole heads");
-        }
+        var width = Width(config, rope, part);
 
         theta = rope?.NumberOrNull("rope_theta") ?? config.NumberOrNull("rope_theta") ?? theta;
         var scaling = rope is null ? null : Scaling(rope, config, positions);
         return new RotaryOptions((float)theta, layout, scaling is DynamicScaling dynamic ? Reach(dynamic) : positions)
         {
-            Scaling = scaling,
+            Width = width, Scaling = scaling,
         };
     }
 
+    /// <summary>How many elements of a head are turned; null: all.</summary>
+    private static int? Width(HuggingFaceConfig config, HuggingFaceConfig? rope, (int HeadWidth, double Share)? part)
+    {
+        const string Key = "partial_rotary_factor";
+        foreach (var place in new[] { rope, config })
+        {
+            if (place?.NumberOrNull(Key) is not { } share) continue;
+            place.Require(share == 1 || part is not null, Key, share, "1: this family turns whole heads");
+            if (part is { } known) part = known with { Share = share };
+            place.Require(share is > 0 and <= 1, Key, share, "above 0, up to 1");
+            break;
+        }
+
+        return part is { Share: < 1 } some ? (int)(some.HeadWidth * some.Share) : null;
+    }
+
     /// <summary>Writes them.</summary>
-    public static void Write(RotaryOptions rotary, JsonObject config)
+    /// <param name="rotary">What to write.</param>
+    /// <param name="config">Takes the keys.</param>
+    /// <param name="headWidth">The width of a head, where the family may turn a part of each.</param>
+    public static void Write(RotaryOptions rotary, JsonObject config, int? headWidth = null)
     {
         var rope = new JsonObject { ["rope_type"] = "default", ["rope_theta"] = rotary.Theta };
         config["max_position_embeddings"] = rotary.Scaling is DynamicScaling { TrainedLength: var trained } ? trained : rotary.Positions;
         config["rope_parameters"] = rope;
+        if (headWidth is { } all) rope["partial_rotary_factor"] = (double)(rotary.Width ?? all) / all;
         switch (rotary.Scaling)
         {
             case LinearScaling linear:
