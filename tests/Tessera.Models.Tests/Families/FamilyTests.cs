@@ -109,7 +109,7 @@ public sealed class FamilyTests
     [Fact]
     public void A_model_that_no_family_can_say_is_told_why_by_each()
     {
-        var options = s_options["Llama"] with { EmbeddingScale = null };
+        var options = s_options["Llama"] with { EmbeddingScale = null, LogitSoftCap = 9 };
         var message = Assert.Throws<RecipeException>(() => Family.For(options)).Message;
         Assert.Contains("Llama: model.embeddingScale: is 4, of which a config.json of Llama can only say 1", message, StringComparison.Ordinal);
         Assert.Contains("DeepSeek-V3: model.decoder.attention.kind: is MultiHeadOptions", message, StringComparison.Ordinal);

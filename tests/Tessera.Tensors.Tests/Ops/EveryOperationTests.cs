@@ -9,6 +9,7 @@ public class EveryOperationTests
     {
         ["activate"] = (x => Op.Activate(x[0], Activation.Silu), [[3, 19]]),
         ["gate"] = (x => Op.Gate(x[0], x[1], Activation.Gelu), [[3, 19], [3, 19]]),
+        ["clamped gate"] = (x => Op.ClampedGate(x[0], x[1], 1.702f, 1), [[3, 19], [3, 19]]),
         ["add"] = (x => Op.Add(x[0], x[1]), [[3, 19], [3, 19]]),
         ["multiply"] = (x => Op.Multiply(x[0], x[1]), [[3, 19], [3, 19]]),
         ["add row"] = (x => Op.AddRow(x[0], x[1]), [[3, 19], [19]]),

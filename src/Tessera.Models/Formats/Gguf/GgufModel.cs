@@ -17,7 +17,7 @@ public static class GgufModel
     private static readonly Dictionary<ElementType, uint> s_fileTypes = new()
     {
         [ElementType.F32] = 0, [ElementType.F16] = 1, [ElementType.Q4_0] = 2, [ElementType.Q8_0] = 7, [ElementType.Q4_K] = 14,
-        [ElementType.Q6_K] = 18, [ElementType.BF16] = 32,
+        [ElementType.Q6_K] = 18, [ElementType.BF16] = 32, [ElementType.MXFP4] = 38,
     };
 
     /// <summary>The model in a file; its weights are read when they are touched, and the file stays in use until then.</summary>
@@ -86,7 +86,8 @@ public static class GgufModel
     private static ElementType TypeOf(OutgoingTensor tensor, ElementType? wanted, bool isHead)
     {
         var isFine = tensor.Shape.Count == 1 || tensor.Name.EndsWith("_norm.weight", StringComparison.Ordinal)
-            || tensor.Name.Contains(".ffn_gate_inp.", StringComparison.Ordinal) || tensor.Name == "position_embd.weight";
+            || tensor.Name.EndsWith(".bias", StringComparison.Ordinal)
+            || tensor.Name.Contains(".ffn_gate_inp", StringComparison.Ordinal) || tensor.Name == "position_embd.weight";
         if (isFine) return ElementType.F32;
         var type = wanted ?? tensor.Type;
         if (isHead && wanted is ElementType.Q4_0 or ElementType.Q4_K) type = ElementType.Q6_K;

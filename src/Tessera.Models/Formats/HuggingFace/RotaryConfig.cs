@@ -44,9 +44,12 @@ internal static class RotaryConfig
     /// <param name="longest">The family's default of <c>max_position_embeddings</c>.</param>
     /// <param name="theta">The family's default of <c>rope_theta</c>.</param>
     /// <param name="layout">Which elements form a pair.</param>
+    /// <param name="part">The width of a head and the family's default of <c>partial_rotary_factor</c>, where it may turn a part of each
+    /// head; null where it turns whole ones.</param>
     public static RotaryOptions Read(
-        HuggingFaceConfig config, int longest, double theta = 10000, RotaryLayout layout = RotaryLayout.Halves) =>
-        Read(config, new RotaryDefaults(longest, theta) { Layout = layout });
+        HuggingFaceConfig config, int longest, double theta = 10000, RotaryLayout layout = RotaryLayout.Halves,
+        (int HeadWidth, double Share)? part = null) =>
+        Read(config, new RotaryDefaults(longest, theta) { Layout = layout, HeadWidth = part?.HeadWidth, Share = part?.Share ?? 1 });
 
     /// <summary>Reads them.</summary>
     /// <param name="config">The whole config.</param>
