@@ -15,6 +15,10 @@ internal sealed record ConversionSource(
     /// <summary>What people call it.</summary>
     public string Name => Directory.Exists(Path) ? new DirectoryInfo(Path).Name : System.IO.Path.GetFileNameWithoutExtension(Path);
 
+    /// <summary>The architecture that GGUF files of such models have; null where the parts say which.</summary>
+    public string? GgufArchitecture =>
+        Folder.Family?.GgufArchitecture ?? (Tensors is GgufFile file ? GgufArchitectures.Of(file).Name : null);
+
     /// <summary>Opens a model.</summary>
     /// <exception cref="IOException">It is not there.</exception>
     /// <exception cref="InvalidDataException">It is damaged or not supported, or holds adapters.</exception>

@@ -20,8 +20,8 @@ internal static class GgufTarget
         if (source.Options is not DecoderOptions decoder || !folder.Model.Generates)
             throw new InvalidDataException(
                 $"'{source.Path}' cannot be a GGUF file: {folder.Model.WhatItIs}; allowed: decoders with a head of tokens");
-        var notes = GgufArchitectures.For(decoder).Notes(decoder).ToList();
-        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names));
+        var notes = GgufArchitectures.For(decoder, source.GgufArchitecture).Notes(decoder).ToList();
+        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, (source.Tensors, source.Names), source.GgufArchitecture);
         writer.Metadata[NameKey] = GgufValue.Of(source.Name);
         if (source.Tensors is GgufFile file) CopyMetadata(file, writer);
         else AddTokenizer(folder, writer, options, notes);

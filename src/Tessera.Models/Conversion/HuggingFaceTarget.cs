@@ -2,6 +2,7 @@ using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Conversion;
@@ -37,7 +38,7 @@ internal static class HuggingFaceTarget
         ModelFolder folder, ModelOptions model, (TensorSource Tensors, TensorNames Names)? source, string target, ConversionOptions options,
         CancellationToken cancellation)
     {
-        var family = folder.Family ?? Family.For(model);
+        var family = folder.Family ?? Family.For(model, (folder.Source as GgufFile)?.Text(GgufModel.ArchitectureKey));
         var config = new JsonObject();
         family.WriteConfig(model, config);
         var tensors = Weights.Outgoing(folder.Model, family.Names(model), source);

@@ -59,11 +59,14 @@ public static class Families
                 "model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
 
         /// <summary>The first family that can say these options.</summary>
+        /// <param name="options">What a model is made of.</param>
+        /// <param name="ggufArchitecture">Families of this architecture of GGUF files come before others; may be null.</param>
         /// <exception cref="RecipeException">None can; the message says why of each.</exception>
-        public static Family For(ModelOptions options)
+        public static Family For(ModelOptions options, string? ggufArchitecture = null)
         {
             var reasons = new List<string>();
-            foreach (var family in s_all.Where(family => family.Has(options)))
+            bool IsOf(Family family) => ggufArchitecture is not null && family.GgufArchitecture == ggufArchitecture;
+            foreach (var family in s_all.Where(family => family.Has(options)).OrderByDescending(IsOf))
             {
                 try
                 {

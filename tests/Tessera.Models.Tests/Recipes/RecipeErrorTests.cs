@@ -35,7 +35,7 @@ public sealed class RecipeErrorTests
     [InlineData(
         "\"heads\": 4",
         "\"heads\": 4, \"head\": 3",
-        "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, bias, outputBias, queryKeyNorm, scoreScale, softCap, sinks"
+        "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, bias, outputBias, queryKeyNorm, wholeQueryKeyNorm, perHeadQueryKeyNorm, scoreScale, softCap, sinks"
     )]
     [InlineData(
         "\"layers\": 2",

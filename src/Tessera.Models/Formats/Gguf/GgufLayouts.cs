@@ -24,6 +24,23 @@ internal sealed class ScaledLayout(string ours, params (string Name, float Facto
         TensorPrimitives.Multiply(ours.Floats, theirs[index].Factor, file.Floats);
 }
 
+/// <summary>Ours is theirs less one, as of norms that multiply by one more than their weights, where a file holds what they multiply
+/// by.</summary>
+internal sealed class UnitOffsetLayout(string ours, string theirs) : TensorLayout(ours, theirs)
+{
+    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => Sizes(ours);
+
+    public override bool Keeps(ElementType type) => type == ElementType.F32;
+
+    public override void Read(TheirTensors file, Tensor ours)
+    {
+        file.Read(0, ours.Type, ours.Bytes);
+        TensorPrimitives.Subtract(ours.Floats, 1, ours.Floats);
+    }
+
+    public override void Write(Tensor ours, int index, Tensor file) => TensorPrimitives.Add(ours.Floats, 1, file.Floats);
+}
+
 /// <summary>
 /// The map from latents to keys and values. Ours has for each head the rows of its keys and then those of its values, [heads ·
 /// (content + value), rank]; theirs are the keys' turned, [heads, rank, content], so that queries can be mapped to latents, and the
