@@ -12,7 +12,8 @@ namespace Tessera.Models.Formats.Gguf;
 /// </summary>
 internal sealed class GptNeoXArchitecture() : RotaryArchitecture("gptneox")
 {
-    private const string Parallel = "use_parallel_residual";
+    // llama.cpp does not look at the activation; it tells apart what its files leave open.
+    private const string Parallel = "use_parallel_residual", ActivationKey = "hidden_activation", TanhForm = "gelu_pytorch_tanh";
 
     public override bool IsNear(DecoderOptions options) => options.Decoder is
     {
@@ -24,9 +25,8 @@ internal sealed class GptNeoXArchitecture() : RotaryArchitecture("gptneox")
     public override IEnumerable<string> Notes(DecoderOptions options)
     {
         foreach (var note in base.Notes(options)) yield return note;
-        yield return options.Decoder.FeedForward is GeluOptions
-            ? "llama.cpp's gptneox computes GELU in its tanh form: results differ a little there"
-            : "files of gptneox do not say which form GELU has: this one is read back in its exact form, not in the tanh form";
+        if (options.Decoder.FeedForward is GeluOptions)
+            yield return "llama.cpp's gptneox computes GELU in its tanh form: results differ a little there";
     }
 
     private protected override string? WhyNotAround(DecoderOptions options)
@@ -57,13 +57,16 @@ internal sealed class GptNeoXArchitecture() : RotaryArchitecture("gptneox")
         Layers = layers, Norm = new LayerNormOptions(keys.Number(LayerEpsilon)),
         NormPlacement = keys.Truth(Parallel, true) ? NormPlacement.Parallel : NormPlacement.PreNorm,
         Attention = ReadAttention(keys, width, positions) with { Bias = true },
-        FeedForward = new GeluOptions(keys.Count(Hidden)) { Bias = true },
+        FeedForward = keys.Text(ActivationKey) == TanhForm
+            ? new GeluTanhOptions(keys.Count(Hidden)) { Bias = true }
+            : new GeluOptions(keys.Count(Hidden)) { Bias = true },
     };
 
     private protected override void WriteStack(DecoderOptions options, Action<string, GgufValue> set)
     {
         WriteAttention(options, set);
         set(Parallel, GgufValue.Of(options.Decoder.NormPlacement == NormPlacement.Parallel));
+        if (options.Decoder.FeedForward is GeluTanhOptions) set(ActivationKey, GgufValue.Of(TanhForm));
     }
 
     private protected override void AddLayer(TensorNames names, DecoderOptions options, int layer, Func<string, bool> has)
