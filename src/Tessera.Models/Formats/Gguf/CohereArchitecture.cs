@@ -15,6 +15,7 @@ internal sealed class CohereArchitecture(string name) : RotaryArchitecture(name)
 {
     private const string ScalingType = "rope.scaling.type";
     private const int Period = 4;
+    private const int LayersWithNorms = 64; // llama.cpp knows Command R+ by its layers
 
     private bool HasWindows => Name == "cohere2";
 
@@ -47,6 +48,8 @@ internal sealed class CohereArchitecture(string name) : RotaryArchitecture(name)
         if (!HasWindows)
         {
             return all.Distinct().Count() > 1 || LlamaConfig.WindowOf(all[0]) is not null ? "its layers are not all alike, or have windows"
+                : all[0].QueryKeyNorm is not null != all.Length >= LayersWithNorms
+                    ? $"llama.cpp's {Name} has norms of queries and keys in models of {LayersWithNorms} layers or more, and in these alone"
                 : all[0].QueryKeyNorm is { } own && (!all[0].PerHeadQueryKeyNorm || own != norm)
                     ? "the norms of queries and keys are not those of the layers, with weights for each head"
                 : null;

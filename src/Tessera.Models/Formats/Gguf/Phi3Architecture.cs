@@ -22,6 +22,17 @@ internal sealed class Phi3Architecture() : RotaryArchitecture("phi3")
 
     private protected override int? IgnoredWindow(DecoderOptions options) => LlamaConfig.WindowOf(options.Decoder.Attention);
 
+    /// <inheritdoc/>
+    public override IEnumerable<string> Notes(DecoderOptions options)
+    {
+        foreach (var note in base.Notes(options)) yield return note;
+        if (options.Decoder.Attention is MultiHeadOptions { Position: RotaryOptions { Scaling: LongScaling { TrainedLength: var trained } } })
+        {
+            yield return $"llama.cpp chooses between short and long factors by the length of its context, not of the text: with one of more "
+                + $"than {trained} tokens short texts give other results there";
+        }
+    }
+
     private protected override string? WhyNotStack(DecoderOptions options) =>
         WhyNotLayers(options) is { } problem ? problem
         : options.Decoder.Norm is not RmsNormOptions ? "its norms are not RMS norms"
