@@ -102,7 +102,7 @@ internal abstract class RotaryArchitecture(string name) : GgufArchitecture(name)
     }
 
     /// <summary>Writes heads and positions, and the width of the hidden layer.</summary>
-    private protected void WriteAttention(DecoderOptions options, Action<string, GgufValue> set)
+    private protected static void WriteAttention(DecoderOptions options, Action<string, GgufValue> set)
     {
         var attention = Rotating(options)!;
         var rotary = (RotaryOptions)attention.Position!;
