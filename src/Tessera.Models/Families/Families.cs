@@ -14,7 +14,8 @@ public static class Families
     [
         new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(),
         new Qwen3MoeFamily(),
-        new DeepSeekV2Family(), new DeepSeekV3Family(),
+        new OlmoeFamily(), new Qwen2MoeFamily(), new GptOssFamily(),
+        new DeepSeekV2Family(), new DeepSeekV3Family(), new Glm4MoeFamily(),
     ];
 
     extension(Family)

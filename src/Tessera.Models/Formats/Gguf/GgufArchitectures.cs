@@ -5,6 +5,7 @@ internal static class GgufArchitectures
 {
     private static readonly GgufArchitecture[] s_all =
     [
+        new OlmoeArchitecture(), new Qwen2MoeArchitecture(), new Glm4MoeArchitecture(), new GptOssArchitecture(),
         new LlamaArchitecture("llama"), new LlamaArchitecture("qwen2"), new LlamaArchitecture("qwen3"), new LlamaArchitecture("qwen3moe"),
         new DeepSeekArchitecture(), new Gpt2Architecture(),
     ];
