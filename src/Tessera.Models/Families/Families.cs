@@ -47,7 +47,11 @@ public static class Families
         /// <exception cref="InvalidDataException">No family here has this type; the message lists those there are.</exception>
         public static Family Of(HuggingFaceConfig config) => s_all.FirstOrDefault(family => family.ModelTypes.Contains(config.ModelType))
             ?? throw config.Problem(
-                "model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+                "model_type", config.ModelType is { } type ? $"{type}: {ShownParts.Words(ShownParts.Of(config))}" : "missing",
+                string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+
+        /// <summary>Whether a family here has the <c>model_type</c> of a <c>config.json</c>.</summary>
+        public static bool Knows(HuggingFaceConfig config) => s_all.Any(family => family.ModelTypes.Contains(config.ModelType));
 
         /// <summary>The first family that can say these options.</summary>
         /// <exception cref="RecipeException">None can; the message says why of each.</exception>

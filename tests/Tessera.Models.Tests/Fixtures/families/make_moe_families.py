@@ -186,13 +186,12 @@ def model(c, W, ids):
 
 
 def add_mtp(c, W):
-    """The tensors of the layer behind the last one; its embedding and head are the model's own."""
+    """The tensors of the layer behind the last one."""
     d, l = c["hidden_size"], c["num_hidden_layers"]
     p = f"model.layers.{l}."
     with torch.no_grad(): layer(c, W, p, torch.zeros(1, 1, d), l)
     for name in ("enorm", "hnorm", "shared_head.norm"): W(p + name + ".weight", d, mean=1.0, scale=0.1)
     W(p + "eh_proj.weight", d, 2 * d)
-    W.all[p + "embed_tokens.weight"], W.all[p + "shared_head.head.weight"] = W.all["model.embed_tokens.weight"], W.all["lm_head.weight"]
 
 
 def config(kind, **more):
