@@ -74,6 +74,7 @@ internal sealed class OlmoeArchitecture() : ExpertsArchitecture("olmoe")
     {
         var sizes = attention.SizesIn(options.Width);
         if (options.TieEmbeddings) return "its embeddings are tied";
+        if (sizes.KeyValueHeads != sizes.Heads) return "it has fewer key and value heads than heads";
         if (HasWindows(options.Decoder)) return "its attention has windows";
         if (attention.Bias || attention.OutputBias == true) return "its attention has biases";
         if (attention.Sinks) return "its attention has sinks";

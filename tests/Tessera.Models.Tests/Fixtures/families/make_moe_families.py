@@ -204,8 +204,8 @@ GLM = dict(attention_bias=True, use_qk_norm=False, head_dim=8, intermediate_size
 OSS = dict(attention_bias=True, head_dim=8, intermediate_size=12, num_local_experts=5, num_experts_per_tok=3, sliding_window=5, hidden_act="silu",
            rope_parameters=dict(rope_type="yarn", rope_theta=150.0, factor=4.0, beta_fast=8.0, beta_slow=1.0, truncate=False, original_max_position_embeddings=16))
 CASES = {
-    "olmoe": config("olmoe", attention_bias=False, intermediate_size=6, num_experts=6, num_experts_per_tok=3, norm_topk_prob=False, clip_qkv=None),
-    "olmoe-biases-normalised": config("olmoe", attention_bias=True, intermediate_size=6, num_experts=4, num_experts_per_tok=2, norm_topk_prob=True, num_key_value_heads=4, rms_norm_eps=1e-3),
+    "olmoe": config("olmoe", num_key_value_heads=4, attention_bias=False, intermediate_size=6, num_experts=6, num_experts_per_tok=3, norm_topk_prob=False, clip_qkv=None),
+    "olmoe-biases-normalised": config("olmoe", attention_bias=True, intermediate_size=6, num_experts=4, num_experts_per_tok=2, norm_topk_prob=True, rms_norm_eps=1e-3),
     "qwen2-moe": config("qwen2_moe", num_hidden_layers=3, intermediate_size=10, moe_intermediate_size=6, shared_expert_intermediate_size=12, num_experts=6, num_experts_per_tok=2,
                         norm_topk_prob=False, decoder_sparse_step=1, mlp_only_layers=[1], use_sliding_window=False),
     "qwen2-moe-all-layers": config("qwen2_moe", intermediate_size=12, moe_intermediate_size=6, shared_expert_intermediate_size=12, num_experts=6, num_experts_per_tok=2, norm_topk_prob=False,
