@@ -42,7 +42,7 @@ internal sealed class GptOssArchitecture() : ExpertsArchitecture("gpt-oss")
         {
             null => "its layers do not all have the same experts",
             { SharedCount: > 0 } => "it has shared experts",
-            { Expert: var expert } when expert with { Hidden = null } != s_expert => $"its experts are not {s_expert}",
+            { Expert: var expert } when expert with { Hidden = null } != s_expert => "its experts are not a clamped SwiGLU with biases, alpha 1.702 and limit 7",
             { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1, Bias: true } router } when router.ActiveGroups == router.Groups => null,
             _ => "its gates are not a softmax over the chosen experts",
         };

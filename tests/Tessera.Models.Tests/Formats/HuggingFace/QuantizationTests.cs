@@ -65,11 +65,13 @@ public sealed class QuantizationTests : IDisposable
     [Fact]
     public void A_quantized_checkpoint_is_written_as_one_that_is_not()
     {
-        foreach (var name in new[] { "fp8-blocks", "gpt-oss-mxfp4" })
+        foreach (var (name, type) in new[] { ("fp8-blocks", ElementType.BF16), ("gpt-oss-mxfp4", ElementType.BF16), ("gpt-oss-mxfp4", (ElementType?)null) })
         {
-            var (source, plain) = (Fixture.Local($"quantized/{name}"), _folder.File(name));
-            ModelConversion.Convert(source, plain, new ConversionOptions { Type = ElementType.BF16 });
-            Assert.Null(JsonNode.Parse(File.ReadAllText(Path.Combine(plain, "config.json")))!["quantization_config"]);
+            var (source, plain) = (Fixture.Local($"quantized/{name}"), _folder.File($"{name}-{type}"));
+            ModelConversion.Convert(source, plain, new ConversionOptions { Type = type });
+            var config = JsonNode.Parse(File.ReadAllText(Path.Combine(plain, "config.json")))!;
+            Assert.Null(config["quantization_config"]);
+            Assert.Equal("bfloat16", (string?)config["dtype"]);
             using var scope = Arena.Current.Scope();
             var (there, back) = (ModelFolder.Load(source), ModelFolder.Load(plain));
             foreach (var (own, other) in there.Model.Parameters().Zip(back.Model.Parameters()))
