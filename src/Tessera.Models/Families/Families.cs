@@ -14,7 +14,8 @@ public static class Families
     [
         new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(),
         new Qwen3MoeFamily(),
-        new DeepSeekV2Family(), new DeepSeekV3Family(),
+        new OlmoeFamily(), new Qwen2MoeFamily(), new GptOssFamily(),
+        new DeepSeekV2Family(), new DeepSeekV3Family(), new Glm4MoeFamily(),
         new Gemma2Family(),
         new Gemma3Family(),
         new Phi3Family(),
@@ -56,7 +57,11 @@ public static class Families
         /// <exception cref="InvalidDataException">No family here has this type; the message lists those there are.</exception>
         public static Family Of(HuggingFaceConfig config) => s_all.FirstOrDefault(family => family.ModelTypes.Contains(config.ModelType))
             ?? throw config.Problem(
-                "model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+                "model_type", config.ModelType is { } type ? $"{type}: {ShownParts.Words(ShownParts.Of(config))}" : "missing",
+                string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+
+        /// <summary>Whether a family here has the <c>model_type</c> of a <c>config.json</c>.</summary>
+        public static bool Knows(HuggingFaceConfig config) => s_all.Any(family => family.ModelTypes.Contains(config.ModelType));
 
         /// <summary>The first family that can say these options.</summary>
         /// <param name="options">What a model is made of.</param>

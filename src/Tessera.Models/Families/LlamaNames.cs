@@ -13,7 +13,9 @@ namespace Tessera.Models;
 /// <param name="Gate">The gate's map in an expert.</param>
 /// <param name="Up">The map to the hidden layer.</param>
 /// <param name="Down">The map back.</param>
-internal sealed record ExpertNames(string Part = "mlp", string Gate = "gate_proj", string Up = "up_proj", string Down = "down_proj");
+/// <param name="Shared">The experts that every token visits.</param>
+internal sealed record ExpertNames(
+    string Part = "mlp", string Gate = "gate_proj", string Up = "up_proj", string Down = "down_proj", string Shared = "shared_experts");
 
 /// <summary>The names of tensors that Llama's checkpoints began and most families after it kept.</summary>
 internal static class LlamaNames
@@ -115,8 +117,9 @@ internal static class LlamaNames
             names.Same($"{ours}router.gate.e_score_correction_bias", $"{part}gate.e_score_correction_bias");
         foreach (var (map, name) in new[] { ("gate_proj", called.Gate), ("up_proj", called.Up), ("down_proj", called.Down) })
             names.Stacked($"{ours}experts.{map}", $"{part}experts.{{0}}.{name}.weight", experts.Routed);
-        if (experts.SharedCount > 0) Dense(names, $"{ours}shared_experts.", $"{part}shared_experts.", experts.SharedBias);
-        else names.Ignored($"{part}shared_experts.*"); // of no width
+        if (experts.SharedCount > 0) Dense(names, $"{ours}shared_experts.", $"{part}{called.Shared}.", experts.SharedBias);
+        else names.Ignored($"{part}{called.Shared}.*"); // of no width
+        if (experts.SharedGate) names.Same($"{ours}shared_experts.gate.weight", $"{part}{called.Shared}_gate.weight");
     }
 
     private static void Dense(TensorNames names, string ours, string theirs, bool bias)

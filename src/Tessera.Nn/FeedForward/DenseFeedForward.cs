@@ -8,11 +8,11 @@ namespace Tessera.Nn.FeedForward;
 /// of 8, with a gate.</param>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
-[JsonDerivedType(typeof(ClampedSwiGluOptions), "clamped-swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(ReGluOptions), "reglu")]
 [JsonDerivedType(typeof(GluOptions), "glu")]
+[JsonDerivedType(typeof(ClampedSwiGluOptions), "clamped-swiglu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
 [JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
 [JsonDerivedType(typeof(SiluOptions), "silu")]

@@ -7,11 +7,11 @@ namespace Tessera.Nn.FeedForward;
 /// <summary>Options of a feed-forward part; <c>"feedForward": { "kind": … }</c> in a recipe.</summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "kind")]
 [JsonDerivedType(typeof(SwiGluOptions), "swiglu")]
-[JsonDerivedType(typeof(ClampedSwiGluOptions), "clamped-swiglu")]
 [JsonDerivedType(typeof(GeGluOptions), "geglu")]
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(ReGluOptions), "reglu")]
 [JsonDerivedType(typeof(GluOptions), "glu")]
+[JsonDerivedType(typeof(ClampedSwiGluOptions), "clamped-swiglu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
 [JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
 [JsonDerivedType(typeof(SiluOptions), "silu")]

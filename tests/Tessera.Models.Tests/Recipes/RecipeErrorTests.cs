@@ -50,7 +50,7 @@ public sealed class RecipeErrorTests
     [InlineData(
         "\"relu\"",
         "\"experts\"",
-        "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
+        "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, clamped-swiglu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
     )]
     [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
     [InlineData(
@@ -78,7 +78,7 @@ public sealed class RecipeErrorTests
     [InlineData(
         "{ \"kind\": \"relu\", \"hidden\": 5 }",
         "\"experts\"",
-        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }"
+        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, clamped-swiglu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }"
     )]
     [InlineData("{ \"kind\": \"layer\" }", "[ ]", "model.decoder.norm: is [ ]; expected an object { … }")]
     [InlineData("{ \"kind\": \"layer\" }", "null", "model.decoder.norm: is null; expected an object { … }")]

@@ -5,6 +5,7 @@ internal static class GgufArchitectures
 {
     private static readonly GgufArchitecture[] s_all =
     [
+        new OlmoeArchitecture(), new Qwen2MoeArchitecture(), new Glm4MoeArchitecture(), new GptOssArchitecture(),
         new GemmaArchitecture("gemma2"),
         new GemmaArchitecture("gemma3"),
         new Phi3Architecture(),
@@ -27,8 +28,11 @@ internal static class GgufArchitectures
         var name = file.Text(Key)
             ?? throw new InvalidDataException($"{file.Path}: there is no metadata '{Key}', so the file holds no model");
         return Named(name) ?? throw new InvalidDataException(
-            $"{file.Path}: metadata '{Key}' is '{name}'; supported: {string.Join(", ", s_all.Select(known => known.Name))}");
+            $"{file.Path}: metadata '{Key}' is '{name}': {ShownParts.Words(ShownParts.Of(file))}; allowed: {string.Join(", ", Names)}");
     }
+
+    /// <summary>Their names.</summary>
+    public static IEnumerable<string> Names => s_all.Select(known => known.Name);
 
     /// <summary>Whether a file's architecture is one of these.</summary>
     public static bool IsSupported(GgufFile file) => file.Text(GgufArchitecture.Key) is { } name && Named(name) is not null;

@@ -42,6 +42,9 @@ public static class GgufModel
         }
     }
 
+    /// <summary>The names of the architectures that are known, such as <c>llama</c>.</summary>
+    public static IReadOnlyList<string> Architectures { get; } = [.. GgufArchitectures.Names];
+
     /// <summary>Whether a file holds a model of an architecture that is known.</summary>
     public static bool IsSupported(GgufFile file) => GgufArchitectures.IsSupported(file);
 

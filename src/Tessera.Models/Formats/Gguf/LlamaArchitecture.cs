@@ -76,9 +76,9 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     private static string? WhyNot(FeedForwardOptions feedForward) => feedForward switch
     {
         SwiGluOptions => null,
-        ExpertsOptions { Expert: not SwiGluOptions } => "its experts are not SwiGLU",
+        ExpertsOptions { Expert: not SwiGluOptions { Bias: false } } => "its experts are not SwiGLU without biases",
         ExpertsOptions { Shared: > 0 } => "it has shared experts",
-        ExpertsOptions { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1 } router }
+        ExpertsOptions { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1, Bias: false } router }
             when router.ActiveGroups == router.Groups => null,
         ExpertsOptions => "its router is not a softmax over all experts whose best are divided by their sum",
         _ => "its feed-forward is not SwiGLU",

@@ -16,7 +16,10 @@ internal sealed class Phi3Architecture() : RotaryArchitecture("phi3")
     private const string ShortFactors = "rope_factors_short.weight", LongFactors = "rope_factors_long.weight";
     private const string TrainedLength = "rope.scaling.original_context_length", AttentionFactor = "rope.scaling.attn_factor";
 
-    public override bool IsNear(DecoderOptions options) => options.Decoder is { NormPlacement: NormPlacement.PreNorm, Norm: RmsNormOptions }
+    public override bool IsNear(DecoderOptions options) => options.Decoder is
+        {
+            NormPlacement: NormPlacement.PreNorm, Norm: RmsNormOptions, FeedForward: SwiGluOptions,
+        }
         && options.Decoder.Attention is MultiHeadOptions { Position: RotaryOptions { Width: { } width } } attention
         && width != attention.SizesIn(options.Width).HeadWidth;
 

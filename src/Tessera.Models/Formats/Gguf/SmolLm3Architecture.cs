@@ -11,7 +11,8 @@ internal sealed class SmolLm3Architecture() : RotaryArchitecture("smollm3")
     private const int Period = 4;
 
     public override bool IsNear(DecoderOptions options) =>
-        options.Decoder is { NormPlacement: NormPlacement.PreNorm, Norm: RmsNormOptions } && Rotating(options) is not null
+        options.Decoder is { NormPlacement: NormPlacement.PreNorm, Norm: RmsNormOptions, FeedForward: SwiGluOptions }
+        && Rotating(options) is not null
         && Layers(options).Any(layer => AttentionOf(options, layer) is { Position: null });
 
     private static bool IsMarked(int layer) => (layer + 1) % Period != 0;

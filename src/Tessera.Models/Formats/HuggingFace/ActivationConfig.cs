@@ -8,6 +8,10 @@ namespace Tessera.Models.Formats.HuggingFace;
 /// for one function.</summary>
 internal static class ActivationConfig
 {
+    /// <summary>Whether a name is that of an activation that is known.</summary>
+    public static bool Knows(string name) => name is "silu" or "swish" or "gelu" or "gelu_python" or "gelu_new" or "gelu_fast"
+        or "gelu_pytorch_tanh" or "gelu_python_tanh" or "relu" or "relu2" or "tanh" or "sigmoid";
+
     /// <summary>Reads a gated hidden layer, <c>f(gate) · up</c>.</summary>
     public static DenseOptions Gated(
         HuggingFaceConfig config, int hidden, bool bias = false, string key = "hidden_act", string otherwise = "silu")

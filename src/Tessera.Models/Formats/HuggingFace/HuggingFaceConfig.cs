@@ -65,6 +65,23 @@ public sealed class HuggingFaceConfig
     /// <summary>Whether there is such a key, be its value null.</summary>
     public bool Names(string key) => _json.TryGetProperty(key, out _);
 
+    /// <summary>Whether a key has a value that says something: not null, false, 0, and not empty.</summary>
+    public bool Says(string key) => Has(key) && _json.GetProperty(key) is var value && value.ValueKind switch
+    {
+        JsonValueKind.False => false,
+        JsonValueKind.Number => !value.TryGetDouble(out var number) || number != 0,
+        JsonValueKind.Array => value.GetArrayLength() > 0,
+        JsonValueKind.String => value.GetString()!.Length > 0,
+        _ => true,
+    };
+
+    /// <summary>Whether there is a text under a key.</summary>
+    public bool IsText(string key) => Has(key) && _json.GetProperty(key).ValueKind == JsonValueKind.String;
+
+    /// <summary>Whether there is a list of texts under a key.</summary>
+    public bool IsList(string key) => Has(key) && _json.GetProperty(key) is { ValueKind: JsonValueKind.Array } list
+        && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String);
+
     /// <summary>A whole number from <paramref name="min"/> to <paramref name="max"/>.</summary>
     /// <param name="key">Where.</param>
     /// <param name="otherwise">Its value where the key is absent; null: it must be there.</param>
