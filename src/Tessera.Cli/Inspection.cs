@@ -120,7 +120,8 @@ internal sealed class Inspection : IDisposable
         if (!GgufModel.IsSupported(file))
             return new Inspection(path, file, format)
             {
-                Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null, Metadata = metadata,
+                Architecture = file.Text(ArchitectureKey) is { } name ? $"{name} (not supported)" : null,
+                Config = PartFacts(ShownParts.Of(file)), Metadata = metadata,
             };
         return OfModel(path, file, format, file.Text(ArchitectureKey)!, ModelFolder.Load(path, asStored: true), metadata);
     }
@@ -149,10 +150,30 @@ internal sealed class Inspection : IDisposable
 
     private static Inspection OfFolder(string path, TensorSource source)
     {
+        var config = HuggingFaceConfig.Load(System.IO.Path.Combine(path, ModelFolder.ConfigFile));
+        if (config.ModelType is { } type && !Family.Knows(config))
+            return new Inspection(path, source, "Hugging Face")
+            {
+                Architecture = $"{type} (not supported)", Config = PartFacts(ShownParts.Of(config)),
+            };
+
         var folder = ModelFolder.Load(path, asStored: true, check: false);
         var (format, architecture) = folder.Family is { } family ? ("Hugging Face", family.Architecture)
             : ("Tessera", Parts.NameOf(folder.Config.Model));
         return OfModel(path, source, format, architecture, folder, new Dictionary<string, string>());
+    }
+
+    /// <summary>What of a model that no family reads would run, and what would not.</summary>
+    private static List<(string Key, string Value)> PartFacts(IReadOnlyList<ShownPart> parts)
+    {
+        var facts = new List<(string, string)>();
+        foreach (var (key, runs) in new[] { ("missing", false), ("would run", true) })
+        {
+            var shown = parts.Where(part => part.Runs == runs).Select(part => $"{part.Name} ({string.Join(", ", part.Keys)})").ToArray();
+            if (shown.Length > 0) facts.Add((key, string.Join("; ", shown)));
+        }
+
+        return facts;
     }
 
     private static Inspection OfModel(

@@ -71,6 +71,19 @@ public sealed record PartBuilder(int Width, string Path, CounterRandom Random, i
     public static Parameter Constant(int length, float value) =>
         new([length], decays: false, isTrained: true, () => Initial.Constant([length], value));
 
+    /// <summary>A vector of equal numbers for each of several alike parts, [count, length], free of weight decay.</summary>
+    /// <exception cref="RecipeException">It would have 2³¹ elements or more; when it is touched, 2²⁹ or more.</exception>
+    public Parameter Constants(string name, int count, int length, float value)
+    {
+        Shape shape = [count, length];
+        RequireCount(name, shape, int.MaxValue);
+        return new Parameter(shape, decays: false, isTrained: true, () =>
+        {
+            RequireCount(name, shape, MaxDrawn);
+            return Initial.Constant(shape, value);
+        });
+    }
+
     /// <summary>A vector of zeros that is saved with the weights but has no gradient: its part changes it, or nobody does.</summary>
     public static Parameter Untrained(int length) => new([length], decays: false, isTrained: false, () => Tensor.Allocate([length]));
 

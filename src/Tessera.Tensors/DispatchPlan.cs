@@ -25,6 +25,16 @@ public readonly struct DispatchPlan
     /// <summary>The number of groups.</summary>
     public int Groups => Offsets.Shape[0] - 1;
 
+    /// <summary>The group of each slot: I32 [slots].</summary>
+    public Tensor GroupOfSlots()
+    {
+        var groups = Tensor.Temporary(Tokens.Shape, ElementType.I32);
+        var offsets = Offsets.Ints;
+        for (var group = 0; group < Groups; group++) groups.Ints[offsets[group]..offsets[group + 1]].Fill(group);
+        GC.KeepAlive(Offsets);
+        return groups;
+    }
+
     /// <summary>The share of slots that goes to a group, 0 to 1.</summary>
     public float Share(int group)
     {

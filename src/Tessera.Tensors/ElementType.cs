@@ -35,6 +35,10 @@ public enum ElementType
     /// <summary>Blocks of 256 six-bit numbers in 16 groups, each with a scale of 8 bits, which share an F16 scale:
     /// <c>x = d s (q − 32)</c>, 6.5625 bits an element.</summary>
     Q6_K,
+
+    /// <summary>Blocks of 32 four-bit floats with a power of two as their scale, 4.25 bits an element: the microscaling format of
+    /// gpt-oss's experts.</summary>
+    MXFP4,
 }
 
 /// <summary>Facts about an <see cref="ElementType"/>.</summary>
@@ -96,6 +100,7 @@ public static class ElementTypes
         ElementType.Q4_0 => (32, 18),
         ElementType.Q4_K => (256, 144),
         ElementType.Q6_K => (256, 210),
+        ElementType.MXFP4 => (32, 17),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type"),
     };
 }

@@ -107,8 +107,19 @@ public sealed class OwnPartsTests(TinyRun tiny)
         tiny.Write("own-model/config.json", """{ "model_type": "own_tiny", "own_size": 7 }""");
         File.Copy(tiny.In("run", "model.safetensors"), tiny.In("own-model", "model.safetensors"), overwrite: true);
         var config = Path.Combine("own-model", "config.json");
-        var unknown = tiny.Tessera("inspect", "own-model");
-        Assert.StartsWith($"tessera: {config}: model_type is own_tiny; ", unknown.Error, StringComparison.Ordinal);
+        var unknown = tiny.Tessera("generate", "own-model", "a");
+        Assert.StartsWith(
+            $"tessera: {config}: model_type is own_tiny: its configuration shows no part that is known; allowed: gpt2, ", unknown.Error,
+            StringComparison.Ordinal);
+        tiny.Write(
+            "unknown-model/config.json",
+            """{ "model_type": "jamba", "mamba_d_state": 16, "num_attention_heads": 4, "rms_norm_eps": 1e-6, "hidden_act": "silu" }""");
+        File.Copy(tiny.In("run", "model.safetensors"), tiny.In("unknown-model", "model.safetensors"), overwrite: true);
+        var inspected = tiny.Tessera("inspect", "unknown-model");
+        Assert.Equal(0, inspected.Code);
+        Assert.Contains("jamba (not supported)", inspected.Output, StringComparison.Ordinal);
+        Assert.Contains("mixer (state space) (mamba_d_state)", inspected.Output, StringComparison.Ordinal);
+        Assert.Contains("attention of heads (num_attention_heads); RMS norms (rms_norm_eps)", inspected.Output, StringComparison.Ordinal);
         var read = tiny.Tessera("inspect", "own-model", "--parts", "Own.Family.dll");
         Assert.StartsWith($"tessera: {config}: own_size is 7", read.Error, StringComparison.Ordinal);
     }

@@ -6,7 +6,7 @@ namespace Tessera.Nn.Tests;
 public sealed class NormTests
 {
     public static TheoryData<NormOptions> Kinds =>
-        [new RmsNormOptions(1e-2f), new LayerNormOptions(1e-2f), new LayerNormOptions(1e-2f, Bias: false)];
+        [new RmsNormOptions(1e-2f), new RmsNormOptions(1e-2f, UnitOffset: true), new LayerNormOptions(1e-2f), new LayerNormOptions(1e-2f, Bias: false)];
 
     [Theory]
     [MemberData(nameof(Kinds))]
@@ -15,8 +15,9 @@ public sealed class NormTests
         var part = PartCheck.Shaken(options.Build(PartCheck.Builder(7)));
         PartCheck.Run(
             part, inputs => part.Forward(inputs["x"]),
-            exact => options is RmsNormOptions
-                ? ExactMath.RmsNorm(exact["x"], exact["weight"], options.Epsilon)
+            exact => options is RmsNormOptions rms
+                ? ExactMath.RmsNorm(
+                    exact["x"], [.. exact["weight"].Select(weight => rms.UnitOffset ? 1 + weight : weight)], options.Epsilon)
                 : ExactMath.LayerNorm(exact["x"], exact["weight"], exact.GetValueOrDefault("bias"), options.Epsilon),
             5e-6, null, ("x", [2, 3, 7]));
     }

@@ -109,7 +109,7 @@ internal static class LlamaCppCommand
             {
                 var written = ModelConversion.Convert(source, file, new ConversionOptions { Type = ElementType.F32 });
                 var folder = ModelFolder.Load(file);
-                if (!folder.HasTokenizer) WriteAgainWithTokens(folder, file);
+                if (!folder.HasTokenizer) WriteAgainWithTokens(folder, file, written.Format.Split(' ')[^1]);
                 int[] prompt = [.. Enumerable.Range(0, PromptTokens).Select(i => 3 + ((i * 7919) % (folder.Model.Vocabulary - 4)))];
                 var (tokens, margins) = Greedy(folder.Model, prompt);
                 var texts = folder.HasTokenizer ? s_texts.ToDictionary(text => text, folder.Tokenizer.EncodeOrdinary) : [];
@@ -122,9 +122,9 @@ internal static class LlamaCppCommand
         }
 
         /// <summary>llama.cpp does not run models without tokens, so they get some.</summary>
-        private static void WriteAgainWithTokens(ModelFolder folder, string file)
+        private static void WriteAgainWithTokens(ModelFolder folder, string file, string architecture)
         {
-            var writer = GgufModel.Writer((DecoderOptions)folder.Config.Model, folder.Model);
+            var writer = GgufModel.Writer((DecoderOptions)folder.Config.Model, folder.Model, architecture: architecture);
             string[] tokens = ["<s>", "</s>", "a", "b", "ab", .. Enumerable.Range(5, folder.Model.Vocabulary - 5).Select(id => $"<{id}>")];
             GgufTokenizer.Write(
                 new GgmlVocabulary("gpt2", tokens)

@@ -2,6 +2,8 @@ using System.CommandLine;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Tessera.Cli.Terminal;
+using Tessera.Models;
+using Tessera.Models.Formats.Gguf;
 using Tessera.Tensors;
 
 namespace Tessera.Cli.Commands;
@@ -13,7 +15,7 @@ internal static class InfoCommand
     {
         var json = CommonOptions.Json();
         var command = new Command("info", CommonOptions.WithExamples(
-            "Shows what this machine has and which kernels are used.", "tessera info", "TESSERA_KERNELS=vector256 tessera info")) { json };
+            "Shows what this machine has, which kernels are used, and which families of models are known.", "tessera info", "TESSERA_KERNELS=vector256 tessera info")) { json };
         command.SetAction(parsed =>
         {
             var screen = new Screen(parsed.GetValue(json));
@@ -38,6 +40,8 @@ internal static class InfoCommand
         ("threads used", $"{Processor.Threads} (TESSERA_THREADS sets them)"),
         ("memory", $"{MemoryBytes / (double)(1 << 30):F1} GiB"),
         ("kernels", $"{Processor.Level}{Why()}"),
+        ("families", string.Join(", ", Family.All.Select(family => family.Name))),
+        ("GGUF", string.Join(", ", GgufModel.Architectures)),
     ];
 
     /// <summary>The same for programs: numbers are numbers, and each level above the one in use says why it is not.</summary>
@@ -54,6 +58,8 @@ internal static class InfoCommand
         Highest = Processor.HighestLevel,
         WhyNot = Above.ToDictionary(level => level, level => Processor.WhyNot(level) ?? $"TESSERA_KERNELS asks for {Processor.Level}"),
         Processor.Features,
+        Families = Family.All.ToDictionary(family => family.Name, family => family.ModelTypes),
+        GgufArchitectures = GgufModel.Architectures,
     };
 
     /// <summary>The levels above the one in use.</summary>

@@ -36,5 +36,5 @@ internal sealed record ConversionSource(ModelFolder Folder, TensorSource Tensors
 
     private static TensorNames NamesOf(ModelFolder folder, ModelOptions options, TensorSource tensors) => tensors is GgufFile file
         ? GgufArchitectures.Of(file).Names((DecoderOptions)options, file.Tensors.ContainsKey)
-        : folder.Family?.Names(options) ?? TensorNames.Identity(folder.Model);
+        : folder.Family?.Names(options, tensors) ?? TensorNames.Identity(folder.Model);
 }

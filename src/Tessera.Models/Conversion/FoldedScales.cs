@@ -17,19 +17,21 @@ internal sealed record FoldedScales(Family Family, ModelOptions Options, TensorN
     private const string Table = "embed_tokens.weight", Head = "lm_head.weight";
 
     /// <summary>Finds a family for a model: one that can say it as it is, else one that can without the scales.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="ggufArchitecture">As of <c>Family.For</c>.</param>
     /// <exception cref="RecipeException">None can; the message names what the nearest cannot say.</exception>
-    public static FoldedScales Of(ModelOptions model)
+    public static FoldedScales Of(ModelOptions model, string? ggufArchitecture = null)
     {
         if (model is not DecoderOptions decoder || !HasScales(decoder) || Family.All.Any(family => family.Unsayable(model) == 0))
         {
-            var family = Family.For(model);
+            var family = Family.For(model, ggufArchitecture);
             return new FoldedScales(family, model, family.Names(model), []);
         }
 
         var (scale, logitScale) = (ScaleOf(decoder), decoder.LogitScale);
         var stays = decoder.TieEmbeddings && scale == logitScale;
         var plain = decoder with { EmbeddingScale = 1, LogitScale = 1, TieEmbeddings = stays };
-        var plainFamily = Family.For(plain);
+        var plainFamily = Family.For(plain, ggufArchitecture);
         var names = plainFamily.Names(plain);
         List<(string Name, float Factor)> table = [(names.Layouts[Table].Theirs[0], scale)];
         if (!stays && decoder.TieEmbeddings) table.Add((names.Layouts[Head].Theirs[0], logitScale));

@@ -29,8 +29,9 @@ internal static class GgufTarget
         if (folder.Config.Model is not DecoderOptions decoder || !folder.Model.Generates)
             throw new InvalidDataException(
                 $"'{folder.Origin}' cannot be a GGUF file: {folder.Model.WhatItIs}; allowed: decoders with a head of tokens");
-        List<string> notes = [.. GgufArchitectures.For(decoder).Notes(decoder), .. LostSettings.InFile(folder)];
-        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, weights);
+        var architecture = folder.Family?.GgufArchitecture ?? (folder.Source is GgufFile from ? GgufArchitectures.Of(from).Name : null);
+        List<string> notes = [.. GgufArchitectures.For(decoder, architecture).Notes(decoder), .. LostSettings.InFile(folder)];
+        var writer = GgufModel.Writer(decoder, folder.Model, options.Type, weights, architecture);
         writer.Metadata[NameKey] = GgufValue.Of(name);
         if (FeedForwardWidth(folder, writer) is { } width) writer.Metadata[FeedForwardKey(writer)] = width;
         if (folder.Source is GgufFile file) CopyMetadata(file, writer);

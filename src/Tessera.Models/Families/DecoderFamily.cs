@@ -19,7 +19,7 @@ public abstract class DecoderFamily : Family
     public sealed override ModelOptions Present(ModelOptions options, TensorSource checkpoint) =>
         Present((DecoderOptions)options, checkpoint);
 
-    /// <inheritdoc cref="Family.Names"/>
+    /// <inheritdoc cref="Family.Names(ModelOptions)"/>
     public abstract TensorNames Names(DecoderOptions options);
 
     /// <inheritdoc cref="Family.Present"/>

@@ -22,12 +22,9 @@ internal sealed class DeepSeekV3Family : DecoderFamily
 
     public override string Architecture => "DeepseekV3ForCausalLM";
 
-    /// <summary>transformers writes 1 later token whatever the checkpoint has.</summary>
-    public override DecoderOptions Present(DecoderOptions options, TensorSource checkpoint) => options with
-    {
-        MtpDepth = Enumerable.Range(0, options.MtpDepth).TakeWhile(depth =>
-            checkpoint.Tensors.ContainsKey($"{LlamaNames.Prefix}layers.{options.Decoder.Layers + depth}.eh_proj.weight")).Count(),
-    };
+    public override DecoderOptions Present(DecoderOptions options, TensorSource checkpoint) => MtpNames.Present(options, checkpoint);
+
+    public override TensorNames Names(DecoderOptions options) => MtpNames.Of(options);
 
     protected override DecoderOptions Read(HuggingFaceConfig config)
     {
@@ -65,24 +62,6 @@ internal sealed class DeepSeekV3Family : DecoderFamily
         config["norm_topk_prob"] = router.Normalise;
         config["scoring_func"] = "sigmoid";
         config["routed_scaling_factor"] = router.Scale;
-    }
-
-    public override TensorNames Names(DecoderOptions options)
-    {
-        var names = LlamaNames.Of(options);
-        for (var depth = 0; depth < options.MtpDepth; depth++)
-        {
-            var (layer, ours) = (options.Decoder.Layers + depth, $"mtp.{depth}.");
-            var theirs = $"{LlamaNames.Prefix}layers.{layer}.";
-            foreach (var part in new[] { "enorm", "hnorm", "eh_proj", "shared_head.norm" })
-                names.Same($"{ours}{part}.weight", $"{theirs}{part}.weight");
-            LlamaNames.Layer(names, $"{ours}layer.", theirs, options, layer);
-            // Copies of the model's own.
-            names.Ignored($"{theirs}embed_tokens.weight");
-            names.Ignored($"{theirs}shared_head.head.weight");
-        }
-
-        return names;
     }
 
     private static SigmoidRouterOptions ReadRouter(HuggingFaceConfig config)

@@ -15,7 +15,18 @@ public static class Families
     [
         new Gpt2Family(), new LlamaFamily(), new MistralFamily(), new Qwen2Family(), new Qwen3Family(), new MixtralFamily(),
         new Qwen3MoeFamily(),
-        new DeepSeekV2Family(), new DeepSeekV3Family(),
+        new OlmoeFamily(), new Qwen2MoeFamily(), new GptOssFamily(),
+        new DeepSeekV2Family(), new DeepSeekV3Family(), new Glm4MoeFamily(),
+        new Gemma2Family(),
+        new Gemma3Family(),
+        new Phi3Family(),
+        new Olmo2Family(),
+        new Starcoder2Family(),
+        new GptNeoXFamily(),
+        new GraniteFamily(),
+        new SmolLm3Family(),
+        new CohereFamily(),
+        new Cohere2Family(),
     ];
 
     extension(Family)
@@ -47,17 +58,25 @@ public static class Families
         /// <exception cref="InvalidDataException">No family here has this type; the message lists those there are.</exception>
         public static Family Of(HuggingFaceConfig config) => s_all.FirstOrDefault(family => family.ModelTypes.Contains(config.ModelType))
             ?? throw config.Problem(
-                "model_type", config.ModelType ?? "missing", string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+                "model_type", config.ModelType is { } type ? $"{type}: {ShownParts.Words(ShownParts.Of(config))}" : "missing",
+                string.Join(", ", s_all.SelectMany(family => family.ModelTypes)));
+
+        /// <summary>Whether a family here has the <c>model_type</c> of a <c>config.json</c>.</summary>
+        public static bool Knows(HuggingFaceConfig config) => s_all.Any(family => family.ModelTypes.Contains(config.ModelType));
 
         /// <summary>The first family that can say these options.</summary>
+        /// <param name="options">What a model is made of.</param>
+        /// <param name="ggufArchitecture">Families of this architecture of GGUF files come before others; may be null.</param>
         /// <exception cref="RecipeException">None can; the message says why for the one that comes nearest.</exception>
-        public static Family For(ModelOptions options)
+        public static Family For(ModelOptions options, string? ggufArchitecture = null)
         {
             var tried = Family.Fits(options);
-            if (tried.FirstOrDefault(own => own.Reason is null) is { } fit) return fit.Family;
+            if (tried.Where(own => own.Reason is null).MaxBy(IsOf) is { } fit) return fit.Family;
             throw new RecipeException("no family of published models is made like this one" + (tried.MinBy(own => own.Distance) is { } nearest
                 ? $"; {nearest.Family.Name} comes nearest, but {nearest.Reason}"
                 : $": none is {KindOf(options)}"));
+
+            bool IsOf(FamilyFit own) => ggufArchitecture is not null && own.Family.GgufArchitecture == ggufArchitecture;
         }
 
         /// <summary>What each family of the model's kind says to these options.</summary>

@@ -22,16 +22,20 @@ public abstract class Family
     /// <summary>The class that runs it in transformers, such as <c>LlamaForCausalLM</c>.</summary>
     public abstract string Architecture { get; }
 
+    /// <summary>The architecture of GGUF files that llama.cpp runs it with; null where the parts of a model say which.</summary>
+    internal virtual string? GgufArchitecture => null;
+
+    /// <summary>How many tokens a model knows.</summary>
+    /// <exception cref="InvalidDataException">It is not said.</exception>
+    public virtual int Vocabulary(HuggingFaceConfig config) => config.Whole("vocab_size");
+
     /// <summary>The model that a <c>config.json</c> describes. What matters in training alone, such as dropout, is left to
     /// recipes.</summary>
     /// <exception cref="InvalidDataException">A value is not allowed or not supported; the message names file, key, value and what is
     /// allowed.</exception>
     public ModelOptions ReadConfig(HuggingFaceConfig config)
     {
-        var quantized = config.Object("quantization_config");
-        config.Require(
-            quantized is null, "quantization_config.quant_method", quantized?.Text("quant_method", "unknown"),
-            "none: weights in F32, BF16 or F16");
+        _ = Quantization.Read(config); // refuses what is not known
         return Read(config);
     }
 
@@ -87,12 +91,18 @@ public abstract class Family
     /// <param name="options">Of a kind that the family <see cref="Has"/>.</param>
     public abstract TensorNames Names(ModelOptions options);
 
+    /// <summary>As <see cref="Names(ModelOptions)"/>, for a checkpoint that may hold tensors in another form than they are written
+    /// in.</summary>
+    /// <param name="options">Of a kind that the family <see cref="Has"/>.</param>
+    /// <param name="checkpoint">The file.</param>
+    public virtual TensorNames Names(ModelOptions options, TensorSource checkpoint) => Names(options);
+
     /// <summary>The options without what the configuration announces but the checkpoint does not have.</summary>
     /// <param name="options">As <see cref="ReadConfig"/> gave them.</param>
     /// <param name="checkpoint">The file.</param>
     public virtual ModelOptions Present(ModelOptions options, TensorSource checkpoint) => options;
 
-    /// <summary>As <see cref="ReadConfig"/>, of weights that are not quantized.</summary>
+    /// <summary>As <see cref="ReadConfig"/>, whatever its weights are stored as.</summary>
     protected abstract ModelOptions Read(HuggingFaceConfig config);
 
     /// <summary>Writes what the family has keys for; what it cannot say is found by reading it back.</summary>

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using Tessera.Models.Formats.HuggingFace;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
@@ -10,6 +11,8 @@ namespace Tessera.Models;
 /// <summary>What the families after Llama have in common in their <c>config.json</c>.</summary>
 internal static class LlamaConfig
 {
+    private const string Full = "full_attention", Sliding = "sliding_attention";
+
     /// <summary>Writes width, layers and heads.</summary>
     public static void WriteSizes(DecoderOptions options, MultiHeadOptions attention, JsonObject config)
     {
@@ -29,6 +32,38 @@ internal static class LlamaConfig
     public static int? WindowOf(MixerOptions attention) =>
         attention is MultiHeadOptions { Pattern: WindowPattern { GlobalTokens: 0 } window } ? window.Window : null;
 
+    /// <summary>Reads the kind of each layer's attention, <c>layer_types</c>.</summary>
+    /// <param name="config">The whole config.</param>
+    /// <param name="layers">How many layers there are.</param>
+    /// <param name="otherwise">Whether a layer has a window where the config does not say.</param>
+    /// <returns>Whether each layer has a window.</returns>
+    public static IReadOnlyList<bool> ReadLayerTypes(HuggingFaceConfig config, int layers, Func<int, bool> otherwise)
+    {
+        if (config.Texts("layer_types") is not { } types) return [.. Enumerable.Range(0, layers).Select(otherwise)];
+        config.Require(types.Count == layers, "layer_types", $"a list of {types.Count}", $"one for each of the {layers} layers");
+        for (var layer = 0; layer < layers; layer++)
+            config.Require(types[layer] is Full or Sliding, $"layer_types[{layer}]", types[layer], $"{Full}, {Sliding}");
+        return [.. types.Select(type => type == Sliding)];
+    }
+
+    /// <summary>Writes the kind of each layer's attention.</summary>
+    public static JsonArray LayerTypes(TransformerOptions stack) => new([
+        .. Enumerable.Range(0, stack.Layers).Select(
+            layer => JsonValue.Create(WindowOf(stack.MixerOf(layer).Options) is null ? Full : Sliding))]);
+
+    /// <summary>Gives some layers of a stack, whose attention sees everything, a window.</summary>
+    public static TransformerOptions WithWindows(TransformerOptions stack, IReadOnlyList<bool> has, int window)
+    {
+        var limited = ((MultiHeadOptions)stack.Attention) with { Pattern = new WindowPattern(window) };
+        if (has.All(windowed => windowed)) return stack with { Attention = limited };
+        var runs = Runs(has.Count, layer => has[layer], new LayerVariant { Attention = limited });
+        return runs is null ? stack : stack with { Variants = [.. stack.Variants ?? [], .. runs] };
+    }
+
+    /// <summary>The first window among the layers; null where there is none.</summary>
+    public static int? FirstWindow(TransformerOptions stack) => Enumerable.Range(0, stack.Layers)
+        .Select(layer => WindowOf(stack.MixerOf(layer).Options)).FirstOrDefault(window => window is not null);
+
     /// <summary>One variant for each run of layers that differ from the rest; null where none does.</summary>
     /// <param name="layers">How many layers there are.</param>
     /// <param name="differs">Whether a layer, from 0, does.</param>
@@ -44,6 +79,33 @@ internal static class LlamaConfig
         }
 
         return runs.Count == 0 ? null : runs;
+    }
+
+    /// <summary>The attention of layers that differ as a stack has it: that of most layers, and variants for the rest.</summary>
+    /// <param name="layers">How many layers there are.</param>
+    /// <param name="of">The attention of a layer, from 0; the same object for layers that are alike.</param>
+    public static (MixerOptions Attention, IReadOnlyList<LayerVariant>? Variants) Attentions(int layers, Func<int, MixerOptions> of)
+    {
+        var kinds = Enumerable.Range(0, layers).GroupBy(of).OrderByDescending(kind => kind.Count()).ToArray(); // keeps order within a count
+        var variants = kinds.Skip(1).SelectMany(kind => Places([.. kind], layers, new LayerVariant { Attention = kind.Key })).ToArray();
+        return (kinds[0].Key, variants.Length == 0 ? null : variants);
+    }
+
+    /// <summary>One variant where the layers follow a period to the end, else one for each run.</summary>
+    private static IEnumerable<LayerVariant> Places(int[] places, int layers, LayerVariant how)
+    {
+        var every = places.Length > 1 ? places[1] - places[0] : layers;
+        var isPeriodic = every > 1 && places.Length > 1 && places[^1] + every >= layers
+            && places.Index().All(place => place.Item == places[0] + (place.Index * every));
+        return isPeriodic ? [how with { First = places[0], Every = every }] : Runs(layers, places.Contains, how)!;
+    }
+
+    /// <summary>A number above 0 that something is multiplied or divided by.</summary>
+    public static double Factor(HuggingFaceConfig config, string key, double? otherwise = null)
+    {
+        var factor = config.Number(key, otherwise);
+        config.Require((float)factor is > 0 and < float.PositiveInfinity, key, factor, "a number above 0");
+        return factor;
     }
 
     /// <summary>The first feed-forward of a kind among the layers, and whether each layer has one.</summary>

@@ -12,35 +12,23 @@ namespace Tessera.Models;
 /// </summary>
 internal static class QwenWindows
 {
-    private const string Full = "full_attention", Sliding = "sliding_attention";
-
     /// <summary>Gives a stack whose layers all have full attention its windows.</summary>
     public static TransformerOptions Read(HuggingFaceConfig config, MultiHeadOptions full, TransformerOptions stack)
     {
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
         var first = config.Whole("max_window_layers", 28, min: 0);
-        var types = config.Texts("layer_types")
-            ?? [.. Enumerable.Range(0, stack.Layers).Select(layer => window is not null && layer >= first ? Sliding : Full)];
-        config.Require(
-            types.Count == stack.Layers, "layer_types", $"a list of {types.Count}", $"one for each of the {stack.Layers} layers");
-        for (var layer = 0; layer < types.Count; layer++)
-        {
-            config.Require(types[layer] is Full or Sliding, $"layer_types[{layer}]", types[layer], $"{Full}, {Sliding}");
-            config.Require(
-                types[layer] == Full || window is not null, $"layer_types[{layer}]", types[layer],
-                $"{Full}, since there is no sliding_window, or use_sliding_window is false");
-        }
-
+        var slides = LayerTypes.Read(
+            config, stack.Layers, window is not null, layer => layer >= first, "there is no sliding_window, or use_sliding_window is false");
         if (window is not { } keys) return stack;
         var limited = full with { Pattern = new WindowPattern(keys) };
-        return types.All(type => type == Sliding)
+        return slides.All(slide => slide)
             ? stack with
             {
                 Attention = limited,
             }
             : stack with
             {
-                Variants = LlamaConfig.Runs(types.Count, layer => types[layer] == Sliding, new LayerVariant { Attention = limited }),
+                Variants = LlamaConfig.Runs(slides.Length, layer => slides[layer], new LayerVariant { Attention = limited }),
             };
     }
 
@@ -48,11 +36,10 @@ internal static class QwenWindows
     public static void Write(TransformerOptions stack, JsonObject config)
     {
         var windows = Enumerable.Range(0, stack.Layers).Select(layer => LlamaConfig.WindowOf(stack.MixerOf(layer).Options)).ToArray();
-        var window = windows.FirstOrDefault(keys => keys is not null);
+        var window = LayerTypes.Write(stack, config);
         config["use_sliding_window"] = window is not null;
         config["sliding_window"] = window;
         // Readers before layer_types go by this; it is exact where the layers with windows are the last ones.
         config["max_window_layers"] = window is null ? stack.Layers.Count : Array.FindIndex(windows, keys => keys is not null);
-        config["layer_types"] = new JsonArray([.. windows.Select(keys => JsonValue.Create(keys is null ? Full : Sliding))]);
     }
 }

@@ -22,6 +22,7 @@ internal sealed class OutgoingTensor
         Shape = [.. layout.ShapeOf(index, parameter.Shape)];
         Type = parts.All(part => part.Parameter.Type == parameter.Type && part.Layout.Keeps(parameter.Type))
             ? parameter.Type
+            : parts.All(part => part.Parameter.Type == ElementType.MXFP4) ? ElementType.BF16 // which holds the same numbers
             : ElementType.F32;
     }
 
@@ -31,7 +32,7 @@ internal sealed class OutgoingTensor
     /// <summary>The sizes, outermost first.</summary>
     public IReadOnlyList<long> Shape { get; }
 
-    /// <summary>The type that the model has it in; F32 where its parts differ.</summary>
+    /// <summary>The type that the model has it in; a wider one where its parts differ or are rearranged within blocks.</summary>
     public ElementType Type { get; }
 
     /// <summary>The number of elements.</summary>

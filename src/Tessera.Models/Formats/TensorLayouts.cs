@@ -143,3 +143,26 @@ internal sealed class PairedRowsLayout(string ours, string theirs, int heads) : 
         }
     }
 }
+
+/// <summary>Ours is one of several equal parts that each head of theirs has one after the other.</summary>
+internal sealed class HeadRowsLayout(string ours, string theirs, int heads, int part, int parts) : TensorLayout(ours, theirs)
+{
+    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => ours[0] % heads == 0
+        ? [(long)parts * ours[0], .. Sizes(ours).Skip(1)]
+        : throw new InvalidOperationException($"the table of names cuts the rows of '{Ours}' {ours} into those of {heads} heads");
+
+    public override void Read(TheirTensors theirs, Tensor ours)
+    {
+        var bytes = ours.Bytes.Length / heads;
+        var elements = ours.Shape.Count / heads;
+        for (var head = 0; head < heads; head++)
+            theirs.Read(0, ours.Type, ours.Bytes.Slice(head * bytes, bytes), ((head * parts) + part) * elements);
+    }
+
+    public override void Write(Tensor ours, int index, Tensor theirs)
+    {
+        var bytes = ours.Bytes.Length / heads;
+        for (var head = 0; head < heads; head++)
+            ours.Bytes.Slice(head * bytes, bytes).CopyTo(theirs.Bytes[(((head * parts) + part) * bytes)..]);
+    }
+}

@@ -14,6 +14,10 @@ public sealed class TensorNames
     /// <c>model.</c>; it is always written.</summary>
     public string Prefix { get; init; } = "";
 
+    /// <summary>What may stand where <see cref="Prefix"/> does, as where the model is a part of a greater one:
+    /// <c>language_model.model.</c>; it is never written.</summary>
+    public IReadOnlyList<string> OtherPrefixes { get; init; } = [];
+
     /// <summary>The layouts by our names, in the order in which they were added.</summary>
     internal IReadOnlyDictionary<string, TensorLayout> Layouts => _layouts;
 
@@ -46,6 +50,16 @@ public sealed class TensorNames
     /// <param name="count">How many there are.</param>
     public void Stacked(string ours, string theirsPattern, int count) =>
         Add(new StackedLayout(ours, new NumberedNames(theirsPattern, count)));
+
+    /// <summary>Ours is, of each head of theirs, one of several parts that follow one another: the rows of queries, keys and values of a
+    /// head stand together. A matrix or a vector.</summary>
+    /// <param name="ours">Our name.</param>
+    /// <param name="theirs">Their name.</param>
+    /// <param name="heads">How many heads there are.</param>
+    /// <param name="part">Which part of a head ours is, from 0.</param>
+    /// <param name="parts">How many equal parts a head has.</param>
+    public void HeadRows(string ours, string theirs, int heads, int part, int parts) =>
+        Add(new HeadRowsLayout(ours, theirs, heads, part, parts));
 
     /// <summary>Ours has the rows of each head in two halves, of which row i of one is rotated with row i of the other; in theirs, as
     /// llama.cpp orders them, the two stand next to each other. A matrix or a vector.</summary>
@@ -82,10 +96,13 @@ public sealed class TensorNames
     private static bool Fits(string pattern, string name) => FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false);
 
     /// <summary>The name by which a source has a tensor, or null where it has none.</summary>
-    internal string? Find(TensorSource source, string theirs)
+    internal string? Find(TensorSource source, string theirs) => Called(theirs).FirstOrDefault(source.Tensors.ContainsKey);
+
+    /// <summary>What a tensor may be called in a file, the usual name first.</summary>
+    internal IEnumerable<string> Called(string theirs)
     {
-        if (source.Tensors.ContainsKey(theirs)) return theirs;
-        var bare = Prefix.Length > 0 && theirs.StartsWith(Prefix, StringComparison.Ordinal) ? theirs[Prefix.Length..] : null;
-        return bare is not null && source.Tensors.ContainsKey(bare) ? bare : null;
+        if (Prefix.Length == 0 || !theirs.StartsWith(Prefix, StringComparison.Ordinal)) return [theirs];
+        var bare = theirs[Prefix.Length..];
+        return [theirs, bare, .. OtherPrefixes.Select(prefix => prefix + bare)];
     }
 }

@@ -31,7 +31,7 @@ public abstract class TensorSource : IDisposable
     /// <param name="offset">Where in the tensor to begin, in bytes.</param>
     /// <exception cref="InvalidDataException">The file has no such tensor, or has been cut short.</exception>
     /// <exception cref="ArgumentException">The tensor has fewer bytes from the offset on.</exception>
-    public void ReadBytes(string name, Span<byte> destination, long offset = 0)
+    public virtual void ReadBytes(string name, Span<byte> destination, long offset = 0)
     {
         var tensor = this[name];
         if (offset < 0 || offset > tensor.ByteCount - destination.Length)
@@ -50,7 +50,7 @@ public abstract class TensorSource : IDisposable
     /// <exception cref="InvalidDataException">The file has no such tensor, or it does not hold numbers of a type that can be
     /// read.</exception>
     /// <exception cref="ArgumentException">The tensor has fewer elements from the offset on, or they are no whole blocks.</exception>
-    public void ReadFloats(string name, Span<float> destination, long offset = 0)
+    public virtual void ReadFloats(string name, Span<float> destination, long offset = 0)
     {
         var tensor = this[name];
         var (elements, bytes) = tensor.RequireBlock(Path);
@@ -72,7 +72,7 @@ public abstract class TensorSource : IDisposable
     /// <summary>Whether a tensor can be used where it lies in the file: its type is one that tensors have, of a shape they can have, and
     /// its place suits the type.</summary>
     /// <exception cref="InvalidDataException">The file has no such tensor.</exception>
-    public bool CanView(string name)
+    public virtual bool CanView(string name)
     {
         var tensor = this[name];
         if (tensor.Element is not { } type || tensor.Shape.Count > Shape.MaximumRank || tensor.Shape.Any(size => size > int.MaxValue))
@@ -85,7 +85,7 @@ public abstract class TensorSource : IDisposable
     /// refers to it, whether this is disposed or not, and must not be written to.</summary>
     /// <exception cref="InvalidDataException">The file has no such tensor.</exception>
     /// <exception cref="NotSupportedException">It cannot be viewed (<see cref="CanView"/>).</exception>
-    public Tensor View(string name)
+    public virtual Tensor View(string name)
     {
         var tensor = this[name];
         if (!CanView(name)) throw new NotSupportedException($"{Path}: tensor {tensor} cannot be used where it lies in the file");

@@ -66,7 +66,7 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
             for (var index = 0; index < match.Theirs.Count; index++)
             {
                 var (tensor, expected) = (source[match.Theirs[index]], match.Layout.ShapeOf(index, match.Parameter.Shape));
-                if (!tensor.Shape.SequenceEqual(expected))
+                if (!Sizes(tensor.Shape).SequenceEqual(Sizes(expected)))
                 {
                     problems.Add(
                         $"tensor '{tensor.Name}' has the shape [{string.Join(", ", tensor.Shape)}], "
@@ -84,6 +84,9 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
         throw new InvalidDataException($"{source.Path}: {string.Join("; ", problems.Take(MaxShown))}{more}");
     }
 
+    /// <summary>The sizes of a shape without ones in front: a matrix of one row may be stored as a vector.</summary>
+    private static IEnumerable<long> Sizes(IReadOnlyList<long> shape) => shape.SkipWhile(size => size == 1);
+
     private void Bind(Match match, bool asStored, bool maps)
     {
         var (parameter, layout, theirs) = match;
@@ -92,7 +95,8 @@ internal sealed class WeightsLoader(Module model, TensorSource source, TensorNam
             && theirs.TrueForAll(name => source[name].Element == stored);
         var type = isKept ? stored!.Value : ElementType.F32;
         // Vectors are never used where they lie: parts may change them, as a router its bias.
-        var isView = asStored && maps && layout.IsSame && type == stored && parameter.Shape.Rank > 1 && source.CanView(theirs[0]);
+        var isView = asStored && maps && layout.IsSame && type == stored && parameter.Shape.Rank > 1
+            && source[theirs[0]].Shape.Count == parameter.Shape.Rank && source.CanView(theirs[0]);
         if (isView) parameter.ReadFrom(() => source.View(theirs[0]), type, isFixed: true);
         else parameter.ReadFrom(() => Read(parameter.Shape, type, layout, theirs), type, isFixed: asStored);
     }

@@ -16,9 +16,10 @@ internal sealed class HuggingFaceFormat : ModelFormat
     {
         var config = HuggingFaceConfig.Load(Path.Combine(path, HuggingFaceConfig.File));
         var family = Family.Of(config);
-        var weights = SafetensorsFolder.Open(path);
+        TensorSource weights = SafetensorsFolder.Open(path);
         try
         {
+            weights = Quantization.Read(config)?.Over(weights) ?? weights;
             return Load(path, config, family, weights, asStored);
         }
         catch
@@ -31,9 +32,9 @@ internal sealed class HuggingFaceFormat : ModelFormat
     private static ModelFolder Load(string folder, HuggingFaceConfig config, Family family, TensorSource weights, bool asStored)
     {
         var options = family.Present(family.ReadConfig(config), weights);
-        var vocabulary = config.Whole("vocab_size");
+        var vocabulary = family.Vocabulary(config);
         var model = options.Build(vocabulary, seed: 0);
-        Weights.Load(model, weights, family.Names(options), asStored);
+        Weights.Load(model, weights, family.Names(options, weights), asStored);
         var tokenizer = HuggingFaceText.Tokenizer(folder);
         var said = new ModelConfig
         {

@@ -38,10 +38,7 @@ internal static class GradientComparison
             if (!parameter.IsTrained) continue;
             for (var index = 0; index < layout.Theirs.Count; index++)
             {
-                var name = layout.Theirs[index];
-                if (!recorded.Has(Prefix + name) && name.StartsWith(names.Prefix, StringComparison.Ordinal))
-                    name = name[names.Prefix.Length..];
-                if (!recorded.Has(Prefix + name)) continue;
+                if (names.Called(layout.Theirs[index]).FirstOrDefault(called => recorded.Has(Prefix + called)) is not { } name) continue;
                 if (!theirs.TryGetValue(name, out var whole))
                     theirs[name] = whole = Tensor.Allocate(
                         new Shape([.. layout.ShapeOf(index, parameter.Shape).Select(size => checked((int)size))]));

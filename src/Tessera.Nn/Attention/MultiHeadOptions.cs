@@ -31,6 +31,12 @@ public sealed record MultiHeadOptions(int? Heads = null) : MixerOptions
     /// <summary>The norm of each head's query and key before they are marked with positions (Qwen 3); none where null.</summary>
     public NormOptions? QueryKeyNorm { get; init; }
 
+    /// <summary>Whether <see cref="QueryKeyNorm"/> is over all heads of a token together (OLMo 2, OLMoE), not over each on its own.</summary>
+    public bool WholeQueryKeyNorm { get; init; }
+
+    /// <summary>Whether each head has weights of its own for <see cref="QueryKeyNorm"/> (Command R+); else all heads share them.</summary>
+    public bool PerHeadQueryKeyNorm { get; init; }
+
     /// <summary>What products of queries and keys are multiplied by, greater than 0; <c>1/√headWidth</c> where null.</summary>
     public float? ScoreScale { get; init; }
 
@@ -77,6 +83,10 @@ public sealed record MultiHeadOptions(int? Heads = null) : MixerOptions
             HeadWidth is not null || part.Width % heads == 0, "heads", heads, $"a divisor of the width {part.Width}, or a headWidth");
         part.Require(keyValueHeads >= 1 && heads % keyValueHeads == 0, "keyValueHeads", keyValueHeads, $"a divisor of heads, {heads}");
         part.Require(headWidth is >= 1 and <= 16384, "headWidth", headWidth, "1 to 16384");
+        part.Require(!WholeQueryKeyNorm || QueryKeyNorm is not null, "wholeQueryKeyNorm", "true", "false where there is no queryKeyNorm");
+        part.Require(
+            !PerHeadQueryKeyNorm || (QueryKeyNorm is not null && !WholeQueryKeyNorm), "perHeadQueryKeyNorm", "true",
+            "false where there is no queryKeyNorm, or wholeQueryKeyNorm");
         part.Require(ScoreScale is null or (> 0 and < float.PositiveInfinity), "scoreScale", ScoreScale, "greater than 0");
         part.Require(SoftCap is >= 0 and < float.PositiveInfinity, "softCap", SoftCap, "0 (none) or above");
     }

@@ -26,6 +26,7 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
     private readonly Linear _output;
     private readonly Norm? _queryNorm;
     private readonly Norm? _keyNorm;
+    private readonly bool _normsWhole;
     private readonly PositionEncoding? _position;
     private readonly AttentionSettings _settings;
     private readonly Parameter? _sinks;
@@ -45,8 +46,9 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
             "o_proj", heads * headWidth, part.Width, options.OutputBias ?? options.Bias, part.OutputDeviation(heads * headWidth));
         if (options.QueryKeyNorm is { } norm)
         {
-            var head = part.At("queryKeyNorm") with { Width = headWidth };
-            (_queryNorm, _keyNorm) = (Own("q_norm", norm.Build(head)), Own("k_norm", norm.Build(head)));
+            _normsWhole = options.WholeQueryKeyNorm;
+            _queryNorm = Own("q_norm", NormOf(norm, heads));
+            _keyNorm = Own("k_norm", NormOf(norm, keyValueHeads));
         }
 
         _settings = new AttentionSettings { Scale = options.ScoreScale, SoftCap = options.SoftCap };
@@ -63,6 +65,12 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
         part.Require(
             !_position.ActsOnEmbeddings, "position.kind", Parts.NameOf(options.Position),
             "a kind that acts on queries and keys or on scores, such as rotary");
+
+        Norm NormOf(NormOptions norm, int count)
+        {
+            var normed = part.At("queryKeyNorm") with { Width = _normsWhole ? count * headWidth : headWidth };
+            return options.PerHeadQueryKeyNorm ? new PerHeadNorm(norm, normed, count) : norm.Build(normed);
+        }
 
         Linear Project(string name, int inputs, int outputs, bool bias, double? deviation = null) =>
             Own(name, new Linear(part.At(name), inputs, outputs, bias, deviation));
@@ -87,7 +95,7 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
         using var shared = Activations.Of(x);
-        var queries = Mark(Normed(_queryNorm, Split(_queries.Forward(shared, context), _sizes.Heads)), context);
+        var queries = Mark(Normed(_queryNorm, _queries.Forward(shared, context), _sizes.Heads), context);
         var settings = _settings with { Bias = _position?.Bias(_role == MixerRole.Bidirectional), Sinks = _sinks?.Value };
         var attended = IsCached(context) ? Decode(queries, shared, context, settings)
             : _role == MixerRole.Cross ? ToMemory(queries, context, settings)
@@ -113,11 +121,16 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
 
     private Tensor Split(Tensor x, int heads) => x.Reshape([x.Shape[0], x.Shape[1], heads, _sizes.HeadWidth]);
 
-    private static Tensor Normed(Norm? norm, Tensor x) => norm?.Forward(x) ?? x;
+    /// <summary>Heads of their own, whose norm is taken before or after they are cut.</summary>
+    private Tensor Normed(Norm? norm, Tensor x, int heads)
+    {
+        if (norm is null) return Split(x, heads);
+        return _normsWhole ? Split(norm.Forward(x), heads) : norm.Forward(Split(x, heads));
+    }
 
     private Tensor Mark(Tensor x, ForwardContext context) => _position?.Mark(x, context) ?? x;
 
-    private Tensor Keys(Activations x, ForwardContext context) => Normed(_keyNorm, Split(_keys.Forward(x, context), _sizes.KeyValueHeads));
+    private Tensor Keys(Activations x, ForwardContext context) => Normed(_keyNorm, _keys.Forward(x, context), _sizes.KeyValueHeads);
 
     private Tensor Values(Activations x, ForwardContext context) => Split(_values.Forward(x, context), _sizes.KeyValueHeads);
 

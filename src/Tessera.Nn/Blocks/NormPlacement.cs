@@ -10,6 +10,10 @@ public enum NormPlacement
     /// <summary><c>x ← norm(x + part(x))</c>, without a norm at the end of the stack (Vaswani et al. 2017, arXiv 1706.03762).</summary>
     PostNorm,
 
+    /// <summary><c>x ← x + norm(part(x))</c>, and a norm at the end of the stack: "res-post-norm" (Liu et al. 2021, Swin V2, arXiv
+    /// 2111.09883; OLMo 2, arXiv 2501.00656).</summary>
+    ResidualPostNorm,
+
     /// <summary><c>x ← x + norm₂(part(norm₁(x)))</c>, and a norm at the end of the stack (Gemma 2, arXiv 2408.00118).</summary>
     Sandwich,
 

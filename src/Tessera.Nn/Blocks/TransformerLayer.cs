@@ -49,8 +49,10 @@ public sealed class TransformerLayer : Module
         void Add(string before, string after, string name, Func<SubBlock> build)
         {
             var sharesNorm = _placement == NormPlacement.ParallelOneNorm && _residuals.Count > 0;
-            var first = _placement == NormPlacement.PostNorm || sharesNorm ? null : Own(before, options.Norm.Build(part.At("norm")));
-            var last = _placement is NormPlacement.PostNorm or NormPlacement.Sandwich
+            var first = _placement is NormPlacement.PostNorm or NormPlacement.ResidualPostNorm || sharesNorm
+                ? null
+                : Own(before, options.Norm.Build(part.At("norm")));
+            var last = _placement is NormPlacement.PostNorm or NormPlacement.ResidualPostNorm or NormPlacement.Sandwich
                 ? Own(after, options.Norm.Build(part.At("norm")))
                 : null;
             _residuals.Add(new Residual(first, Own(name, build()), last));

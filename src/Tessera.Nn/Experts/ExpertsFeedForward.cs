@@ -20,8 +20,12 @@ public sealed record ExpertsOptions(int Routed = 8, int Active = 2, DenseOptions
     /// <summary>The hidden width of one shared expert; as the routed ones' where null.</summary>
     public int? SharedHidden { get; init; }
 
-    /// <summary>Whether the maps of shared experts have biases; routed ones have none.</summary>
+    /// <summary>Whether the maps of shared experts have biases; those of routed ones do where <see cref="Expert"/> says so.</summary>
     public bool SharedBias { get; init; }
+
+    /// <summary>Whether each shared expert counts by a gate of its own, <c>σ(w · x)</c>, rather than fully. Not with a router that weighs
+    /// shared experts, nor with <see cref="SharedBias"/>.</summary>
+    public bool SharedGate { get; init; }
 
     /// <summary>How experts are chosen.</summary>
     public RouterOptions Router { get; init; } = new SoftmaxRouterOptions();
@@ -56,6 +60,9 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     private readonly Weight? _gate;
     private readonly Weight _up;
     private readonly Weight _down;
+    private readonly Parameter? _gateBias;
+    private readonly Parameter? _upBias;
+    private readonly Parameter? _downBias;
 
     internal ExpertsFeedForward(ExpertsOptions options, PartBuilder part)
     {
@@ -64,10 +71,13 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         part.Require(options.SharedCount is >= 0 and <= 1024, "shared", options.SharedCount, "0 to 1024");
         var (width, hidden) = (part.Width, options.Expert.HiddenAt(part.Width));
         part.At("expert").Require(hidden is >= 1 and <= DenseFeedForward.MaxHidden, "hidden", hidden, $"1 to {DenseFeedForward.MaxHidden}");
-        part.At("expert").Require(!options.Expert.Bias, "bias", "true", "false: experts have no biases");
+        options.Expert.Check(part.At("expert"));
         part.Require(
             options.SharedHidden is null or (>= 1 and <= DenseFeedForward.MaxHidden), "sharedHidden", options.SharedHidden,
             $"1 to {DenseFeedForward.MaxHidden}");
+        part.Require(
+            !options.SharedGate || (options.SharedCount > 0 && options.Router.MinShared == 0 && !options.SharedBias), "sharedGate", "true",
+            "false, unless there are shared experts without biases and a router that does not weigh them");
 
         _options = options;
         _router = Own("router", options.Router.Build(part.At("router"), options.SharedCount, options.Routed, options.Active));
@@ -75,10 +85,18 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         if (options.Expert.IsGated) _gate = Experts("gate_proj", hidden, width, 1 / Math.Sqrt(width));
         _up = Experts("up_proj", hidden, width, 1 / Math.Sqrt(width));
         _down = Experts("down_proj", width, hidden, part.OutputDeviation(hidden));
+        if (options.Expert.Bias)
+        {
+            if (options.Expert.IsGated) _gateBias = Biases("gate_proj", hidden);
+            _upBias = Biases("up_proj", hidden);
+            _downBias = Biases("down_proj", width);
+        }
 
         Weight Experts(string name, int outputs, int inputs, double deviation) => Own(
             $"experts.{name}",
             new Weight(part.At("experts").Normal(name, [options.Routed, outputs, inputs], deviation, mayBeStored: true)));
+
+        Parameter Biases(string name, int outputs) => Own($"experts.{name}_bias", part.At("experts").Constants($"{name}_bias", options.Routed, outputs, 0));
     }
 
     /// <summary>How many experts there are to choose from.</summary>
@@ -127,10 +145,12 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
     private Tensor Run(Tensor slots, in DispatchPlan plan, ForwardContext context)
     {
         using var read = Activations.Of(slots);
-        var up = _up.ApplyGrouped(read, plan.Offsets, context);
-        var activation = _options.Expert.Activation;
-        using var hidden = Activations.Of(
-            _gate is null ? Op.Activate(up, activation) : Op.Gate(_gate.ApplyGrouped(read, plan.Offsets, context), up, activation));
-        return _down.ApplyGrouped(hidden, plan.Offsets, context);
+        var experts = _upBias is null ? null : plan.GroupOfSlots();
+        var up = Biased(_up.ApplyGrouped(read, plan.Offsets, context), _upBias);
+        var gate = _gate is null ? null : Biased(_gate.ApplyGrouped(read, plan.Offsets, context), _gateBias);
+        using var hidden = Activations.Of(_options.Expert.Activate(gate, up));
+        return Biased(_down.ApplyGrouped(hidden, plan.Offsets, context), _downBias);
+
+        Tensor Biased(Tensor y, Parameter? bias) => bias is null ? y : Op.Add(y, Op.Embedding(experts!, bias.Value));
     }
 }

@@ -9,6 +9,9 @@ public sealed record SoftmaxRouterOptions(bool Normalise = true) : RouterOptions
     /// <summary>What the gates are multiplied by; greater than 0.</summary>
     public float Scale { get; init; } = 1;
 
+    /// <summary>Whether the scores have a bias, <c>softmax(W x + b)</c> (gpt-oss).</summary>
+    public bool Bias { get; init; }
+
     /// <summary>How many groups of equal size the experts are cut into; a group's score is that of its best expert (DeepSeek-V2).</summary>
     public int Groups { get; init; } = 1;
 
@@ -20,7 +23,7 @@ public sealed record SoftmaxRouterOptions(bool Normalise = true) : RouterOptions
 }
 
 /// <summary>
-/// The top k of <c>softmax(W x)</c>, from a few groups of experts where there are groups; shared experts count fully.
+/// The top k of <c>softmax(W x + b)</c>, from a few groups of experts where there are groups; shared experts count fully.
 /// <para>Shazeer et al. 2017, <see href="https://arxiv.org/abs/1701.06538"/>; Jiang et al. 2024,
 /// <see href="https://arxiv.org/abs/2401.04088"/>; groups: DeepSeek-AI 2024, <see href="https://arxiv.org/abs/2405.04434"/>.</para>
 /// </summary>
@@ -37,7 +40,7 @@ public sealed class SoftmaxRouter : Router
         part.Require(options.Scale is > 0 and < float.PositiveInfinity, "scale", options.Scale, "greater than 0");
         (_options, _routed, _active) = (options, routed, active);
         _groups = new ExpertGroups(part, options.Groups, options.ActiveGroups, routed, active, best: 1);
-        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed, mayBeStored: false));
+        _gate = Own("gate", new Linear(part.At("gate"), part.Width, routed, options.Bias, mayBeStored: false));
     }
 
     /// <inheritdoc/>

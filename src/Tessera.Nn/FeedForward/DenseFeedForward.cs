@@ -12,6 +12,7 @@ namespace Tessera.Nn.FeedForward;
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(ReGluOptions), "reglu")]
 [JsonDerivedType(typeof(GluOptions), "glu")]
+[JsonDerivedType(typeof(ClampedSwiGluOptions), "clamped-swiglu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
 [JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
 [JsonDerivedType(typeof(SiluOptions), "silu")]
@@ -21,7 +22,7 @@ namespace Tessera.Nn.FeedForward;
 [JsonDerivedType(typeof(SigmoidOptions), "sigmoid")]
 public abstract record DenseOptions(int? Hidden = null) : FeedForwardOptions
 {
-    /// <summary>Whether the maps have biases; an expert of a mixture has none.</summary>
+    /// <summary>Whether the maps have biases.</summary>
     public bool Bias { get; init; }
 
     /// <summary>The activation of the hidden layer, or of its gate.</summary>
@@ -33,6 +34,14 @@ public abstract record DenseOptions(int? Hidden = null) : FeedForwardOptions
     /// <summary>The width of the hidden layer where tokens have a width: as said, or 4 times that width without a gate, ⅔ of it with one,
     /// so that both have as many weights (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 8.</summary>
     public int HiddenAt(int width) => Hidden ?? (IsGated ? RoundUp(8L * width, 3) : 4 * width);
+
+    /// <summary>Throws where an option of its own is not allowed.</summary>
+    internal virtual void Check(PartBuilder part)
+    {
+    }
+
+    /// <summary>The hidden layer: the activation of up, or of the gate times up where it <see cref="IsGated"/>.</summary>
+    internal virtual Tensor Activate(Tensor? gate, Tensor up) => gate is null ? Op.Activate(up, Activation) : Op.Gate(gate, up, Activation);
 
     /// <inheritdoc/>
     public override DenseOptions At(int width) => this with { Hidden = HiddenAt(width) };
@@ -51,6 +60,32 @@ public sealed record SwiGluOptions(int? Hidden = null) : DenseOptions(Hidden)
     internal override Activation Activation => Activation.Silu;
 
     internal override bool IsGated => true;
+}
+
+/// <summary>
+/// <c>"kind": "clamped-swiglu"</c>: <c>W₂ (g σ(α g) · (u + 1))</c> with <c>g = min(W₁ x, limit)</c> and <c>u = clamp(W₃ x, ±limit)</c>,
+/// as gpt-oss has it (OpenAI 2025, arXiv 2508.10925).
+/// </summary>
+/// <param name="Hidden">The width of the hidden layer, 1 to 1,048,576; ⅔ of 4 times the width, in eights, where null.</param>
+public sealed record ClampedSwiGluOptions(int? Hidden = null) : DenseOptions(Hidden)
+{
+    /// <summary>How steep the sigmoid is; above 0.</summary>
+    public float Alpha { get; init; } = 1.702f;
+
+    /// <summary>The greatest gate, and the greatest magnitude of what it multiplies; above 0.</summary>
+    public float Limit { get; init; } = 7;
+
+    internal override Activation Activation => Activation.Silu;
+
+    internal override bool IsGated => true;
+
+    internal override void Check(PartBuilder part)
+    {
+        part.Require(Alpha is > 0 and < float.PositiveInfinity, "alpha", Alpha, "above 0");
+        part.Require(Limit is > 0 and < float.PositiveInfinity, "limit", Limit, "above 0");
+    }
+
+    internal override Tensor Activate(Tensor? gate, Tensor up) => Op.ClampedGate(gate!, up, Alpha, Limit);
 }
 
 /// <summary><c>"kind": "geglu"</c>: <c>W₂ (gelu(W₁ x) · W₃ x)</c>.</summary>
@@ -159,7 +194,7 @@ public sealed record SigmoidOptions(int? Hidden = null) : DenseOptions(Hidden)
 public sealed class DenseFeedForward : FeedForward
 {
     internal const int MaxHidden = 1 << 20;
-    private readonly Activation _activation;
+    private readonly DenseOptions _options;
     private readonly Linear? _gate;
     private readonly Linear _up;
     private readonly Linear _down;
@@ -168,7 +203,8 @@ public sealed class DenseFeedForward : FeedForward
     {
         var hidden = options.HiddenAt(part.Width);
         part.Require(hidden is >= 1 and <= MaxHidden, "hidden", hidden, $"1 to {MaxHidden}");
-        _activation = options.Activation;
+        options.Check(part);
+        _options = options;
         if (options.IsGated) _gate = Own("gate_proj", new Linear(part.At("gate_proj"), part.Width, hidden, options.Bias));
         _up = Own("up_proj", new Linear(part.At("up_proj"), part.Width, hidden, options.Bias));
         _down = Own("down_proj", new Linear(part.At("down_proj"), hidden, part.Width, options.Bias, part.OutputDeviation(hidden)));
@@ -179,7 +215,6 @@ public sealed class DenseFeedForward : FeedForward
     {
         using var shared = Activations.Of(x);
         var up = _up.Forward(shared, context);
-        var hidden = _gate is null ? Op.Activate(up, _activation) : Op.Gate(_gate.Forward(shared, context), up, _activation);
-        return _down.Forward(hidden, context);
+        return _down.Forward(_options.Activate(_gate?.Forward(shared, context), up), context);
     }
 }

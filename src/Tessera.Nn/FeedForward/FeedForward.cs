@@ -11,6 +11,7 @@ namespace Tessera.Nn.FeedForward;
 [JsonDerivedType(typeof(GeGluTanhOptions), "geglu-tanh")]
 [JsonDerivedType(typeof(ReGluOptions), "reglu")]
 [JsonDerivedType(typeof(GluOptions), "glu")]
+[JsonDerivedType(typeof(ClampedSwiGluOptions), "clamped-swiglu")]
 [JsonDerivedType(typeof(GeluOptions), "gelu")]
 [JsonDerivedType(typeof(GeluTanhOptions), "gelu-tanh")]
 [JsonDerivedType(typeof(SiluOptions), "silu")]

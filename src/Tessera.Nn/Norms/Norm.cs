@@ -19,4 +19,12 @@ public abstract class Norm : Module
 {
     /// <summary>[..., width] to the same shape.</summary>
     public abstract Tensor Forward(Tensor x);
+
+    /// <summary>A tensor of ones, until the scope ends.</summary>
+    private protected static Tensor Ones(Shape shape)
+    {
+        var ones = Tensor.Temporary(shape);
+        ones.Floats.Fill(1);
+        return ones;
+    }
 }

@@ -34,6 +34,7 @@ internal static unsafe class QuantizedFormat
             case ElementType.Q4_0: Q4Format.Load(from, to, blocks); break;
             case ElementType.Q4_K: Q4KFormat.Load(from, to, blocks); break;
             case ElementType.Q6_K: Q6KFormat.Load(from, to, blocks); break;
+            case ElementType.MXFP4: Mxfp4Format.Load(from, to, blocks); break;
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "not a type of real numbers");
         }
     }
@@ -51,6 +52,7 @@ internal static unsafe class QuantizedFormat
             case ElementType.Q4_0: Q4Format.Store(from, to, blocks); break;
             case ElementType.Q4_K: Q4KFormat.Store(from, to, blocks); break;
             case ElementType.Q6_K: Q6KFormat.Store(from, to, blocks); break;
+            case ElementType.MXFP4: Mxfp4Format.Store(from, to, blocks); break;
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "not a type of real numbers");
         }
     }

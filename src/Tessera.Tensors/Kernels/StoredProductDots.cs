@@ -42,7 +42,7 @@ internal static unsafe class StoredProductDots
 
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
-            if (Simd.Level >= KernelLevel.Avx512Vnni && X.Blocks % Group == 0 && X.Blocks > 0)
+            if (Simd.Level >= KernelLevel.Avx512Vnni && StoredProductDot.Has(Type) && X.Blocks % Group == 0 && X.Blocks > 0)
             {
                 RunAssembled(part);
                 return;
@@ -54,6 +54,7 @@ internal static unsafe class StoredProductDots
                 case ElementType.Q8_0: Run<V, Q8Block>(start, end); break;
                 case ElementType.Q4_0: Run<V, Q4Block>(start, end); break;
                 case ElementType.Q4_K: Run<V, Q4KBlock>(start, end); break;
+                case ElementType.MXFP4: Run<V, Mxfp4Block>(start, end); break;
                 default: Run<V, Q6KBlock>(start, end); break;
             }
         }

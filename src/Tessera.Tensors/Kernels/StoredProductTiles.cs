@@ -60,6 +60,7 @@ internal static unsafe class StoredProductTiles
                 case ElementType.Q8_0: Run<Q8Block>(part); break;
                 case ElementType.Q4_0: Run<Q4Block>(part); break;
                 case ElementType.Q4_K: Run<Q4KBlock>(part); break;
+                case ElementType.MXFP4: Run<Mxfp4Block>(part); break;
                 default: Run<Q6KBlock>(part); break;
             }
         }

@@ -46,6 +46,32 @@ public sealed class FamilyTests
         {
             Layers = 3, Variants = [new LayerVariant { First = 1, Last = 1, FeedForward = new SwiGluOptions(24) }],
         }),
+        ["OLMoE"] = Decoder(Stack(
+            Heads() with { QueryKeyNorm = new RmsNormOptions(), WholeQueryKeyNorm = true },
+            new ExpertsOptions(4, 2, new SwiGluOptions(12)) { Router = new SoftmaxRouterOptions(false) })),
+        ["Qwen2-MoE"] = Decoder(Stack(
+            Heads() with { Bias = true, OutputBias = false },
+            new ExpertsOptions(4, 2, new SwiGluOptions(12), Shared: 1) { SharedHidden = 20, SharedGate = true, Router = new SoftmaxRouterOptions(false) }) with
+        {
+            Layers = 4,
+            Variants =
+            [
+                new LayerVariant { First = 1, Last = 1, FeedForward = new SwiGluOptions(24) },
+                new LayerVariant { First = 2, Last = 3, Attention = Heads() with { Bias = true, OutputBias = false, Pattern = new WindowPattern(7) } },
+            ],
+        }),
+        ["gpt-oss"] = Decoder(Stack(
+            Heads() with { Bias = true, Sinks = true },
+            new ExpertsOptions(4, 2, new ClampedSwiGluOptions(12) { Bias = true, Limit = 5 }) { Router = new SoftmaxRouterOptions { Bias = true } }) with
+        {
+            Variants = [new LayerVariant { Last = 0, Attention = Heads() with { Bias = true, Sinks = true, Pattern = new WindowPattern(7) } }],
+        }),
+        ["GLM-4-MoE"] = Decoder(Stack(
+            Heads() with { HeadWidth = 8, Bias = true, OutputBias = false, QueryKeyNorm = new RmsNormOptions(), Position = s_rotary with { Width = 4 } },
+            new ExpertsOptions(8, 3, new SwiGluOptions(6), Shared: 1) { Router = new SigmoidRouterOptions { Scale = 2.5f, Groups = 2, ActiveGroups = 1 } }) with
+        {
+            Variants = [new LayerVariant { Last = 0, FeedForward = new SwiGluOptions(24) }],
+        }) with { MtpDepth = 1 },
         ["DeepSeek-V2"] = Decoder(Stack(
             Latent(RotaryLayout.Interleaved) with { QLoraRank = null, Bias = true },
             new ExpertsOptions(8, 3, new SwiGluOptions(6), Shared: 2) { SharedBias = true, Router = new SoftmaxRouterOptions(false) { Scale = 16, Groups = 4, ActiveGroups = 2 } }) with
@@ -109,7 +135,7 @@ public sealed class FamilyTests
     [Fact]
     public void A_model_that_no_family_can_say_is_told_why_by_the_nearest()
     {
-        var options = s_options["Llama"] with { EmbeddingScale = null };
+        var options = s_options["Llama"] with { EmbeddingScale = null, LogitSoftCap = 9 };
         var message = Assert.Throws<RecipeException>(() => Family.For(options)).Message;
         Assert.Equal(
             "no family of published models is made like this one; Llama comes nearest, but "
@@ -175,6 +201,11 @@ public sealed class FamilyTests
         Assert.Equal((768, true, 3072), (gpt2.Width, gpt2.TieEmbeddings, ((DenseOptions)gpt2.Decoder.FeedForward).Hidden));
         Assert.Equal(128, ((ExpertsOptions)Read("{ \"model_type\": \"qwen3_moe\" }").Decoder.FeedForward).Routed);
         Assert.Equal(7, ((ExpertsOptions)Read("{ \"model_type\": \"qwen3_moe\", \"num_local_experts\": 7, \"num_experts_per_tok\": 2 }").Decoder.FeedForward).Routed);
+        var oss = Read("{ \"model_type\": \"gpt_oss\" }");
+        Assert.Equal((2880, 128, 18), (oss.Width, LlamaConfig.FirstWindow(oss.Decoder), oss.Decoder.Variants!.Count));
+        Assert.Equal(
+            new YarnScaling(32, 4096) { Truncate = false }, ((RotaryOptions)((MultiHeadOptions)oss.Decoder.Attention).Position!).Scaling);
+        Assert.Equal(64, ((RotaryOptions)((MultiHeadOptions)Read("{ \"model_type\": \"glm4_moe\" }").Decoder.Attention).Position!).Width);
         var deepSeek = Read("{ \"model_type\": \"deepseek_v3\" }");
         Assert.Equal((7168, 61, 2), (deepSeek.Width, deepSeek.Decoder.Layers.Count, deepSeek.Decoder.Variants![0].Last!.Value));
         Assert.Null(((LatentOptions)Read("{ \"model_type\": \"deepseek_v3\", \"q_lora_rank\": null }").Decoder.Attention).QLoraRank);
@@ -187,7 +218,13 @@ public sealed class FamilyTests
     [InlineData("llama", "\"partial_rotary_factor\": 0.5", "partial_rotary_factor is 0.5; allowed: 1: this family turns whole heads")]
     [InlineData("llama", "\"hidden_act\": \"mish\"", "hidden_act is mish; allowed: silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")]
     [InlineData("llama", "\"num_hidden_layers\": 0", "num_hidden_layers is 0; allowed: 1 to 256")]
-    [InlineData("llama", "\"quantization_config\": { \"quant_method\": \"fp8\" }", "quantization_config.quant_method is fp8; allowed: none: weights in F32, BF16 or F16")]
+    [InlineData("llama", "\"quantization_config\": { \"quant_method\": \"awq\" }", "quantization_config.quant_method is awq; allowed: fp8, mxfp4, compressed-tensors of the format float-quantized, or weights that are not quantized")]
+    [InlineData("olmoe", "\"clip_qkv\": 8.0", "clip_qkv is 8; allowed: null: queries, keys and values are not clipped")]
+    [InlineData("gpt_oss", "\"hidden_act\": \"gelu\"", "hidden_act is gelu; allowed: silu")]
+    [InlineData("gpt_oss", "\"sliding_window\": null", "sliding_window is null; allowed: a whole number, since layers have windows")]
+    [InlineData("gpt_oss", "\"num_hidden_layers\": 1, \"layer_types\": [\"chunked\"]", "layer_types[0] is chunked; allowed: full_attention, sliding_attention")]
+    [InlineData("qwen2_moe", "\"num_hidden_layers\": 1, \"layer_types\": [\"sliding_attention\"]", "layer_types is with sliding_attention; allowed: full_attention, since there is no sliding_window, or use_sliding_window is false")]
+    [InlineData("glm4_moe", "\"partial_rotary_factor\": 1.5", "partial_rotary_factor is 1.5; allowed: above 0, up to 1")]
     [InlineData("gpt2", "\"activation_function\": \"swoosh\"", "activation_function is swoosh; allowed: silu, gelu, gelu_new, gelu_pytorch_tanh, relu, relu2, tanh, sigmoid")]
     [InlineData("gpt2", "\"add_cross_attention\": true", "add_cross_attention is true; allowed: false")]
     [InlineData("gpt2", "\"n_head\": 7", "n_head is 7; allowed: a divisor of n_embd, 768")]

@@ -12,7 +12,7 @@ public sealed class TensorLayoutTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<ElementType> Types => [ElementType.F32, ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K];
+    public static TheoryData<ElementType> Types => [ElementType.F32, ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K, ElementType.MXFP4];
 
     public static TheoryData<ElementType> PlainTypes => [ElementType.F32, ElementType.F16, ElementType.BF16];
 
@@ -56,6 +56,56 @@ public sealed class TensorLayoutTests : IDisposable
         names.Stacked("ours", "experts.{0}.up", 3);
         Check(names, type, [("experts.0.up", 2), ("experts.1.up", 2), ("experts.2.up", 2)],
             [("ours", [("experts.0.up", 0), ("experts.0.up", 1), ("experts.1.up", 0), ("experts.1.up", 1), ("experts.2.up", 0), ("experts.2.up", 1)])], new Dictionary<string, Shape> { ["ours"] = [3, 2, Width] });
+    }
+
+    [Theory]
+    [MemberData(nameof(Types))]
+    public void Every_other_row_of_one_tensor_for_two_of_ours(ElementType type)
+    {
+        var names = new TensorNames();
+        names.Add(new EveryRowLayout("gate", "both", first: 0, step: 2));
+        names.Add(new EveryRowLayout("up", "both", first: 1, step: 2));
+        Check(names, type, [("both", 6)], [("gate", [("both", 0), ("both", 2), ("both", 4)]), ("up", [("both", 1), ("both", 3), ("both", 5)])],
+            new Dictionary<string, Shape> { ["gate"] = [1, 3, Width], ["up"] = [1, 3, Width] });
+    }
+
+    [Theory]
+    [MemberData(nameof(PlainTypes))]
+    public void Turned_groups_and_every_other_column_and_number_of_each(ElementType type)
+    {
+        const int Groups = 3, Rows = 4, Columns = 5;
+        var bytes = StoredParts.Bytes(type, [Groups, Columns, 2 * Rows], 3);
+        var biases = StoredParts.Bytes([.. Enumerable.Range(0, Groups * 2 * Rows).Select(i => (float)i)]);
+        var size = type == ElementType.F32 ? 4 : 2;
+        var path = StoredParts.Save(
+            _folder.File("a.safetensors"), ("both", type, [Groups, Columns, 2 * Rows], bytes), ("all", type, [Groups, Columns, 2 * Rows], bytes),
+            ("biases", ElementType.F32, [Groups, 2 * Rows], biases));
+        var module = StoredParts.Module(
+            ("gate", [Groups, Rows, Columns]), ("up", [Groups, Rows, Columns]), ("all", [Groups, 2 * Rows, Columns]), ("gate_bias", [Groups, Rows]),
+            ("up_bias", [Groups, Rows]));
+        var names = new TensorNames();
+        names.Add(new TurnedGroupsLayout("gate", "both", 0, 2));
+        names.Add(new TurnedGroupsLayout("up", "both", 1, 2));
+        names.Add(new TurnedGroupsLayout("all", "all"));
+        names.Add(new EveryRowLayout("gate_bias", "biases", 0, 2));
+        names.Add(new EveryRowLayout("up_bias", "biases", 1, 2));
+        using var source = SafetensorsFile.Open(path);
+        Weights.Load(module, source, names, asStored: true);
+        foreach (var (name, first, step, rows) in new[] { ("gate", 0, 2, Rows), ("up", 1, 2, Rows), ("all", 0, 1, 2 * Rows) })
+        {
+            var found = module[name].Value;
+            Assert.Equal(type, found.Type);
+            for (var group = 0; group < Groups; group++)
+                for (var row = 0; row < rows; row++)
+                    for (var column = 0; column < Columns; column++)
+                        Assert.True(found.Bytes.Slice(((((group * rows) + row) * Columns) + column) * size, size).SequenceEqual(
+                            bytes.AsSpan(((((group * Columns) + column) * 2 * Rows) + first + (step * row)) * size, size)));
+        }
+
+        Assert.Equal([0f, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22], Op.Convert(module["gate_bias"].Value, ElementType.F32).ToArray());
+        Assert.Equal([1f, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23], Op.Convert(module["up_bias"].Value, ElementType.F32).ToArray());
+        foreach (var outgoing in Weights.Outgoing(module, names))
+            Assert.Equal(outgoing.Name == "biases" ? biases : bytes, Written(outgoing, outgoing.Name == "biases" ? ElementType.F32 : type));
     }
 
     [Theory]
@@ -129,7 +179,7 @@ public sealed class TensorLayoutTests : IDisposable
             }
 
             var outgoing = Weights.Outgoing(module, names);
-            Assert.Equal(theirs.Select(tensor => (tensor.Name, $"{tensor.Rows}, {Width}")), outgoing.Select(tensor => (tensor.Name, string.Join(", ", tensor.Shape))));
+            Assert.Equal(theirs.Select(tensor => (tensor.Name, $"{tensor.Rows}, {Width}")), outgoing.Select(tensor => (tensor.Name, string.Join(", ", tensor.Shape.SkipWhile(size => size == 1)))));
             Assert.All(outgoing, tensor => Assert.Equal(asStored ? type : ElementType.F32, tensor.Type));
             if (asStored || type is ElementType.F32 or ElementType.F16 or ElementType.BF16)
                 Assert.All(outgoing, tensor => Assert.Equal(stored[tensor.Name], Written(tensor, type)));

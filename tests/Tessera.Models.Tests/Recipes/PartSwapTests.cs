@@ -253,7 +253,7 @@ public sealed class PartSwapTests
     [InlineData("model.kind=tree", "model.kind: is \"tree\"; allowed: encoder-decoder, decoder, encoder")]
     [InlineData(
         "model.decoder.feedForward.expert=experts",
-        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
+        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, clamped-swiglu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
     )]
     public void A_kind_that_there_is_not_is_refused_before_anything_is_changed(string setting, string message)
     {

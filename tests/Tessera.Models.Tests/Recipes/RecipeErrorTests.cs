@@ -36,7 +36,7 @@ public sealed class RecipeErrorTests
     [InlineData(
         "\"heads\": 4",
         "\"heads\": 4, \"head\": 3",
-        "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, bias, outputBias, queryKeyNorm, scoreScale, softCap, sinks"
+        "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, bias, outputBias, queryKeyNorm, wholeQueryKeyNorm, perHeadQueryKeyNorm, scoreScale, softCap, sinks"
     )]
     [InlineData(
         "\"layers\": 2",
@@ -50,7 +50,7 @@ public sealed class RecipeErrorTests
     [InlineData(
         "\"relu\"",
         "\"experts\"",
-        "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
+        "model.decoder.feedForward.expert.kind: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, clamped-swiglu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid"
     )]
     [InlineData(", \"width\": 8", "", "model.width: is missing; expected a whole number")]
     [InlineData(
@@ -78,7 +78,7 @@ public sealed class RecipeErrorTests
     [InlineData(
         "{ \"kind\": \"relu\", \"hidden\": 5 }",
         "\"experts\"",
-        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }"
+        "model.decoder.feedForward.expert: is \"experts\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, clamped-swiglu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, or an object { … }"
     )]
     [InlineData("{ \"kind\": \"layer\" }", "[ ]", "model.decoder.norm: is [ ]; expected an object { … }")]
     [InlineData("{ \"kind\": \"layer\" }", "null", "model.decoder.norm: is null; expected an object { … }")]

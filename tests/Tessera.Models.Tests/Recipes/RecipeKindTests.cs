@@ -78,13 +78,15 @@ public sealed class RecipeKindTests
     public void Dense_feed_forwards_come_back() =>
         ComeBack<DenseOptions>(
             new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5),
-            new SiluOptions(5), new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ReluSquaredOptions(6), new TanhOptions(6),
+            new SiluOptions(5), new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ClampedSwiGluOptions(6) { Alpha = 1, Limit = 5 },
+            new ReluSquaredOptions(6), new TanhOptions(6),
             new SigmoidOptions(6));
 
     [Fact]
     public void Feed_forwards_come_back() => ComeBack<FeedForwardOptions>(
             new SwiGluOptions(3) { Bias = true }, new GeGluOptions(4), new GeGluTanhOptions(4), new GeluOptions(5), new GeluTanhOptions(5),
-            new SiluOptions(5), new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ReluSquaredOptions(6), new TanhOptions(6),
+            new SiluOptions(5), new ReluOptions(6), new ReGluOptions(6), new GluOptions(6), new ClampedSwiGluOptions(6) { Alpha = 1, Limit = 5 },
+            new ReluSquaredOptions(6), new TanhOptions(6),
             new SigmoidOptions(6), new ExpertsOptions(4, 2, new GeluOptions(3)),
             new ExpertsOptions(4, 2, new SwiGluOptions(3), Shared: 2) { Router = new TwoStageRouterOptions() });
 

@@ -42,7 +42,7 @@ public sealed class RecipeWordTests
         Assert.Null(read.Position);
         var unknown = RecipeJson.Parse("""{ "list": ["relu", "gelus"] }""", "many.json");
         Assert.Equal(
-            "list[1]: is \"gelus\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, "
+            "list[1]: is \"gelus\"; allowed: swiglu, geglu, geglu-tanh, reglu, glu, clamped-swiglu, gelu, gelu-tanh, silu, relu, relu-squared, tanh, sigmoid, "
             + "or an object { … }",
             Assert.Throws<RecipeException>(() => RecipeJson.Read<Many>(unknown)).Message);
     }

@@ -24,6 +24,22 @@ public sealed class MaskedOptionsTests
             QueryKeyNorm = new RmsNormOptions(1e-3f),
             Position = new RotaryOptions(Positions: 8),
         },
+        ["layer norms of queries and keys with weights for each head"] = new MultiHeadOptions(4)
+        {
+            KeyValueHeads = 2, QueryKeyNorm = new LayerNormOptions(1e-2f, Bias: false), PerHeadQueryKeyNorm = true,
+            Position = new RotaryOptions(Layout: RotaryLayout.Interleaved, Positions: 8),
+        },
+        ["RMS norms of queries and keys with weights for each head"] = new MultiHeadOptions(2)
+        {
+            QueryKeyNorm = new RmsNormOptions(1e-2f), PerHeadQueryKeyNorm = true,
+        },
+        ["norms of whole queries and keys"] = new MultiHeadOptions(4)
+        {
+            KeyValueHeads = 2,
+            QueryKeyNorm = new RmsNormOptions(1e-3f),
+            WholeQueryKeyNorm = true,
+            Position = new RotaryOptions(Positions: 8),
+        },
         ["a scale of the scores"] = new MultiHeadOptions(2) { ScoreScale = 0.9f },
         ["a soft cap"] = new MultiHeadOptions(2) { SoftCap = 0.8f },
         ["sinks"] = new MultiHeadOptions(4) { KeyValueHeads = 2, Sinks = true },
@@ -108,9 +124,19 @@ public sealed class MaskedOptionsTests
     {
         Expect("model.pattern.window: is 0; allowed: at least 1", new MultiHeadOptions(2) { Pattern = new WindowPattern(0) });
         Expect("model.scoreScale: is 0; allowed: greater than 0", new MultiHeadOptions(2) { ScoreScale = 0 });
+        Expect(
+            "model.wholeQueryKeyNorm: is true; allowed: false where there is no queryKeyNorm",
+            new MultiHeadOptions(2) { WholeQueryKeyNorm = true });
         Expect("model.softCap: is -1; allowed: 0 (none) or above", new MultiHeadOptions(2) { SoftCap = -1 });
         Expect(
             "model.queryKeyNorm.epsilon: is 0; allowed: greater than 0", new MultiHeadOptions(2) { QueryKeyNorm = new RmsNormOptions(0) });
+        Expect(
+            "model.perHeadQueryKeyNorm: is true; allowed: false where there is no queryKeyNorm, or wholeQueryKeyNorm",
+            new MultiHeadOptions(2) { PerHeadQueryKeyNorm = true });
+        Expect(
+            "model.queryKeyNorm.kind: is layer; allowed: rms without unitOffset, or layer with bias: false, where each head has weights of "
+            + "its own",
+            new MultiHeadOptions(2) { QueryKeyNorm = new LayerNormOptions(), PerHeadQueryKeyNorm = true });
         Expect(
             "model.position.buckets: is 3; allowed: 4 to 65536",
             new MultiHeadOptions(2) { Position = new RelativePositionBiasOptions(3, 9) });

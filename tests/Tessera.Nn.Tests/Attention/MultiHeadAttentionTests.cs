@@ -1,3 +1,4 @@
+using Tessera.Nn.Norms;
 using Tessera.Nn.Caches;
 using Tessera.Nn.Attention;
 using Tessera.Nn.Positions;
@@ -141,10 +142,10 @@ public sealed class MultiHeadAttentionTests
         var queries = Project("q_proj", exact["x"], Width);
         var keys = Project("k_proj", exact[source], sourceWidth);
         var values = Project("v_proj", exact[source], sourceWidth);
-        if (options.QueryKeyNorm is { } norm)
+        if (options.QueryKeyNorm is not null)
         {
-            queries = ExactMath.RmsNorm(queries, exact["q_norm.weight"], norm.Epsilon);
-            keys = ExactMath.RmsNorm(keys, exact["k_norm.weight"], norm.Epsilon);
+            queries = Normed(queries, exact["q_norm.weight"]);
+            keys = Normed(keys, exact["k_norm.weight"]);
         }
 
         if (positions is not null && options.Position is RotaryOptions rotary)
@@ -156,6 +157,16 @@ public sealed class MultiHeadAttentionTests
         var attended = ExactMath.Attend(
             queries, keys, values, Batch, heads, keyHeads, width, sees, Score, exact.GetValueOrDefault("sinks"));
         return Project("o_proj", attended, heads * width);
+
+        double[] Normed(double[] x, double[] weight)
+        {
+            if (!options.PerHeadQueryKeyNorm) return ExactMath.RmsNorm(x, weight, options.QueryKeyNorm!.Epsilon);
+            double[] ones = [.. Enumerable.Repeat(1.0, width)];
+            var normed = options.QueryKeyNorm is RmsNormOptions
+                ? ExactMath.RmsNorm(x, ones, options.QueryKeyNorm.Epsilon)
+                : ExactMath.LayerNorm(x, ones, null, options.QueryKeyNorm!.Epsilon);
+            return [.. normed.Select((value, i) => value * weight[i % weight.Length])];
+        }
 
         double Score(double product, int head, int query, int key)
         {

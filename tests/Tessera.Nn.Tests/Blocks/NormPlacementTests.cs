@@ -20,6 +20,8 @@ public sealed class NormPlacementTests
     [InlineData(NormPlacement.PostNorm, 1)]
     [InlineData(NormPlacement.PostNorm, 0.5f)]
     [InlineData(NormPlacement.Sandwich, 1)]
+    [InlineData(NormPlacement.ResidualPostNorm, 1)]
+    [InlineData(NormPlacement.ResidualPostNorm, 0.5f)]
     [InlineData(NormPlacement.Parallel, 1)]
     [InlineData(NormPlacement.Parallel, 0.5f)]
     [InlineData(NormPlacement.ParallelOneNorm, 1)]
@@ -40,6 +42,7 @@ public sealed class NormPlacementTests
                 {
                     NormPlacement.PreNorm => Pre(After(x, Attend(Norm(x, name + "input_norm")))),
                     NormPlacement.PostNorm => Post(Norm(After(x, Attend(x)), name + "attention_output_norm")),
+                    NormPlacement.ResidualPostNorm => ResidualPost(After(x, Norm(Attend(x), name + "attention_output_norm"))),
                     NormPlacement.Sandwich => Sandwich(
                         After(x, Norm(Attend(Norm(x, name + "input_norm")), name + "attention_output_norm"))),
                     NormPlacement.Parallel => After(
@@ -50,6 +53,8 @@ public sealed class NormPlacementTests
                 double[] Pre(double[] y) => After(y, FeedForward(Norm(y, name + "feed_forward_norm")));
 
                 double[] Post(double[] y) => Norm(After(y, FeedForward(y)), name + "feed_forward_output_norm");
+
+                double[] ResidualPost(double[] y) => After(y, Norm(FeedForward(y), name + "feed_forward_output_norm"));
 
                 double[] Sandwich(double[] y) =>
                     After(y, Norm(FeedForward(Norm(y, name + "feed_forward_norm")), name + "feed_forward_output_norm"));

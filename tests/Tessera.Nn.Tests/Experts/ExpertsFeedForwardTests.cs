@@ -156,12 +156,37 @@ public sealed class ExpertsFeedForwardTests
         Assert.Equal(new Shape(4, Hidden, Width), shapes["experts.up_proj"]);
     }
 
-    [Fact]
-    public void Experts_with_biases_are_refused()
+    public static TheoryData<string> Extras => ["biases", "a clamped SwiGLU with biases", "a router with a bias", "gates of shared experts"];
+
+    [Theory]
+    [MemberData(nameof(Extras))]
+    public void What_else_experts_may_have_is_in_the_loop_as_well(string extra)
     {
-        var options = new ExpertsOptions(4, 2, new SwiGluOptions(Hidden) { Bias = true });
-        var error = Assert.Throws<RecipeException>(() => options.Build(PartCheck.Builder(Width)));
-        Assert.Equal("model.expert.bias: is true; allowed: false: experts have no biases", error.Message);
+        var options = extra switch
+        {
+            "biases" => new ExpertsOptions(5, 2, new ReluOptions(Hidden) { Bias = true }),
+            "a clamped SwiGLU with biases" => new ExpertsOptions(5, 2, new ClampedSwiGluOptions(Hidden) { Bias = true, Limit = 0.9f }),
+            "a router with a bias" => Options("swiglu", 0, new SoftmaxRouterOptions { Bias = true }),
+            _ => Options("swiglu", 2, new SoftmaxRouterOptions()) with { SharedGate = true },
+        };
+        var part = PartCheck.Shaken(options.Build(PartCheck.Builder(Width)));
+        foreach (var (name, bias) in part.Parameters().Where(own => own.Name.EndsWith("_bias", StringComparison.Ordinal)))
+            PartCheck.Normal(bias.Value.Floats.Length, (ulong)name.Length + 3, 0.3).CopyTo(bias.Value.Floats);
+        PartCheck.Run(
+            part, inputs => part.Forward(inputs["x"], PartCheck.Step(Batch, Length)), exact => Equation(exact, options),
+            5e-6, null, ("x", [Batch, Length, Width]));
+    }
+
+    [Fact]
+    public void Gates_of_shared_experts_that_cannot_be_are_refused()
+    {
+        const string Message =
+            "model.sharedGate: is true; allowed: false, unless there are shared experts without biases and a router that does not weigh them";
+        var options = Options("swiglu", 1, new SoftmaxRouterOptions()) with { SharedGate = true };
+        foreach (var wrong in new[] { options with { Shared = 0 }, options with { SharedBias = true }, options with { Router = new TwoStageRouterOptions() } })
+            Assert.Equal(Message, Assert.Throws<RecipeException>(() => wrong.Build(PartCheck.Builder(Width))).Message);
+        var clamped = new ExpertsOptions(4, 2, new ClampedSwiGluOptions(Hidden) { Limit = 0 });
+        Assert.Equal("model.expert.limit: is 0; allowed: above 0", Assert.Throws<RecipeException>(() => clamped.Build(PartCheck.Builder(Width))).Message);
     }
 
     [Fact]
@@ -215,23 +240,33 @@ public sealed class ExpertsFeedForwardTests
             {
                 var (up, down) = (exact[$"{prefix}up_proj{suffix}"], exact[$"{prefix}down_proj{suffix}"]);
                 var gating = exact.GetValueOrDefault($"{prefix}gate_proj{suffix}");
+                var (upBias, gateBias, downBias) = (Bias("up_proj"), Bias("gate_proj"), Bias("down_proj"));
+                for (var i = 0; i < Width && downBias is not null; i++) y[token + i] += gate * downBias[(e * Width) + i];
                 for (var h = 0; h < Hidden; h++)
                 {
                     var row = ((e * Hidden) + h) * Width;
-                    var hidden = Enumerable.Range(0, Width).Sum(i => up[row + i] * vector[i]);
-                    hidden = gating is null
-                        ? ExactMath.Relu(hidden)
-                        : hidden * ExactMath.Silu(Enumerable.Range(0, Width).Sum(i => gating[row + i] * vector[i]));
+                    var hidden = Enumerable.Range(0, Width).Sum(i => up[row + i] * vector[i]) + (upBias?[(e * Hidden) + h] ?? 0);
+                    var gated = Enumerable.Range(0, Width).Sum(i => gating?[row + i] * vector[i]) + (gateBias?[(e * Hidden) + h] ?? 0);
+                    hidden = gating is null ? ExactMath.Relu(hidden) : Gated(gated ?? 0, hidden);
                     for (var i = 0; i < Width; i++)
                         y[token + i] +=
                             gate
                             * hidden
                             * down[together > 0 ? (i * together * Hidden) + (e * Hidden) + h : (((e * Width) + i) * Hidden) + h];
                 }
+
+                double[]? Bias(string map) => exact.GetValueOrDefault($"{prefix}{map}_bias");
             }
         }
 
         return y;
+
+        double Gated(double gate, double up)
+        {
+            if (options.Expert is not ClampedSwiGluOptions { Alpha: var alpha, Limit: var limit }) return up * ExactMath.Silu(gate);
+            gate = Math.Min(gate, limit);
+            return gate / (1 + Math.Exp(-alpha * gate)) * (Math.Clamp(up, -limit, limit) + 1);
+        }
     }
 
     /// <summary>What each expert counts, were it chosen.</summary>
@@ -241,7 +276,10 @@ public sealed class ExpertsFeedForwardTests
         {
             var probabilities = Softmax("gate");
             var total = softmax.Normalise ? Largest(probabilities, options.Active).Sum(i => probabilities[i]) : 1;
-            return ([.. Enumerable.Repeat(1.0, options.SharedCount)], [.. probabilities.Select(probability => probability / total)]);
+            var own = !options.SharedGate
+                ? Enumerable.Repeat(1.0, options.SharedCount)
+                : ExactMath.Linear(vector, exact["shared_experts.gate.weight"], null, Width).Select(gate => 1 / (1 + Math.Exp(-gate)));
+            return ([.. own], [.. probabilities.Select(probability => probability / total)]);
         }
 
         var (stage, shared, routed) = (Softmax("stage"), Softmax("shared"), Softmax("routed"));
@@ -250,6 +288,7 @@ public sealed class ExpertsFeedForwardTests
             [.. shared.Select(gate => 2 * stage[0] * options.SharedCount * gate)],
             [.. routed.Select(gate => 2 * stage[1] * options.Active * gate / sum)]);
 
-        double[] Softmax(string name) => ExactMath.Softmax(ExactMath.Linear(vector, exact[$"router.{name}.weight"], null, Width));
+        double[] Softmax(string name) => ExactMath.Softmax(ExactMath.Linear(
+            vector, exact[$"router.{name}.weight"], exact.GetValueOrDefault($"router.{name}.bias"), Width));
     }
 }

@@ -33,6 +33,7 @@ internal static class Fuzzed
         ["gate"] = FuzzedRows.Gate,
         ["add-scale"] = FuzzedRows.AddAndScale,
         ["add-row"] = FuzzedRows.AddRow,
+        ["multiply-row"] = FuzzedRows.MultiplyRow,
         ["normalize-rows"] = FuzzedRows.NormalizeRows,
         ["segments"] = FuzzedRows.Segments,
         ["softmax"] = FuzzedRows.Softmax,

@@ -27,6 +27,7 @@ internal static class FuzzedMistakes
         ("add", draw => Op.Add(Any(draw), Any(draw))),
         ("multiply", draw => Op.Multiply(Any(draw), Any(draw))),
         ("add row", draw => Op.AddRow(Any(draw), Any(draw))),
+        ("multiply row", draw => Op.MultiplyRow(Any(draw), Any(draw))),
         ("normalize rows", draw => Op.NormalizeRows(Any(draw))),
         ("limit groups", draw => Op.LimitGroups(Any(draw), draw.Between(-1, 4), draw.Between(-1, 4), draw.Between(-1, 4))),
         ("rotary rows", draw => Op.RotaryRows(Any(draw), [1, 0.5]).Sines),

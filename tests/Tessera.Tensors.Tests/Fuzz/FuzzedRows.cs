@@ -141,6 +141,14 @@ internal static class FuzzedRows
             draw.Normal([width]));
     }
 
+    public static FuzzCase MultiplyRow(Draw draw)
+    {
+        var (rows, width) = Sizes(draw);
+        return FuzzCase.Of(
+            "multiply row", t => Op.MultiplyRow(t[0], t[1]), t => [.. t[0].Select((x, i) => x * t[1][i % width])],
+            draw.Normal([rows, width]), draw.Normal([width]));
+    }
+
     public static FuzzCase NormalizeRows(Draw draw)
     {
         var (rows, width) = Sizes(draw);

@@ -9,9 +9,11 @@ public class EveryOperationTests
     {
         ["activate"] = (x => Op.Activate(x[0], Activation.Silu), [[3, 19]]),
         ["gate"] = (x => Op.Gate(x[0], x[1], Activation.Gelu), [[3, 19], [3, 19]]),
+        ["clamped gate"] = (x => Op.ClampedGate(x[0], x[1], 1.702f, 1), [[3, 19], [3, 19]]),
         ["add"] = (x => Op.Add(x[0], x[1]), [[3, 19], [3, 19]]),
         ["multiply"] = (x => Op.Multiply(x[0], x[1]), [[3, 19], [3, 19]]),
         ["add row"] = (x => Op.AddRow(x[0], x[1]), [[3, 19], [19]]),
+        ["multiply row"] = (x => Op.MultiplyRow(x[0], x[1]), [[3, 19], [19]]),
         ["normalize rows"] = (x => Op.NormalizeRows(x[0]), [[3, 19]]),
         ["take segments"] = (x => Segments().Take(x[0]), [[2, 4, 19]]),
         ["place segments"] = (x => Segments().Place(x[0]), [[3, 3, 19]]),

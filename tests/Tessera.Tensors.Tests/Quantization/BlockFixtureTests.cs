@@ -8,7 +8,7 @@ namespace Tessera.Tensors.Tests.Quantization;
 public class BlockFixtureTests
 {
     public static TheoryData<ElementType> Types { get; } =
-        [ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K];
+        [ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K, ElementType.MXFP4];
 
     internal static ReferenceTensors Case(ElementType type) =>
         new(Path.Combine(Fixture.Local("blocks"), type.ToString().ToLowerInvariant(), "expected.safetensors"));

@@ -4,7 +4,7 @@ namespace Tessera.Tensors.Tests.Quantization;
 internal static class Stored
 {
     public static ElementType[] Types { get; } =
-        [ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K];
+        [ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K, ElementType.MXFP4];
 
     public static bool RoundsActivations(ElementType type) => type is not (ElementType.F16 or ElementType.BF16);
 

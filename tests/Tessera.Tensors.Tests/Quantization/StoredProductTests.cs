@@ -206,7 +206,7 @@ public class StoredProductTests
     private static int Inputs(ElementType type, int blocks) => type switch
     {
         ElementType.Q4_K or ElementType.Q6_K => 256 * Math.Min(blocks, 3),
-        ElementType.Q8_0 or ElementType.Q4_0 => 32 * blocks,
+        ElementType.Q8_0 or ElementType.Q4_0 or ElementType.MXFP4 => 32 * blocks,
         _ => blocks * 7,
     };
 

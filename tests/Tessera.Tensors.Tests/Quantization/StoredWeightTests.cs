@@ -87,6 +87,7 @@ public class StoredWeightTests
     [InlineData(ElementType.Q4_0, 32, 18)]
     [InlineData(ElementType.Q4_K, 256, 144)]
     [InlineData(ElementType.Q6_K, 256, 210)]
+    [InlineData(ElementType.MXFP4, 32, 17)]
     public void Blocks_are_those_of_GGUF(ElementType type, int elements, int bytes)
     {
         Assert.Equal((elements, bytes), (type.BlockElements(), type.BlockBytes()));
@@ -126,6 +127,12 @@ public class StoredWeightTests
                 {
                     var kept = Op.Convert(Op.Convert(x, type), ElementType.F32).Floats[768 + 500];
                     Assert.Equal(type == ElementType.F16 && bad == 3e38f ? float.PositiveInfinity : bad, kept, float.IsFinite(bad) ? 1e36f : 0);
+                    continue;
+                }
+
+                if (type == ElementType.MXFP4 && float.IsFinite(bad)) // whose scales reach as far as F32
+                {
+                    Assert.Equal(bad, Op.Convert(Op.Convert(x, type), ElementType.F32).Floats[768 + 500], bad / 4);
                     continue;
                 }
 

@@ -78,11 +78,12 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (dense is [not SwiGluOptions { Bias: false }]) return "its dense layers are not SwiGLU without biases";
         if (experts.Length == 0) return null;
         var mixture = (ExpertsOptions)experts[0];
-        if (mixture.Expert is not SwiGluOptions) return "its experts are not SwiGLU";
+        if (mixture.Expert is not SwiGluOptions { Bias: false }) return "its experts are not SwiGLU without biases";
         if (mixture.SharedCount == 0) return "it has no shared experts";
         if ((mixture.SharedHidden ?? mixture.Expert.Hidden) != mixture.Expert.Hidden)
             return "its shared experts are not as wide as the others";
-        if (mixture.SharedBias) return "its shared experts have biases";
+        if (mixture.SharedBias || mixture.SharedGate) return "its shared experts have biases or gates";
+        if (mixture.Router is SoftmaxRouterOptions { Bias: true }) return "its router has biases";
         return mixture.Router is SoftmaxRouterOptions or SigmoidRouterOptions ? null : "its router is neither a softmax nor sigmoids";
     }
 

@@ -1,5 +1,7 @@
+using Tessera.Nn.Attention;
 using Tessera.Nn.Blocks;
 using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
 
 namespace Tessera.Models.Formats.Gguf;
 
@@ -44,7 +46,7 @@ internal abstract class GgufArchitecture
             Width = width, TieEmbeddings = !keys.HasTensor(Output), EmbeddingScale = 1,
             Decoder = ReadStack(keys, layers, width, keys.Count(Context)),
         };
-        return (options, (int)table.Shape[0]);
+        return (Completed(options, keys), (int)table.Shape[0]);
     }
 
     /// <summary>Writes the options of a model among the metadata of a file.</summary>
@@ -78,8 +80,16 @@ internal abstract class GgufArchitecture
         AddTables(names, options);
         names.Ignored(GgufRotary.Divisors);
         for (var layer = 0; layer < options.Decoder.Layers; layer++) AddLayer(names, options, layer, has);
-        AddEnds(names);
+        AddEnds(names, options);
         return names;
+    }
+
+    /// <summary>Small tensors that say what metadata cannot: divisors of the frequencies of rotary positions.</summary>
+    public virtual IEnumerable<(string Name, float[] Values)> Extras(DecoderOptions options)
+    {
+        if (options.Decoder.Attention is not MultiHeadOptions { Position: RotaryOptions rotary } attention) yield break;
+        if (GgufRotary.DivisorsOf(rotary, attention.SizesIn(options.Width).HeadWidth) is { } divisors)
+            yield return (GgufRotary.Divisors, divisors);
     }
 
     /// <summary>Whether a model is of this kind, so that an error should say what is wrong with it as one.</summary>
@@ -94,12 +104,20 @@ internal abstract class GgufArchitecture
 
     private protected abstract void AddLayer(TensorNames names, DecoderOptions options, int layer, Func<string, bool> has);
 
-    private protected virtual void AddEnds(TensorNames names) => names.Same("decoder.norm.weight", "output_norm.weight");
+    private protected virtual void AddEnds(TensorNames names, DecoderOptions options) =>
+        names.Same("decoder.norm.weight", "output_norm.weight");
 
-    private static void AddTables(TensorNames names, DecoderOptions options)
+    /// <summary>The options with what metadata say of the model around its layers; often nothing.</summary>
+    private protected virtual DecoderOptions Completed(DecoderOptions options, GgufKeys keys) => options;
+
+    /// <summary>What tables are multiplied by, since neither metadata nor llama.cpp know of it.</summary>
+    private protected virtual (float Embedding, float Logits) TableScales(DecoderOptions options) =>
+        (options.EmbeddingScale ?? MathF.Sqrt(options.Width), options.LogitScale);
+
+    private void AddTables(TensorNames names, DecoderOptions options)
     {
         const string OurEmbedding = "embed_tokens.weight", OurHead = "lm_head.weight";
-        var (scale, logitScale) = (options.EmbeddingScale ?? MathF.Sqrt(options.Width), options.LogitScale);
+        var (scale, logitScale) = TableScales(options);
         if (options.TieEmbeddings && (scale != 1 || logitScale != 1))
         {
             names.Add(new ScaledLayout(OurEmbedding, (Embedding, scale), (Output, logitScale)));
@@ -120,13 +138,17 @@ internal abstract class GgufArchitecture
 
     private protected static RmsNormOptions ReadNorm(GgufKeys keys) => new(keys.Number(RmsEpsilon));
 
-    /// <summary>What this architecture cannot say of a model, or null: first what files of every architecture leave unsaid.</summary>
-    public string? WhyNot(DecoderOptions options)
+    /// <summary>What this architecture cannot say of a model, or null.</summary>
+    public string? WhyNot(DecoderOptions options) => WhyNotAround(options) ?? WhyNotStack(options);
+
+    /// <summary>What files of most architectures leave unsaid.</summary>
+    private protected virtual string? WhyNotAround(DecoderOptions options)
     {
         var stack = options.Decoder;
         return options.LogitSoftCap != 0 ? "it has a soft cap of logits"
             : stack.NormPlacement != NormPlacement.PreNorm ? $"its layers have the form {stack.NormPlacement}, not PreNorm"
             : stack.ResidualScale != 1 ? "it scales what layers add to the stream"
-            : WhyNotStack(options);
+            : stack.Norm is RmsNormOptions { UnitOffset: true } ? "its norms multiply by one more than their weights"
+            : null;
     }
 }

@@ -27,11 +27,15 @@ internal static class GgufFeedForward
             }
 
             names.Same($"{ours}.feed_forward.experts.{our}", $"{theirs}.{their}_exps.weight");
+            if (experts.Expert.Bias) names.Same($"{ours}.feed_forward.experts.{our}_bias", $"{theirs}.{their}_exps.bias");
             if (experts.SharedCount > 0) names.Same($"{ours}.feed_forward.shared_experts.{our}.weight", $"{theirs}.{their}_shexp.weight");
         }
 
         if (experts is null) return;
         names.Same($"{ours}.feed_forward.router.gate.weight", $"{theirs}.ffn_gate_inp.weight");
+        if (experts.SharedGate) names.Same($"{ours}.feed_forward.shared_experts.gate.weight", $"{theirs}.ffn_gate_inp_shexp.weight");
+        if (experts.Router is SoftmaxRouterOptions { Bias: true })
+            names.Same($"{ours}.feed_forward.router.gate.bias", $"{theirs}.ffn_gate_inp.bias");
         if (experts.Router is SigmoidRouterOptions { Bias: true })
             names.Same($"{ours}.feed_forward.router.gate.e_score_correction_bias", $"{theirs}.exp_probs_b.bias");
     }

@@ -13,6 +13,9 @@ internal sealed class GgufKeys(GgufFile file, string architecture)
     /// <summary>Whether there is such a key.</summary>
     public bool Has(string key) => File.Metadata.ContainsKey(Full(key));
 
+    /// <summary>Whether the value of a key is an array.</summary>
+    public bool IsArray(string key) => File.Metadata.TryGetValue(Full(key), out var value) && value.Type == GgufValueType.Array;
+
     /// <summary>Whether there is such a tensor.</summary>
     public bool HasTensor(string name) => File.Tensors.ContainsKey(name);
 

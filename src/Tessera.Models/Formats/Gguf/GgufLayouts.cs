@@ -1,7 +1,25 @@
+using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Formats.Gguf;
+
+/// <summary>Ours is theirs less one, as of norms that multiply by one more than their weights, where a file holds what they multiply
+/// by.</summary>
+internal sealed class UnitOffsetLayout(string ours, string theirs) : TensorLayout(ours, theirs)
+{
+    public override IReadOnlyList<long> ShapeOf(int index, Shape ours) => Sizes(ours);
+
+    public override bool Keeps(ElementType type) => type == ElementType.F32;
+
+    public override void Read(TheirTensors file, Tensor ours)
+    {
+        file.Read(0, ours.Type, ours.Bytes);
+        TensorPrimitives.Subtract(ours.Floats, 1, ours.Floats);
+    }
+
+    public override void Write(Tensor ours, int index, Tensor file) => TensorPrimitives.Add(ours.Floats, 1, file.Floats);
+}
 
 /// <summary>
 /// The map from latents to keys and values. Ours has for each head the rows of its keys and then those of its values, [heads ·

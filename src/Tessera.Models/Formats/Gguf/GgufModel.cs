@@ -17,7 +17,7 @@ public static class GgufModel
     private static readonly Dictionary<ElementType, uint> s_fileTypes = new()
     {
         [ElementType.F32] = 0, [ElementType.F16] = 1, [ElementType.Q4_0] = 2, [ElementType.Q8_0] = 7, [ElementType.Q4_K] = 14,
-        [ElementType.Q6_K] = 18, [ElementType.BF16] = 32,
+        [ElementType.Q6_K] = 18, [ElementType.BF16] = 32, [ElementType.MXFP4] = 38,
     };
 
     /// <summary>The model in a file; its weights are read when they are touched, and the file stays in use until then.</summary>
@@ -42,6 +42,9 @@ public static class GgufModel
         }
     }
 
+    /// <summary>The names of the architectures that are known, such as <c>llama</c>.</summary>
+    public static IReadOnlyList<string> Architectures { get; } = [.. GgufArchitectures.Names];
+
     /// <summary>Whether a file holds a model of an architecture that is known.</summary>
     public static bool IsSupported(GgufFile file) => GgufArchitectures.IsSupported(file);
 
@@ -51,25 +54,30 @@ public static class GgufModel
     /// <param name="type">The type of matrices; null to keep each in its own. Norms, biases and routers are F32; rows that are not
     /// whole blocks of a quantized type, and the head of models in 4 bits, have a finer one, as llama.cpp writes them.</param>
     /// <param name="source">As of <see cref="Weights.Outgoing"/>.</param>
+    /// <param name="architecture">The one to prefer of those that can say the model; null: what its parts say.</param>
     /// <exception cref="ArgumentException">No architecture of GGUF can say the model, or the type is not one of matrices; the message says
     /// why.</exception>
     public static GgufWriter Writer(
-        DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null)
+        DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null,
+        string? architecture = null)
     {
         if (type is { } asked && !s_fileTypes.ContainsKey(asked))
             throw new ArgumentException(
                 $"matrices in a GGUF file cannot be {asked}; allowed: {string.Join(", ", s_fileTypes.Keys)}", nameof(type));
-        var architecture = GgufArchitectures.For(options);
+        var chosen = GgufArchitectures.For(options, architecture);
         var writer = new GgufWriter();
-        writer.Metadata[GgufArchitecture.Key] = GgufValue.Of(architecture.Name);
+        writer.Metadata[GgufArchitecture.Key] = GgufValue.Of(chosen.Name);
         writer.Metadata["general.type"] = GgufValue.Of("model");
-        architecture.Write(options, model.Vocabulary, writer.Metadata);
+        chosen.Write(options, model.Vocabulary, writer.Metadata);
 
         var bare = WithoutLaterTokens(options, model);
-        var tensors = Weights.Outgoing(bare, architecture.Names(options, _ => false), source);
+        var tensors = Weights.Outgoing(bare, chosen.Names(options, _ => false), source);
         var hasHead = tensors.Any(tensor => tensor.Name == HeadTensor);
         var bytes = new Dictionary<ElementType, long>();
-        AddDivisors(options, writer);
+        foreach (var (name, values) in chosen.Extras(options))
+            writer.Add(
+                name, GgufType.F32, [values.Length],
+                stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(values.AsSpan())));
         foreach (var tensor in tensors)
         {
             var stored = TypeOf(tensor, type, isHead: tensor.Name == (hasHead ? HeadTensor : TableTensor));
@@ -86,21 +94,13 @@ public static class GgufModel
     private static ElementType TypeOf(OutgoingTensor tensor, ElementType? wanted, bool isHead)
     {
         var isFine = tensor.Shape.Count == 1 || tensor.Name.EndsWith("_norm.weight", StringComparison.Ordinal)
-            || tensor.Name.Contains(".ffn_gate_inp.", StringComparison.Ordinal) || tensor.Name == "position_embd.weight";
+            || tensor.Name.EndsWith(".bias", StringComparison.Ordinal)
+            || tensor.Name.Contains(".ffn_gate_inp", StringComparison.Ordinal) || tensor.Name == "position_embd.weight";
         if (isFine) return ElementType.F32;
         var type = wanted ?? tensor.Type;
         if (isHead && wanted is ElementType.Q4_0 or ElementType.Q4_K) type = ElementType.Q6_K;
         if (tensor.Shape[^1] % type.BlockElements() != 0 && type is ElementType.Q4_K or ElementType.Q6_K) type = ElementType.Q8_0;
         return tensor.Shape[^1] % type.BlockElements() == 0 ? type : ElementType.F16;
-    }
-
-    private static void AddDivisors(DecoderOptions options, GgufWriter writer)
-    {
-        if (options.Decoder.Attention is not MultiHeadOptions { Position: RotaryOptions rotary } attention) return;
-        if (GgufRotary.DivisorsOf(rotary, attention.SizesIn(options.Width).HeadWidth) is not { } divisors) return;
-        writer.Add(
-            GgufRotary.Divisors, GgufType.F32, [divisors.Length],
-            stream => stream.Write(System.Runtime.InteropServices.MemoryMarshal.AsBytes(divisors.AsSpan())));
     }
 
     /// <summary>The same model without its modules for later tokens, over the same weights.</summary>

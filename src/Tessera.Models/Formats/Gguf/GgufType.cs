@@ -136,6 +136,7 @@ internal static class GgufTypes
         GgufType.Q4_0 => ElementType.Q4_0,
         GgufType.Q4_K => ElementType.Q4_K,
         GgufType.Q6_K => ElementType.Q6_K,
+        GgufType.MXFP4 => ElementType.MXFP4,
         _ => null,
     };
 

@@ -69,7 +69,7 @@ internal sealed class Gpt2Architecture() : GgufArchitecture("gpt2")
         }
     }
 
-    private protected override void AddEnds(TensorNames names)
+    private protected override void AddEnds(TensorNames names, DecoderOptions options)
     {
         names.Same("decoder.position.weight", "position_embd.weight");
         names.Same("decoder.norm.weight", "output_norm.weight");

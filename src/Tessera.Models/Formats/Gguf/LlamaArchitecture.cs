@@ -66,6 +66,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         if (attention.Position is not RotaryOptions rotary) return "its attention has no rotary positions";
         if (rotary.Width is { } turned && turned != HeadWidth(attention, width)) return "only a part of each head has rotary positions";
         if (rotary.Layout == RotaryLayout.Interleaved && !PairsNeighbours) return "its rotary positions pair neighbours";
+        if (attention.WholeQueryKeyNorm || attention.PerHeadQueryKeyNorm)
+            return "its norms of queries and keys are not of single heads that share their weights";
         if (HasHeadNorms && attention.QueryKeyNorm != norm) return $"the norms of queries and keys are not those of the layers, {norm}";
         if (HasHeadNorms && (attention.Bias || attention.OutputBias == true)) return "its attention has biases";
         return GgufRotary.WhyNot(rotary);
@@ -74,9 +76,9 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
     private static string? WhyNot(FeedForwardOptions feedForward) => feedForward switch
     {
         SwiGluOptions => null,
-        ExpertsOptions { Expert: not SwiGluOptions } => "its experts are not SwiGLU",
+        ExpertsOptions { Expert: not SwiGluOptions { Bias: false } } => "its experts are not SwiGLU without biases",
         ExpertsOptions { Shared: > 0 } => "it has shared experts",
-        ExpertsOptions { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1 } router }
+        ExpertsOptions { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1, Bias: false } router }
             when router.ActiveGroups == router.Groups => null,
         ExpertsOptions => "its router is not a softmax over all experts whose best are divided by their sum",
         _ => "its feed-forward is not SwiGLU",

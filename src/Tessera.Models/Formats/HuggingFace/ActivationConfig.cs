@@ -8,10 +8,15 @@ namespace Tessera.Models.Formats.HuggingFace;
 /// for one function.</summary>
 internal static class ActivationConfig
 {
+    /// <summary>Whether a name is that of an activation that is known.</summary>
+    public static bool Knows(string name) => name is "silu" or "swish" or "gelu" or "gelu_python" or "gelu_new" or "gelu_fast"
+        or "gelu_pytorch_tanh" or "gelu_python_tanh" or "relu" or "relu2" or "tanh" or "sigmoid";
+
     /// <summary>Reads a gated hidden layer, <c>f(gate) · up</c>.</summary>
-    public static DenseOptions Gated(HuggingFaceConfig config, int hidden, bool bias = false)
+    public static DenseOptions Gated(
+        HuggingFaceConfig config, int hidden, bool bias = false, string key = "hidden_act", string otherwise = "silu")
     {
-        var name = config.Text("hidden_act", "silu");
+        var name = config.Text(key, otherwise);
         DenseOptions? found = name switch
         {
             "silu" or "swish" => new SwiGluOptions(hidden),
@@ -21,7 +26,7 @@ internal static class ActivationConfig
             "sigmoid" => new GluOptions(hidden),
             _ => null,
         };
-        return (found ?? throw config.Problem("hidden_act", name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")) with
+        return (found ?? throw config.Problem(key, name, "silu, gelu, gelu_new, gelu_pytorch_tanh, relu, sigmoid")) with
         {
             Bias = bias,
         };

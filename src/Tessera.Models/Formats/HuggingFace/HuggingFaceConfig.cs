@@ -88,6 +88,10 @@ public sealed class HuggingFaceConfig
     /// <summary>A value as the file has it, for messages.</summary>
     public string Shown(string key) => Shown(_json.GetProperty(key));
 
+    /// <summary>Whether there is a list of texts under a key.</summary>
+    public bool IsList(string key) => Has(key) && _json.GetProperty(key) is { ValueKind: JsonValueKind.Array } list
+        && list.EnumerateArray().All(item => item.ValueKind == JsonValueKind.String);
+
     /// <summary>A whole number from <paramref name="min"/> to <paramref name="max"/>.</summary>
     /// <param name="key">Where.</param>
     /// <param name="otherwise">Its value where the key is absent; null: it must be there.</param>

@@ -5,12 +5,38 @@ using Tessera.Tensors;
 
 namespace Tessera.Models.Formats.HuggingFace;
 
+/// <summary>What a family takes for granted of rotary positions that its <c>config.json</c> does not say.</summary>
+/// <param name="Longest">Its <c>max_position_embeddings</c>.</param>
+/// <param name="Theta">The base of the wavelengths.</param>
+internal sealed record RotaryDefaults(int Longest, double Theta = 10000)
+{
+    /// <summary>Which elements form a pair.</summary>
+    public RotaryLayout Layout { get; init; }
+
+    /// <summary>The width of a head, of families that may turn a part of it; null of those that turn whole heads.</summary>
+    public int? HeadWidth { get; init; }
+
+    /// <summary>The share of a head that is turned.</summary>
+    public double Share { get; init; } = 1;
+
+    /// <summary>What the family used to call the share.</summary>
+    public string ShareKey { get; init; } = "partial_rotary_factor";
+
+    /// <summary>What the family used to call the base.</summary>
+    public string ThetaKey { get; init; } = "rope_theta";
+
+    /// <summary>The length of the first training, which counts more than what is said beside a scaling; null where families have
+    /// none.</summary>
+    public int? TrainedLength { get; init; }
+}
+
 /// <summary>
 /// Rotary positions in a <c>config.json</c>: all in <c>rope_parameters</c> since transformers 5, before that <c>rope_theta</c> beside
 /// <c>rope_scaling</c>, whose kind is <c>rope_type</c> or, older still, <c>type</c>. Both are read, the new one is written.
 /// </summary>
 internal static class RotaryConfig
 {
+    private const string ShareKey = "partial_rotary_factor";
     private const string Kinds = "default, linear, dynamic, yarn, llama3, longrope";
 
     /// <summary>Reads them.</summary>
@@ -18,30 +44,49 @@ internal static class RotaryConfig
     /// <param name="longest">The family's default of <c>max_position_embeddings</c>.</param>
     /// <param name="theta">The family's default of <c>rope_theta</c>.</param>
     /// <param name="layout">Which elements form a pair.</param>
-    public static RotaryOptions Read(HuggingFaceConfig config, int longest, double theta = 10000, RotaryLayout layout = RotaryLayout.Halves)
-    {
-        var positions = config.Whole("max_position_embeddings", longest);
-        var rope = config.Object("rope_scaling") ?? config.Object("rope_parameters");
-        foreach (var place in new[] { config, rope })
-        {
-            var share = place?.NumberOrNull("partial_rotary_factor");
-            place?.Require(share is null or 1, "partial_rotary_factor", share, "1: this family turns whole heads");
-        }
+    /// <param name="part">The width of a head and the family's default of <c>partial_rotary_factor</c>, where it may turn a part of each
+    /// head; null where it turns whole ones.</param>
+    public static RotaryOptions Read(
+        HuggingFaceConfig config, int longest, double theta = 10000, RotaryLayout layout = RotaryLayout.Halves,
+        (int HeadWidth, double Share)? part = null) =>
+        Read(config, new RotaryDefaults(longest, theta) { Layout = layout, HeadWidth = part?.HeadWidth, Share = part?.Share ?? 1 });
 
-        theta = rope?.NumberOrNull("rope_theta") ?? config.NumberOrNull("rope_theta") ?? theta;
-        var scaling = rope is null ? null : Scaling(rope, config, positions);
-        return new RotaryOptions((float)theta, layout, scaling is DynamicScaling dynamic ? Reach(dynamic) : positions)
+    /// <summary>Reads them.</summary>
+    /// <param name="config">The whole config.</param>
+    /// <param name="defaults">What the family takes for granted.</param>
+    public static RotaryOptions Read(HuggingFaceConfig config, RotaryDefaults defaults) =>
+        Read(config.Object("rope_scaling") ?? config.Object("rope_parameters"), config, defaults);
+
+    /// <summary>Reads those of some of the layers.</summary>
+    /// <param name="rope">What is said of them; null: nothing.</param>
+    /// <param name="config">The whole config.</param>
+    /// <param name="defaults">What the family takes for granted.</param>
+    public static RotaryOptions Read(HuggingFaceConfig? rope, HuggingFaceConfig config, RotaryDefaults defaults)
+    {
+        var positions = config.Whole("max_position_embeddings", defaults.Longest);
+        var theta = rope?.NumberOrNull("rope_theta") ?? config.NumberOrNull(defaults.ThetaKey) ?? defaults.Theta;
+        var scaling = rope is null ? null : Scaling(rope, config, positions, defaults.TrainedLength);
+        return new RotaryOptions((float)theta, defaults.Layout, scaling is DynamicScaling dynamic ? Reach(dynamic) : positions)
         {
-            Scaling = scaling,
+            Width = TurnedWidth(rope, config, defaults), Scaling = scaling,
         };
     }
 
     /// <summary>Writes them.</summary>
-    public static void Write(RotaryOptions rotary, JsonObject config)
+    /// <param name="rotary">What to write.</param>
+    /// <param name="config">The whole config.</param>
+    /// <param name="headWidth">The width of a head, of families that may turn a part of it.</param>
+    public static void Write(RotaryOptions rotary, JsonObject config, int? headWidth = null)
+    {
+        config["max_position_embeddings"] = rotary.Scaling is DynamicScaling { TrainedLength: var trained } ? trained : rotary.Positions;
+        config["rope_parameters"] = Written(rotary, headWidth);
+    }
+
+    /// <summary>What is said of the positions of some of the layers.</summary>
+    public static JsonObject Written(RotaryOptions rotary, int? headWidth = null)
     {
         var rope = new JsonObject { ["rope_type"] = "default", ["rope_theta"] = rotary.Theta };
-        config["max_position_embeddings"] = rotary.Scaling is DynamicScaling { TrainedLength: var trained } ? trained : rotary.Positions;
-        config["rope_parameters"] = rope;
+        if (headWidth is { } width) rope[ShareKey] = ShareOf(rotary.Width ?? width, width);
         switch (rotary.Scaling)
         {
             case LinearScaling linear:
@@ -68,6 +113,8 @@ internal static class RotaryConfig
                 break;
         }
 
+        return rope;
+
         void Set(string kind, params (string Key, object? Value)[] values)
         {
             rope["rope_type"] = kind;
@@ -76,10 +123,31 @@ internal static class RotaryConfig
         }
     }
 
+    /// <summary>How many elements of a head are turned; null where all are.</summary>
+    private static int? TurnedWidth(HuggingFaceConfig? rope, HuggingFaceConfig config, RotaryDefaults defaults)
+    {
+        foreach (var (place, key) in new[] { (rope, ShareKey), (config, defaults.ShareKey), (config, ShareKey) })
+        {
+            if (place?.NumberOrNull(key) is not { } share) continue;
+            if (defaults.HeadWidth is not { } headWidth) place.Require(share == 1, key, share, "1: this family turns whole heads");
+            else place.Require(share is > 0 and <= 1 && (int)(headWidth * share) >= 2, key, share, $"above 0, at least 2 of {headWidth}, to 1");
+        }
+
+        var found = rope?.NumberOrNull(ShareKey) ?? config.NumberOrNull(defaults.ShareKey) ?? config.NumberOrNull(ShareKey) ?? defaults.Share;
+        return defaults.HeadWidth is { } width && (int)(width * found) is var turned && turned != width ? turned : null;
+    }
+
+    /// <summary>The share of a width that a part is, such that the part is what it comes to.</summary>
+    private static double ShareOf(int part, int width)
+    {
+        var share = (double)part / width;
+        return (int)(width * share) == part ? share : Math.BitIncrement(share);
+    }
+
     /// <summary>The greatest length that a dynamic scaling is meant for.</summary>
     private static int Reach(DynamicScaling dynamic) => (int)Math.Min(dynamic.Factor * dynamic.TrainedLength, 1 << 24);
 
-    private static RotaryScaling? Scaling(HuggingFaceConfig rope, HuggingFaceConfig config, int positions)
+    private static RotaryScaling? Scaling(HuggingFaceConfig rope, HuggingFaceConfig config, int positions, int? trainedOtherwise)
     {
         var key = rope.Has("rope_type") ? "rope_type" : "type";
         var kind = rope.Text(key, "default");
@@ -99,7 +167,7 @@ internal static class RotaryConfig
         int Trained()
         {
             const string Key = "original_max_position_embeddings";
-            return config.WholeOrNull(Key) ?? rope.WholeOrNull(Key) ?? positions;
+            return config.WholeOrNull(Key) ?? trainedOtherwise ?? rope.WholeOrNull(Key) ?? positions;
         }
     }
 

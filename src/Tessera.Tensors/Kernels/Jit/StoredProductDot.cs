@@ -45,6 +45,9 @@ internal static unsafe class StoredProductDot
         public byte* Scratch;
     }
 
+    /// <summary>Whether there is a routine for a quantized type.</summary>
+    public static bool Has(ElementType type) => type - ElementType.Q8_0 < s_routines.Length;
+
     /// <summary>The routine for a quantized type, assembled when first asked for.</summary>
     public static delegate* unmanaged[SuppressGCTransition]<void*, void> Routine(ElementType type)
     {

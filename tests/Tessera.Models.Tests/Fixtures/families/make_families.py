@@ -40,7 +40,7 @@ class Weights:
 
 ACT = dict(silu=torch.nn.functional.silu, gelu=torch.nn.functional.gelu, relu=torch.relu, tanh=torch.tanh, sigmoid=torch.sigmoid, relu2=lambda x: torch.relu(x) ** 2,
            gelu_new=lambda x: 0.5 * x * (1 + torch.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x ** 3))))
-ACT["gelu_pytorch_tanh"] = ACT["gelu_new"]
+ACT["gelu_pytorch_tanh"] = ACT["gelu_fast"] = ACT["gelu_new"]
 
 
 def rms(x, w, eps): return x / torch.sqrt((x * x).mean(-1, keepdim=True) + eps) * w
@@ -65,7 +65,7 @@ def frequencies(c, width, length):
     if kind == "dynamic":
         n = max(length, longest)
         return plain(base * (factor * n / longest - (factor - 1)) ** (width / (width - 2))), 1.0
-    if kind == "longrope":
+    if kind in ("longrope", "su"):
         factor = factor or longest / original
         divide = torch.tensor(r["long_factor"] if length > original else r["short_factor"])
         return plain(base) / divide, r.get("attention_factor") or (1.0 if factor <= 1 else math.sqrt(1 + math.log(factor) / math.log(original)))
@@ -262,29 +262,30 @@ CASES = {
 }
 WITH_GRADIENTS = {"qwen3-moe-sparse-step", "gpt2-old-names"}
 
-for number, (name, c) in enumerate(CASES.items()):
-    W, run = Weights(number), gpt2 if c["model_type"] == "gpt2" else rotary_model
-    g = torch.Generator().manual_seed(1000 + number)
-    ids, far = torch.randint(0, V, (2, 9), generator=g), torch.randint(0, V, (1, 24), generator=g)
-    logits = run(c, W, ids)
-    loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
-    loss.backward()
-    sequence, tokens, margins = far[:, :6], [], []
-    with torch.no_grad():
-        for _ in range(12):
-            top = run(c, W, sequence)[0, -1].topk(2)
-            tokens.append(top.indices[0].item()); margins.append((top.values[0] - top.values[1]).item())
-            sequence = torch.cat([sequence, top.indices[:1][None]], 1)
-        expected = {"batch.input_ids": ids, "batch.logits": logits, "batch.loss": loss, "long.input_ids": far, "long.logits": run(c, W, far),
-                    "greedy.prompt": far[0, :6], "greedy.tokens": torch.tensor(tokens), "greedy.margin": torch.tensor(margins)}
-    if name in WITH_GRADIENTS:
-        expected.update({"grad." + k: v.grad if v.grad is not None else torch.zeros_like(v) for k, v in W.all.items() if "correction_bias" not in k})
-    tensors = dict(W.all)
-    if name == "gpt2-old-names":
-        for l in range(c["n_layer"]): tensors[f"h.{l}.attn.bias"] = torch.ones(1, 1, 32, 32).tril()[..., :2]
-    folder = os.path.join(HERE, name); os.makedirs(folder, exist_ok=True)
-    json.dump(c, open(os.path.join(folder, "config.json"), "w"), indent=1)
-    save(os.path.join(folder, "model.safetensors"), tensors)
-    save(os.path.join(folder, "expected.safetensors"), expected)
-    size = sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder))
-    print(f"{name:26s} {size >> 10:4d} KiB  {len(set(tokens))} tokens, least margin {min(margins):.3f}")
+if __name__ == "__main__":
+    for number, (name, c) in enumerate(CASES.items()):
+        W, run = Weights(number), gpt2 if c["model_type"] == "gpt2" else rotary_model
+        g = torch.Generator().manual_seed(1000 + number)
+        ids, far = torch.randint(0, V, (2, 9), generator=g), torch.randint(0, V, (1, 24), generator=g)
+        logits = run(c, W, ids)
+        loss = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1), ids[:, 1:].flatten())
+        loss.backward()
+        sequence, tokens, margins = far[:, :6], [], []
+        with torch.no_grad():
+            for _ in range(12):
+                top = run(c, W, sequence)[0, -1].topk(2)
+                tokens.append(top.indices[0].item()); margins.append((top.values[0] - top.values[1]).item())
+                sequence = torch.cat([sequence, top.indices[:1][None]], 1)
+            expected = {"batch.input_ids": ids, "batch.logits": logits, "batch.loss": loss, "long.input_ids": far, "long.logits": run(c, W, far),
+                        "greedy.prompt": far[0, :6], "greedy.tokens": torch.tensor(tokens), "greedy.margin": torch.tensor(margins)}
+        if name in WITH_GRADIENTS:
+            expected.update({"grad." + k: v.grad if v.grad is not None else torch.zeros_like(v) for k, v in W.all.items() if "correction_bias" not in k})
+        tensors = dict(W.all)
+        if name == "gpt2-old-names":
+            for l in range(c["n_layer"]): tensors[f"h.{l}.attn.bias"] = torch.ones(1, 1, 32, 32).tril()[..., :2]
+        folder = os.path.join(HERE, name); os.makedirs(folder, exist_ok=True)
+        json.dump(c, open(os.path.join(folder, "config.json"), "w"), indent=1)
+        save(os.path.join(folder, "model.safetensors"), tensors)
+        save(os.path.join(folder, "expected.safetensors"), expected)
+        size = sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder))
+        print(f"{name:26s} {size >> 10:4d} KiB  {len(set(tokens))} tokens, least margin {min(margins):.3f}")
