@@ -74,7 +74,9 @@ public sealed class ShownPartsTests
             Assert.True(Family.Knows(config));
             var parts = ShownParts.Of(config);
             Assert.NotEmpty(parts);
-            Assert.All(parts, part => Assert.True(part.Runs, $"{folder}: {part.Name}"));
+            // Of models that see images the part that reads text runs.
+            string[] missing = folder.EndsWith("with-images", StringComparison.Ordinal) ? ["input of images"] : [];
+            Assert.Equal(missing, parts.Where(part => !part.Runs).Select(part => part.Name));
         }
     }
 }

@@ -66,8 +66,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         if (attention.Position is not RotaryOptions rotary) return "its attention has no rotary positions";
         if (rotary.Width is { } turned && turned != HeadWidth(attention, width)) return "only a part of each head has rotary positions";
         if (rotary.Layout == RotaryLayout.Interleaved && !PairsNeighbours) return "its rotary positions pair neighbours";
-        if (attention.WholeQueryKeyNorm || attention.PerHeadQueryKeyNorm)
-            return "its norms of queries and keys are not of single heads that share their weights";
+        if (attention.WholeQueryKeyNorm) return "the norms of queries and keys are over all heads together";
+        if (attention.PerHeadQueryKeyNorm) return "each head has weights of its own for the norms of queries and keys";
         if (HasHeadNorms && attention.QueryKeyNorm != norm) return $"the norms of queries and keys are not those of the layers, {norm}";
         if (HasHeadNorms && (attention.Bias || attention.OutputBias == true)) return "its attention has biases";
         return GgufRotary.WhyNot(rotary);

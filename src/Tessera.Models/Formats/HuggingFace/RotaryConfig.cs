@@ -129,8 +129,8 @@ internal static class RotaryConfig
         foreach (var (place, key) in new[] { (rope, ShareKey), (config, defaults.ShareKey), (config, ShareKey) })
         {
             if (place?.NumberOrNull(key) is not { } share) continue;
-            if (defaults.HeadWidth is not { } headWidth) place.Require(share == 1, key, share, "1: this family turns whole heads");
-            else place.Require(share is > 0 and <= 1 && (int)(headWidth * share) >= 2, key, share, $"above 0, at least 2 of {headWidth}, to 1");
+            if (defaults.HeadWidth is null) place.Require(share == 1, key, share, "1: this family turns whole heads");
+            else place.Require(share is > 0 and <= 1, key, share, "above 0, up to 1");
         }
 
         var found = rope?.NumberOrNull(ShareKey) ?? config.NumberOrNull(defaults.ShareKey) ?? config.NumberOrNull(ShareKey) ?? defaults.Share;
