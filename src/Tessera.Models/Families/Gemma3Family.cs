@@ -29,7 +29,8 @@ internal sealed class Gemma3Family : DecoderFamily
 
     internal override string? GgufArchitecture => "gemma3";
 
-    public override int Vocabulary(HuggingFaceConfig config) => TextPart(config) is { } text ? text.Whole("vocab_size", 262208) : base.Vocabulary(config);
+    public override int Vocabulary(HuggingFaceConfig config) =>
+        TextPart(config) is { } text ? text.Whole("vocab_size", 262208) : base.Vocabulary(config);
 
     public override TensorNames Names(DecoderOptions options)
     {
@@ -49,8 +50,8 @@ internal sealed class Gemma3Family : DecoderFamily
         var common = GemmaConfig.Attention(config) with { QueryKeyNorm = GemmaConfig.Norm(config) };
         var full = common with { Position = Rotary(Full, new RotaryDefaults(Longest, GlobalTheta)) };
         var window = config.WholeOrNull("sliding_window", 4096);
-        var sliding = LlamaConfig.Windowed(
-            common with { Position = Rotary(Sliding, new RotaryDefaults(Longest, LocalTheta) { ThetaKey = "rope_local_base_freq" }) }, window);
+        var local = Rotary(Sliding, new RotaryDefaults(Longest, LocalTheta) { ThetaKey = "rope_local_base_freq" });
+        var sliding = LlamaConfig.Windowed(common with { Position = local }, window);
         var period = config.Whole("sliding_window_pattern", config.Whole("_sliding_window_pattern", 6));
         var slides = LayerTypes.Read(
             config, config.Layers("num_hidden_layers", 26), window is not null, layer => (layer + 1) % period != 0);
@@ -91,5 +92,7 @@ internal sealed class Gemma3Family : DecoderFamily
         attention is null ? null : Part<RotaryOptions>(attention.Position, "attention.position");
 
     private static HuggingFaceConfig? TextPart(HuggingFaceConfig config) =>
-        config.ModelType != WithImages ? null : config.Object("text_config") ?? throw config.Problem("text_config", "missing", "an object { … }");
+        config.ModelType != WithImages
+            ? null
+            : config.Object("text_config") ?? throw config.Problem("text_config", "missing", "an object { … }");
 }

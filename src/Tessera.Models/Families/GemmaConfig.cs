@@ -34,8 +34,8 @@ internal static class GemmaConfig
     public static DecoderOptions Model(
         HuggingFaceConfig config, (MixerOptions Attention, IReadOnlyList<LayerVariant>? Variants) attentions, float logitCap)
     {
-        config.Require(
-            !config.Truth("use_bidirectional_attention", false), "use_bidirectional_attention", "true", "false: tokens see those before them");
+        const string Both = "use_bidirectional_attention";
+        config.Require(!config.Truth(Both, false), Both, "true", "false: tokens see those before them");
         return new DecoderOptions
         {
             Width = config.Whole("hidden_size", 2304),
@@ -60,7 +60,8 @@ internal static class GemmaConfig
         !config.Names(key) ? otherwise : config.Has(key) ? (float)LlamaConfig.Factor(config, key) : 0;
 
     /// <summary>Writes all but positions, windows and the cap of scores.</summary>
-    public static void Write(DecoderOptions options, MultiHeadOptions attention, NormOptions norm, DenseOptions feedForward, JsonObject config)
+    public static void Write(
+        DecoderOptions options, MultiHeadOptions attention, NormOptions norm, DenseOptions feedForward, JsonObject config)
     {
         LlamaConfig.WriteSizes(options, attention, config);
         config["rms_norm_eps"] = norm.Epsilon;

@@ -49,10 +49,10 @@ internal sealed class GptNeoXFamily : DecoderFamily
 
     private static void Attention(TensorNames names, string ours, string theirs, MultiHeadOptions attention, int width)
     {
+        var heads = attention.SizesIn(width).Heads;
         foreach (var (map, part) in new[] { ("q_proj", 0), ("k_proj", 1), ("v_proj", 2) })
             foreach (var end in (string[])["weight", .. attention.Bias ? (string[])["bias"] : []])
-                names.HeadRows(
-                    $"{ours}attention.{map}.{end}", $"{theirs}attention.query_key_value.{end}", attention.SizesIn(width).Heads, part, parts: 3);
+                names.HeadRows($"{ours}attention.{map}.{end}", $"{theirs}attention.query_key_value.{end}", heads, part, parts: 3);
         LlamaNames.Linear(names, $"{ours}attention.o_proj", $"{theirs}attention.dense", attention.OutputBias ?? attention.Bias);
         // Masks and what positions are computed from, which older checkpoints hold.
         foreach (var old in new[] { "bias", "masked_bias", "rotary_emb.inv_freq" }) names.Ignored($"{theirs}attention.{old}");

@@ -18,7 +18,8 @@ internal static class QwenWindows
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
         var first = config.Whole("max_window_layers", 28, min: 0);
         var slides = LayerTypes.Read(
-            config, stack.Layers, window is not null, layer => layer >= first, "there is no sliding_window, or use_sliding_window is false");
+            config, stack.Layers, window is not null, layer => layer >= first,
+            "there is no sliding_window, or use_sliding_window is false");
         if (window is not { } keys) return stack;
         var limited = full with { Pattern = new WindowPattern(keys) };
         return slides.All(slide => slide)

@@ -29,10 +29,10 @@ internal sealed class Phi3Architecture() : RotaryArchitecture("phi3")
     public override IEnumerable<string> Notes(DecoderOptions options)
     {
         foreach (var note in base.Notes(options)) yield return note;
-        if (options.Decoder.Attention is MultiHeadOptions { Position: RotaryOptions { Scaling: LongScaling { TrainedLength: var trained } } })
+        if (options.Decoder.Attention is MultiHeadOptions { Position: RotaryOptions { Scaling: LongScaling scaling } })
         {
-            yield return $"llama.cpp chooses between short and long factors by the length of its context, not of the text: with one of more "
-                + $"than {trained} tokens short texts give other results there";
+            yield return "llama.cpp chooses between short and long factors by the length of its context, not of the text: "
+                + $"with one of more than {scaling.TrainedLength} tokens short texts give other results there";
         }
     }
 

@@ -50,7 +50,8 @@ internal abstract class RotaryArchitecture(string name) : GgufArchitecture(name)
     /// <param name="nope">Whether layers may have no positions.</param>
     /// <param name="fullWidth">Whether heads together must be as wide as tokens.</param>
     private protected string? WhyNotLayers(
-        DecoderOptions options, bool softCap = false, bool scale = false, bool queryKeyNorm = false, bool nope = false, bool fullWidth = true)
+        DecoderOptions options, bool softCap = false, bool scale = false, bool queryKeyNorm = false, bool nope = false,
+        bool fullWidth = true)
     {
         var stack = options.Decoder;
         if (stack.Position is not null) return "it adds positions to embeddings";
@@ -60,12 +61,14 @@ internal abstract class RotaryArchitecture(string name) : GgufArchitecture(name)
         {
             if (AttentionOf(options, layer) is not { } attention) return "its layers do not all have multi-head attention";
             var (heads, _, headWidth) = attention.SizesIn(options.Width);
-            if (attention.SizesIn(options.Width) != AttentionOf(options, 0)!.SizesIn(options.Width)) return "its layers differ in their heads";
+            if (attention.SizesIn(options.Width) != AttentionOf(options, 0)!.SizesIn(options.Width))
+                return "its layers differ in their heads";
             if (attention.Pattern is not FullPattern && LlamaConfig.WindowOf(attention) is null)
                 return "its attention looks at keys by another pattern than a window";
             if (attention.Sinks) return "its attention has sinks";
             if (!softCap && attention.SoftCap != 0) return "its attention has a soft cap";
-            if (!scale && attention.ScoreScale is { } own && own != 1 / MathF.Sqrt(headWidth)) return "its attention has a scale of its own";
+            if (!scale && attention.ScoreScale is { } own && own != 1 / MathF.Sqrt(headWidth))
+                return "its attention has a scale of its own";
             if (!queryKeyNorm && attention.QueryKeyNorm is not null) return "it has norms of queries and keys";
             if (fullWidth && heads * headWidth != options.Width) return "its heads together are not as wide as its tokens";
             if (attention.Position is null && nope) continue;

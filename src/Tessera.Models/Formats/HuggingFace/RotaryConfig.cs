@@ -133,7 +133,8 @@ internal static class RotaryConfig
             else place.Require(share is > 0 and <= 1, key, share, "above 0, up to 1");
         }
 
-        var found = rope?.NumberOrNull(ShareKey) ?? config.NumberOrNull(defaults.ShareKey) ?? config.NumberOrNull(ShareKey) ?? defaults.Share;
+        var found = rope?.NumberOrNull(ShareKey) ?? config.NumberOrNull(defaults.ShareKey) ?? config.NumberOrNull(ShareKey)
+            ?? defaults.Share;
         return defaults.HeadWidth is { } width && (int)(width * found) is var turned && turned != width ? turned : null;
     }
 
