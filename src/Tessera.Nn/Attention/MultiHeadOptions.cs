@@ -31,7 +31,8 @@ public sealed record MultiHeadOptions(int? Heads = null) : MixerOptions
     /// <summary>The norm of each head's query and key before they are marked with positions (Qwen 3); none where null.</summary>
     public NormOptions? QueryKeyNorm { get; init; }
 
-    /// <summary>Whether <see cref="QueryKeyNorm"/> is over all heads of a token together (OLMo 2, OLMoE), not over each on its own.</summary>
+    /// <summary>Whether <see cref="QueryKeyNorm"/> is over all heads of a token together (OLMo 2, OLMoE), not over each on its
+    /// own.</summary>
     public bool WholeQueryKeyNorm { get; init; }
 
     /// <summary>What products of queries and keys are multiplied by, greater than 0; <c>1/√headWidth</c> where null.</summary>
