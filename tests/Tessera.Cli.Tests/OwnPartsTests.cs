@@ -111,6 +111,7 @@ public sealed class OwnPartsTests(TinyRun tiny)
         Assert.StartsWith(
             $"tessera: {config}: model_type is own_tiny: its configuration shows no part that is known; allowed: gpt2, ", unknown.Error,
             StringComparison.Ordinal);
+        Directory.CreateDirectory(tiny.In("unknown-model"));
         tiny.Write(
             "unknown-model/config.json",
             """{ "model_type": "jamba", "mamba_d_state": 16, "num_attention_heads": 4, "rms_norm_eps": 1e-6, "hidden_act": "silu" }""");

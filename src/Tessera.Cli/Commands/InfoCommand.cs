@@ -15,7 +15,9 @@ internal static class InfoCommand
     {
         var json = CommonOptions.Json();
         var command = new Command("info", CommonOptions.WithExamples(
-            "Shows what this machine has, which kernels are used, and which families of models are known.", "tessera info", "TESSERA_KERNELS=vector256 tessera info")) { json };
+            "Shows what this machine has, which kernels are used, and which families of models are known.",
+            "tessera info",
+            "TESSERA_KERNELS=vector256 tessera info")) { json };
         command.SetAction(parsed =>
         {
             var screen = new Screen(parsed.GetValue(json));

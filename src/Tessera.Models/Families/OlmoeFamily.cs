@@ -25,7 +25,8 @@ internal sealed class OlmoeFamily : DecoderFamily
 
     protected override DecoderOptions Read(HuggingFaceConfig config)
     {
-        config.Require(!config.Has("clip_qkv"), "clip_qkv", config.NumberOrNull("clip_qkv"), "null: queries, keys and values are not clipped");
+        var clip = config.NumberOrNull("clip_qkv");
+        config.Require(clip is null, "clip_qkv", clip, "null: queries, keys and values are not clipped");
         var norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-5));
         var expert = ActivationConfig.Gated(config, config.Whole("intermediate_size", 2048));
         var experts = config.Whole(config.Names("num_experts") ? "num_experts" : "num_local_experts", 64);

@@ -74,9 +74,10 @@ public static class ShownParts
     internal static string Words(IReadOnlyList<ShownPart> parts)
     {
         var missing = parts.Where(part => !part.Runs).Select(part => part.Name).ToArray();
-        return missing.Length > 0 ? $"there is no part for its {string.Join(", nor for its ", missing)}"
-            : parts.Count > 0 ? $"no family here reads it, though there are parts for what it shows: {string.Join(", ", parts.Select(part => part.Name))}"
-            : "its configuration shows no part that is known";
+        if (missing.Length > 0) return $"there is no part for its {string.Join(", nor for its ", missing)}";
+        if (parts.Count == 0) return "its configuration shows no part that is known";
+        var shown = string.Join(", ", parts.Select(part => part.Name));
+        return $"no family here reads it, though there are parts for what it shows: {shown}";
     }
 
     private static List<ShownPart> Of(string[] keys)

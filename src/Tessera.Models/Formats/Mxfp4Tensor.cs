@@ -67,7 +67,8 @@ internal sealed class Mxfp4Tensor : ScaledTensor
     private static StoredTensor Seen(TensorSource source, StoredTensor blocks, StoredTensor scales)
     {
         if (blocks is not { Type: "U8", Shape: [var groups, var rows, var count, Halves] })
-            throw new InvalidDataException($"{source.Path}: tensor {blocks} is to hold 4-bit floats; allowed: U8 [groups, rows, blocks, 16]");
+            throw new InvalidDataException(
+                $"{source.Path}: tensor {blocks} is to hold 4-bit floats; allowed: U8 [groups, rows, blocks, 16]");
         if (scales.Type != "U8" || !scales.Shape.SequenceEqual([groups, rows, count]))
             throw new InvalidDataException(
                 $"{source.Path}: tensor {scales} is to hold the exponents of {blocks}; allowed: U8 [{groups}, {rows}, {count}]");

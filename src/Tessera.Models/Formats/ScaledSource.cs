@@ -33,8 +33,8 @@ internal sealed class ScaledSource : TensorSource
         var (_, bytes) = tensor.Stored.RequireBlock(Path);
         if (offset < 0 || offset > tensor.Stored.ByteCount - destination.Length || offset % bytes != 0 || destination.Length % bytes != 0)
             throw new ArgumentException(
-                $"{destination.Length} bytes from {offset} on are not whole blocks of {bytes} within the {tensor.Stored.ByteCount} bytes of "
-                + $"tensor {tensor.Stored}",
+                $"{destination.Length} bytes from {offset} on are not whole blocks of {bytes} within the {tensor.Stored.ByteCount} bytes "
+                + $"of tensor {tensor.Stored}",
                 nameof(destination));
         tensor.ReadBytes(destination, offset);
     }
@@ -49,10 +49,11 @@ internal sealed class ScaledSource : TensorSource
         }
 
         var (elements, _) = tensor.Stored.RequireBlock(Path);
-        if (offset < 0 || offset > tensor.Stored.Count - destination.Length || offset % elements != 0 || destination.Length % elements != 0)
+        var count = tensor.Stored.Count;
+        if (offset < 0 || offset > count - destination.Length || offset % elements != 0 || destination.Length % elements != 0)
             throw new ArgumentException(
-                $"{destination.Length} elements from {offset} on are not whole blocks of {elements} within the {tensor.Stored.Count} elements "
-                + $"of tensor {tensor.Stored}",
+                $"{destination.Length} elements from {offset} on are not whole blocks of {elements} within the {count} of tensor "
+                + $"{tensor.Stored}",
                 nameof(destination));
         tensor.ReadFloats(destination, offset);
     }

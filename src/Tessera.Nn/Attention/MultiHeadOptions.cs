@@ -31,7 +31,8 @@ public sealed record MultiHeadOptions(int? Heads = null) : MixerOptions
     /// <summary>The norm of each head's query and key before they are marked with positions (Qwen 3); none where null.</summary>
     public NormOptions? QueryKeyNorm { get; init; }
 
-    /// <summary>Whether <see cref="QueryKeyNorm"/> is over all heads of a token together (OLMo 2, OLMoE), not over each on its own.</summary>
+    /// <summary>Whether <see cref="QueryKeyNorm"/> is over all heads of a token together (OLMo 2, OLMoE), not over each on its
+    /// own.</summary>
     public bool WholeQueryKeyNorm { get; init; }
 
     /// <summary>Whether each head has weights of its own for <see cref="QueryKeyNorm"/> (Command R+); else all heads share them.</summary>

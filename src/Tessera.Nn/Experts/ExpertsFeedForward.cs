@@ -96,7 +96,8 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
             $"experts.{name}",
             new Weight(part.At("experts").Normal(name, [options.Routed, outputs, inputs], deviation, mayBeStored: true)));
 
-        Parameter Biases(string name, int outputs) => Own($"experts.{name}_bias", part.At("experts").Constants($"{name}_bias", options.Routed, outputs, 0));
+        Parameter Biases(string name, int outputs) =>
+            Own($"experts.{name}_bias", part.At("experts").Constants($"{name}_bias", options.Routed, outputs, 0));
     }
 
     /// <summary>How many experts there are to choose from.</summary>

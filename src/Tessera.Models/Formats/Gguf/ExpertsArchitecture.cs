@@ -33,6 +33,10 @@ internal abstract class ExpertsArchitecture(string name) : GgufArchitecture(name
         Layers(stack).Skip(firstLayer).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().ToArray() is [ExpertsOptions alike]
             ? alike : null;
 
+    /// <summary>Whether rotary positions leave a part of each head as it is.</summary>
+    private protected static bool TurnsPart(MultiHeadOptions attention, int width) =>
+        ((RotaryOptions)attention.Position!).Width is { } turned && turned != attention.SizesIn(width).HeadWidth;
+
     private protected static bool HasWindows(TransformerOptions stack) => LlamaConfig.FirstWindow(stack) is not null;
 
     private protected static IEnumerable<int> Layers(TransformerOptions stack) => Enumerable.Range(0, stack.Layers);
@@ -78,14 +82,15 @@ internal sealed class OlmoeArchitecture() : ExpertsArchitecture("olmoe")
         if (HasWindows(options.Decoder)) return "its attention has windows";
         if (attention.Bias || attention.OutputBias == true) return "its attention has biases";
         if (attention.Sinks) return "its attention has sinks";
-        if (((RotaryOptions)attention.Position!).Width is { } turned && turned != sizes.HeadWidth) return "only a part of each head is turned";
+        if (TurnsPart(attention, options.Width)) return "only a part of each head is turned";
         if (sizes.Heads * sizes.HeadWidth != options.Width) return "its heads are not together as wide as its hidden states";
         return GgufRotary.WhyNot((RotaryOptions)attention.Position!) ?? ExpertsOf(options.Decoder) switch
         {
             null => "its layers do not all have the same experts",
             { Expert: not SwiGluOptions { Bias: false } } => "its experts are not SwiGLU without biases",
             { SharedCount: > 0 } => "it has shared experts",
-            { Router: SoftmaxRouterOptions { Normalise: false, Scale: 1, Bias: false } router } when router.ActiveGroups == router.Groups => null,
+            { Router: SoftmaxRouterOptions { Normalise: false, Scale: 1, Bias: false } router }
+                when router.ActiveGroups == router.Groups => null,
             _ => "its gates are not plain probabilities of the chosen experts",
         };
     }
@@ -130,14 +135,15 @@ internal sealed class Qwen2MoeArchitecture() : ExpertsArchitecture("qwen2moe")
         if (HasWindows(options.Decoder)) return "its attention has windows";
         if (attention.QueryKeyNorm is not null) return "its queries and keys have norms";
         if (attention.Sinks) return "its attention has sinks";
-        if (((RotaryOptions)attention.Position!).Width is { } turned && turned != sizes.HeadWidth) return "only a part of each head is turned";
+        if (TurnsPart(attention, options.Width)) return "only a part of each head is turned";
         if (sizes.Heads * sizes.HeadWidth != options.Width) return "its heads are not together as wide as its hidden states";
         return GgufRotary.WhyNot((RotaryOptions)attention.Position!) ?? ExpertsOf(options.Decoder) switch
         {
             null => "its layers do not all have the same experts",
             { Expert: not SwiGluOptions { Bias: false } } => "its experts are not SwiGLU without biases",
             not { SharedCount: 1, SharedGate: true, SharedBias: false } => "it has not one shared expert with a gate",
-            { Router: SoftmaxRouterOptions { Normalise: false, Scale: 1, Bias: false } router } when router.ActiveGroups == router.Groups => null,
+            { Router: SoftmaxRouterOptions { Normalise: false, Scale: 1, Bias: false } router }
+                when router.ActiveGroups == router.Groups => null,
             _ => "its gates are not plain probabilities of the chosen experts",
         };
     }

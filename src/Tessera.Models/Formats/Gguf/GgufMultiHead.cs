@@ -54,8 +54,9 @@ internal static class GgufMultiHead
         if (attention.SoftCap != 0) return "its attention has a soft cap";
         if (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(headWidth)) return "its attention has a scale of its own";
         if (attention.QueryKeyNorm is { } own && own != norm) return $"the norms of queries and keys are not those of the layers, {norm}";
-        if (attention.Position is not RotaryOptions { Layout: RotaryLayout.Halves }) return "its attention has no rotary positions in halves";
-        return null;
+        return attention.Position is RotaryOptions { Layout: RotaryLayout.Halves }
+            ? null
+            : "its attention has no rotary positions in halves";
     }
 
     /// <summary>Adds the names of one layer.</summary>

@@ -29,17 +29,19 @@ internal sealed class Glm4MoeArchitecture() : ExpertsArchitecture("glm4moe")
         if (attention.OutputBias ?? attention.Bias) return "its attention's output has a bias";
         if (attention.Sinks) return "its attention has sinks";
         if (attention.WholeQueryKeyNorm) return "the norms of queries and keys are over all heads together";
-        if (Enumerable.Range(0, dense).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().ToArray() is not ([] or [SwiGluOptions { Bias: false }]))
-            return "its dense layers are not alike, SwiGLU without biases";
+        var first = Enumerable.Range(0, dense).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().ToArray();
+        if (first is not ([] or [SwiGluOptions { Bias: false }])) return "its dense layers are not alike, SwiGLU without biases";
         return GgufRotary.WhyNot((RotaryOptions)attention.Position!) ?? ExpertsOf(stack, dense) switch
         {
             null => "its layers are not dense ones followed by alike ones with experts",
             { Expert: not SwiGluOptions { Bias: false } } => "its experts are not SwiGLU without biases",
             { SharedCount: 0 } => "it has no shared experts",
             { SharedBias: true } or { SharedGate: true } => "its shared experts have biases or gates",
-            { SharedHidden: { } shared } experts when shared != experts.Expert.Hidden => "its shared experts are not as wide as the others",
+            { SharedHidden: { } shared } experts when shared != experts.Expert.Hidden =>
+                "its shared experts are not as wide as the others",
             { Router: not SigmoidRouterOptions { Bias: true } } => "its experts are not chosen by sigmoids and biases",
-            { Router: SigmoidRouterOptions router } when router.ActiveGroups != router.Groups => "a token may visit some groups of experts only",
+            { Router: SigmoidRouterOptions router } when router.ActiveGroups != router.Groups =>
+                "a token may visit some groups of experts only",
             _ => null,
         };
     }
@@ -51,7 +53,8 @@ internal sealed class Glm4MoeArchitecture() : ExpertsArchitecture("glm4moe")
         layers -= later;
         var (norm, dense) = (ReadNorm(keys), keys.CountOr(DenseLayers, 0));
         if (dense >= layers) throw keys.Wrong(DenseLayers, dense, $"less than the number of layers, {layers}");
-        if (keys.CountOr(Gating, Sigmoid) is var gating && gating is not (0 or Sigmoid)) throw keys.Wrong(Gating, gating, $"{Sigmoid} (sigmoid)");
+        if (keys.CountOr(Gating, Sigmoid) is var gating && gating is not (0 or Sigmoid))
+            throw keys.Wrong(Gating, gating, $"{Sigmoid} (sigmoid)");
         return new TransformerOptions
         {
             Layers = layers, Norm = norm, Attention = GgufMultiHead.Read(keys, width, positions, norm),

@@ -21,7 +21,10 @@ internal sealed class GptOssArchitecture() : ExpertsArchitecture("gpt-oss")
     {
         foreach (var note in base.Notes(options)) yield return note;
         if (options.Decoder.Attention is MultiHeadOptions { Position: RotaryOptions { Scaling: YarnScaling } })
-            yield return "llama.cpp rounds the pairs where the blending of YaRN begins and ends, this model does not: results differ a little";
+        {
+            yield return "llama.cpp rounds the pairs where the blending of YaRN begins and ends, this model does not: "
+                + "results differ a little";
+        }
     }
 
     public override bool IsNear(DecoderOptions options) => options.Decoder is
@@ -36,14 +39,16 @@ internal sealed class GptOssArchitecture() : ExpertsArchitecture("gpt-oss")
             return "windows are not in the first of every two layers";
         if (!attention.Bias || attention.OutputBias == false) return "its attention has no biases";
         if (attention.QueryKeyNorm is not null) return "its queries and keys have norms";
-        if (rotary.Width is { } turned && turned != attention.SizesIn(options.Width).HeadWidth) return "only a part of each head is turned";
+        if (TurnsPart(attention, options.Width)) return "only a part of each head is turned";
         if (rotary.Scaling is YarnScaling { Truncate: true }) return "its YaRN rounds the pairs where blending begins and ends";
         return GgufRotary.WhyNot(Rounding(rotary)) ?? ExpertsOf(stack) switch
         {
             null => "its layers do not all have the same experts",
             { SharedCount: > 0 } => "it has shared experts",
-            { Expert: var expert } when expert with { Hidden = null } != s_expert => "its experts are not a clamped SwiGLU with biases, alpha 1.702 and limit 7",
-            { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1, Bias: true } router } when router.ActiveGroups == router.Groups => null,
+            { Expert: var expert } when expert with { Hidden = null } != s_expert =>
+                "its experts are not a clamped SwiGLU with biases, alpha 1.702 and limit 7",
+            { Router: SoftmaxRouterOptions { Normalise: true, Scale: 1, Bias: true } router }
+                when router.ActiveGroups == router.Groups => null,
             _ => "its gates are not a softmax over the chosen experts",
         };
     }
