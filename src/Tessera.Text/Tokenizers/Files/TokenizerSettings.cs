@@ -133,11 +133,16 @@ internal sealed class TokenizerSettings
     {
         foreach (var (key, value) in file.Members())
         {
-            if (key == AdditionalKey && value.Value.ValueKind == JsonValueKind.Array) AddFurther(value.Items());
-            else if (key == ExtraKey && value.Value.ValueKind == JsonValueKind.Object) AddFurther(value.Members().Select(role => role.Value));
-            else if (key == ExtraKey && value.Value.ValueKind == JsonValueKind.Array) AddFurther(value.Items());
-            else if (key.EndsWith(RoleSuffix, StringComparison.Ordinal) && value.Value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
-                _named[key] = TextOf(value);
+            var kind = value.Value.ValueKind;
+            if (key is AdditionalKey or ExtraKey)
+            {
+                if (kind == JsonValueKind.Array) AddFurther(value.Items());
+                else if (kind != JsonValueKind.Null) AddFurther(value.Members().Select(role => role.Value));
+            }
+            else if (key.EndsWith(RoleSuffix, StringComparison.Ordinal) && kind is not (JsonValueKind.True or JsonValueKind.False))
+            {
+                _named[key] = TextOf(value); // add_bos_token and its like are no roles
+            }
         }
 
         void AddFurther(IEnumerable<JsonPart> tokens) =>
