@@ -55,7 +55,7 @@ public sealed class TokenizerSettingsTests : IDisposable
     {
         Write(Config, """
             {
-              "pad_token": "[PAD]", "unk_token": "", "additional_special_tokens": ["cat"],
+              "pad_token": "[PAD]", "unk_token": "", "max_token": 3, "additional_special_tokens": ["cat"],
               "extra_special_tokens": { "image_token": "<image>" }
             }
             """);
@@ -125,6 +125,7 @@ public sealed class TokenizerSettingsTests : IDisposable
         File.WriteAllText(folder.File(Map), """{ "bos_token": "<s>", "eos_token": "<|im_end|>", "unk_token": "<unk>" }""");
         File.WriteAllText(folder.File(Config), """{ "tokenizer_class": "LlamaTokenizer", "legacy": true }""");
         int[] us = pieces.Encode("user"), them = pieces.Encode("he is");
+        Assert.NotEqual([1, .. us], pieces.Encode("<s>user")); // sentencepiece finds no control symbol in a text
         var tokenizer = Tokenizer.Load(folder.Path);
         Assert.Equal([1, .. them, size, .. us, size + 1], tokenizer.EncodeSequence("he is<|im_start|>user<|im_end|>"));
         Assert.Equal([1, .. us], tokenizer.Encode("<s>user")); // a role is found in texts, as templates write it
@@ -138,6 +139,9 @@ public sealed class TokenizerSettingsTests : IDisposable
         Assert.Equal([.. them, size], ids[..(them.Length + 1)]);
         Assert.Equal("user", string.Concat(ids[(them.Length + 1)..^1].Select(tokenizer.TokenText))); // no blank after a marker
         Assert.False(GgmlVocabulary.Of(tokenizer).AddsBegin);
+
+        File.Delete(folder.File(Map));
+        Assert.Equal([1, .. us], Tokenizer.Load(folder.Path).Encode("<s>user")); // a role that the class takes for granted
     }
 
     [Theory]
