@@ -121,7 +121,8 @@ public sealed class PromptFormatTests
     {
         using var folder = Folder();
         const string roles =
-            "{{ bos_token }}{% if pad_token is defined %}{{ pad_token }}{% endif %}{{ unk_token }}{{ messages[0].content }}{{ eos_token }}{{ sep_token }}";
+            "{{ bos_token }}{% if pad_token is defined %}{{ pad_token }}{% endif %}{{ unk_token }}{{ messages[0].content }}{{ eos_token }}"
+            + "{{ sep_token }}";
         Write(folder, "tokenizer_config.json", new JsonObject
         {
             ["chat_template"] = roles, ["bos_token"] = "<s>", ["pad_token"] = "<pad>", ["unk_token"] = "<turn>", ["sep_token"] = null,
@@ -138,7 +139,8 @@ public sealed class PromptFormatTests
         using var folder = new TemporaryFolder();
         Assert.Equal([2, 3], Ends(writer => { }));
         Assert.Equal([4, 2, 3], Ends(writer => writer.Metadata["tokenizer.ggml.eos_token_id"] = GgufValue.Of(4u)));
-        Assert.Equal([2, 3, 1], Ends(writer => writer.Metadata["tokenizer.chat_template"] = GgufValue.Of("{{ messages[1].content }}<|im_start|>")));
+        const string template = "{{ messages[1].content }}<|im_start|>";
+        Assert.Equal([2, 3, 1], Ends(writer => writer.Metadata["tokenizer.chat_template"] = GgufValue.Of(template)));
 
         IReadOnlyList<int> Ends(Action<GgufWriter> change)
         {
@@ -190,7 +192,11 @@ public sealed class PromptFormatTests
         {
             var after = ModelFolder.Load(path);
             foreach (var text in (string[])["<|a|>the cat<|b|>", "<tool><|p|><turn></s>", "the dog"])
-                Assert.Equal(before.PromptFormat.EncodePrompt(before.Tokenizer, text), after.PromptFormat.EncodePrompt(after.Tokenizer, text));
+            {
+                Assert.Equal(
+                    before.PromptFormat.EncodePrompt(before.Tokenizer, text), after.PromptFormat.EncodePrompt(after.Tokenizer, text));
+            }
+
             Assert.Equal(before.PromptFormat.StopTokens, after.PromptFormat.StopTokens);
             Assert.Equal(before.PromptFormat.EncodeChat(before.Tokenizer, "the"), after.PromptFormat.EncodeChat(after.Tokenizer, "the"));
             Assert.Equal((1, 2, 272), (after.Tokenizer.BeginId, after.Tokenizer.EndId, after.Tokenizer.PaddingId));

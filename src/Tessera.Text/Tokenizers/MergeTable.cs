@@ -71,7 +71,8 @@ internal sealed class MergeTable
                 ? merge.Text().Split(' ')
                 : [.. merge.Items().Select(item => item.Text())];
             if (names.Length != 2) throw merge.Wrong("two tokens");
-            if (!names[1].StartsWith(prefix, StringComparison.Ordinal)) throw merge.Wrong($"two tokens, the second with the prefix '{prefix}'");
+            if (!names[1].StartsWith(prefix, StringComparison.Ordinal))
+                throw merge.Wrong($"two tokens, the second with the prefix '{prefix}'");
             return (IdOf(names[0]), IdOf(names[1]), IdOf(names[0] + names[1][prefix.Length..]));
 
             int IdOf(string name) => vocabulary.Find(name)

@@ -148,7 +148,9 @@ public sealed class OwnModelTests : IDisposable
         ModelConversion.Convert(_folder.File("begins.gguf"), _folder.File("begins"), new ConversionOptions());
         using var file = GgufFile.Open(_folder.File("begins.gguf"));
         Assert.Equal(expected, GgufTokenizer.Read(file).EncodeSequence(Text));
-        foreach (var path in (string[])[source, Path.Combine(source, "tokenizer.json"), _folder.File("begins"), _folder.File("begins/tokenizer.json")])
+        string[] paths =
+            [source, Path.Combine(source, "tokenizer.json"), _folder.File("begins"), _folder.File("begins/tokenizer.json")];
+        foreach (var path in paths)
             Assert.Equal(expected, Tokenizer.Load(path).EncodeSequence(Text));
         File.Delete(_folder.File("begins/tokenizer_config.json"));
         Assert.Equal(expected, Tokenizer.Load(_folder.File("begins")).EncodeSequence(Text)); // its own file says it, too

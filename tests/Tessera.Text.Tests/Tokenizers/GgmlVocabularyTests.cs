@@ -37,7 +37,8 @@ public class GgmlVocabularyTests
         var vocabulary = GgmlVocabulary.Of(tokenizer);
         Assert.Equal(pre, vocabulary.PreTokenizer);
         var again = vocabulary.ToTokenizer(kind);
-        foreach (var text in (string[])["Hello worldWide 12345 + 'S HTTPServer's\n\n x", "你好 ПРИВЕТ  мир½ 𝕳ello", "<|im_start|>a<eos>"])
+        string[] texts = ["Hello worldWide 12345 + 'S HTTPServer's\n\n x", "你好 ПРИВЕТ  мир½ 𝕳ello", "<|im_start|>a<eos>"];
+        foreach (var text in texts)
             Assert.Equal(tokenizer.EncodeOrdinary(text), again.EncodeOrdinary(text));
         Assert.Equal(tokenizer.EncodeSequence("a")[0] == tokenizer.BeginId, again.EncodeSequence("a")[0] == again.BeginId);
     }

@@ -10,7 +10,8 @@ namespace Tessera.Text.Tokenizers.Tests;
 public class KindAgreementTests
 {
     /// <summary>Every folder of the fixtures.</summary>
-    public static TheoryData<string> Kinds => [.. Directory.GetDirectories(Fixture.Local("kinds")).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal)];
+    public static TheoryData<string> Kinds =>
+        [.. Directory.GetDirectories(Fixture.Local("kinds")).Select(folder => Path.GetFileName(folder)!).Order(StringComparer.Ordinal)];
 
     /// <summary>Every expression of the fixtures.</summary>
     public static TheoryData<string> Expressions => [.. Lines().Skip(1).Select(line => Member(line, "pattern").GetString()!)];

@@ -11,7 +11,8 @@ public sealed class TokenizerSettingsTests : IDisposable
     private const string Config = "tokenizer_config.json", Map = "special_tokens_map.json", Added = "added_tokens.json";
 
     private readonly TemporaryFolder _folder = new();
-    private readonly BytePairTokenizer _plain = BytePairTrainer.Train(["the cat"], new BytePairTrainerOptions(260, SpecialTokens: ["<s>", "</s>"]));
+    private readonly BytePairTokenizer _plain =
+        BytePairTrainer.Train(["the cat"], new BytePairTrainerOptions(260, SpecialTokens: ["<s>", "</s>"]));
 
     public TokenizerSettingsTests() => _plain.Save(_folder.Path);
 
@@ -21,8 +22,13 @@ public sealed class TokenizerSettingsTests : IDisposable
     public void Markers_that_only_the_configuration_names_are_one_id_each()
     {
         Write(Config, """
-            { "added_tokens_decoder": { "261": { "content": "<|im_end|>", "special": true, "lstrip": true }, "260": { "content": "<|im_start|>", "special": true },
-              "262": { "content": "<tool>" } }, "eos_token": "<|im_end|>", "bos_token": { "__type": "AddedToken", "content": "<s>" } }
+            {
+              "added_tokens_decoder": {
+                "261": { "content": "<|im_end|>", "special": true, "lstrip": true }, "260": { "content": "<|im_start|>", "special": true },
+                "262": { "content": "<tool>" }
+              },
+              "eos_token": "<|im_end|>", "bos_token": { "__type": "AddedToken", "content": "<s>" }
+            }
             """);
         var tokenizer = Load();
         Assert.Equal([260, .. _plain.Encode("cat"), 261, 262], tokenizer.Encode("<|im_start|>cat  <|im_end|><tool>"));
@@ -47,7 +53,12 @@ public sealed class TokenizerSettingsTests : IDisposable
     [Fact]
     public void A_role_makes_a_token_special_and_gives_the_next_id_to_one_that_is_none()
     {
-        Write(Config, """{ "pad_token": "[PAD]", "unk_token": "", "additional_special_tokens": ["cat"], "extra_special_tokens": { "image_token": "<image>" } }""");
+        Write(Config, """
+            {
+              "pad_token": "[PAD]", "unk_token": "", "max_token": 3, "additional_special_tokens": ["cat"],
+              "extra_special_tokens": { "image_token": "<image>" }
+            }
+            """);
         var tokenizer = Load();
         Assert.Equal([260], tokenizer.Encode("[PAD]"));
         Assert.Equal(260, tokenizer.PaddingId);
@@ -114,11 +125,13 @@ public sealed class TokenizerSettingsTests : IDisposable
         File.WriteAllText(folder.File(Map), """{ "bos_token": "<s>", "eos_token": "<|im_end|>", "unk_token": "<unk>" }""");
         File.WriteAllText(folder.File(Config), """{ "tokenizer_class": "LlamaTokenizer", "legacy": true }""");
         int[] us = pieces.Encode("user"), them = pieces.Encode("he is");
+        Assert.NotEqual([1, .. us], pieces.Encode("<s>user")); // sentencepiece finds no control symbol in a text
         var tokenizer = Tokenizer.Load(folder.Path);
         Assert.Equal([1, .. them, size, .. us, size + 1], tokenizer.EncodeSequence("he is<|im_start|>user<|im_end|>"));
         Assert.Equal([1, .. us], tokenizer.Encode("<s>user")); // a role is found in texts, as templates write it
         Assert.Equal((1, size + 1), (tokenizer.BeginId, tokenizer.EndId));
-        Assert.Equal("he is<|im_start|> user", tokenizer.Decode(tokenizer.Encode("he is<|im_start|>user<|im_end|>"))); // no role, so not special
+        // One without a role is not special.
+        Assert.Equal("he is<|im_start|> user", tokenizer.Decode(tokenizer.Encode("he is<|im_start|>user<|im_end|>")));
 
         File.WriteAllText(folder.File(Config), """{ "tokenizer_class": "LlamaTokenizer", "legacy": false, "add_bos_token": false }""");
         tokenizer = Tokenizer.Load(folder.Path);
@@ -126,6 +139,9 @@ public sealed class TokenizerSettingsTests : IDisposable
         Assert.Equal([.. them, size], ids[..(them.Length + 1)]);
         Assert.Equal("user", string.Concat(ids[(them.Length + 1)..^1].Select(tokenizer.TokenText))); // no blank after a marker
         Assert.False(GgmlVocabulary.Of(tokenizer).AddsBegin);
+
+        File.Delete(folder.File(Map));
+        Assert.Equal([1, .. us[1..]], Tokenizer.Load(folder.Path).Encode("<s>user")); // a role that the class takes for granted
     }
 
     [Theory]
@@ -133,6 +149,7 @@ public sealed class TokenizerSettingsTests : IDisposable
     [InlineData(Config, """{ "added_tokens_decoder": { "x": {} } }""", "'added_tokens_decoder' has 'x'; it must be an id")]
     [InlineData(Config, """{ "added_tokens_decoder": { "9": {} } }""", "'added_tokens_decoder.9.content' is missing.")]
     [InlineData(Config, """{ "added_tokens_decoder": { "999999999": { "content": "a" } } }""", "an id less than ")]
+    [InlineData(Config, """{ "additional_special_tokens": "a" }""", "'additional_special_tokens' is \"a\"; it must be an object.")]
     [InlineData(Config, "[]", "tokenizer_config.json is []; it must be an object.")]
     [InlineData(Config, """{ "add_bos_token": "yes" }""", "'add_bos_token' is \"yes\"; it must be true or false.")]
     [InlineData(Added, """{ "a": -1 }""", "added_tokens.json: 'a' is -1; it must be an id")]

@@ -151,7 +151,8 @@ public class TokenizerTests
         (string Expression, string Construct)[] all =
         [
             ("(", "a group without an end"), (")", "an unmatched ')'"), ("[a", "a class without an end"), ("+", "'+' after nothing"),
-            (@"\p{X}", @"\p{X}"), (@"(a)\1", @"\1"), (@"\X", @"\X"), ("(?x:a)", "(?x"), ("(?~a)", "(?~"), ("[z-a]", "ends before it begins"),
+            (@"\p{X}", @"\p{X}"), (@"(a)\1", @"\1"), (@"\X", @"\X"), ("(?x:a)", "(?x"), ("(?~a)", "(?~"),
+            ("[z-a]", "ends before it begins"),
             ("[[:none:]]", "[:none:]"), ("a{100001}", "{100001}"), ("\\", "a backslash at the end"),
             (new string('(', 200) + new string(')', 200), "more than 100 groups"), (new string('[', 200), "more than 100 classes"),
         ];

@@ -35,7 +35,7 @@ internal static class HuggingFaceText
     }
 
     /// <summary>The tokens that end what the model writes; null where a file names none.</summary>
-    private static IReadOnlyList<int>? Ends(HuggingFaceConfig? file) =>
+    private static List<int>? Ends(HuggingFaceConfig? file) =>
         file?.OneOrMore("eos_token_id")?.Where(id => id >= 0).Distinct().ToList() is { Count: > 0 } ids ? ids : null;
 
     private static HuggingFaceConfig? Optional(string folder, string file)

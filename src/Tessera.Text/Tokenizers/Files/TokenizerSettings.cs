@@ -16,8 +16,11 @@ namespace Tessera.Text.Tokenizers;
 internal sealed class TokenizerSettings
 {
     private const string ConfigName = "tokenizer_config.json", MapName = "special_tokens_map.json", AddedName = "added_tokens.json",
-        ModelConfigName = "config.json", RoleSuffix = "_token", AdditionalKey = "additional_special_tokens",
+        ModelConfigName = "config.json", AdditionalKey = "additional_special_tokens",
         ExtraKey = "extra_special_tokens", DecoderKey = "added_tokens_decoder";
+
+    private static readonly string[] _roles =
+        ["bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"];
 
     private readonly Dictionary<string, string?> _named = new(StringComparer.Ordinal);
     private readonly List<string> _additional = [];
@@ -31,7 +34,7 @@ internal sealed class TokenizerSettings
         using var config = Open(folder, ConfigName);
         using var map = Open(folder, MapName);
         using var added = Open(folder, AddedName);
-        _isThere = config is not null || map is not null || File.Exists(Path.Combine(folder, ModelConfigName));
+        _isThere = config is not null || map is not null || added is not null || File.Exists(Path.Combine(folder, ModelConfigName));
         var (said, decoder) = (PartOf(config, folder, ConfigName), default(JsonPart));
         if (said is not null)
         {
@@ -67,7 +70,7 @@ internal sealed class TokenizerSettings
     /// <param name="isBare">Whether the tokenizer's own file has no place for tokens around a text.</param>
     public TokenizerParts Merge(TokenizerParts parts, Vocabulary vocabulary, TokenRoles? asked, bool isBare)
     {
-        if (!_isThere) return parts with { Roles = asked ?? parts.Roles };
+        if (!_isThere) return parts with { Roles = asked ?? parts.Roles, NamedRoles = asked ?? parts.NamedRoles };
         var tokens = new AddedTokenList(parts, vocabulary);
         var special = _named.Values.OfType<string>().Concat(_additional).ToHashSet(StringComparer.Ordinal);
         foreach (var (place, token) in _declared.OrderBy(declared => declared.Token.Id))
@@ -80,6 +83,7 @@ internal sealed class TokenizerSettings
         foreach (var text in special) tokens.Require(text);
 
         var named = Roles(tokens.Knows);
+        foreach (var (_, text) in named.Named) tokens.Require(text);
         parts = tokens.Into(parts) with { Roles = asked ?? Guessed(named, parts.Roles, tokens.Added), NamedRoles = asked ?? named };
         return parts with { PostProcessor = Around(parts, tokens, isBare) };
     }
@@ -133,11 +137,16 @@ internal sealed class TokenizerSettings
     {
         foreach (var (key, value) in file.Members())
         {
-            if (key == AdditionalKey && value.Value.ValueKind == JsonValueKind.Array) AddFurther(value.Items());
-            else if (key == ExtraKey && value.Value.ValueKind == JsonValueKind.Object) AddFurther(value.Members().Select(role => role.Value));
-            else if (key == ExtraKey && value.Value.ValueKind == JsonValueKind.Array) AddFurther(value.Items());
-            else if (key.EndsWith(RoleSuffix, StringComparison.Ordinal) && value.Value.ValueKind is not (JsonValueKind.True or JsonValueKind.False))
+            var kind = value.Value.ValueKind;
+            if (key is AdditionalKey or ExtraKey)
+            {
+                if (kind == JsonValueKind.Array) AddFurther(value.Items());
+                else if (kind != JsonValueKind.Null) AddFurther(value.Members().Select(role => role.Value));
+            }
+            else if (_roles.Contains(key))
+            {
                 _named[key] = TextOf(value);
+            }
         }
 
         void AddFurther(IEnumerable<JsonPart> tokens) =>

@@ -283,7 +283,7 @@ internal sealed class OnigurumaReader(string expression)
 
     /// <summary>The error that something is not supported.</summary>
     internal ArgumentException Unsupported(string construct) =>
-        new($"'{construct}' in the regular expression '{expression}' is not supported.", nameof(expression));
+        new($"'{construct}' in the regular expression '{expression}' is not supported.");
 
     private CodePointSet ReadProperty()
     {
