@@ -71,7 +71,8 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData(
         "--samples is '1,0'; allowed: a whole number, without signs between its digits; see 'tessera data --help'", "data", "tiny.json",
         "--samples", "1,0")]
-    [InlineData("--tolerance is '5e-5,0'; allowed: a number such as 0.8; see 'tessera verify --help'", "verify", "x", "--tolerance", "5e-5,0")]
+    [InlineData(
+        "--tolerance is '5e-5,0'; allowed: a number such as 0.8; see 'tessera verify --help'", "verify", "x", "--tolerance", "5e-5,0")]
     [InlineData("Required argument 'recipe' missing for command: 'show'; see 'tessera recipe show --help'", "recipe", "show")]
     public void Commands_say_in_one_line_what_is_wrong(string message, params string[] arguments)
     {

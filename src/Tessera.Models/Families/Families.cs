@@ -55,9 +55,10 @@ public static class Families
         {
             var tried = Family.Fits(options);
             if (tried.FirstOrDefault(own => own.Reason is null) is { } fit) return fit.Family;
-            throw new RecipeException("no family of published models is made like this one" + (tried.MinBy(own => own.Distance) is { } nearest
+            var why = tried.MinBy(own => own.Distance) is { } nearest
                 ? $"; {nearest.Family.Name} comes nearest, but {nearest.Reason}"
-                : $": none is {KindOf(options)}"));
+                : $": none is {KindOf(options)}";
+            throw new RecipeException("no family of published models is made like this one" + why);
         }
 
         /// <summary>What each family of the model's kind says to these options.</summary>
