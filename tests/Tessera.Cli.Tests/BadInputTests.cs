@@ -56,7 +56,7 @@ public sealed class BadInputTests(TinyRun tiny)
 
     [Theory]
     [InlineData("there is no recipe 'nothing.json'", "train", "nothing.json")]
-    [InlineData("cut.json(2,1): is not valid JSON here: it ends too early", "recipe", "check", "cut.json")]
+    [InlineData("cut.json(2,1): is not valid JSON here: it ends before the last { or [ is closed", "recipe", "check", "cut.json")]
     [InlineData("list.json: is not a JSON object", "recipe", "check", "list.json")]
     [InlineData("--length is 0; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "0")]
     [InlineData("--length is 2000000000; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "2000000000")]
