@@ -43,7 +43,8 @@ public static partial class Parts
     public static string? KindOf(Type options) =>
         Groups(options).SelectMany(Kinds).FirstOrDefault(kind => kind.Part == options)?.Name;
 
-    /// <summary>What a recipe calls a part, for messages: its kind, or the name of its record without "Options" where it has none.</summary>
+    /// <summary>What a recipe calls a part, for messages: its kind, or the name of its record without "Options" where it has
+    /// none.</summary>
     /// <param name="options">The options of a part; null where there is none.</param>
     public static string NameOf(object? options) => options is null ? "none" : NameOf(options.GetType());
 

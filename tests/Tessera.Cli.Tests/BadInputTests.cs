@@ -56,7 +56,7 @@ public sealed class BadInputTests(TinyRun tiny)
 
     [Theory]
     [InlineData("there is no recipe 'nothing.json'", "train", "nothing.json")]
-    [InlineData("cut.json(2,1): is not valid JSON here: it ends too early", "recipe", "check", "cut.json")]
+    [InlineData("cut.json(2,1): is not valid JSON here: it ends before the last { or [ is closed", "recipe", "check", "cut.json")]
     [InlineData("list.json: is not a JSON object", "recipe", "check", "list.json")]
     [InlineData("--length is 0; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "0")]
     [InlineData("--length is 2000000000; allowed: 1 to 1048576", "recipe", "show", "tiny.json", "--length", "2000000000")]
@@ -71,7 +71,8 @@ public sealed class BadInputTests(TinyRun tiny)
     [InlineData(
         "--samples is '1,0'; allowed: a whole number, without signs between its digits; see 'tessera data --help'", "data", "tiny.json",
         "--samples", "1,0")]
-    [InlineData("--tolerance is '5e-5,0'; allowed: a number such as 0.8; see 'tessera verify --help'", "verify", "x", "--tolerance", "5e-5,0")]
+    [InlineData(
+        "--tolerance is '5e-5,0'; allowed: a number such as 0.8; see 'tessera verify --help'", "verify", "x", "--tolerance", "5e-5,0")]
     [InlineData("Required argument 'recipe' missing for command: 'show'; see 'tessera recipe show --help'", "recipe", "show")]
     public void Commands_say_in_one_line_what_is_wrong(string message, params string[] arguments)
     {

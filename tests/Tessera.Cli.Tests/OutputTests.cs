@@ -203,7 +203,8 @@ public sealed class OutputTests(TinyRun tiny)
         Assert.Contains("model.decoder.attention.pattern: { \"kind\": \"full\" }", shown.Lines);
         var swapped = tiny.Tessera("recipe", "show", "tiny.json", "--json", "--set", "model.decoder.attention.kind=lstm");
         Assert.Equal(
-            "tessera: note: model.decoder.attention is now lstm, which does not take heads (2), position ({\"kind\":\"rotary\"}); dropped\n",
+            "tessera: note: model.decoder.attention is now lstm, which does not take heads (2), "
+            + "position ({\"kind\":\"rotary\"}); dropped\n",
             swapped.Error);
         var positions = Assert.Single(Parse(swapped)).GetProperty("positions");
         Assert.False(positions.TryGetProperty("model.decoder.attention.position", out _));
@@ -235,7 +236,9 @@ public sealed class OutputTests(TinyRun tiny)
     [InlineData("what to learn from is said once: by --text, --pairs or --parallel", "n.json")]
     [InlineData("what to learn from is said once: by --text, --pairs or --parallel", "n.json", "--text", "x", "--pairs", "y")]
     [InlineData("--model is 'encoder'; allowed: decoder, encoder-decoder", "n.json", "--text", "x", "--model", "encoder")]
-    [InlineData("--model is encoder-decoder, which needs pairs; allowed with --text: decoder", "n.json", "--text", "x", "--model", "encoder-decoder")]
+    [InlineData(
+        "--model is encoder-decoder, which needs pairs; allowed with --text: decoder", "n.json", "--text", "x", "--model",
+        "encoder-decoder")]
     public void A_recipe_that_cannot_be_written_is_not(string message, params string[] arguments)
     {
         var outcome = tiny.Tessera(["recipe", "new", .. arguments]);
@@ -247,7 +250,8 @@ public sealed class OutputTests(TinyRun tiny)
     public void All_errors_of_a_recipe_are_told_a_line_each()
     {
         tiny.Write("bad.json", TinyRun.Recipe.Replace("\"tiny\"", "3", StringComparison.Ordinal)
-            .Replace("\"heads\": 2", "\"heads\": 2.5", StringComparison.Ordinal).Replace("\"everySteps\"", "\"everyStep\"", StringComparison.Ordinal));
+            .Replace("\"heads\": 2", "\"heads\": 2.5", StringComparison.Ordinal)
+            .Replace("\"everySteps\"", "\"everyStep\"", StringComparison.Ordinal));
         var outcome = tiny.Tessera("recipe", "check", "bad.json");
         Assert.Equal(2, outcome.Code);
         Assert.Equal(
@@ -280,7 +284,8 @@ public sealed class OutputTests(TinyRun tiny)
         using var schema = JsonDocument.Parse(tiny.Tessera("recipe", "schema").Output);
         var keys = schema.RootElement.GetProperty("properties");
         Assert.All(keys.EnumerateObject(), key => Assert.NotEmpty(Description(key.Value)));
-        Assert.StartsWith("The longest", Description(keys.GetProperty("batches").GetProperty("properties").GetProperty("length")), StringComparison.Ordinal);
+        var length = keys.GetProperty("batches").GetProperty("properties").GetProperty("length");
+        Assert.StartsWith("The longest target in tokens", Description(length), StringComparison.Ordinal);
         var schedule = keys.GetProperty("phases").GetProperty("items").GetProperty("properties").GetProperty("schedule");
         Assert.False(schedule.TryGetProperty("required", out _)); // a usual kind need not be said …
         Assert.All(schedule.GetProperty("anyOf").EnumerateArray().Where(kind => kind.TryGetProperty("properties", out _)), kind =>

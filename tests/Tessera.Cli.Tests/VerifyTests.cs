@@ -41,6 +41,31 @@ public sealed class VerifyTests
         Assert.Contains("1 of 2 failed", found.Output, StringComparison.Ordinal);
     }
 
+    [SharedFact(Published)]
+    public void A_model_that_was_rounded_is_told_what_difference_to_expect()
+    {
+        var folder = Directory.CreateTempSubdirectory("tessera-verify").FullName;
+        try
+        {
+            var original = Fixture.Shared($"{Published}/llama")!;
+            var rounded = Path.Combine(folder, "rounded");
+            Assert.Equal(0, TesseraProcess.Run(folder, ["convert", original, rounded, "--type", "bf16"]).Code);
+            File.Copy(Path.Combine(original, "expected.safetensors"), Path.Combine(rounded, "expected.safetensors"));
+            var found = TesseraProcess.Run(folder, ["verify", "rounded"]);
+            Assert.Equal(1, found.Code);
+            var note = Assert.Single(found.Lines, line => line.StartsWith("rounded: its logits differ by", StringComparison.Ordinal));
+            Assert.Contains("0.4 % (bf16, q8_0)", note, StringComparison.Ordinal);
+            var asJson = TesseraProcess.Run(folder, ["verify", "rounded", "--json"]);
+            var row = JsonDocument.Parse(asJson.Lines[0]).RootElement.GetProperty("result");
+            var share = row.GetProperty("logits").GetDouble() / row.GetProperty("largestLogit").GetDouble();
+            Assert.InRange(share, 1e-4, 1.0 / 256 * 4); // u = 2⁻⁸, grown by a few maps
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
     [Fact]
     public void Folders_and_tolerances_are_checked()
     {

@@ -61,7 +61,9 @@ public sealed class ModelFolderTests
     [InlineData("\"heads\": 4", "\"heads\": 3", "model.decoder.attention.heads: is 3; allowed: a divisor of the width 8")]
     [InlineData("\"heads\": 4", "\"head\": 4", "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads")]
     [InlineData("\"kind\": \"decoder\"", "\"kind\": \"tree\"", "model.kind: is \"tree\"; allowed: encoder-decoder, decoder, encoder")]
-    [InlineData("\"width\": 8", "\"width\": 8,,", "config.json(37,16): is not valid JSON here: ',' is an invalid start of a property name. Expected a '\"'")]
+    [InlineData(
+        "\"width\": 8", "\"width\": 8,,",
+        "config.json(37,16): is not valid JSON here: ',' is an invalid start of a property name. Expected a '\"'")]
     [InlineData("\"width\": 8", "\"width\": 16", "in the model")]
     public void Damaged_options_are_named_with_their_file(string old, string changed, params string[] parts)
     {

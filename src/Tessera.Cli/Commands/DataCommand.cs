@@ -32,7 +32,8 @@ internal static class DataCommand
         command.SetAction((parsed, cancellation) =>
         {
             if (parsed.GetValue(samples) < 0) throw new ArgumentException($"--samples is {parsed.GetValue(samples)}; allowed: at least 0");
-            if (parsed.GetValue(force) && parsed.GetValue(output) is null) throw new ArgumentException("--force does nothing without --out");
+            if (parsed.GetValue(force) && parsed.GetValue(output) is null)
+                throw new ArgumentException("--force does nothing without --out");
             if (parsed.GetValue(output) is { } target && !parsed.GetValue(force)
                 && ExampleFiles.Names.Select(name => Path.Combine(target, name)).FirstOrDefault(File.Exists) is { } there)
                 throw new IOException($"'{there}' is there already; use --force to replace it, or name another folder");

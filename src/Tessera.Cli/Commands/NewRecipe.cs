@@ -44,7 +44,8 @@ internal static class NewRecipe
             var files = parsed.GetValue(parallel) is { Length: 2 } two ? two : null;
             var (data, ofPairs) = Data(folder, parsed.GetValue(text), parsed.GetValue(pairs), files);
             var kind = parsed.GetValue(model) ?? (ofPairs ? Translates : Continues);
-            if (kind is not (Translates or Continues)) throw new ArgumentException($"--model is '{kind}'; allowed: {Continues}, {Translates}");
+            if (kind is not (Translates or Continues))
+                throw new ArgumentException($"--model is '{kind}'; allowed: {Continues}, {Translates}");
             if (kind == Translates && !ofPairs)
                 throw new ArgumentException($"--model is {Translates}, which needs pairs; allowed with --text: {Continues}");
             if (File.Exists(path) && !parsed.GetValue(force))

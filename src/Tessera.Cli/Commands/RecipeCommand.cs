@@ -7,6 +7,7 @@ using Tessera.Cli.Terminal;
 using Tessera.Evaluation.Tasks;
 using Tessera.Models;
 using Tessera.Models.Recipes;
+using Tessera.Nn;
 using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Lora;
 using Tessera.Nn.Positions;
@@ -103,8 +104,23 @@ internal static partial class RecipeCommand
     private static RunPlan Load(string path, string[] settings)
     {
         var recipe = Recipe.Load(path, settings, CommonOptions.Note);
-        Metric.RequireKnown(recipe.Evaluate);
-        return RunPlan.Of(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!);
+        var problems = new List<RecipeException>();
+        RunPlan? plan = null;
+        Try(() => plan = RunPlan.Of(recipe, Path.GetDirectoryName(Path.GetFullPath(path))!));
+        Try(() => Metric.RequireKnown(recipe.Evaluate));
+        return problems.Count == 0 ? plan! : throw (problems.Count == 1 ? problems[0] : new RecipeException(problems));
+
+        void Try(Action check)
+        {
+            try
+            {
+                check();
+            }
+            catch (RecipeException problem)
+            {
+                problems.Add(problem);
+            }
+        }
     }
 
     private static string Share(ModelSummary summary) => summary.CacheBytes == summary.HeadsCacheBytes

@@ -14,6 +14,11 @@ internal static class VerifyCommand
     private const double Tolerance = 5e-5;
     private const double GradientTolerance = 1e-4;
 
+    /// <summary>Half a step of each type: of 8 and 11 significant bits, or of a block's largest weight in 127, 32 and 8 steps.</summary>
+    private const string Rounding =
+        "Weights that were stored as another type in between are rounded, by up to 0.05 % (f16), 0.4 % (bf16, q8_0), "
+        + "1.6 % (q6_k) or 6 % (q4_k, q4_0) of the largest beside them, and logits move by a like share: give that as --tolerance.";
+
     public static Command Create()
     {
         var folders = new Argument<string[]>("folder")
@@ -35,7 +40,7 @@ internal static class VerifyCommand
         var command = new Command("verify", CommonOptions.WithExamples(
                 "Compares models with outputs that another program recorded for them: logits, hidden states, loss, gradients, "
                 + "greedy tokens, and decoding token by token with whole sequences. "
-                + "Exit code 1 where one differs by more than the tolerance, or cannot be read.",
+                + "Exit code 1 where one differs by more than the tolerance, or cannot be read. " + Rounding,
                 "tessera verify checkpoints/*", "tessera verify models/Qwen3-0.6B --tolerance 1e-3 --json"))
         {
             folders,
@@ -59,7 +64,7 @@ internal static class VerifyCommand
 
     private static int Run(string[] folders, double tolerance, double gradientTolerance, Screen screen, CancellationToken cancellation)
     {
-        var (rows, failed) = (new List<IReadOnlyList<string>>(), 0);
+        var (rows, notes, failed) = (new List<IReadOnlyList<string>>(), new List<string>(), 0);
         foreach (var folder in folders)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -71,6 +76,7 @@ internal static class VerifyCommand
 
             var passes = found.Passes(tolerance, gradientTolerance);
             if (!passes) failed++;
+            if (!passes && Expected(found) is { } expected) notes.Add(expected);
             rows.Add(Row(found, passes));
             screen.Json(new { @case = Name(folder), passes, result = found });
         }
@@ -79,6 +85,7 @@ internal static class VerifyCommand
             screen.Table(
                 ["case", "family", "logits", "long", "padded", "hidden", "loss", "gradients", "later", "cached", "greedy", "verdict"], rows,
                 textColumns: 2);
+        foreach (var note in notes) screen.Line(note);
         screen.Json(
             new
             {
@@ -90,6 +97,15 @@ internal static class VerifyCommand
         screen.Line(failed == 0 ? $"{folders.Length} verified" : $"{failed} of {folders.Length} failed");
         return failed == 0 ? CommandRunner.Success : Differs;
     }
+
+    /// <summary>What of a difference the rounding of weights explains, as in a model that has been through a file of another
+    /// type.</summary>
+    private static string? Expected(VerificationResult found) => found is { Logits: { } difference, LargestLogit: { } largest and > 0 }
+        ? string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Name(found.Folder)}: its logits differ by up to {difference:0.0e+0}, {100 * difference / largest:G2} % "
+            + $"of the largest recorded, {largest:G3}. {Rounding}")
+        : null;
 
     /// <summary>Compares one folder; a folder that fails, for whatever reason, is one line, and the others are still verified.</summary>
     private static VerificationResult? Verify(string folder, Screen screen)

@@ -72,9 +72,10 @@ public static class Families
         {
             var tried = Family.Fits(options);
             if (tried.Where(own => own.Reason is null).MaxBy(IsOf) is { } fit) return fit.Family;
-            throw new RecipeException("no family of published models is made like this one" + (tried.MinBy(own => own.Distance) is { } nearest
+            var why = tried.MinBy(own => own.Distance) is { } nearest
                 ? $"; {nearest.Family.Name} comes nearest, but {nearest.Reason}"
-                : $": none is {KindOf(options)}"));
+                : $": none is {KindOf(options)}";
+            throw new RecipeException("no family of published models is made like this one" + why);
 
             bool IsOf(FamilyFit own) => ggufArchitecture is not null && own.Family.GgufArchitecture == ggufArchitecture;
         }

@@ -40,7 +40,8 @@ public static class RecipeJson
         }
         catch (JsonException error)
         {
-            throw new RecipeException($"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", $"is not valid JSON here: {JsonTexts.Reason(error)}");
+            throw new RecipeException(
+                $"{source}({error.LineNumber + 1},{error.BytePositionInLine + 1})", $"is not valid JSON here: {JsonTexts.Reason(error)}");
         }
         catch (InvalidOperationException)
         {

@@ -46,7 +46,8 @@ internal static class RecipeSchema
             };
         }
 
-        if (FullForm.OnlyKind(context.TypeInfo.Type) is { } only && schema["properties"] is JsonObject options && !options.ContainsKey("kind"))
+        if (FullForm.OnlyKind(context.TypeInfo.Type) is { } only
+            && schema is JsonObject && schema["properties"] is JsonObject options && !options.ContainsKey("kind"))
             options.Insert(0, "kind", new JsonObject { ["const"] = only });
         if (!Parts.IsGroup(context.TypeInfo.Type) || schema is not JsonObject group || group["anyOf"] is not JsonArray kinds) return schema;
         var words = new JsonArray();

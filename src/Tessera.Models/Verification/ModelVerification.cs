@@ -82,7 +82,12 @@ public sealed class ModelVerification
     {
         using var scope = Arena.Current.Scope();
         var batch = BatchOf(rows);
-        if (_recorded.Has("batch.logits")) result = result with { Logits = Logits("batch.logits", rows) };
+        if (_recorded.Has("batch.logits"))
+        {
+            var recorded = _recorded.Floats("batch.logits", (long)rows.Length * rows[0].Length * Model.Vocabulary);
+            result = result with { Logits = Logits("batch.logits", rows), LargestLogit = recorded.Max(Math.Abs) };
+        }
+
         if (_recorded.Has("batch.hidden.0")) result = result with { Hidden = Hidden(batch) };
         if (_recorded.Has("mtp.0.logits")) result = result with { MtpLogits = MtpLogits(batch) };
         return _recorded.Has("batch.loss") ? Gradients(result, batch) : result;

@@ -9,6 +9,9 @@ public sealed record VerificationResult(string Folder, string Family)
     /// <summary>Of the logits of a batch.</summary>
     public double? Logits { get; init; }
 
+    /// <summary>No difference: the largest of the recorded logits of a batch, which <see cref="Logits"/> is a share of.</summary>
+    public double? LargestLogit { get; init; }
+
     /// <summary>Of the logits of a long sequence.</summary>
     public double? LongLogits { get; init; }
 

@@ -55,13 +55,24 @@ public sealed class PartSwapTests
     /// <summary>Parts of which something is said, as a recipe says it.</summary>
     private static readonly (string Path, string Part)[] s_said =
     [
-        (Attention, """{"kind":"multi-head","heads":2,"keyValueHeads":1,"headWidth":8,"pattern":{"kind":"window","window":3},"position":{"kind":"rotary","theta":5000},"bias":true,"outputBias":false,"queryKeyNorm":{"kind":"rms"},"scoreScale":0.3,"softCap":5,"sinks":true}"""),
+        (Attention, """
+            {"kind":"multi-head","heads":2,"keyValueHeads":1,"headWidth":8,"pattern":{"kind":"window","window":3},
+            "position":{"kind":"rotary","theta":5000},"bias":true,"outputBias":false,"queryKeyNorm":{"kind":"rms"},
+            "scoreScale":0.3,"softCap":5,"sinks":true}
+            """),
         (Attention, """{"kind":"multi-head","heads":2,"position":{"kind":"alibi"},"pattern":"dilated"}"""),
-        (Attention, """{"kind":"latent","heads":2,"kvLoraRank":8,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":6,"bias":true,"position":{"theta":5000},"norm":{"epsilon":0.001},"pattern":{"kind":"window","window":3},"scoreFactor":1.5}"""),
+        (Attention, """
+            {"kind":"latent","heads":2,"kvLoraRank":8,"nopeHeadDim":4,"ropeHeadDim":4,"vHeadDim":4,"qLoraRank":6,
+            "bias":true,"position":{"theta":5000},"norm":{"epsilon":0.001},"pattern":{"kind":"window","window":3},
+            "scoreFactor":1.5}
+            """),
         (Attention, """{"kind":"lstm","hidden":6}"""),
         (Attention, """{"kind":"gru","hidden":6}"""),
         ($"{Attention}.pattern", """{"kind":"window","window":3,"globalTokens":1}"""),
-        (FeedForward, """{"kind":"experts","routed":4,"active":2,"shared":1,"expert":{"kind":"relu","hidden":5},"router":{"kind":"two-stage"}}"""),
+        (FeedForward, """
+            {"kind":"experts","routed":4,"active":2,"shared":1,"expert":{"kind":"relu","hidden":5},
+            "router":{"kind":"two-stage"}}
+            """),
         (FeedForward, """{"kind":"swiglu","hidden":12,"bias":true}"""),
         ($"{FeedForward}.router", """{"kind":"sigmoid","biasRate":0.01,"scale":2}"""),
         ($"{Decoder}.norm", """{"kind":"layer","epsilon":0.001,"bias":true}"""),
