@@ -36,7 +36,9 @@ internal static class HuggingFaceTarget
         if (options.Type is not (null or ElementType.F32 or ElementType.BF16 or ElementType.F16))
             throw new ArgumentException($"a Hugging Face folder holds F32, BF16 or F16, not {options.Type}; GGUF files can be quantized");
         var model = folder.Config.Model;
-        var (family, said, names, notes) = folder.Family is { } own ? new FoldedScales(own, model, own.Names(model), []) : FoldedScales.Of(model);
+        var (family, said, names, notes) = folder.Family is { } own
+            ? new FoldedScales(own, model, own.Names(model), [])
+            : FoldedScales.Of(model);
         var config = new JsonObject();
         family.WriteConfig(said, config);
         var tensors = Weights.Outgoing(folder.Model, names, weights);
