@@ -88,7 +88,7 @@ internal sealed class Inspection : IDisposable
     {
         if (PeftAdapter.IsIn(path)) return OfAdapter(path);
         if (Directory.Exists(path) && File.Exists(System.IO.Path.Combine(path, ModelFolder.ConfigFile)))
-            HuggingFaceConfig.Load(System.IO.Path.Combine(path, ModelFolder.ConfigFile)); // what is wrong with it is said before the weights
+            HuggingFaceConfig.Load(System.IO.Path.Combine(path, ModelFolder.ConfigFile)); // what is wrong with it is said first
         var source = TensorSource.Open(path);
         try
         {

@@ -26,8 +26,8 @@ public static class ModelFolders
         public static ModelFolder Load(string folder, bool asStored = false, bool check = true) =>
             ModelLoader.Load(folder, asStored, check);
 
-        /// <summary>Gives a model the adapters of a folder of PEFT's, whatever base that names: the model is to be the one they were trained
-        /// on, in any format. <see cref="LoraAdapters.IsActive"/> switches them off and on.</summary>
+        /// <summary>Gives a model the adapters of a folder of PEFT's, whatever base that names: the model is to be the one they were
+        /// trained on, in any format. <see cref="LoraAdapters.IsActive"/> switches them off and on.</summary>
         /// <param name="folder">The adapter's folder.</param>
         /// <returns>The same model, in which the adapters act.</returns>
         /// <exception cref="FileNotFoundException">The folder holds no adapter.</exception>

@@ -88,7 +88,8 @@ public sealed class RunPlan
         get
         {
             var adapters = Adapters is null ? 0 : MachineMemory.BytesOf(Adapters);
-            return MachineMemory.BytesOf(Model) + adapters + (3 * sizeof(float) * Parameters.Learning.Sum(own => own.Parameter.Shape.Count));
+            var learning = Parameters.Learning.Sum(own => own.Parameter.Shape.Count);
+            return MachineMemory.BytesOf(Model) + adapters + (3 * sizeof(float) * learning);
         }
     }
 

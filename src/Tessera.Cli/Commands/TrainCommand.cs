@@ -38,13 +38,17 @@ internal static class TrainCommand
             var begun = new RunFolder(folder);
             var from = parsed.GetValue(data)
                 ?? (isResumed && begun.HasRun ? File.ReadAllText(begun.Origin).Trim() : Path.GetDirectoryName(Path.GetFullPath(path))!);
-            CommonOptions.RequireMemory(
-                RunPlan.Of(loaded, from, check: false).MemoryBytes, "the weights, their gradients and the optimizer's moments",
-                parsed.GetValue(force));
+            RequireMemory(RunPlan.Of(loaded, from, check: false), parsed.GetValue(force));
             Run(loaded, folder, from, isResumed, new Screen(parsed.GetValue(json)), cancellation);
             return Task.FromResult(CommandRunner.Success);
         });
         return command;
+    }
+
+    private static void RequireMemory(RunPlan plan, bool force)
+    {
+        plan.Start?.Close(); // training opens it anew
+        CommonOptions.RequireMemory(plan.MemoryBytes, "the weights, their gradients and the optimizer's moments", force);
     }
 
     /// <summary>Trains under a display; also for quickstart.</summary>

@@ -23,7 +23,7 @@ internal static class VerifyCommand
     {
         var folders = new Argument<string[]>("folder")
         {
-            Description = "Model folders with recorded outputs: config.json, weights and expected.safetensors.",
+            Description = "Model folders with recorded outputs, config.json, weights and expected.safetensors; or GGUF files beside the last.",
             Arity = ArgumentArity.OneOrMore,
         };
         var tolerance = new Option<double>("--tolerance")

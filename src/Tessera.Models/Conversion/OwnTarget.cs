@@ -15,7 +15,7 @@ internal static class OwnTarget
     {
         if (type != ElementType.F32) throw new ArgumentException($"a folder of a run holds F32, not {type}; convert it afterwards");
         WholeFolder.Write(target, unfinished => Fill(model, unfinished));
-        return new ConversionResult("Tessera", model.Model.Parameters().Count(), MachineMemory.BytesOf(model.Model), []);
+        return new ConversionResult("Tessera", model.Model.Parameters().Count, MachineMemory.BytesOf(model.Model), []);
     }
 
     private static void Fill(ModelFolder model, string unfinished)

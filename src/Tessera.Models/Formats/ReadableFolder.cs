@@ -29,7 +29,8 @@ internal static class ReadableFolder
     /// none.</summary>
     public static string OtherWeights(string folder)
     {
-        var found = Directory.EnumerateFiles(folder).Where(IsForeign).Select(Path.GetFileName).Order(StringComparer.Ordinal).FirstOrDefault();
+        var found = Directory.EnumerateFiles(folder).Where(IsForeign).Select(file => Path.GetFileName(file))
+            .Order(StringComparer.Ordinal).FirstOrDefault();
         if (found is null) return "";
         return $"; {found} is of another format: save the model as safetensors (save_pretrained(folder, safe_serialization=True))";
 
@@ -41,9 +42,11 @@ internal static class ReadableFolder
     /// <summary>The GGUF files of a folder that is no model itself, for the end of a message; nothing where it has none.</summary>
     public static string OtherModels(string folder)
     {
-        string[] files = [.. Directory.EnumerateFiles(folder, "*.gguf").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
+        string[] files =
+            [.. Directory.EnumerateFiles(folder, "*.gguf").Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
         if (files.Length > 0) return $"; it has GGUF files, of which one is to be named: {NameList.Of(files)}";
-        var folders = Directory.EnumerateDirectories(folder).Where(inner => File.Exists(Path.Combine(inner, HuggingFace.HuggingFaceConfig.File)));
+        var folders = Directory.EnumerateDirectories(folder)
+            .Where(inner => File.Exists(Path.Combine(inner, HuggingFace.HuggingFaceConfig.File)));
         return folders.Order(StringComparer.Ordinal).FirstOrDefault() is { } model ? $"; there is one in '{model}'" : OtherWeights(folder);
     }
 }

@@ -35,13 +35,15 @@ public sealed class ModelVerification
     private SequenceModel Model => _folder.Model;
 
     /// <summary>Compares a folder's model with what was recorded.</summary>
+    /// <param name="folder">The folder, or a GGUF file in the folder of the recording.</param>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or they do not belong together, or nothing was recorded that could be
     /// compared.</exception>
     public static VerificationResult Run(string folder)
     {
         var loaded = ModelFolder.Load(folder);
-        using var recorded = RecordedOutputs.Open(folder);
+        var beside = File.Exists(folder) ? Path.GetDirectoryName(Path.GetFullPath(folder))! : folder;
+        using var recorded = RecordedOutputs.Open(beside);
         var result = new ModelVerification(loaded, recorded).Run(new VerificationResult(folder, loaded.Family?.Name ?? "Tessera"));
         recorded.RequireAllRead();
         return result.Compares

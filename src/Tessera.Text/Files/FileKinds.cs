@@ -46,15 +46,14 @@ public static partial class FileKinds
         if (bytes.IsEmpty) return FileKind.Empty;
         if (bytes.StartsWith("version https://git-lfs"u8)) return FileKind.LfsPointer;
         if (bytes.StartsWith("GGUF"u8)) return FileKind.Gguf;
+        if (IsSafetensors(bytes)) return FileKind.Safetensors; // before kinds whose marks may be the length of its header
         if (bytes.StartsWith("lmgg"u8) || bytes.StartsWith("fmgg"u8) || bytes.StartsWith("tjgg"u8)) return FileKind.OlderGgml;
         if (bytes.StartsWith("PK\u0003\u0004"u8)) return FileKind.Zip;
         if (IsCompressed(bytes)) return FileKind.Compressed;
         if (bytes.StartsWith(Hdf5)) return FileKind.Hdf5;
         if (bytes.Length > 2 && bytes[0] == 0x80 && bytes[1] is >= 2 and <= 5) return FileKind.Pickle;
         if (bytes.StartsWith(LittleEndianMark) || bytes.StartsWith(BigEndianMark)) return FileKind.WideText;
-        return bytes.Length > 8 && bytes[8] == '{' && BinaryPrimitives.ReadUInt64LittleEndian(bytes) <= MaxHeader
-            ? FileKind.Safetensors
-            : OfText(bytes);
+        return OfText(bytes);
     }
 
     /// <summary>Throws where a file is plainly of another kind than its reader expects; what is not known is left to the reader.</summary>
@@ -69,6 +68,10 @@ public static partial class FileKinds
         if (kind == FileKind.Unknown || kind == expected) return;
         throw new InvalidDataException($"{path}: {Description(kind, path)}, not {what}{Remedy(kind)}");
     }
+
+    /// <summary>The length of a header of JSON, and its beginning.</summary>
+    private static bool IsSafetensors(ReadOnlySpan<byte> bytes) =>
+        bytes.Length > sizeof(ulong) && bytes[sizeof(ulong)] == '{' && BinaryPrimitives.ReadUInt64LittleEndian(bytes) <= MaxHeader;
 
     private static FileKind OfText(ReadOnlySpan<byte> bytes)
     {

@@ -1,3 +1,4 @@
+using System.Runtime.Versioning;
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.HuggingFace;
 using Tessera.Testing;
@@ -74,6 +75,7 @@ public sealed class ForeignFilesTests : IDisposable
     }
 
     [UnprivilegedFact]
+    [UnsupportedOSPlatform("windows")]
     public void A_folder_that_may_not_be_read_is_said_to_be_that()
     {
         var hidden = Directory.CreateDirectory(_folder.File("hidden"));

@@ -109,7 +109,7 @@ public sealed class SafetensorsShardsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", "is not valid JSON")]
+    [InlineData("", "is empty, not an index in JSON")]
     [InlineData("[]", "does not hold a JSON object")]
     [InlineData("{}", "has no weight_map")]
     [InlineData("""{"weight_map":[]}""", "weight_map is not an object")]

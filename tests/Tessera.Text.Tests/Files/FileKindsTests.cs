@@ -34,6 +34,8 @@ public sealed class FileKindsTests : IDisposable
     [InlineData("FFFE7B00", FileKind.WideText)]
     [InlineData("FEFF007B", FileKind.WideText)]
     [InlineData("0200000000000000" + "7B7D", FileKind.Safetensors)]
+    [InlineData("8002000000000000" + "7B7D", FileKind.Safetensors)] // a header as long as a pickle's mark
+    [InlineData("1F8B000000000000" + "7B7D", FileKind.Safetensors)]
     public void Bytes_at_the_beginning_tell_the_kind(string hexadecimal, FileKind kind) =>
         Assert.Equal(kind, FileKinds.Of(Convert.FromHexString(hexadecimal)));
 

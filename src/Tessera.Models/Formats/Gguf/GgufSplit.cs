@@ -28,7 +28,8 @@ internal static partial class GgufSplit
         var missing = names.Where(name => !File.Exists(name)).Select(name => Path.GetFileName(name)).ToList();
         if (missing.Count > 0)
             throw new FileNotFoundException(
-                $"{part.Path}: is part {number + 1} of {count} of one model, of which parts are missing: {NameList.Of(missing)}", missing[0]);
+                $"{part.Path}: is part {number + 1} of {count} of one model, of which parts are missing: {NameList.Of(missing)}",
+                missing[0]);
         var parts = new List<GgufFile>();
         try
         {
@@ -74,7 +75,8 @@ internal static partial class GgufSplit
     {
         var twice = parts.SelectMany(part => part.Tensors.Keys).GroupBy(name => name, StringComparer.Ordinal)
             .FirstOrDefault(same => same.Count() > 1);
-        if (twice is not null) throw new InvalidDataException($"{parts[0].Path}: two of its {parts.Count} parts hold the tensor '{twice.Key}'");
+        if (twice is not null)
+            throw new InvalidDataException($"{parts[0].Path}: two of its {parts.Count} parts hold the tensor '{twice.Key}'");
         var (found, said) = (parts.Sum(part => part.Tensors.Count), parts[0].Whole(TensorsKey));
         if (said is not null && said != found)
             throw new InvalidDataException($"{parts[0].Path}: {TensorsKey} is {said}, but the {parts.Count} parts hold {found} tensors");

@@ -58,7 +58,8 @@ public static class PeftAdapter
     /// <summary>Gives the weights of a model the adapters of a folder.</summary>
     /// <param name="folder">The adapter's folder.</param>
     /// <param name="model">The base model.</param>
-    /// <param name="names">How a checkpoint of it may name its tensors: the first table by which the file adapts only what is there.</param>
+    /// <param name="names">How a checkpoint of it may name its tensors: the first table counts by which the file adapts only what is
+    /// there.</param>
     /// <exception cref="FileNotFoundException">A file is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, they do not fit the model, or ask for what is not supported.</exception>
     public static LoraAdapters Load(string folder, Module model, params IReadOnlyList<TensorNames> names)
@@ -141,7 +142,8 @@ public static class PeftAdapter
         var path = Path.Combine(folder, WeightsFile);
         if (File.Exists(path)) return SafetensorsFile.Open(path);
         ReadableFolder.Require(folder);
-        throw new FileNotFoundException($"'{folder}' holds no adapter: there is no {WeightsFile}{ReadableFolder.OtherWeights(folder)}", path);
+        throw new FileNotFoundException(
+            $"'{folder}' holds no adapter: there is no {WeightsFile}{ReadableFolder.OtherWeights(folder)}", path);
     }
 
     /// <summary>The last parts of names where all modules that end so are adapted, else whole names.</summary>

@@ -8,9 +8,9 @@ using Tensor = Tessera.Tensors.Tensor;
 namespace Tessera.Models.Formats.HuggingFace;
 
 /// <summary>
-/// What <c>init_lora_weights</c> of an adapter does to the base model. Most initializations leave it as it is. <c>pissa</c> takes the part of
-/// W of the r largest singular values out of it and begins with that as B A, <c>olora</c> the part along its first r columns; whoever loads
-/// such an adapter has to take the same out again, which follows from W alone.
+/// What <c>init_lora_weights</c> of an adapter does to the base model. Most initializations leave it as it is. <c>pissa</c> takes the part
+/// of W of the r largest singular values out of it and begins with that as B A, <c>olora</c> the part along its first r columns; whoever
+/// loads such an adapter has to take the same out again, which follows from W alone.
 /// <para>Meng et al. 2024 (PiSSA), <see href="https://arxiv.org/abs/2404.02948"/>; Büyükakyüz 2024 (OLoRA),
 /// <see href="https://arxiv.org/abs/2406.01775"/>.</para>
 /// </summary>
@@ -30,7 +30,8 @@ internal sealed class PeftInitialization
     private readonly string _kind;
     private readonly ILookup<string, (Weight Weight, PeftModule Module)> _weights;
 
-    private PeftInitialization(string kind, ILookup<string, (Weight Weight, PeftModule Module)> weights) => (_kind, _weights) = (kind, weights);
+    private PeftInitialization(string kind, ILookup<string, (Weight Weight, PeftModule Module)> weights) =>
+        (_kind, _weights) = (kind, weights);
 
     /// <summary>Whether something is taken out of the base.</summary>
     public bool TakesOut => _kind is Pissa or Olora;
@@ -78,7 +79,10 @@ internal sealed class PeftInitialization
     {
         if (!config.IsText(Key)) return config.Truth(Key, true).ToString();
         var name = config.Text(Key, "").ToLowerInvariant();
-        if (name is Pissa || (name.StartsWith(FastPissa, StringComparison.Ordinal) && int.TryParse(name[FastPissa.Length..], out _))) return Pissa;
+        // Whose fast form finds the same, but for what its iterations leave.
+        var isFast = name.StartsWith(FastPissa, StringComparison.Ordinal)
+            && int.TryParse(name[FastPissa.Length..], CultureInfo.InvariantCulture, out _);
+        if (name == Pissa || isFast) return Pissa;
         if (name == Olora || s_keepBase.Contains(name)) return name;
         throw config.Problem(Key, $"'{name}'", s_needMore.Contains(name)
             ? $"{Allowed}; {name} changes the base model by more than follows from it: merge the adapter with PEFT (merge_and_unload)"
@@ -97,8 +101,8 @@ internal sealed class PeftInitialization
             var start = (part.Rows.Group ?? 0) * height * width;
             for (var row = 0; row < height; row++)
             {
-                rows[part.Rows.First + row] = new double[width];
-                TensorPrimitives.ConvertTruncating<float, double>(numbers.Floats.Slice(start + (row * width), width), rows[part.Rows.First + row]);
+                var wide = rows[part.Rows.First + row] = new double[width];
+                TensorPrimitives.ConvertTruncating<float, double>(numbers.Floats.Slice(start + (row * width), width), wide);
             }
 
             GC.KeepAlive(numbers); // a span does not keep its memory
@@ -143,7 +147,8 @@ internal sealed class PeftInitialization
         double[][] rows = [.. directions.Select(direction =>
         {
             var sum = new double[matrix[0].Length];
-            for (var row = 0; row < matrix.Length; row++) TensorPrimitives.MultiplyAdd<double>(matrix[row], direction[row] * scale, sum, sum);
+            for (var row = 0; row < matrix.Length; row++)
+                TensorPrimitives.MultiplyAdd<double>(matrix[row], direction[row] * scale, sum, sum);
             return sum;
         })];
         return (directions, rows);

@@ -122,7 +122,8 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
             b.Set(Numbers(b, module.Rows.First * rank), module.IsTable ? down : up);
         }
 
-        if (initialization.TakesOut && !weight.IsTable) (adapter, down, up) = WithoutTaken(weight, modules, adapter!, down, up, initialization);
+        if (initialization.TakesOut && !weight.IsTable)
+            (adapter, down, up) = WithoutTaken(weight, modules, adapter!, down, up, initialization);
         Fill(adapter!.Down, down);
         Fill(adapter.Up, up);
         return adapter;

@@ -32,7 +32,8 @@ internal static class PythonJson
     {
         if (value.ValueKind == JsonValueKind.Number)
             return value.GetRawText() == NotANumber ? double.NaN : value.TryGetDouble(out var number) ? number : null;
-        var isNamed = value.ValueKind == JsonValueKind.Object && value.TryGetProperty(FloatKey, out _) && value.EnumerateObject().Count() == 1;
+        var isNamed = value.ValueKind == JsonValueKind.Object && value.TryGetProperty(FloatKey, out _)
+            && value.EnumerateObject().Count() == 1;
         return !isNamed ? null : value.GetProperty(FloatKey) switch
         {
             { ValueKind: JsonValueKind.String } name when name.ValueEquals("Infinity") => double.PositiveInfinity,

@@ -4,8 +4,8 @@ namespace Tessera.Models.Formats.HuggingFace;
 
 /// <summary>
 /// The largest singular values of a matrix with their vectors, in double precision, by Lanczos bidiagonalization with full
-/// reorthogonalization: <c>W Vⱼ = Uⱼ B</c> with B bidiagonal, of which j grows until the values wanted have converged. At j = columns it is
-/// exact. O(m n j) for an m × n matrix.
+/// reorthogonalization: <c>W Vⱼ = Uⱼ B</c> with B bidiagonal, of which j grows until the values wanted have converged. At j = columns it
+/// is exact. O(m n j) for an m × n matrix.
 /// <para>Golub and Kahan 1965, <see href="https://doi.org/10.1137/0702016"/>; Golub and Van Loan, Matrix Computations, section 10.4.</para>
 /// </summary>
 internal sealed class SingularVectors
@@ -24,7 +24,8 @@ internal sealed class SingularVectors
     /// <summary>The best approximation of a matrix by one of a rank, as B A.</summary>
     /// <param name="matrix">Its rows, all equally long.</param>
     /// <param name="rank">From 1 to the lesser of rows and columns.</param>
-    /// <returns>B, whose columns are left vectors times their values, as rows [rank][rows], and A, the right vectors [rank][columns].</returns>
+    /// <returns>B, whose columns are left vectors times their values, as rows [rank][rows], and A, the right vectors
+    /// [rank][columns].</returns>
     public static (double[][] Up, double[][] Down) Truncated(double[][] matrix, int rank)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(rank, 1);
@@ -46,9 +47,11 @@ internal sealed class SingularVectors
             var order = Enumerable.Range(0, products.Length).OrderByDescending(index => Norm(products[index])).Take(rank).ToArray();
             var largest = Norm(products[order[0]]);
             // The residual of a triplet is what the next step would add: the last part of its left vector times the last off-diagonal.
-            var isFound = order.All(index => last * Math.Abs(products[index][^1]) <= Tolerance * largest * Math.Max(Norm(products[index]), Tolerance));
-            if (isFound || wanted == _columns)
-                return ([.. order.Select(index => Combined(_left, products[index]))], [.. order.Select(index => Combined(_right, turns[index]))]);
+            var isFound = order.All(index =>
+                last * Math.Abs(products[index][^1]) <= Tolerance * largest * Math.Max(Norm(products[index]), Tolerance));
+            if (!isFound && wanted < _columns) continue;
+            return (
+                [.. order.Select(index => Combined(_left, products[index]))], [.. order.Select(index => Combined(_right, turns[index]))]);
         }
     }
 
@@ -139,7 +142,12 @@ internal sealed class SingularVectors
         public static (double[][] Products, double[][] Turns) Of(double[][] columns)
         {
             var size = columns.Length;
-            double[][] turns = [.. Enumerable.Range(0, size).Select(index => { var unit = new double[size]; unit[index] = 1; return unit; })];
+            double[][] turns = [.. Enumerable.Range(0, size).Select(index =>
+            {
+                var unit = new double[size];
+                unit[index] = 1;
+                return unit;
+            })];
             for (var sweep = 0; sweep < MaxSweeps; sweep++)
             {
                 var turned = false;

@@ -1,6 +1,7 @@
 using Tessera.Models.Conversion;
 using Tessera.Models.Formats;
 using Tessera.Models.Formats.Gguf;
+using Tessera.Models.Verification;
 using Tessera.Testing;
 
 namespace Tessera.Models.Tests.Formats.Gguf;
@@ -54,6 +55,17 @@ public sealed class GgufSplitTests : IDisposable
     {
         var (whole, split) = (ModelFolder.Load(s_whole, asStored: true), ModelFolder.Load(Split(2)[0], asStored: true));
         Assert.Equal(Logits(whole), Logits(split));
+    }
+
+    [Fact]
+    public void It_is_verified_with_what_was_recorded_beside_it()
+    {
+        var whole = ModelFolder.Load(s_whole);
+        var writer = new SafetensorsWriter();
+        writer.Add("batch.input_ids", Tensors.Tensor.From([5, 6, 7], [1, 3]));
+        writer.Add("batch.logits", Tensors.Tensor.From(Logits(whole), [1, 3, whole.Model.Vocabulary]));
+        writer.Save(_folder.File("expected.safetensors"));
+        Assert.True(ModelVerification.Run(Split(2)[1]).Passes(1e-6, 1e-6));
     }
 
     [Fact]

@@ -72,10 +72,10 @@ public sealed class PeftAdapterTests : IDisposable
     [SharedFact(Case)]
     public void What_is_not_supported_or_does_not_fit_is_told()
     {
-        Expect("""{"use_dora":true}""", "use_dora is true; allowed: false");
+        Expect("""{"use_dora":true}""", "use_dora is true; allowed: null or false");
         Expect("""{"peft_type":"IA3"}""", "peft_type is IA3; allowed: LORA");
         Expect("""{"bias":"all"}""", "bias is all; allowed: none");
-        Expect("""{"modules_to_save":["lm_head"]}""", "modules_to_save is given; allowed: null");
+        Expect("""{"modules_to_save":["lm_head"]}""", "modules_to_save is [\"lm_head\"]; allowed: null or false");
         Expect("""{"base_model_name_or_path":"meta/llama"}""", "base_model_name_or_path is 'meta/llama'");
         Expect("""{"base_model_name_or_path":"."}""", "is an adapter itself");
         Expect("""{"alpha_pattern":{"(":1}}""", "alpha_pattern is '('");
