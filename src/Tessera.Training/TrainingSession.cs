@@ -107,6 +107,8 @@ internal sealed class TrainingSession
         if (best is not null && best.Step != State.Step) best.Restore(Plan.Learner);
         if (Plan.Start is null) SaveModel();
         else FinishedModel.Save(Plan, Folder);
+        var last = Plan.Data[^1];
+        PromptFiles.Write(Folder.Path, Plan.Format with { ReadsPairs = last.HasPairs }, last.HasConversations);
         return best?.Step ?? State.Step;
     }
 
