@@ -47,7 +47,8 @@ internal sealed class ConversationEncoding(PromptFormat format, Tokenizer tokeni
             if ((string?)messages[index]!["role"] != "assistant") continue;
             var start = LengthOfBeginning(text, messages, index, tools, opensAnswer: true)
                 ?? LengthOfBeginning(text, messages, index, tools, opensAnswer: false) ?? throw NotFound();
-            var end = LengthOfBeginning(text, messages, index + 1, tools, opensAnswer: false) ?? EndByToken(text, start) ?? throw NotFound();
+            var end = LengthOfBeginning(text, messages, index + 1, tools, opensAnswer: false) ?? EndByToken(text, start)
+                ?? throw NotFound();
             answers.Add((start, Math.Max(start, end)));
         }
 
@@ -85,7 +86,8 @@ internal sealed class ConversationEncoding(PromptFormat format, Tokenizer tokeni
         {
             return format.Render(new ChatInput
             {
-                Messages = [.. messages.Take(count).Select(message => message!.DeepClone())], Tools = tools, AddGenerationPrompt = opensAnswer,
+                Messages = [.. messages.Take(count).Select(message => message!.DeepClone())], Tools = tools,
+                AddGenerationPrompt = opensAnswer,
             });
         }
         catch (TemplateException error)

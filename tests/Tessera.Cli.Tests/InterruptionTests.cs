@@ -107,7 +107,8 @@ public sealed class InterruptionTests(TinyRun tiny)
         training.StandardOutput.ReadToEnd();
         training.WaitForExit();
         Assert.Equal(130, training.ExitCode);
-        Assert.EndsWith("tessera: ended at once; what was being saved is lost\n", training.StandardError.ReadToEnd(), StringComparison.Ordinal);
+        Assert.EndsWith(
+            "tessera: ended at once; what was being saved is lost\n", training.StandardError.ReadToEnd(), StringComparison.Ordinal);
         Assert.True(IsSaving("thrice"));
         Assert.Empty(Directory.GetDirectories(tiny.In("thrice", "checkpoints"), "step-*"));
     }

@@ -21,14 +21,14 @@ public sealed class InitialLossTests
         using var scope = Arena.Current.Scope();
         var random = new Random(1);
         var ids = Enumerable.Range(0, 129).Select(_ => random.Next(Vocabulary)).ToArray();
-        var (inputs, targets) = (Tensor.From(ids[..^1], [1, 128]), Tensor.From(ids[1..], [1, 128]));
+        var (inputs, targets) = (Tensor.From(ids.AsSpan(0, 128), [1, 128]), Tensor.From(ids.AsSpan(1), [1, 128]));
         var batch = Batch.Of(inputs, targets, Batch.PositionsFromStart(1, 128));
         Assert.Equal(Math.Log(Vocabulary), model.Loss(batch, batch.Context()).Item(), 0.1);
     }
 
     [Theory]
-    [InlineData(null, true, 1 / 64.0)] // 1/width
-    [InlineData(12f, true, 1 / 96.0)]
+    [InlineData(null, true, 0.044194174)] // 64^(−3/4)
+    [InlineData(12f, true, 0.036084392)] // 1/√(64 · 12)
     [InlineData(1f, true, 1 / 8.0)]
     [InlineData(0.5f, true, 1 / 8.0)]
     [InlineData(null, false, 1 / 8.0)]

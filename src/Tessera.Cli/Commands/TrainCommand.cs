@@ -41,7 +41,8 @@ internal static class TrainCommand
             if (isResumed && begun.HasRun) loaded = ResumedRecipe.Of(begun, loaded, settings, CommonOptions.Note);
             var from = parsed.GetValue(data)
                 ?? (isResumed && begun.HasRun ? File.ReadAllText(begun.Origin).Trim() : Path.GetDirectoryName(Path.GetFullPath(path))!);
-            Run(loaded, folder, from, isResumed, new Screen(parsed.GetValue(json)), cancellation, parsed.GetValue(CommonOptions.Parts) ?? []);
+            var screen = new Screen(parsed.GetValue(json));
+            Run(loaded, folder, from, isResumed, screen, cancellation, parsed.GetValue(CommonOptions.Parts) ?? []);
             return Task.FromResult(CommandRunner.Success);
         });
         return command;

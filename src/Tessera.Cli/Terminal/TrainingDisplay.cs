@@ -103,11 +103,18 @@ internal sealed class TrainingDisplay(Screen screen)
             $"{prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{learning}",
             $"products in {PhasePrecisions.Describe(prepared.Precision, prepared.ComputedIn)}",
         ];
-        if (prepared.LeftOut.Count > 0)
-            facts.Add($"left out of the corpus: {string.Join(", ", prepared.LeftOut.Select(reason => $"{reason.Value} {reason.Key}"))}");
+        if (prepared.LeftOut.Count > 0) facts.Add($"left out of the corpus: {LeftOut(prepared.LeftOut)}");
         if (prepared.TooLong > 0) facts.Add($"{prepared.TooLong:N0} examples left out as too long");
         if (prepared.Step > 0) facts.Add($"resumed at step {prepared.Step:N0}");
         return string.Join("; ", facts.Select(FormattableString.Invariant));
+    }
+
+    /// <summary>The reasons that counted most, each with its number.</summary>
+    private static string LeftOut(IReadOnlyDictionary<string, int> reasons)
+    {
+        const int Told = 3;
+        var told = reasons.OrderByDescending(reason => reason.Value).Take(Told).Select(reason => $"{Amount.Of(reason.Value)} {reason.Key}");
+        return string.Join(", ", told) + (reasons.Count > Told ? ", and others" : "");
     }
 
     private static string Warning(TrainingEvent happened) => happened switch

@@ -36,12 +36,13 @@ public abstract class Backbone : Module
     internal virtual void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) =>
         throw new InvalidOperationException("this model reads no source");
 
-    /// <summary>A table whose entries start with deviation 1/√width and are multiplied by √width when looked up, so that what is looked up
-    /// has unit size (Vaswani et al. 2017, section 3.4).
-    /// <para>One that gives the logits too starts smaller by the factor that it is multiplied by, 1/width where that is √width: the stream
-    /// of an untrained model points where its token's own entry does, so that this token would have a logit of √width and the loss would
-    /// begin far above that of guessing. This is the deviation of output layers in Yang et al. 2022 (Tensor Programs V),
-    /// <see href="https://arxiv.org/abs/2203.03466"/>, table 3.</para></summary>
+    /// <summary>A table whose entries start with deviation 1/√width and are multiplied by √width when looked up, so that what is looked
+    /// up has unit size (Vaswani et al. 2017, section 3.4).
+    /// <para>A table that gives the logits too is used twice, and cannot have unit size in both uses: an untrained model's hidden state
+    /// points where its token's own entry does, whose logit would be as large as the factor, and the loss far above that of guessing. Its
+    /// deviation is smaller by the root of the factor, which shares the factor between both uses: width^(−3/4) for a factor of √width, at
+    /// a width of 184 the 0.02 with which tied tables start in BERT (Devlin et al. 2018, arXiv 1810.04805), GPT-2 (Radford et al. 2019)
+    /// and Gemma, which multiplies by √width, too.</para></summary>
     /// <param name="part">Where the weights come from.</param>
     /// <param name="vocabulary">How many tokens.</param>
     /// <param name="width">The width of a vector.</param>
@@ -50,7 +51,7 @@ public abstract class Backbone : Module
     private protected static Embedding Table(PartBuilder part, int vocabulary, int width, float? scale, bool isTied = false)
     {
         var factor = scale ?? MathF.Sqrt(width);
-        var smaller = isTied ? Math.Max(1, factor) : 1;
+        var smaller = isTied ? Math.Sqrt(Math.Max(1, factor)) : 1;
         return new(part, vocabulary, width, factor, 1 / (Math.Sqrt(width) * smaller));
     }
 }

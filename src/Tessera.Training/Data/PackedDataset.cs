@@ -4,7 +4,8 @@ using Tessera.Tensors;
 namespace Tessera.Training.Data;
 
 /// <summary>
-/// Pieces of texts laid end to end in rows of equal length, so that little is padding; a token sees only its own piece, whose positions count from 0. How texts become pieces is for those who derive from this.
+/// Pieces of texts laid end to end in rows of equal length, so that little is padding; a token sees only its own piece, whose positions
+/// count from 0. How texts become pieces is for those who derive from this.
 /// </summary>
 /// <param name="options">Sizes of batches.</param>
 internal abstract class PackedDataset(BatchOptions options) : Dataset

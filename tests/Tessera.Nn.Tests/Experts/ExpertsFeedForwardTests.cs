@@ -146,7 +146,8 @@ public sealed class ExpertsFeedForwardTests
         Assert.Equal(expected, step.Losses.Single(loss => loss.Name == "sequence-balance").Loss.Item(), 1e-5);
     }
 
-    public static TheoryData<RouterOptions> Routers => [new SoftmaxRouterOptions(), new SigmoidRouterOptions(), new TwoStageRouterOptions()];
+    public static TheoryData<RouterOptions> Routers =>
+        [new SoftmaxRouterOptions(), new SigmoidRouterOptions(), new TwoStageRouterOptions()];
 
     /// <summary>Sequences of three and four tokens, in rows of their own or packed in one, with much padding or little.</summary>
     [Theory]

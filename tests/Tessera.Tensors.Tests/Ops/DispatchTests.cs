@@ -154,8 +154,9 @@ public class DispatchTests(ITestOutputHelper output)
                 numbers.Where(number => number >= 0).Distinct().Select(number =>
                 {
                     int[] own = [.. Enumerable.Range(0, tokens).Where(token => numbers[token] == number)];
+                    int[] chosen = [.. own.SelectMany(token => choices.Skip(token * each).Take(each))];
                     return Enumerable.Range(0, groups).Sum(group =>
-                        groups * (own.Sum(token => choices.Skip(token * each).Take(each).Count(choice => choice == group)) / (double)(own.Length * each))
+                        groups * (chosen.Count(choice => choice == group) / (double)chosen.Length)
                         * own.Average(token => x[0][(token * groups) + group]));
                 }).DefaultIfEmpty().Average(),
             ],

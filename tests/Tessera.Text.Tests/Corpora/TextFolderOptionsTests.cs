@@ -103,7 +103,8 @@ public sealed class TextFolderOptionsTests : IDisposable
     {
         var path = _folder.Write("a.txt", [(byte)'a', (byte)'\n', (byte)'\n', 0xE9, (byte)'t']);
         Assert.Equal(
-            $"{path}:3: byte 0xE9 at offset 3 of the file is not valid UTF-8; say the encoding (data.encoding), such as latin-1 or windows-1252",
+            $"{path}:3: byte 0xE9 at offset 3 of the file is not valid UTF-8; say the encoding (data.encoding), "
+            + "such as latin-1 or windows-1252",
             Assert.Throws<InvalidDataException>(() => Load()).Message);
     }
 

@@ -81,7 +81,10 @@ public sealed class PackedDatasetTests
         var batch = Assert.Single(data.InOrder(9));
         Assert.Equal((1, 4), (data.TooLong, data.Count));
         int[] Row(params string[] pairs) =>
-            [.. pairs.SelectMany(pair => (int[])[1, .. ByteTokens.Of(pair)]), .. new int[8 - pairs.Sum(pair => 1 + ByteTokens.Of(pair).Length)]];
+        [
+            .. pairs.SelectMany(pair => (int[])[1, .. ByteTokens.Of(pair)]),
+            .. new int[8 - pairs.Sum(pair => 1 + ByteTokens.Of(pair).Length)],
+        ];
         // The longest first, each to the fullest row with room for it: two of four places share a row.
         Assert.Equal([.. Row("abc\nd"), .. Row("rs\ntu"), .. Row("ef\ng"), .. Row("p\nq", "v\nw")], batch.Inputs.Ints.ToArray());
         data.Resize(5, 5);
@@ -101,7 +104,9 @@ public sealed class PackedDatasetTests
             sizes =>
             {
                 var pairs = Enumerable.Range(0, sizes.count)
-                    .Select(i => new Example(new string((char)('a' + (i % 26)), 1 + (i * 7 % 23)), new string('x', 1 + (i % 5)), $"{i}")).ToList();
+                    .Select(i => new Example(Letters((char)('a' + (i % 26)), 1 + (i * 7 % 23)), Letters('x', 1 + (i % 5)), $"{i}"))
+                    .ToList();
+                static string Letters(char letter, int count) => new(letter, count);
                 var fitting = pairs.Where(pair => pair.Source!.Length + pair.Target.Length + 2 <= sizes.length).ToList();
                 if (fitting.Count == 0) return;
                 var data = Data([.. pairs], sizes.length, tokens: 1 << 20);
@@ -121,7 +126,8 @@ public sealed class PackedDatasetTests
     {
         var model = TrainingFolder.TextRecipe().Model.Build(ByteTokens.Tokenizer.VocabularySize, seed: 1);
         var objective = new PairsOptions().Build(new ObjectiveContext(model, ByteTokens.Tokenizer, PromptFormat.Own));
-        var pairs = Enumerable.Range(0, 100).Select(i => new Example($"number {i * 7919 % 100}", $"{(char)('a' + (i % 26))} {i}", $"{i}")).ToList();
+        var pairs = Enumerable.Range(0, 100)
+            .Select(i => new Example($"number {i * 7919 % 100}", $"{(char)('a' + (i % 26))} {i}", $"{i}")).ToList();
         HeldOutLoss Loss(int length) => HeldOutLoss.Measure(
             objective, objective.Prepare(pairs, new BatchOptions { Length = length, Tokens = 1024 }), int.MaxValue);
         var expected = Loss(16);
