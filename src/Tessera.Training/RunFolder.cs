@@ -1,6 +1,13 @@
 using Tessera.Models;
+using Tessera.Training.Checkpoints;
 
 namespace Tessera.Training;
+
+/// <summary>A checkpoint of a run.</summary>
+/// <param name="Step">The step it was made after.</param>
+/// <param name="Path">Its folder.</param>
+/// <param name="Loss">Its validation loss in nats a token, where it had the lowest one when it was made; else null.</param>
+public sealed record RunCheckpoint(long Step, string Path, double? Loss);
 
 /// <summary>The files of a run: its recipe, tokenizer, checkpoints, measurements, and at last the finished model, which
 /// <c>ModelFolder.Load</c> reads.</summary>
@@ -22,6 +29,9 @@ public sealed record RunFolder(string Path)
     /// <summary>With which kernels, threads and precision each stretch was computed.</summary>
     public string Machine => In("machine.json");
 
+    /// <summary>How the run stands: <see cref="RunRecord"/>.</summary>
+    public string Record => In("run.json");
+
     /// <summary>The folder of checkpoints.</summary>
     public string Checkpoints => In("checkpoints");
 
@@ -34,6 +44,9 @@ public sealed record RunFolder(string Path)
     /// <summary>Whether a run has begun here.</summary>
     public bool HasRun => File.Exists(Recipe);
 
+    /// <summary>The checkpoints that there are, the oldest first; that they are whole is not checked.</summary>
+    public IReadOnlyList<RunCheckpoint> SavedCheckpoints() => new CheckpointStore(Checkpoints).All();
+
     /// <summary>A file of the run.</summary>
     public string In(string file) => System.IO.Path.Combine(Path, file);
 
@@ -43,7 +56,8 @@ public sealed record RunFolder(string Path)
     internal IDisposable Hold()
     {
         const string Lock = ".lock";
-        string[] own = [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "checkpoints"];
+        string[] own =
+            [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "run.json", "checkpoints"];
         if (!HasRun && Directory.Exists(Path)
             && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).FirstOrDefault(
                 name => !own.Contains(name) && !name!.EndsWith(".tmp", StringComparison.Ordinal)) is { } foreign)

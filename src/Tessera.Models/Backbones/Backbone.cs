@@ -36,12 +36,22 @@ public abstract class Backbone : Module
     internal virtual void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) =>
         throw new InvalidOperationException("this model reads no source");
 
-    /// <summary>A table whose entries start with deviation 1/√width and are multiplied by √width when looked up, so that
-    /// the same table gives logits of about unit size (Vaswani et al. 2017, section 3.4).</summary>
+    /// <summary>A table whose entries start with deviation 1/√width and are multiplied by √width when looked up, so that what is looked
+    /// up has unit size (Vaswani et al. 2017, section 3.4).
+    /// <para>A table that gives the logits too is used twice, and cannot have unit size in both uses: an untrained model's hidden state
+    /// points where its token's own entry does, whose logit would be as large as the factor, and the loss far above that of guessing. Its
+    /// deviation is smaller by the root of the factor, which shares the factor between both uses: width^(−3/4) for a factor of √width, at
+    /// a width of 184 the 0.02 with which tied tables start in BERT (Devlin et al. 2018, arXiv 1810.04805), GPT-2 (Radford et al. 2019)
+    /// and Gemma, which multiplies by √width, too.</para></summary>
     /// <param name="part">Where the weights come from.</param>
     /// <param name="vocabulary">How many tokens.</param>
     /// <param name="width">The width of a vector.</param>
     /// <param name="scale">Another factor than √width.</param>
-    private protected static Embedding Table(PartBuilder part, int vocabulary, int width, float? scale) =>
-        new(part, vocabulary, width, scale ?? MathF.Sqrt(width), 1 / Math.Sqrt(width));
+    /// <param name="isTied">Whether the table gives the logits, too.</param>
+    private protected static Embedding Table(PartBuilder part, int vocabulary, int width, float? scale, bool isTied = false)
+    {
+        var factor = scale ?? MathF.Sqrt(width);
+        var smaller = isTied ? Math.Sqrt(Math.Max(1, factor)) : 1;
+        return new(part, vocabulary, width, factor, 1 / (Math.Sqrt(width) * smaller));
+    }
 }

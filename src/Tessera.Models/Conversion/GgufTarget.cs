@@ -91,6 +91,7 @@ internal static class GgufTarget
         var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
         vocabulary = Within(vocabulary, folder, notes);
         var format = folder.PromptFormat;
+        if (format.ReadsPairs) notes.Add("the model was trained on pairs: end each prompt with a line break, which the file cannot say");
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
             BeginId = format.BosToken ?? vocabulary.BeginId,

@@ -145,6 +145,7 @@ internal static class HuggingFaceTarget
             texts["additional_special_tokens"] = new JsonArray([.. additional.Select(token => (JsonNode)token)]);
         if (format.BosToken is not null) texts["add_bos_token"] = true;
         if (format.ChatTemplate is { } chat) texts["chat_template"] = chat.Source;
+        PromptFiles.Write(target, format, chats: false);
         File.WriteAllText(Path.Combine(target, TokenizerConfigFile), texts.ToJsonString(s_json) + "\n");
         // Its own file says itself what stands around texts, for readers that do not look beside it.
         Tokenizer.Load(target).Save(target);

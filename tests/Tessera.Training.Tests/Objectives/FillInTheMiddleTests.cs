@@ -45,7 +45,7 @@ public sealed class FillInTheMiddleTests
     [Fact]
     public void A_rate_of_nothing_gives_the_batches_of_the_next_token()
     {
-        Example[] examples = [.. Enumerable.Range(1, 30).Select(i => Text(i * 37 % 80)), new("source", "target", "g")];
+        Example[] examples = [.. Enumerable.Range(1, 30).Select(i => Text(i * 37 % 80))];
         var (rearranged, plain) = (Data(examples, 24, rate: 0),
             ByteTokens.Prepare(new NextTokenOptions(PredictSource: true), examples, Batches(24), s_tokenizer));
         for (var epoch = 0; epoch < 2; epoch++)
