@@ -33,8 +33,12 @@ public sealed record ValidationOptions
     /// <summary>How many validation examples are used at most; at least 1.</summary>
     public int Examples { get; init; } = 500;
 
-    /// <summary>Training stops after so many evaluations without a better loss, and the best weights are kept; never where null.</summary>
+    /// <summary>Training stops after so many evaluations without a better loss; never where null.</summary>
     public int? Patience { get; init; }
+
+    /// <summary>Which weights the finished model has: <c>best</c>, those with the lowest validation loss (of the phases that learn from the
+    /// same data as the last one), or <c>last</c>. The best ones are kept in a checkpoint of their own.</summary>
+    public FinishedWeights FinishWith { get; init; } = FinishedWeights.Best;
 
     internal void Validate()
     {
@@ -44,13 +48,23 @@ public sealed record ValidationOptions
     }
 }
 
+/// <summary>Which weights of a run its finished model has.</summary>
+public enum FinishedWeights
+{
+    /// <summary>Those with the lowest validation loss; the last ones where nothing was validated.</summary>
+    Best,
+
+    /// <summary>Those of the last step.</summary>
+    Last,
+}
+
 /// <summary>Options of saving the state of training; <c>"checkpoints"</c> in a recipe.</summary>
 public sealed record CheckpointOptions
 {
     /// <summary>How many steps lie between two checkpoints; at least 1.</summary>
     public long EverySteps { get; init; } = 500;
 
-    /// <summary>How many of the newest checkpoints are kept; at least 1.</summary>
+    /// <summary>How many of the newest checkpoints are kept; at least 1. The one with the lowest validation loss is kept besides.</summary>
     public int Keep { get; init; } = 2;
 
     internal void Validate()

@@ -22,6 +22,9 @@ public sealed record RunFolder(string Path)
     /// <summary>With which kernels, threads and precision each stretch was computed.</summary>
     public string Machine => In("machine.json");
 
+    /// <summary>How the run stands: <see cref="RunRecord"/>.</summary>
+    public string Record => In("run.json");
+
     /// <summary>The folder of checkpoints.</summary>
     public string Checkpoints => In("checkpoints");
 
@@ -43,7 +46,8 @@ public sealed record RunFolder(string Path)
     internal IDisposable Hold()
     {
         const string Lock = ".lock";
-        string[] own = [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "checkpoints"];
+        string[] own =
+            [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "run.json", "checkpoints"];
         if (!HasRun && Directory.Exists(Path)
             && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).FirstOrDefault(
                 name => !own.Contains(name) && !name!.EndsWith(".tmp", StringComparison.Ordinal)) is { } foreign)

@@ -9,14 +9,18 @@ namespace Tessera.Training;
 /// <param name="FromStep">The steps done before the stretch.</param>
 /// <param name="Kernels">The kernels' level.</param>
 /// <param name="Threads">The threads of the kernels.</param>
-/// <param name="Precision">In which numbers each phase computes its products.</param>
-internal sealed record RunMachine(long FromStep, string Kernels, int Threads, IReadOnlyList<string> Precision)
+/// <param name="Precision">In which numbers each phase is to compute its products.</param>
+/// <param name="ComputedIn">In which numbers the kernels compute them; as asked for where null.</param>
+internal sealed record RunMachine(
+    long FromStep, string Kernels, int Threads, IReadOnlyList<string> Precision, IReadOnlyList<string>? ComputedIn = null)
 {
     /// <summary>This machine.</summary>
     /// <param name="recipe">What is computed.</param>
     /// <param name="step">The steps done already.</param>
     public static RunMachine Here(Recipe recipe, long step) =>
-        new(step, Processor.Level, Processor.Threads, [.. recipe.Phases.Select(phase => phase.Precision.Name())]);
+        new(
+            step, Processor.Level, Processor.Threads, [.. recipe.Phases.Select(phase => phase.Precision.Name())],
+            [.. recipe.Phases.Select(phase => phase.Precision.ComputedIn().Name())]);
 
     /// <summary>Writes this stretch below those before it, of which steps from here on are done again.</summary>
     /// <returns>The last stretch before, where it was computed otherwise; else null.</returns>
@@ -33,7 +37,8 @@ internal sealed record RunMachine(long FromStep, string Kernels, int Threads, IR
 
     /// <summary>All but the step, in words.</summary>
     public string Describe() =>
-        $"{Kernels} kernels, {Threads} {(Threads == 1 ? "thread" : "threads")}, products in {string.Join(", then ", Precision)}";
+        $"{Kernels} kernels, {Threads} {(Threads == 1 ? "thread" : "threads")}, "
+        + $"products in {PhasePrecisions.Describe(Precision, ComputedIn ?? Precision)}";
 
     private sealed record Stretches(IReadOnlyList<RunMachine> Computed);
 }

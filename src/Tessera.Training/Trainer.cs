@@ -23,14 +23,15 @@ public sealed class Trainer
     private readonly TrainingSession _session;
     private readonly Action<TrainingEvent>? _report;
     private readonly OptimizerStep _step;
+    private readonly RunProgress _progress;
     private readonly Stopwatch _clock = new();
     private double _lossSum;
     private int _lossCount;
     private int _skipped;
     private double _pace;
 
-    private Trainer(TrainingSession session, Action<TrainingEvent>? report) =>
-        (_session, _report, _step) = (session, report, new OptimizerStep(session));
+    private Trainer(TrainingSession session, Recipe asked, Action<TrainingEvent>? report) =>
+        (_session, _report, _step, _progress) = (session, report, new OptimizerStep(session), new RunProgress(session, asked));
 
     private TrainingState State => _session.State;
 
@@ -64,16 +65,39 @@ public sealed class Trainer
         if (!resume && run.HasRun) throw new IOException($"'{folder}' already holds a run; resume it, or name another folder");
         using var alone = run.Hold();
         var session = TrainingSession.Open(recipe, recipeFolder, run, resume, cancellation);
-        new Trainer(session, report).Train(cancellation);
+        new Trainer(session, recipe, report).Train(cancellation);
     }
 
     private void Train(CancellationToken cancellation)
     {
-        using var log = new StreamWriter(_session.Folder.Metrics, append: true) { AutoFlush = true };
         foreach (var problem in _session.PassedOver) _report?.Invoke(new CheckpointPassedOver(problem));
         _report?.Invoke(Prepared());
-        if (State.Done) return; // a finished run has nothing left to do
+        if (State.Done)
+        {
+            // A finished run has nothing left to do, unless it was killed before its model was written.
+            if (_progress.Earlier is { Status: not RunStatus.Finished }) Finish();
+            return;
+        }
+
         NoteMachine();
+        _progress.Write(RunStatus.Running);
+        try
+        {
+            Learn(cancellation);
+            State.Done = true;
+            Save();
+            Finish();
+        }
+        catch (Exception error)
+        {
+            NoteEnd(error);
+            throw;
+        }
+    }
+
+    private void Learn(CancellationToken cancellation)
+    {
+        using var log = new StreamWriter(_session.Folder.Metrics, append: true) { AutoFlush = true };
         for (; State.Phase < _session.Recipe.Phases.Count && !State.Done; NextPhase())
         {
             while (!State.Done && PhaseProgress() < 1)
@@ -87,20 +111,40 @@ public sealed class Trainer
                 var rate = LearningRate();
                 var outcome = Step(rate);
                 _report?.Invoke(Done(outcome, rate));
-                if (State.Step % StepsALine == 0) log.WriteLine(MetricsLog.Line(Done(outcome with { Loss = AverageLoss() }, rate)));
                 var ends = PhaseProgress() >= 1 && State.Phase == _session.Recipe.Phases.Count - 1;
+                if (State.Step % StepsALine == 0 || ends)
+                    log.WriteLine(MetricsLog.Line(Done(outcome with { Loss = AverageLoss() }, rate)));
                 if (State.Step % _session.Recipe.Validation.EverySteps == 0 || ends) Validate(log);
-                // Weights that give no finite gradient must not push out the checkpoints that do.
-                if (State.BestStep == State.Step || (_skipped == 0 && State.Step % _session.Recipe.Checkpoints.EverySteps == 0)) Save();
+                if (!ends && !State.Done && IsToBeSaved) Save();
             }
 
             RequireLearned();
         }
+    }
 
-        State.Done = true;
-        _session.Finish();
-        if (_session.Recipe.Validation.Patience is not null) State.BestStep = State.Step; // the model has its best weights now
-        Save();
+    /// <summary>Whether the step that was done has the best weights so far, or is one after which checkpoints are made. Weights that give
+    /// no finite gradient must not push out the checkpoints that do.</summary>
+    private bool IsToBeSaved =>
+        State.BestStep == State.Step || (_skipped == 0 && State.Step % _session.Recipe.Checkpoints.EverySteps == 0);
+
+    /// <summary>Writes the model of a run whose last state is saved.</summary>
+    private void Finish()
+    {
+        var step = _session.Finish(damaged => _report?.Invoke(new CheckpointPassedOver(damaged.Message)));
+        _progress.Write(RunStatus.Finished, step);
+        _report?.Invoke(new Finished(State.Step, step, State.BestLoss));
+    }
+
+    /// <summary>Writes down how a run ended that did not finish; where the disk fails, that failure is not the one to tell of.</summary>
+    private void NoteEnd(Exception error)
+    {
+        try
+        {
+            _progress.Write(error is OperationCanceledException ? RunStatus.Stopped : RunStatus.Failed);
+        }
+        catch (Exception failure) when (failure is IOException or UnauthorizedAccessException)
+        {
+        }
     }
 
     private Prepared Prepared()
@@ -110,11 +154,13 @@ public sealed class Trainer
             data.Sum(one => one.Train.Count), data.Sum(one => one.Validation?.Count ?? 0), data.Sum(one => one.Train.TooLong),
             plan.Tokenizer!.VocabularySize, plan.Model.ParameterCount(), plan.Model.ActiveParameterCount(),
             plan.Parameters.Learning.Sum(own => own.Parameter.Shape.Count), State.Step,
-            [.. plan.Recipe.Phases.Select(phase => phase.Precision.Name())]);
+            [.. plan.Recipe.Phases.Select(phase => phase.Precision.Name())],
+            [.. plan.Recipe.Phases.Select(phase => phase.Precision.ComputedIn().Name())]);
     }
 
     private void NextPhase()
     {
+        if (State.Done) return;
         var before = _session.Data;
         State.Phase++;
         (State.PhaseStep, State.PhaseSeconds, State.WarmupSeconds, State.PhaseSkipped) = (0, 0, 0, 0);
@@ -211,6 +257,7 @@ public sealed class Trainer
         State.Step++;
         State.PhaseStep++;
         State.PhaseSeconds += seconds;
+        State.Seconds += seconds;
         State.Tokens += tokens;
         if (!outcome.Clip.IsFinite) State.PhaseSkipped++;
         if (!double.IsFinite(loss) && State.LossIsFinite) _report?.Invoke(new LossNotFinite(State.Step, loss));
@@ -234,11 +281,8 @@ public sealed class Trainer
         var loss = HeldOutLoss.Measure(objective, held, _session.Recipe.Validation.Examples);
         var isBest = double.IsFinite(loss.Mean) && (State.BestLoss is null || loss.Mean < State.BestLoss);
         (State.BestLoss, State.SinceBest) = isBest ? (loss.Mean, 0) : (State.BestLoss, State.SinceBest + 1);
-        if (_session.Recipe.Validation.Patience is { } patience)
-        {
-            if (isBest) State.BestStep = State.Step;
-            State.Done = State.SinceBest >= patience;
-        }
+        if (isBest && _session.Recipe.Validation.FinishWith == FinishedWeights.Best) State.BestStep = State.Step;
+        if (_session.Recipe.Validation.Patience is { } patience) State.Done = State.SinceBest >= patience;
 
         var use = loss.ExpertUse.ToDictionary(layer => layer.Key, layer => JainIndex.Of([.. layer.Value.Select(count => (double)count)]));
         var validated = new Validated(State.Step, loss.Mean, isBest, use);
@@ -249,6 +293,7 @@ public sealed class Trainer
     private void Save()
     {
         var path = _session.Save();
+        _progress.Write(RunStatus.Running);
         _report?.Invoke(new Saved(State.Step, path));
     }
 }

@@ -12,10 +12,11 @@ public abstract record TrainingEvent;
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
 /// <param name="Learning">Weights that learn in some phase: of the model, or of adapters beside it.</param>
 /// <param name="Step">The step that training starts from: 0, or where a run is resumed.</param>
-/// <param name="Precision">In which numbers each phase computes its products: <c>f32</c>, <c>bf16</c> or <c>f16</c>.</param>
+/// <param name="Precision">In which numbers each phase is to compute its products: <c>f32</c>, <c>bf16</c> or <c>f16</c>.</param>
+/// <param name="ComputedIn">In which numbers this machine's kernels compute them: <c>f32</c> for <c>bf16</c> where they have none.</param>
 public sealed record Prepared(
     int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Learning, long Step,
-    IReadOnlyList<string> Precision) : TrainingEvent;
+    IReadOnlyList<string> Precision, IReadOnlyList<string> ComputedIn) : TrainingEvent;
 
 /// <summary>A checkpoint is damaged: an older one is gone on from.</summary>
 /// <param name="Problem">What is wrong, and with which file.</param>
@@ -54,6 +55,12 @@ public sealed record StepDone(
 /// <param name="IsBest">Whether no earlier loss was as low.</param>
 /// <param name="ExpertUse">Jain's index of the routed experts' use, by layer; empty without experts.</param>
 public sealed record Validated(long Step, double Loss, bool IsBest, IReadOnlyDictionary<string, double> ExpertUse) : TrainingEvent;
+
+/// <summary>The finished model was written.</summary>
+/// <param name="Step">How many steps were done.</param>
+/// <param name="ModelStep">The step whose weights the model has: that of the lowest validation loss, or the last.</param>
+/// <param name="Loss">The lowest validation loss in nats a token; null where nothing was validated.</param>
+public sealed record Finished(long Step, long ModelStep, double? Loss) : TrainingEvent;
 
 /// <summary>The state of training was saved.</summary>
 /// <param name="Step">After how many steps.</param>

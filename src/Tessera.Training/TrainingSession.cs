@@ -95,15 +95,20 @@ internal sealed class TrainingSession
         State.BestStep == State.Step ? State.BestLoss : null,
         State.ComparedFrom).Folder;
 
-    /// <summary>Writes the finished model beside the recipe: with early stopping the best, else the last.</summary>
-    public void Finish()
+    /// <summary>Writes the finished model beside the recipe, of the best weights or the last, as the recipe says.</summary>
+    /// <param name="damaged">Told why better weights were passed over.</param>
+    /// <returns>The step that the weights are of.</returns>
+    public long Finish(Action<Exception> damaged)
     {
-        if (Recipe.Validation.Patience is not null) _store.Best(State.ComparedFrom)?.Restore(Plan.Learner);
-        if (Plan.Start is not null)
-        {
-            FinishedModel.Save(Plan, Folder);
-            return;
-        }
+        var best = Recipe.Validation.FinishWith == FinishedWeights.Best ? _store.Best(State.ComparedFrom, damaged) : null;
+        if (best is not null && best.Step != State.Step) best.Restore(Plan.Learner);
+        if (Plan.Start is null) SaveModel();
+        else FinishedModel.Save(Plan, Folder);
+        return best?.Step ?? State.Step;
+    }
+
+    private void SaveModel()
+    {
 
         Weights.Save(Folder.Weights, Model);
         var config = new ModelConfig

@@ -19,6 +19,9 @@ internal sealed record TrainingState
     /// <summary>Seconds of training of the phase.</summary>
     public double PhaseSeconds { get; set; }
 
+    /// <summary>Seconds of training of all phases.</summary>
+    public double Seconds { get; set; }
+
     /// <summary>Seconds of the phase when its warm-up ended.</summary>
     public double WarmupSeconds { get; set; }
 
@@ -43,7 +46,7 @@ internal sealed record TrainingState
     /// <summary>The lowest validation loss; none yet where null.</summary>
     public double? BestLoss { get; set; }
 
-    /// <summary>The step of the weights that have it; kept with early stopping only.</summary>
+    /// <summary>The step of the weights that have it; null where the finished model is to have the last ones.</summary>
     public long? BestStep { get; set; }
 
     /// <summary>Evaluations since then.</summary>

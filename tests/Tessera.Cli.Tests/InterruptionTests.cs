@@ -62,7 +62,7 @@ public sealed class InterruptionTests(TinyRun tiny)
             Assert.StartsWith($"tessera: {message}", outcome.Error, StringComparison.Ordinal);
             Assert.Equal(1, outcome.Error.Count(character => character == '\n'));
             Assert.Equal(
-                ["machine.json", "metrics.jsonl", "origin.txt", "recipe.json", "tokenizer.json"],
+                ["machine.json", "metrics.jsonl", "origin.txt", "recipe.json", "run.json", "tokenizer.json"],
                 Directory.GetFiles(Path.Combine(disk, "run")).Select(Path.GetFileName).Order(StringComparer.Ordinal));
             Assert.Equal(checkpoints, Directory.GetDirectories(Path.Combine(disk, "run", "checkpoints")).Length);
         }

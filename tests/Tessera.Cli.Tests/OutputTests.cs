@@ -17,7 +17,7 @@ public sealed class OutputTests(TinyRun tiny)
         Assert.All(events.Where(line => Name(line) == "saved"), line =>
             Assert.StartsWith(tiny.In("run", "checkpoints"), line.GetProperty("path").GetString(), StringComparison.Ordinal)
         );
-        Assert.Equal(["config.json", "machine.json", "metrics.jsonl", "model.safetensors", "origin.txt", "recipe.json", "tokenizer.json"],
+        Assert.Equal(["config.json", "machine.json", "metrics.jsonl", "model.safetensors", "origin.txt", "recipe.json", "run.json", "tokenizer.json"],
             Directory
                 .GetFiles(tiny.In("run"))
                 .Select(Path.GetFileName)

@@ -58,7 +58,7 @@ public sealed class ResumeTests : IDisposable
 
         var other = TrainingFolder.Recipe("checkpoints.everySteps=2", "phases[0].precision=bf16");
         changed = Assert.Single(_folder.Train(other, resume: true).OfType<MachineChanged>());
-        Assert.EndsWith("products in bf16", changed.Now, StringComparison.Ordinal);
+        Assert.Contains("products in bf16", changed.Now, StringComparison.Ordinal);
         Assert.EndsWith("products in f32", changed.Before, StringComparison.Ordinal);
 
         List<TrainingEvent> Resumed(Recipe resumed, long crashAfter)

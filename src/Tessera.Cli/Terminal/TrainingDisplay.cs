@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Spectre.Console;
 using Tessera.Training;
+using Tessera.Training.Precision;
 
 namespace Tessera.Cli.Terminal;
 
@@ -42,6 +43,9 @@ internal sealed class TrainingDisplay(Screen screen)
             case Saved saved:
                 screen.Terminal.MarkupLineInterpolated($"[grey]saved {saved.Path}[/]");
                 break;
+            case Finished finished:
+                screen.Line(Describe(finished));
+                break;
             case Validated validated:
                 screen.Terminal.MarkupLineInterpolated($"[grey]{Describe(validated)}[/]");
                 break;
@@ -80,6 +84,9 @@ internal sealed class TrainingDisplay(Screen screen)
             case Saved saved:
                 screen.Line($"saved {saved.Path}");
                 break;
+            case Finished finished:
+                screen.Line(Describe(finished));
+                break;
         }
     }
 
@@ -94,7 +101,7 @@ internal sealed class TrainingDisplay(Screen screen)
             $"{prepared.Examples:N0} examples to learn from, {prepared.ValidationExamples:N0} to validate on",
             $"{prepared.Vocabulary:N0} tokens",
             $"{prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{learning}",
-            $"products in {string.Join(", then ", prepared.Precision)}",
+            $"products in {PhasePrecisions.Describe(prepared.Precision, prepared.ComputedIn)}",
         ];
         if (prepared.TooLong > 0) facts.Add($"{prepared.TooLong:N0} examples left out as too long");
         if (prepared.Step > 0) facts.Add($"resumed at step {prepared.Step:N0}");
@@ -120,6 +127,11 @@ internal sealed class TrainingDisplay(Screen screen)
         CultureInfo.InvariantCulture,
         $"step {validated.Step:N0}: validation loss {validated.Loss:F3}, perplexity {Math.Exp(validated.Loss):F2}"
         + $"{(validated.IsBest ? ", the best so far" : "")}");
+
+    private static string Describe(Finished finished) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"finished after step {finished.Step:N0}; the model has the weights of step {finished.ModelStep:N0}"
+        + $"{(finished.Loss is { } loss ? $", lowest validation loss {loss:F3}" : "")}");
 
     private static string Scale(StepDone done) => done.LossScale == 1 && done.Skipped == 0
         ? ""

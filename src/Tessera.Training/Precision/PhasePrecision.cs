@@ -13,7 +13,8 @@ public enum PhasePrecision
     F32,
 
     /// <summary>Weights, activations and gradients are rounded to bfloat16 where they are multiplied, sums are F32, and the
-    /// optimizer changes F32 master weights.</summary>
+    /// optimizer changes F32 master weights. Kernels without BF16 instructions (levels below avx512-bf16) round nothing and compute in
+    /// F32; training says so, and <c>machine.json</c> does.</summary>
     BF16,
 
     /// <summary>As <see cref="BF16"/> with IEEE binary16, under a loss scale that keeps small gradients from vanishing.</summary>
@@ -21,13 +22,17 @@ public enum PhasePrecision
 }
 
 /// <summary>What <see cref="PhasePrecision"/> comes to on this machine.</summary>
-internal static class PhasePrecisions
+public static class PhasePrecisions
 {
     /// <summary>The numbers that this machine's kernels gain from.</summary>
     public static PhasePrecision Best => Processor.GainsFromBf16 ? PhasePrecision.BF16 : PhasePrecision.F32;
 
     /// <summary><see cref="PhasePrecision.Auto"/> decided for this machine.</summary>
     public static PhasePrecision Decided(this PhasePrecision precision) => precision == PhasePrecision.Auto ? Best : precision;
+
+    /// <summary>The numbers in which this machine's kernels compute it: F32 for BF16 where they have none.</summary>
+    public static PhasePrecision ComputedIn(this PhasePrecision precision) =>
+        precision.Decided() is var decided && decided == PhasePrecision.BF16 && !Processor.GainsFromBf16 ? PhasePrecision.F32 : decided;
 
     /// <summary>The precision of the operations' scope.</summary>
     public static Tensors.Precision OfOperations(this PhasePrecision precision) => precision.Decided() switch
@@ -39,4 +44,10 @@ internal static class PhasePrecisions
 
     /// <summary>The name in recipes.</summary>
     public static string Name(this PhasePrecision precision) => precision.ToString().ToLowerInvariant();
+
+    /// <summary>The precisions of phases for people: <c>bf16 (computed in f32), then f32</c>.</summary>
+    /// <param name="precision">What was asked for, by name.</param>
+    /// <param name="computedIn">What the kernels compute in.</param>
+    public static string Describe(IReadOnlyList<string> precision, IReadOnlyList<string> computedIn) => string.Join(", then ",
+        precision.Zip(computedIn, (asked, used) => asked == used ? asked : $"{asked} (computed in {used}: no {asked} kernels here)"));
 }
