@@ -31,13 +31,15 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
     /// <summary>Loads the finished model of a run or of a model folder.</summary>
     /// <exception cref="IOException">The folder or one of its files is missing.</exception>
     /// <exception cref="InvalidDataException">A file is damaged, or the model generates no text.</exception>
-    public static LanguageModel Load(string folder)
-    {
-        var loaded = ModelFolder.Load(folder, asStored: true);
-        return loaded.Model.Generates
-            ? new LanguageModel(loaded)
-            : throw new InvalidDataException($"the model of '{folder}' generates no text: {loaded.Model.WhatItIs}");
-    }
+    public static LanguageModel Load(string folder) => Of(ModelFolder.Load(folder, asStored: true), folder);
+
+    /// <summary>A model that was loaded otherwise, such as from a checkpoint.</summary>
+    /// <param name="loaded">The model.</param>
+    /// <param name="name">What it is called in a message.</param>
+    /// <exception cref="InvalidDataException">The model generates no text.</exception>
+    public static LanguageModel Of(ModelFolder loaded, string name) => loaded.Model.Generates
+        ? new LanguageModel(loaded)
+        : throw new InvalidDataException($"the model of '{name}' generates no text: {loaded.Model.WhatItIs}");
 
     /// <summary>The text for one prompt, greedy unless said otherwise.</summary>
     /// <exception cref="ArgumentException">The prompt is empty or longer than the model's context, or an option is out of

@@ -8,6 +8,11 @@ internal static class CommonOptions
 {
     public static Option<bool> Json() => new("--json") { Description = "Print JSON lines instead of text." };
 
+    public static Option<string?> Checkpoint() => new("--checkpoint")
+    {
+        Description = "Of a run: a checkpoint instead of the finished model, by its step, or best (lowest validation loss), or last.",
+    };
+
     /// <summary>Of every command: assemblies with parts of their own.</summary>
     public static Option<string[]> Parts { get; } = new("--parts")
     {
@@ -58,11 +63,14 @@ internal sealed class DecodingArguments
     private readonly Option<int?> _most = new("--max-tokens") { Description = "The greatest number of tokens to generate." };
     private readonly Option<int> _min = new("--min-tokens") { Description = "The text does not end before so many tokens." };
 
+    /// <summary>All of them.</summary>
+    public IReadOnlyList<Option> All =>
+        [_beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most, _min];
+
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        var options = new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most, _min };
-        foreach (var option in options) command.Options.Add(option);
+        foreach (var option in All) command.Options.Add(option);
     }
 
     /// <summary>What was asked for; greedy where nothing was.</summary>

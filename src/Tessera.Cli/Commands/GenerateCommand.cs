@@ -3,6 +3,7 @@ using System.Text.Json;
 using Tessera.Cli.Terminal;
 using Tessera.CSharp.Validation;
 using Tessera.Generation;
+using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
@@ -11,22 +12,27 @@ internal static class GenerateCommand
 {
     public static Command Create()
     {
-        var run = new Argument<string>("run") { Description = "The folder of a finished run or model, ours or Hugging Face's." };
+        var run = new Argument<string>("run") 
+        {
+            Description = "The folder of a run, of one of its checkpoints, or of a model, ours or Hugging Face's; or a GGUF file.",
+        };
         var prompts = new Argument<string[]>("text")
         {
             Description = "Prompts; read from standard input, a line each, where there is none.", Arity = ArgumentArity.ZeroOrMore,
         };
         var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
+        var checkpoint = CommonOptions.Checkpoint();
         var (decoding, json) = (new DecodingArguments(), CommonOptions.Json());
         var command = new Command("generate", CommonOptions.WithExamples(
             "Generates text with a trained model.",
             "tessera generate runs/quickstart \"Returns the larger of two numbers. [Math]\"",
             "tessera generate runs/quickstart --beam 5 --check < prompts.txt",
             "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
+            "tessera generate runs/quickstart --checkpoint best \"Removes all items.\"",
             "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\""))
         {
-            run, prompts, chat, check, json,
+            run, prompts, checkpoint, chat, check, json,
         };
         decoding.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
@@ -39,7 +45,8 @@ internal static class GenerateCommand
                     $"'{unknown}' is no option; see 'tessera generate --help', and put texts that begin with -- after a lone --");
             if (texts.Length == 0)
                 throw new ArgumentException("there is no text to start from: give it as an argument or on standard input");
-            var model = LanguageModel.Load(parsed.GetRequiredValue(run));
+            var path = parsed.GetRequiredValue(run);
+            var model = LanguageModel.Of(RunModel.Load(path, parsed.GetValue(checkpoint), asStored: true), path);
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
                 await Stream(model, texts[0], options, parsed.GetValue(chat), cancellation);
             else Print(model, texts, options, parsed.GetValue(chat), parsed.GetValue(check), screen, cancellation);

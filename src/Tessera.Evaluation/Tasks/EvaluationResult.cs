@@ -1,3 +1,7 @@
+using System.Runtime.InteropServices;
+using System.Text.Json.Serialization;
+using Tessera.Tensors;
+
 namespace Tessera.Evaluation.Tasks;
 
 /// <summary>What was measured on examples that the model has not learned from.</summary>
@@ -13,7 +17,44 @@ public sealed record EvaluationResult(
 {
     /// <summary>The model beside another one, by metric; empty where there was no other.</summary>
     public IReadOnlyList<Comparison> Comparisons { get; init; } = [];
+
+    /// <summary>How texts were read; null where examples of a corpus were.</summary>
+    public TextWindows? Windows { get; init; }
+
+    /// <summary>Which model was measured when, on what; null where nobody noted it.</summary>
+    public EvaluationOrigin? Origin { get; init; }
+
+    /// <summary>The metrics that were asked for, in their usual order.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<string> Metrics =>
+        [.. Metric.Names.Where(name => Systems.Any(system => system.Values.ContainsKey(name) || system.Absent.ContainsKey(name)))];
 }
+
+/// <summary>Where the figures of an evaluation come from. Two evaluations are the same, and the later one replaces the earlier, where model,
+/// weights, data, number of examples and <paramref name="Options"/> are.</summary>
+/// <param name="Date">When it was made, in universal time.</param>
+/// <param name="Model">The model's folder or file, as it was named.</param>
+/// <param name="Checkpoint">The checkpoint of a run, such as <c>step-000000400</c>; null for a finished model.</param>
+/// <param name="Weights">SHA-256 of the finished model's weights; null where it is not known.</param>
+/// <param name="Data">Where the examples came from.</param>
+/// <param name="Options">How outputs were generated, which metrics, what was beside.</param>
+/// <param name="Seconds">How long it took.</param>
+/// <param name="Machine">Operating system, processor architecture, kernels and threads.</param>
+public sealed record EvaluationOrigin(
+    DateTime Date, string Model, string? Checkpoint, string? Weights, string Data, string Options, double Seconds, string Machine)
+{
+    /// <summary>This machine, in words.</summary>
+    public static string ThisMachine =>
+        $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.ProcessArchitecture}, {Processor.Level} kernels, "
+        + $"{Processor.Threads} {(Processor.Threads == 1 ? "thread" : "threads")}";
+}
+
+/// <summary>How whole texts were read: in windows that overlap, each token but the first predicted once, with as much before it as its
+/// window has.</summary>
+/// <param name="Context">Tokens of a window, the predicted ones included.</param>
+/// <param name="Stride">How many tokens further on the next window begins.</param>
+/// <param name="Count">Windows of all texts together.</param>
+public sealed record TextWindows(int Context, int Stride, long Count);
 
 /// <summary>The figures of one system.</summary>
 /// <param name="System">Its name.</param>

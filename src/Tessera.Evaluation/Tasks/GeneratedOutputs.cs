@@ -12,7 +12,7 @@ namespace Tessera.Evaluation.Tasks;
 /// <param name="Seconds">How long that took.</param>
 internal sealed record GeneratedOutputs(IReadOnlyList<string> Outputs, IReadOnlyList<Sample> Samples, long Tokens, double Seconds)
 {
-    private const int SamplesShown = 12, Continuations = 6, LongestContinuation = 64;
+    private const int SamplesShown = 12, Continuations = 6, LongestContinuation = 64, WarmUp = 4;
 
     /// <summary>As many tokens as are written where nobody says how many, by a model that could see more.</summary>
     private const int UsualTokens = 1024;
@@ -87,6 +87,9 @@ internal sealed record GeneratedOutputs(IReadOnlyList<string> Outputs, IReadOnly
     private static (string[] Outputs, long Tokens, double Seconds) Run(
         ModelFolder model, int[][] prompts, DecodingOptions decoding, int most, Action<int> progress, CancellationToken cancellation)
     {
+        // What is done the first time only is no part of the speed.
+        _ = Generator.Generate(
+            model.Model, [prompts[0]], new GreedyOptions(), Math.Min(WarmUp, most), [], wantsScores: false, cancellation: cancellation);
         var clock = Stopwatch.StartNew();
         var generated = Generator.Generate(
             model.Model, prompts, decoding, most, model.PromptFormat.StopTokens, progress, wantsScores: false, cancellation);

@@ -91,6 +91,8 @@ public static class HeldOutEvaluation
         var found = new List<Comparison>();
         foreach (var metric in metrics)
         {
+            // Perplexities of different tokens say nothing beside each other; bits per byte do.
+            if (metric.Name == "perplexity" && own.Score.Tokens != beside.Score.Tokens) continue;
             if (!own.Score.Values.TryGetValue(metric.Name, out var value)) continue;
             if (!beside.Score.Values.TryGetValue(metric.Name, out var other)) continue;
             var p = own.Additive(metric) is { } first && beside.Additive(metric) is { } second
