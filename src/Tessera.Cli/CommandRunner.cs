@@ -38,8 +38,9 @@ internal static class CommandRunner
         {
             if (SettingsProblem() is { } problem) return Complain(problem);
             foreach (var file in parsed.GetValue(CommonOptions.Parts) ?? []) PartAssembly.Load(file, ".", "--parts");
-            return await parsed.InvokeAsync(
-                new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = TimeSpan.FromMinutes(2) });
+            using var signals = new StopSignals(saves: parsed.CommandResult.Command.Name is "train" or "quickstart");
+            var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null };
+            return await parsed.InvokeAsync(configuration, signals.Token);
         }
         catch (Exception error)
         {

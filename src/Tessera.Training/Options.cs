@@ -14,6 +14,10 @@ public sealed record TokenizerOptions
     /// <summary>A <c>tokenizer.json</c> to use instead of training one, from the recipe's folder.</summary>
     public string? File { get; init; }
 
+    /// <summary>A file with the chat template by which conversations are written, from the recipe's folder; Jinja, as Hugging Face has it.
+    /// Where null, the start's own, or else ChatML with the tokenizer's tokens for the beginning and end of a text.</summary>
+    public string? ChatTemplate { get; init; }
+
     internal void Validate()
     {
         if (Vocabulary is < Least or > 1_000_000)

@@ -1,6 +1,13 @@
 using Tessera.Models;
+using Tessera.Training.Checkpoints;
 
 namespace Tessera.Training;
+
+/// <summary>A checkpoint of a run.</summary>
+/// <param name="Step">The step it was made after.</param>
+/// <param name="Path">Its folder.</param>
+/// <param name="Loss">Its validation loss in nats a token, where it had the lowest one when it was made; else null.</param>
+public sealed record RunCheckpoint(long Step, string Path, double? Loss);
 
 /// <summary>The files of a run: its recipe, tokenizer, checkpoints, measurements, and at last the finished model, which
 /// <c>ModelFolder.Load</c> reads.</summary>
@@ -36,6 +43,9 @@ public sealed record RunFolder(string Path)
 
     /// <summary>Whether a run has begun here.</summary>
     public bool HasRun => File.Exists(Recipe);
+
+    /// <summary>The checkpoints that there are, the oldest first; that they are whole is not checked.</summary>
+    public IReadOnlyList<RunCheckpoint> SavedCheckpoints() => new CheckpointStore(Checkpoints).All();
 
     /// <summary>A file of the run.</summary>
     public string In(string file) => System.IO.Path.Combine(Path, file);

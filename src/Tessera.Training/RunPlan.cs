@@ -58,7 +58,7 @@ public sealed class RunPlan
     public Tokenizer? Tokenizer { get; }
 
     /// <summary>How the model is prompted, and so how its texts are framed.</summary>
-    public PromptFormat Format { get; }
+    public PromptFormat Format { get; private set; }
 
     /// <summary>The model, with as many tokens as its tokenizer has, or will have been trained to have.</summary>
     public SequenceModel Model { get; }
@@ -80,6 +80,9 @@ public sealed class RunPlan
 
     /// <summary>The phases.</summary>
     public IReadOnlyList<PhasePlan> Phases { get; }
+
+    /// <summary>How much the corpora left out, by reason; nothing where they were not read.</summary>
+    internal IReadOnlyDictionary<string, int> LeftOut { get; private set; } = new Dictionary<string, int>();
 
     /// <summary>The dataset of each phase; none where the data was not read.</summary>
     internal IReadOnlyList<RunDataset> Data { get; private set; } = [];
@@ -123,6 +126,8 @@ public sealed class RunPlan
         var start = RecipeStart.Of(recipe);
         var plan = new RunPlan(recipe, start, start?.Tokenizer ?? tokenizer ?? RunTokenizer.For(recipe, folder, corpora, cancellation));
         plan.RequireLosses();
+        plan.Format = RunChat.Format(plan.Format, plan.Tokenizer!, recipe, folder, corpora);
+        plan.LeftOut = corpora.LeftOut;
         plan.Read(corpora);
         return plan;
     }
@@ -151,7 +156,7 @@ public sealed class RunPlan
             if (!datasets.TryGetValue(key, out var dataset))
             {
                 var objective = phase.Objective.Build(new ObjectiveContext(Model, Tokenizer!, Format));
-                dataset = RunDataset.Of(datasets.Count, corpus, objective, Recipe.Batches, phase);
+                dataset = RunDataset.Of(datasets.Count, corpus, objective, Recipe.Batches, phase, Recipe.Validation.Examples);
                 StartingPoint.RequireTokens(dataset.Train, Model);
                 if (dataset.Validation is not null) StartingPoint.RequireTokens(dataset.Validation, Model);
                 datasets.Add(key, dataset);

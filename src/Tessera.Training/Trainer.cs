@@ -153,7 +153,7 @@ public sealed class Trainer
         return new Prepared(
             data.Sum(one => one.Train.Count), data.Sum(one => one.Validation?.Count ?? 0), data.Sum(one => one.Train.TooLong),
             plan.Tokenizer!.VocabularySize, plan.Model.ParameterCount(), plan.Model.ActiveParameterCount(),
-            plan.Parameters.Learning.Sum(own => own.Parameter.Shape.Count), State.Step,
+            plan.Parameters.Learning.Sum(own => own.Parameter.Shape.Count), State.Step, plan.LeftOut,
             [.. plan.Recipe.Phases.Select(phase => phase.Precision.Name())],
             [.. plan.Recipe.Phases.Select(phase => phase.Precision.ComputedIn().Name())]);
     }

@@ -12,11 +12,12 @@ public abstract record TrainingEvent;
 /// <param name="ActiveParameters">Weights that take part in one token.</param>
 /// <param name="Learning">Weights that learn in some phase: of the model, or of adapters beside it.</param>
 /// <param name="Step">The step that training starts from: 0, or where a run is resumed.</param>
+/// <param name="LeftOut">What the corpora left out, by reason, such as blank files.</param>
 /// <param name="Precision">In which numbers each phase is to compute its products: <c>f32</c>, <c>bf16</c> or <c>f16</c>.</param>
 /// <param name="ComputedIn">In which numbers this machine's kernels compute them: <c>f32</c> for <c>bf16</c> where they have none.</param>
 public sealed record Prepared(
     int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Learning, long Step,
-    IReadOnlyList<string> Precision, IReadOnlyList<string> ComputedIn) : TrainingEvent;
+    IReadOnlyDictionary<string, int> LeftOut, IReadOnlyList<string> Precision, IReadOnlyList<string> ComputedIn) : TrainingEvent;
 
 /// <summary>A checkpoint is damaged: an older one is gone on from.</summary>
 /// <param name="Problem">What is wrong, and with which file.</param>

@@ -72,8 +72,11 @@ internal sealed class TrainingSession
         Directory.CreateDirectory(folder.Path);
         if (goesOn)
         {
-            session.RequireSameRecipe();
+            var begun = Recipe.Load(folder.Recipe);
+            session.RequireSameRecipe(begun);
             session.Restore();
+            session.RequireUnfinished(begun);
+            RunFolder.Write(folder.Recipe, session.Recipe.ToJson() + "\n");
             return session;
         }
 
@@ -104,6 +107,8 @@ internal sealed class TrainingSession
         if (best is not null && best.Step != State.Step) best.Restore(Plan.Learner);
         if (Plan.Start is null) SaveModel();
         else FinishedModel.Save(Plan, Folder);
+        var last = Plan.Data[^1];
+        PromptFiles.Write(Folder.Path, Plan.Format with { ReadsPairs = last.HasPairs }, last.HasConversations);
         return best?.Step ?? State.Step;
     }
 
@@ -121,11 +126,10 @@ internal sealed class TrainingSession
 
     /// <summary>A run that went on with another recipe would be neither's. Only how long its phases last, and in which numbers
     /// they compute, may be changed.</summary>
-    private void RequireSameRecipe()
+    private void RequireSameRecipe(Recipe begun)
     {
-        if (RecipeJson.FirstDifference(WithoutLengths(Recipe.Load(Folder.Recipe)), WithoutLengths(Recipe)) is { } path)
+        if (RecipeJson.FirstDifference(WithoutLengths(begun), WithoutLengths(Recipe)) is { } path)
             throw new RecipeException(path, $"differs from the run's own recipe, {Folder.Recipe}; resume with that, or begin a new run");
-        RunFolder.Write(Folder.Recipe, Recipe.ToJson() + "\n");
 
         static JsonObject WithoutLengths(Recipe recipe)
         {
@@ -135,6 +139,15 @@ internal sealed class TrainingSession
 
             return json;
         }
+    }
+
+    /// <summary>A finished run has gone down its schedule to the end: longer phases would not be those it was trained in.</summary>
+    private void RequireUnfinished(Recipe begun)
+    {
+        if (!State.Done || RecipeJson.FirstDifference(RecipeJson.Tree(begun), RecipeJson.Tree(Recipe)) is not { } path) return;
+        throw new RecipeException(
+            path, $"is changed, but the run in '{Folder.Path}' has finished after step {State.Step}; "
+            + $"begin a new run that starts from its model (\"start\": \"{Folder.Path}\")");
     }
 
     private void Restore()

@@ -51,6 +51,54 @@ public sealed class PromptFormatTests
     }
 
     [Fact]
+    public void A_model_that_learned_pairs_is_prompted_with_a_source_and_its_separator_once()
+    {
+        var pairs = PromptFormat.Own with { ReadsPairs = true };
+        int[] Ids(string text) => [1, .. s_tokenizer.EncodeOrdinary(text)];
+        Assert.Equal(Ids("the cat\n"), pairs.EncodePrompt(s_tokenizer, "the cat"));
+        Assert.Equal(Ids("the cat\n"), pairs.EncodePrompt(s_tokenizer, "the cat\n"));
+        var learned = pairs.EncodePair(s_tokenizer, "the cat\n", "the dog");
+        Assert.Equal(Ids("the cat\n"), learned.Ids[..learned.TargetStart]);
+        Assert.Equal([1], pairs.Opening(s_tokenizer));
+        Assert.Equal(Ids("the cat"), pairs.EncodeText(s_tokenizer, "the cat").Ids[..^1]);
+    }
+
+    private const string Conversation = """
+        {"messages": [{"role": "user", "content": "cat"}, {"role": "assistant", "content": "dog"},
+                      {"role": "user", "content": "the"}, {"role": "assistant", "content": "the cat"}]}
+        """;
+
+    // Ends are either the stop token, or what the next turn or the end of all is known by.
+    [Theory]
+    [InlineData("{% for m in messages %}<s>{{ m.role }}\n{{ m.content }}</s>\n{% endfor %}{% if add_generation_prompt %}<s>assistant\n{% endif %}", "dog</s>|the cat</s>")]
+    [InlineData("{% for m in messages %}<turn>{{ m.content }}{% endfor %}{% if add_generation_prompt %}<turn>{% endif %}", "dog|the cat</s>")]
+    [InlineData("{% for m in messages %}{% if m.role == 'user' %}the {{ m.content }}{% else %}{% generation %}{{ m.content }}</s>{% endgeneration %}{% endif %}{% endfor %}", "dog</s>|the cat</s>")]
+    // An answer that is followed by others is written without the thought before it, and generation would begin with one.
+    [InlineData("{% for m in messages %}<s>{{ m.role }}\n{% if loop.last and m.role == 'assistant' %}<turn>{% endif %}{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}<s>assistant\n{% endif %}", "dog</s>|<turn>the cat</s>")]
+    public void Of_a_conversation_what_the_assistant_says_is_predicted_with_what_ends_it(string template, string answers)
+    {
+        var format = PromptFormat.Own with { ChatTemplate = ChatTemplate.Parse(template) };
+        var learned = format.EncodeConversation(s_tokenizer, Conversation);
+        var predicted = learned.Ids.Select((id, place) => learned.IsPredicted![place] ? s_tokenizer.TokenText(id) : "|");
+        var said = string.Concat(predicted).Replace("Ġ", " ", StringComparison.Ordinal).Split('|', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(answers.Split('|'), said);
+        Assert.Equal(Array.IndexOf(learned.IsPredicted!, true), learned.TargetStart);
+        // What stands before the first answer is what generation would be given.
+        var asked = format.EncodeChat(s_tokenizer, "cat");
+        if (template.Contains("add_generation_prompt", StringComparison.Ordinal)) Assert.Equal(asked, learned.Ids[..learned.TargetStart]);
+    }
+
+    [Theory]
+    [InlineData("{% for m in messages %}{{ loop.length }}{{ m.content }}{% endfor %}", "writes messages otherwise when others follow")]
+    [InlineData("{{ raise_exception('no roles') }}", "the chat template refuses a conversation")]
+    public void A_template_that_does_not_show_what_the_assistant_says_is_refused(string template, string problem)
+    {
+        var format = PromptFormat.Own with { ChatTemplate = ChatTemplate.Parse(template) };
+        var error = Assert.Throws<InvalidDataException>(() => format.EncodeConversation(s_tokenizer, Conversation));
+        Assert.Contains(problem, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_conversation_is_written_by_the_template_with_variables_of_its_own_first()
     {
         var format = new PromptFormat

@@ -69,6 +69,7 @@ internal static class GgufTarget
         if (vocabulary.Tokens.Count > folder.Model.Vocabulary)
             throw new InvalidDataException($"the tokenizer has {vocabulary.Tokens.Count} tokens, the model only {folder.Model.Vocabulary}");
         var format = folder.PromptFormat;
+        if (format.ReadsPairs) notes.Add("the model was trained on pairs: end each prompt with a line break, which the file cannot say");
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
             BeginId = format.BosToken ?? Named("bos_token") ?? vocabulary.BeginId,

@@ -129,6 +129,7 @@ internal static class HuggingFaceTarget
             if (id is { } known) texts[key] = tokenizer.TokenText(known);
         if (format.BosToken is not null) texts["add_bos_token"] = true;
         if (format.ChatTemplate is { } chat) texts["chat_template"] = chat.Source;
+        PromptFiles.Write(target, format, chats: false);
         File.WriteAllText(Path.Combine(target, TokenizerConfigFile), texts.ToJsonString(s_json) + "\n");
     }
 }

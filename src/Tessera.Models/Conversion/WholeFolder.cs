@@ -12,7 +12,7 @@ internal static class WholeFolder
     [
         ModelFolder.TokenizerFile, "tokenizer_config.json", "generation_config.json", "tokenizer.model", "special_tokens_map.json",
         "added_tokens.json",
-        "chat_template.jinja", "vocab.json", "merges.txt",
+        PromptFiles.TemplateFile, PromptFiles.PairsFile, "vocab.json", "merges.txt",
     ];
 
     /// <summary>Fills a folder beside the target and moves it there.</summary>

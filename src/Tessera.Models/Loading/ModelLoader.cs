@@ -12,7 +12,12 @@ internal static class ModelLoader
     /// <summary>As <see cref="ModelFolders"/> say.</summary>
     public static ModelFolder Load(string path, bool asStored, bool check)
     {
-        if (PeftAdapter.IsIn(path)) return LoadAdapted(path, asStored, check);
+        var folder = PeftAdapter.IsIn(path) ? LoadAdapted(path, asStored, check) : LoadWhole(path, asStored, check);
+        return Directory.Exists(path) ? PromptFiles.Read(path, folder) : folder;
+    }
+
+    private static ModelFolder LoadWhole(string path, bool asStored, bool check)
+    {
         var format = s_formats.FirstOrDefault(format => format.IsAt(path)) ?? throw NoModel(path);
         try
         {

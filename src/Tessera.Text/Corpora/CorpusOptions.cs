@@ -11,6 +11,7 @@ namespace Tessera.Text.Corpora;
 [JsonDerivedType(typeof(ParallelFilesOptions), "parallel-files")]
 [JsonDerivedType(typeof(JsonLinesOptions), "jsonl")]
 [JsonDerivedType(typeof(TextFolderOptions), "text")]
+[JsonDerivedType(typeof(ChatOptions), "chat")]
 public abstract record CorpusOptions
 {
     /// <summary>Share of the groups kept for validation where that split has no file: 0 to 0.5.</summary>
@@ -62,6 +63,15 @@ public abstract record CorpusOptions
             throw new ArgumentException(
                 FormattableString.Invariant($"data.{key} must be between {min} and {max}, found {value}"));
         }
+    }
+
+    /// <summary>Requires the name of an encoding.</summary>
+    /// <exception cref="ArgumentException">It is none.</exception>
+    private protected static void RequireEncoding(string encoding)
+    {
+        if (TextFile.IsKnown(encoding)) return;
+        throw new ArgumentException(
+            $"data.encoding is '{encoding}'; allowed: utf-8, utf-16, latin-1, windows-1252 and the other names of encodings that IANA lists");
     }
 
     /// <summary>Requires a text that is not blank.</summary>

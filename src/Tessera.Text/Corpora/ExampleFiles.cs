@@ -10,7 +10,8 @@ public static class ExampleFiles
 
     /// <summary>
     /// Writes <c>train.jsonl</c>, <c>validation.jsonl</c> and <c>test.jsonl</c>, a line an example:
-    /// <c>{"source": …, "target": …, "group": …}</c> for a pair, <c>{"text": …, "group": …}</c> for plain text.
+    /// <c>{"source": …, "target": …, "group": …}</c> for a pair, <c>{"text": …, "group": …}</c> for plain text,
+    /// <c>{"messages": …, "group": …}</c> for a conversation, which <see cref="ChatOptions"/> reads back.
     /// All three are written whole under other names before the first takes its place, so nobody ever reads half a file.
     /// </summary>
     /// <param name="corpus">What to write.</param>
@@ -36,16 +37,28 @@ public static class ExampleFiles
         string Unfinished(string name) => Path.Combine(folder, $"{name}.{mark}.tmp");
     }
 
+    private static void WriteTexts(Example example, Utf8JsonWriter writer)
+    {
+        if (example.Source is { } source) writer.WriteString("source", source);
+        writer.WriteString(example.Source is null ? "text" : "target", example.Target);
+    }
+
+    private static void WriteMembers(string conversation, Utf8JsonWriter writer)
+    {
+        using var document = JsonDocument.Parse(conversation);
+        foreach (var member in document.RootElement.EnumerateObject()) member.WriteTo(writer);
+    }
+
     private static void WriteLines(IReadOnlyList<Example> examples, string path)
     {
         using var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write);
         using var writer = new Utf8JsonWriter(file, _readable);
-        foreach (var (source, target, group) in examples)
+        foreach (var example in examples)
         {
             writer.WriteStartObject();
-            if (source is not null) writer.WriteString("source", source);
-            writer.WriteString(source is null ? "text" : "target", target);
-            writer.WriteString("group", group);
+            if (example.Conversation is { } conversation) WriteMembers(conversation, writer);
+            else WriteTexts(example, writer);
+            writer.WriteString("group", example.Group);
             writer.WriteEndObject();
             writer.Flush();
             file.WriteByte((byte)'\n');

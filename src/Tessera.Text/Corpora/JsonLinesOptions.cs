@@ -1,5 +1,3 @@
-using System.Text.Json;
-
 namespace Tessera.Text.Corpora;
 
 /// <summary>
@@ -50,7 +48,7 @@ public sealed record JsonLinesOptions(
     {
         var examples = new List<Example>();
         var number = 0;
-        foreach (var line in Utf8File.Lines(path, cancellationToken))
+        foreach (var line in TextFile.Lines(path, TextFile.Usual, cancellationToken))
         {
             number++;
             if (string.IsNullOrWhiteSpace(line)) continue;
@@ -64,52 +62,10 @@ public sealed record JsonLinesOptions(
         return examples;
     }
 
-    private Example ReadExample(string line, string place)
+    private Example ReadExample(string line, string place) => JsonLine.Read(line, place, root =>
     {
-        try
-        {
-            using var document = JsonDocument.Parse(line);
-            var root = document.RootElement;
-            if (root.ValueKind != JsonValueKind.Object)
-                throw new InvalidDataException($"{place}: expected a JSON object, found {Describe(root)}");
-
-            var source = Text is null ? Required(root, Source, place) : null;
-            var target = Required(root, Text ?? Target, place);
-            return new Example(source, target, Optional(root, Group, place) ?? source ?? target);
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidDataException($"{place}: not JSON: {error.Message}", error);
-        }
-    }
-
-    private static string Required(JsonElement root, string field, string place) =>
-        Optional(root, field, place) ?? throw new InvalidDataException($"{place}: the field \"{field}\" is missing");
-
-    private static string? Optional(JsonElement root, string field, string place)
-    {
-        if (!root.TryGetProperty(field, out var value)) return null;
-        if (value.ValueKind != JsonValueKind.String)
-            throw new InvalidDataException($"{place}: the field \"{field}\" must be a string, found {Describe(value)}");
-
-        try
-        {
-            return value.GetString();
-        }
-        catch (InvalidOperationException error)
-        {
-            // JSON can spell half of a surrogate pair (\ud83d), which no text can hold.
-            throw new InvalidDataException($"{place}: the field \"{field}\" holds half of a surrogate pair", error);
-        }
-    }
-
-    private static string Describe(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.Array => "an array",
-        JsonValueKind.Object => "an object",
-        JsonValueKind.String => "a string",
-        JsonValueKind.Number => "a number",
-        JsonValueKind.Null => "null",
-        _ => "a boolean",
-    };
+        var source = Text is null ? JsonLine.Required(root, Source, place) : null;
+        var target = JsonLine.Required(root, Text ?? Target, place);
+        return new Example(source, target, JsonLine.Optional(root, Group, place) ?? source ?? target);
+    });
 }

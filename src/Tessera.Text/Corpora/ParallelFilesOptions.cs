@@ -3,7 +3,7 @@ namespace Tessera.Text.Corpora;
 /// <summary>
 /// Pairs from two text files a split, line <c>n</c> of one belonging to line <c>n</c> of the other (the layout of
 /// translation data sets); <c>"kind": "parallel-files"</c> in a recipe. A pair's group is its source, so equal
-/// sources stay in one split; a pair with a blank side is left out. Files are UTF-8, paths start from the recipe's folder.
+/// sources stay in one split; a pair with a blank side is left out. Paths start from the recipe's folder.
 /// </summary>
 /// <param name="TrainSource">File of the training sources, a line each.</param>
 /// <param name="TrainTarget">File of the training targets, a line each.</param>
@@ -16,10 +16,14 @@ public sealed record ParallelFilesOptions(
     string? ValidationSource = null, string? ValidationTarget = null,
     string? TestSource = null, string? TestTarget = null) : CorpusOptions
 {
+    /// <summary>The encoding of the files: <c>utf-8</c>, <c>latin-1</c>, <c>windows-1252</c> or another name that IANA lists.</summary>
+    public string Encoding { get; init; } = TextFile.Usual;
+
     /// <inheritdoc/>
     public override void Validate()
     {
         base.Validate();
+        RequireEncoding(Encoding);
         RequireText("trainSource", TrainSource);
         RequireText("trainTarget", TrainTarget);
         RequireBoth("validationSource", ValidationSource, "validationTarget", ValidationTarget);
@@ -44,11 +48,11 @@ public sealed record ParallelFilesOptions(
         }
     }
 
-    private static List<Example> ReadPairs(
+    private List<Example> ReadPairs(
         string sourcePath, string targetPath, DropCount dropped, CancellationToken cancellationToken)
     {
-        var sources = Utf8File.Lines(sourcePath, cancellationToken).ToList();
-        var targets = Utf8File.Lines(targetPath, cancellationToken).ToList();
+        var sources = TextFile.Lines(sourcePath, Encoding, cancellationToken).ToList();
+        var targets = TextFile.Lines(targetPath, Encoding, cancellationToken).ToList();
         if (sources.Count != targets.Count)
         {
             throw new InvalidDataException(

@@ -6,7 +6,8 @@ namespace Tessera.Text.Corpora;
 /// Plain text, a document a file, from a folder and all under it, or from one file; <c>"kind": "text"</c> in a recipe.
 /// A document's group is its path within the folder. One document alone is cut at line ends instead: its beginning
 /// trains, then come validation and test, each with its share of the characters.
-/// Binary files (with a zero byte) and blank ones are left out; line ends become <c>\n</c>.
+/// Binary files (with a zero byte), blank ones and those of a folder that are not in <see cref="Encoding"/> are left out and counted; line
+/// ends become <c>\n</c>.
 /// </summary>
 /// <param name="Path">The folder or the file, from the recipe's folder; links to folders inside it are not followed.</param>
 /// <param name="Patterns">Names of files to read, <c>*</c> for any run of characters and <c>?</c> for one; null for
@@ -19,10 +20,15 @@ public sealed record TextFolderOptions(
     private static readonly string[] _usualPatterns = ["*.cs", "*.md", "*.txt"];
     private static readonly string[] _usualExclusions = ["bin", "obj", "node_modules", ".*"];
 
+    /// <summary>The encoding of the files: <c>utf-8</c>, <c>latin-1</c>, <c>windows-1252</c> or another name that IANA lists. A byte order
+    /// mark of UTF-16 counts before it.</summary>
+    public string Encoding { get; init; } = TextFile.Usual;
+
     /// <inheritdoc/>
     public override void Validate()
     {
         base.Validate();
+        RequireEncoding(Encoding);
         RequireText("path", Path);
         if (Patterns is { Count: 0 }) throw new ArgumentException("data.patterns is empty; leave it out to read *.cs, *.md and *.txt");
         RequireNames("patterns", Patterns);
@@ -34,16 +40,20 @@ public sealed record TextFolderOptions(
     {
         var path = System.IO.Path.GetFullPath(Path, baseFolder);
         var dropped = new DropCount();
-        var documents = new List<Example>();
+        var (documents, undecoded) = (new List<Example>(), new List<(string Name, string Problem)>());
         foreach (var (file, name) in Files(path))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var text = Utf8File.Text(file);
-            if (text is null) dropped.Add("binary file");
+            var text = TextFile.Text(file, Encoding, out var problem);
+            if (problem is not null) undecoded.Add((name, file + problem));
+            else if (text is null) dropped.Add("binary file");
             else if (string.IsNullOrWhiteSpace(text)) dropped.Add("blank file");
             else documents.Add(new Example(null, text, name));
         }
 
+        if (undecoded.Count > 0 && documents.Count == 0)
+            throw new InvalidDataException($"{undecoded[0].Problem}; say the encoding (data.encoding), such as latin-1 or windows-1252");
+        if (undecoded.Count > 0) dropped[$"file that is not {Encoding}, such as {undecoded[0].Name}"] = undecoded.Count;
         return documents.Count == 1 ? Cut(documents[0], path, dropped) : GroupSplit.Divide(this, path, dropped, documents);
     }
 

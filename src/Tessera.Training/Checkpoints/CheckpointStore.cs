@@ -72,6 +72,13 @@ internal sealed partial class CheckpointStore
         return Checkpoint.Unverified(path);
     }
 
+    /// <summary>All checkpoints, the oldest first, whole or not.</summary>
+    public IReadOnlyList<RunCheckpoint> All() =>
+    [
+        .. Stored().OrderBy(stored => (stored.Step, stored.Repeat))
+            .Select(stored => new RunCheckpoint(stored.Step, stored.Path, Checkpoint.ScoreOf(stored.Path))),
+    ];
+
     /// <summary>The newest checkpoint that is whole: every file has the size and hash that were recorded. Damaged ones are passed
     /// over.</summary>
     /// <param name="damaged">Told why each newer one was passed over.</param>

@@ -8,7 +8,8 @@ public sealed record BatchOptions
     /// <summary>How many tokens a batch holds a side, padding included: rows × longest row. At least 1.</summary>
     public int Tokens { get; init; } = 4096;
 
-    /// <summary>The longest target in tokens: longer pairs are left out, longer texts are cut into several. 2 to 1,048,576.</summary>
+    /// <summary>The longest target in tokens: longer pairs are left out, longer texts are cut into several. A decoder's pairs and
+    /// conversations count whole, source and target together. 2 to 1,048,576.</summary>
     public int Length { get; init; } = 256;
 
     /// <summary>The longest source in tokens: the ends of longer ones are cut off. 1 to 1,048,576.</summary>

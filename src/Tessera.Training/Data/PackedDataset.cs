@@ -4,8 +4,7 @@ using Tessera.Tensors;
 namespace Tessera.Training.Data;
 
 /// <summary>
-/// Pieces of texts laid end to end in rows of equal length, so that nothing is padding but the last row's end; a token sees only its
-/// own piece, whose positions count from 0. How texts become pieces is for those who derive from this.
+/// Pieces of texts laid end to end in rows of equal length, so that little is padding; a token sees only its own piece, whose positions count from 0. How texts become pieces is for those who derive from this.
 /// </summary>
 /// <param name="options">Sizes of batches.</param>
 internal abstract class PackedDataset(BatchOptions options) : Dataset
@@ -52,6 +51,9 @@ internal abstract class PackedDataset(BatchOptions options) : Dataset
         _room = Room - piece.Count;
         _pieces.Add(piece);
     }
+
+    /// <summary>The next piece begins a row of its own.</summary>
+    protected void EndRow() => _room = 0;
 
     /// <summary>Writes what a piece reads and what it predicts at each of its places, −1 for nothing.</summary>
     protected abstract void Write(in Piece piece, Span<int> inputs, Span<int> targets);

@@ -22,8 +22,14 @@ internal sealed class RunCorpora
     }
 
     /// <summary>All texts to learn from, corpus by corpus.</summary>
-    public IEnumerable<string> Texts => _read.Values.SelectMany(corpus => corpus.Train)
-        .SelectMany(example => example.Source is null ? [example.Target] : new[] { example.Source, example.Target });
+    public IEnumerable<string> Texts => _read.Values.SelectMany(corpus => corpus.Train).SelectMany(example => example.Texts);
+
+    /// <summary>How much they left out, by reason.</summary>
+    public IReadOnlyDictionary<string, int> LeftOut => _read.Values.SelectMany(corpus => corpus.Dropped)
+        .GroupBy(dropped => dropped.Key).ToDictionary(reason => reason.Key, reason => reason.Sum(dropped => dropped.Value));
+
+    /// <summary>Whether any example is a conversation.</summary>
+    public bool HaveConversations => _read.Values.Any(corpus => corpus.Train.Any(example => example.Conversation is not null));
 
     /// <summary>The targets of all examples to learn from.</summary>
     public IEnumerable<string> Targets => _read.Values.SelectMany(corpus => corpus.Train).Select(example => example.Target);

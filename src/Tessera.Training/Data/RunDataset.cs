@@ -13,15 +13,23 @@ namespace Tessera.Training.Data;
 /// it.</param>
 internal sealed record RunDataset(int Index, Objective Objective, Dataset Train, Dataset? Validation)
 {
+    /// <summary>Whether a decoder learns from pairs, so that it is to be prompted with sources.</summary>
+    public bool HasPairs { get; private init; }
+
+    /// <summary>Whether the examples are conversations.</summary>
+    public bool HasConversations { get; private init; }
+
     /// <summary>Encodes the examples of a phase.</summary>
     /// <param name="index">Which of the run's datasets.</param>
     /// <param name="corpus">The examples.</param>
     /// <param name="objective">What is learned from them.</param>
     /// <param name="batches">Sizes of batches; the lengths are the phase's.</param>
     /// <param name="plan">The phase.</param>
+    /// <param name="validationExamples">How many examples losses are measured on at most; of packed texts that many rows.</param>
     /// <exception cref="RecipeException">A curriculum begins with lengths that no example has.</exception>
     /// <exception cref="InvalidDataException">The examples are not such as are needed.</exception>
-    public static RunDataset Of(int index, Corpus corpus, Objective objective, BatchOptions batches, PhasePlan plan)
+    public static RunDataset Of(int index, Corpus corpus, Objective objective, BatchOptions batches, PhasePlan plan,
+        int validationExamples)
     {
         var (length, source) = (plan.Length, plan.SourceLength);
         try
@@ -32,10 +40,15 @@ internal sealed record RunDataset(int Index, Objective Objective, Dataset Train,
             if (train.Count == 0)
                 throw new RecipeException($"{plan.Path}.length.{shortest}", $"is {length.Min}; allowed: lengths that some example fits");
             train.Resize(length.Max, source.Max);
-            var validation = corpus.Validation.Count == 0
+            var (pairs, chats) = (
+                objective.ReadsPairs && corpus.Train.Any(example => example.Source is not null),
+                corpus.Train.Any(example => example.Conversation is not null));
+            // Packed rows hold as many of these as their length allows: which are measured must not depend on it.
+            var held = pairs || chats ? [.. corpus.Validation.Take(validationExamples)] : corpus.Validation;
+            var validation = held.Count == 0
                 ? null
-                : objective.Prepare(corpus.Validation, batches with { Length = length.To, SourceLength = source.To });
-            return new RunDataset(index, objective, train, validation);
+                : objective.Prepare(held, batches with { Length = length.To, SourceLength = source.To });
+            return new RunDataset(index, objective, train, validation) { HasPairs = pairs, HasConversations = chats };
         }
         catch (InvalidDataException error) when (plan.Phase.Data is not null && error.Message.StartsWith("data:", StringComparison.Ordinal))
         {

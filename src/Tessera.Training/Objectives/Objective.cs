@@ -25,6 +25,10 @@ public abstract class Objective(ObjectiveContext context)
     /// <summary>What learns.</summary>
     public SequenceModel Model => Context.Model;
 
+    /// <summary>Whether the model reads a pair's source as the beginning of a text and goes on with its target, so that it is to be
+    /// prompted with sources.</summary>
+    public virtual bool ReadsPairs => false;
+
     /// <summary>What the objective is made for.</summary>
     protected ObjectiveContext Context { get; } = context;
 

@@ -16,7 +16,8 @@ public sealed record PairsOptions : ObjectiveOptions
 
 /// <summary>
 /// From a source its target is predicted. An encoder reads the source, cut to <c>sourceLength</c>, and targets longer than <c>length</c>
-/// are left out; a decoder reads source, line break and target as one packed text, of which the target alone is predicted.
+/// are left out; a decoder reads source, line break and target as one packed text, of which the target alone is predicted, and which is
+/// left out where all of it is longer than <c>length</c>.
 /// <para>Sutskever, Vinyals, Le 2014, <see href="https://arxiv.org/abs/1409.3215"/>, section 2.</para>
 /// </summary>
 internal sealed class Pairs : Objective
@@ -24,6 +25,9 @@ internal sealed class Pairs : Objective
     internal Pairs(ObjectiveContext context) : base(context)
     {
     }
+
+    /// <inheritdoc/>
+    public override bool ReadsPairs => !Model.ReadsSource;
 
     /// <inheritdoc/>
     public override Dataset Prepare(IReadOnlyList<Example> examples, BatchOptions batches)

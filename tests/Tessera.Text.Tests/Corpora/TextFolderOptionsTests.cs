@@ -53,11 +53,58 @@ public sealed class TextFolderOptionsTests : IDisposable
     }
 
     [Fact]
+    public void Files_that_are_not_in_the_encoding_are_left_out_and_counted()
+    {
+        for (var number = 1; number <= 3; number++) _folder.Write($"a{number}.cs", $"class A{number} {{ }}");
+        _folder.Write("legacy.cs", [.. "// caf"u8, 0xE9, (byte)'\n']);
+        var corpus = Load();
+        Assert.Equal(["a1.cs", "a2.cs", "a3.cs"], corpus.Train.Select(document => document.Group));
+        Assert.Equal(new Dictionary<string, int> { ["file that is not utf-8, such as legacy.cs"] = 1 }, corpus.Dropped);
+    }
+
+    [Theory]
+    [InlineData("latin-1", new byte[] { 0x63, 0xE9, 0x80 }, "cé\u0080")]
+    [InlineData("ISO-8859-1", new byte[] { 0xE9 }, "é")]
+    [InlineData("windows-1252", new byte[] { 0x80, 0x93, 0xE9 }, "€“é")]
+    [InlineData("windows-1251", new byte[] { 0xCF, 0xF0 }, "Пр")]
+    [InlineData("shift_jis", new byte[] { 0x93, 0xFA, 0x96, 0x7B }, "日本")]
+    [InlineData("gb18030", new byte[] { 0xD6, 0xD0 }, "中")]
+    [InlineData("utf-16", new byte[] { 0x2D, 0x4E }, "中")]
+    [InlineData("utf-16be", new byte[] { 0x4E, 0x2D }, "中")]
+    [InlineData("utf-8", new byte[] { 0xFF, 0xFE, 0x2D, 0x4E }, "中")] // the mark says UTF-16
+    [InlineData("latin-1", new byte[] { 0xFE, 0xFF, 0x4E, 0x2D }, "中")]
+    [InlineData("utf8", new byte[] { 0xEF, 0xBB, 0xBF, 0xC3, 0xA9 }, "é")]
+    public void Files_are_read_in_the_encoding_that_is_said(string encoding, byte[] bytes, string text)
+    {
+        _folder.Write("a.txt", bytes);
+        Assert.Equal(text, Assert.Single(Load(new TextFolderOptions(".") { Encoding = encoding }).Train).Target);
+    }
+
+    [Theory]
+    [InlineData("latin-9000")]
+    [InlineData("utf-7")]
+    [InlineData("")]
+    public void An_unknown_encoding_is_refused(string encoding) => Assert.Equal(
+        $"data.encoding is '{encoding}'; allowed: utf-8, utf-16, latin-1, windows-1252 and the other names of encodings that IANA lists",
+        Assert.Throws<ArgumentException>(() => Load(new TextFolderOptions(".") { Encoding = encoding })).Message);
+
+    [Fact]
+    public void What_another_encoding_cannot_hold_is_named_too()
+    {
+        var path = _folder.Write("a.txt", [(byte)'a', 0x81, 0x20]);
+        Assert.Equal(
+            $"{path}: byte 0x81 at offset 1 of the file is not valid shift_jis; say the encoding (data.encoding), "
+            + "such as latin-1 or windows-1252",
+            Assert.Throws<InvalidDataException>(() => Load(new TextFolderOptions(".") { Encoding = "shift_jis" })).Message);
+    }
+
+    [Fact]
     public void A_byte_that_is_not_UTF8_is_named_with_file_line_and_offset()
     {
         var path = _folder.Write("a.txt", [(byte)'a', (byte)'\n', (byte)'\n', 0xE9, (byte)'t']);
         Assert.Equal(
-            $"{path}:3: byte 0xE9 at offset 3 of the file is not valid UTF-8", Assert.Throws<InvalidDataException>(() => Load()).Message);
+            $"{path}:3: byte 0xE9 at offset 3 of the file is not valid UTF-8; say the encoding (data.encoding), such as latin-1 or windows-1252",
+            Assert.Throws<InvalidDataException>(() => Load()).Message);
     }
 
     [Fact]

@@ -69,6 +69,66 @@ public sealed class PackedDatasetTests
     }
 
     [Fact]
+    public void A_pair_is_never_cut_and_one_longer_than_a_row_is_left_out_and_counted()
+    {
+        // With Begin and the line break a pair takes as many places as it has letters and two more.
+        Example[] pairs =
+        [
+            new("abc", "d", "1"), new("ef", "g", "2"), new("hijklmn", "o", "3"), new("p", "q", "4"), new("rs", "tu", "5"), new("v", "w", "6"),
+        ];
+        var data = Data(pairs, length: 8, tokens: 80);
+        using var scope = Arena.Current.Scope();
+        var batch = Assert.Single(data.InOrder(9));
+        Assert.Equal((1, 4), (data.TooLong, data.Count));
+        int[] Row(params string[] pairs) =>
+            [.. pairs.SelectMany(pair => (int[])[1, .. ByteTokens.Of(pair)]), .. new int[8 - pairs.Sum(pair => 1 + ByteTokens.Of(pair).Length)]];
+        // The longest first, each to the fullest row with room for it: two of four places share a row.
+        Assert.Equal([.. Row("abc\nd"), .. Row("rs\ntu"), .. Row("ef\ng"), .. Row("p\nq", "v\nw")], batch.Inputs.Ints.ToArray());
+        data.Resize(5, 5);
+        Assert.Equal(3, data.Count);
+    }
+
+    [Fact]
+    public void Pairs_that_all_are_longer_than_a_row_are_refused() => Assert.Equal(
+        "data: none of 1 examples fits into 4 tokens, its source included (batches.length, or the phase's length)",
+        Assert.Throws<InvalidDataException>(() => Data([new Example("abc", "d", "g")], length: 4)).Message);
+
+    [Fact]
+    public void Whatever_the_length_of_rows_each_pair_stands_whole_in_one_of_them() => Check.One(
+        Config.QuickThrowOnFailure.WithMaxTest(60),
+        Prop.ForAll(
+            (from count in Gen.Choose(1, 40) from length in Gen.Choose(4, 40) select (count, length)).ToArbitrary(),
+            sizes =>
+            {
+                var pairs = Enumerable.Range(0, sizes.count)
+                    .Select(i => new Example(new string((char)('a' + (i % 26)), 1 + (i * 7 % 23)), new string('x', 1 + (i % 5)), $"{i}")).ToList();
+                var fitting = pairs.Where(pair => pair.Source!.Length + pair.Target.Length + 2 <= sizes.length).ToList();
+                if (fitting.Count == 0) return;
+                var data = Data([.. pairs], sizes.length, tokens: 1 << 20);
+                Assert.Equal(pairs.Count - fitting.Count, data.TooLong);
+                using var scope = Arena.Current.Scope();
+                var batch = Assert.Single(data.InOrder(int.MaxValue));
+                var (ids, segments) = (batch.Inputs.Ints.ToArray(), batch.Segments!.Ints.ToArray());
+                var found = Enumerable.Range(0, ids.Length).Where(place => segments[place] >= 0)
+                    .GroupBy(place => (Row: place / sizes.length, segments[place]))
+                    .Select(piece => string.Join(' ', piece.Select(place => ids[place])));
+                var expected = fitting.Select(pair => string.Join(' ', (int[])[1, .. ByteTokens.Of($"{pair.Source}\n{pair.Target}")]));
+                Assert.Equal(expected.Order(StringComparer.Ordinal), found.Order(StringComparer.Ordinal));
+            }));
+
+    [Fact]
+    public void The_loss_on_pairs_does_not_depend_on_the_length_of_rows()
+    {
+        var model = TrainingFolder.TextRecipe().Model.Build(ByteTokens.Tokenizer.VocabularySize, seed: 1);
+        var objective = new PairsOptions().Build(new ObjectiveContext(model, ByteTokens.Tokenizer, PromptFormat.Own));
+        var pairs = Enumerable.Range(0, 100).Select(i => new Example($"number {i * 7919 % 100}", $"{(char)('a' + (i % 26))} {i}", $"{i}")).ToList();
+        double Loss(int length) => HeldOutLoss.Measure(
+            objective, objective.Prepare(pairs, new BatchOptions { Length = length, Tokens = 1024 }), int.MaxValue).Mean;
+        var expected = Loss(16);
+        foreach (var length in (int[])[17, 64, 1000]) Assert.Equal(expected, Loss(length), 1e-5);
+    }
+
+    [Fact]
     public void Every_token_of_every_text_is_predicted_once_an_epoch() => Check.One(
         Config.QuickThrowOnFailure.WithMaxTest(60),
         Prop.ForAll(
