@@ -76,12 +76,16 @@ public static class RunModel
         var plan = RunPlan.OfRun(recipe, recipe.Start is null ? Tokenizer.Load(run.Tokenizer) : null);
         checkpoint.Restore(plan.Learner);
         if (plan.Start is { } start)
-            return start with { Model = plan.Model, Config = start.Config with { Model = recipe.Model }, Adapters = plan.Adapters };
+        {
+            var begun = start with { Model = plan.Model, Config = start.Config with { Model = recipe.Model }, Adapters = plan.Adapters };
+            return PromptFiles.Read(run.Path, begun);
+        }
+
         var config = new ModelConfig
         {
             Model = recipe.Model, Vocabulary = plan.Model.Vocabulary, Length = recipe.MaxLength, SourceLength = recipe.MaxSourceLength,
         };
-        return new ModelFolder(config, plan.Tokenizer, plan.Model);
+        return PromptFiles.Read(run.Path, new ModelFolder(config, plan.Tokenizer, plan.Model));
     }
 
     /// <summary>Losses of the checkpoints up to this step are of other data.</summary>

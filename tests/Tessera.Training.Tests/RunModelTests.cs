@@ -59,6 +59,20 @@ public sealed class RunModelTests : IDisposable
     }
 
     [Fact]
+    public void A_checkpoint_of_an_unfinished_run_on_pairs_is_prompted_as_its_finished_model_will_be()
+    {
+        var recipe = TrainingFolder.TextRecipe();
+        _folder.Crash(recipe, 7);
+        var checkpoint = RunModel.Load(_folder.In("run"), "last");
+        _folder.Train(recipe, resume: true);
+        var finished = ModelFolder.Load(_folder.In("run"));
+        Assert.True(checkpoint.PromptFormat.ReadsPairs);
+        Assert.Equal(
+            finished.PromptFormat.EncodePrompt(finished.Tokenizer, "red one 3"),
+            checkpoint.PromptFormat.EncodePrompt(checkpoint.Tokenizer, "red one 3"));
+    }
+
+    [Fact]
     public void What_is_not_there_is_told_with_what_is()
     {
         Assert.Throws<TrainingFolder.CrashException>(() => _folder.Train(TrainingFolder.Recipe(), also: happened =>

@@ -101,7 +101,7 @@ internal sealed class EvaluateCommand
         var names = parsed.GetValue(_metrics) is { Length: > 0 } given ? given
             : recipe is { Evaluate.Count: > 0 } ? [.. recipe.Evaluate]
             : !evaluation.Model.Model.Generates ? s_usualOfLabels
-            : corpus.Train[0].Source is null ? s_usualOfTexts : s_usual;
+            : corpus.Train[0] is { Source: null, Conversation: null } ? s_usualOfTexts : s_usual;
         var validator = new CSharpSyntaxValidator();
         var request = new EvaluationRequest(
             Metric.Named(names, validator), _decoding.Read(parsed), validator, count, !parsed.GetValue(_noBaselines),

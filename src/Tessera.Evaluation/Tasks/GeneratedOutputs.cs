@@ -20,12 +20,11 @@ internal sealed record GeneratedOutputs(IReadOnlyList<string> Outputs, IReadOnly
     /// <summary>Of a model that writes nothing.</summary>
     public static GeneratedOutputs None { get; } = new([], [], 0, 0);
 
-    /// <summary>Answers the sources of pairs: an encoder reads them cut as in training, a decoder reads what stood before the target in
-    /// training. A source that leaves a decoder no position to write at is answered with nothing.</summary>
+    /// <summary>Answers the sources of pairs and the last turns of conversations. A source that leaves a decoder no position to write at is answered with nothing.</summary>
     public static GeneratedOutputs ToSources(
         ModelFolder model, IReadOnlyList<Example> examples, EvaluationRequest request, Action<int> progress, CancellationToken cancellation)
     {
-        int[][] prompts = [.. examples.Select(example => Prompt(model, example))];
+        int[][] prompts = [.. examples.Select(example => Question.Prompt(model, example))];
         var room = model.Model.ReadsSource ? int.MaxValue : model.Model.LongestSequence;
         int[] fitting = [.. Enumerable.Range(0, prompts.Length).Where(i => prompts[i].Length < room)];
         var outputs = Enumerable.Repeat("", prompts.Length).ToArray();
@@ -68,20 +67,13 @@ internal sealed record GeneratedOutputs(IReadOnlyList<string> Outputs, IReadOnly
             tokens, seconds);
     }
 
-    private static int[] Prompt(ModelFolder model, Example example)
-    {
-        var (format, tokenizer) = (model.PromptFormat, model.Tokenizer);
-        if (model.Model.ReadsSource) return format.EncodeSource(tokenizer, example.Source!, model.Config.SourceLength);
-        var pair = format.EncodePair(tokenizer, example.Source!, example.Target);
-        return pair.Ids[..pair.TargetStart];
-    }
-
     private static List<Sample> Shown(IReadOnlyList<Example> examples, IReadOnlyList<string> outputs, EvaluationRequest request)
     {
         var count = Math.Min(SamplesShown, outputs.Count);
         return [.. Enumerable.Range(0, count)
             .Select(i => i * outputs.Count / count)
-            .Select(i => new Sample(examples[i].Source!, examples[i].Target, outputs[i], request.Validator?.IsValid(outputs[i])))];
+            .Select(i => (Question: Question.Of(examples[i]), Output: outputs[i]))
+            .Select(one => new Sample(one.Question.Asked, one.Question.Wanted, one.Output, request.Validator?.IsValid(one.Output)))];
     }
 
     private static (string[] Outputs, long Tokens, double Seconds) Run(

@@ -68,7 +68,7 @@ public static class HeldOutEvaluation
         ulong seed, Action<string>? progress, CancellationToken cancellation)
     {
         if (!model.Model.Generates) yield break;
-        if (ModelMeasurement.Answers(model, examples, request) && train.All(example => example.Source is not null))
+        if (ModelMeasurement.Answers(model, examples, request) && train.Concat(examples).All(example => example.Source is not null))
         {
             progress?.Invoke("nearest training pair");
             yield return Baselines.NearestPair(train, examples, request);

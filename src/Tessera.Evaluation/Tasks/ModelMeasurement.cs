@@ -34,9 +34,9 @@ internal sealed class ModelMeasurement
     /// <summary>Some of what the model wrote.</summary>
     public IReadOnlyList<Sample> Samples => _generated.Samples;
 
-    /// <summary>Whether examples are answered: they have sources, the model writes, and learned to answer.</summary>
+    /// <summary>Whether examples are answered: they ask something, the model writes, and learned to answer.</summary>
     public static bool Answers(ModelFolder model, IReadOnlyList<Example> examples, EvaluationRequest request) => model.Model.Generates
-        && examples.All(example => example.Source is not null)
+        && examples.All(Question.IsIn)
         && (model.Model.ReadsSource ? request.Objective is null or PairsOptions : request.Objective is null or PairsOptions or NextTokenOptions);
 
     /// <summary>Measures a model.</summary>
@@ -76,7 +76,7 @@ internal sealed class ModelMeasurement
         {
             "perplexity" => OfLosses(loss => loss.Tokens, nats => Math.Exp(nats)),
             "bits-per-byte" => OfLosses(loss => loss.Bytes, nats => nats / Math.Log(2)),
-            _ => metric.Additive?.Invoke(_generated.Outputs, [.. _examples.Select(example => example.Target)]),
+            _ => metric.Additive?.Invoke(_generated.Outputs, [.. _examples.Select(example => Question.Of(example).Wanted)]),
         };
     }
 
@@ -110,7 +110,9 @@ internal sealed class ModelMeasurement
 
     /// <summary>The bytes of all targets, where all of them, and nothing else, is predicted; else 0.</summary>
     private static long SpelledBytes(ModelFolder model, IReadOnlyList<Example> examples, Dataset data) =>
-        model.Model.Generates && data.TooLong == 0 ? examples.Sum(example => (long)Encoding.UTF8.GetByteCount(example.Target)) : 0;
+        model.Model.Generates && data.TooLong == 0 && examples.All(example => example.Conversation is null)
+            ? examples.Sum(example => (long)Encoding.UTF8.GetByteCount(example.Target))
+            : 0;
 
     private static ScoreSheet Fill(
         EvaluationRequest request, ModelFolder model, IReadOnlyList<Example> examples, HeldOutLoss loss, long bytes,
@@ -129,7 +131,8 @@ internal sealed class ModelMeasurement
                 "speed" => Known(generated.Tokens > 0, () => generated.Tokens / generated.Seconds, "no text was generated"),
                 "accuracy" => Known(accuracy is { Total: > 0 }, () => 100 * accuracy!.Share, "the model tells no labels apart"),
                 _ => Known(
-                    generated.Outputs.Count > 0, () => metric.Measure!(generated.Outputs, [.. examples.Select(example => example.Target)]),
+                    generated.Outputs.Count > 0,
+                    () => metric.Measure!(generated.Outputs, [.. examples.Select(example => Question.Of(example).Wanted)]),
                     model.Model.Generates ? "the examples have no sources to answer" : "the model generates no text"),
             };
             if (value.Reason is { } reason) sheet.Leave(metric.Name, reason);

@@ -8,6 +8,7 @@ using Tessera.Models.Recipes;
 using Tessera.Tensors;
 using Tessera.Nn;
 using Tessera.Text.Corpora;
+using Tessera.Text.Templates;
 using Tessera.Text.Tokenizers;
 using Tessera.Training.Objectives;
 
@@ -117,6 +118,33 @@ public sealed class HeldOutEvaluationTests
         Assert.Equal(Math.Exp(nats / tokens), result.Systems[0].Values["perplexity"], 1e-3 * Math.Exp(nats / tokens));
         Assert.Equal(tokens, result.Systems[0].Tokens);
         AssertMeasured(["int A();", "void D();", "bool E();"], [.. s_held.Select(example => example.Target)], result.Systems[1].Values);
+    }
+
+    [Fact]
+    public void The_last_answer_of_a_conversation_is_compared_after_what_was_said_before_it()
+    {
+        var template = ChatTemplate.Parse(
+            "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}");
+        var model = Model(readsSource: false);
+        model = model with { PromptFormat = model.PromptFormat.WithChatTemplate(template, model.Tokenizer), Config = model.Config with { Length = 256 } };
+        Example[] chats =
+        [
+            Chat("""{"role":"user","content":"alpha"},{"role":"assistant","content":"int A();"},{"role":"user","content":"beta"},{"role":"assistant","content":"void D();"}"""),
+            Chat("""{"role":"user","content":"gamma"},{"role":"assistant","content":"bool E();"},{"role":"user","content":"thanks"}"""),
+        ];
+        var result = HeldOutEvaluation.Run(
+            model, new Corpus(chats, [], chats),
+            new EvaluationRequest(Metric.Named(["exact-match", "perplexity", "bits-per-byte"], s_validator), new GreedyOptions { MaxNewTokens = 8 }));
+        Assert.Equal([("beta", "void D();"), ("gamma", "bool E();")], result.Samples.Select(sample => (sample.Source, sample.Reference)));
+        string[] prompts = ["[user]alpha\n[assistant]int A();\n[user]beta\n[assistant]", "[user]gamma\n[assistant]"];
+        var outputs = Tessera.Generation.Generator.Generate(
+            model.Model, [.. prompts.Select(prompt => s_tokenizer.Encode(prompt))], new GreedyOptions(), 8, [SpecialTokens.End]);
+        Assert.Equal(outputs.Select(output => s_tokenizer.Decode([.. output.Ids])), result.Samples.Select(sample => sample.Output));
+        Assert.Equal(
+            ["this model", "trigrams", "unigrams", "even guess", "untrained model"], result.Systems.Select(system => system.System));
+        Assert.True(result.Systems[0].Absent.ContainsKey("bits-per-byte"));
+
+        static Example Chat(string messages) => new(null, "said", messages) { Conversation = $$"""{"messages":[{{messages}}]}""" };
     }
 
     [Fact]
