@@ -108,6 +108,23 @@ public sealed class EvaluateTests(TextRun text) : IClassFixture<TextRun>
         Assert.Contains("paired bootstrap", shown.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Adapters_are_compared_with_the_model_that_they_were_trained_beside()
+    {
+        text.Write("lora.json", """
+            { "name": "lora", "start": "run", "lora": { "rank": 2, "targets": ["*.q_proj"] }, "batches": { "tokens": 256, "length": 32 },
+              "data": { "kind": "text", "path": "text.txt", "testFraction": 0.1 }, "phases": [{ "steps": 3, "learningRate": 0.05 }] }
+            """);
+        Assert.Equal(0, text.Tessera("train", "lora.json", "--out", "adapted").Code);
+        var evaluated = Evaluate("adapted", "--text", "other.txt", "--beside", "base");
+        Assert.Equal("base", evaluated.GetProperty("systems")[1].GetProperty("system").GetString());
+        Assert.Equal(
+            Perplexity(Evaluate("run", "--text", "other.txt")), Value(evaluated.GetProperty("systems")[1], "perplexity"), 1e-9);
+        Assert.NotEqual(0, evaluated.GetProperty("comparisons")[0].GetProperty("difference").GetDouble());
+        var last = Evaluate("adapted", "--checkpoint", "last", "--text", "other.txt");
+        Assert.Equal(Perplexity(evaluated), Perplexity(last), 1e-9);
+    }
+
     [Theory]
     [InlineData("--text and --metric exclude each other", "--text", "text.txt", "--metric", "perplexity")]
     [InlineData("--text and --beam exclude each other", "--text", "text.txt", "--beam", "3")]

@@ -5,7 +5,7 @@ namespace Tessera.Evaluation.Metrics;
 /// <summary>
 /// Whether two systems differ by more than the choice of examples explains. Sets of as many examples are drawn with replacement, the same
 /// for both systems; p is the share of sets in which the absolute difference lies above its mean by more than the difference that was
-/// found, <c>(c + 1) / (samples + 1)</c>, as sacrebleu and Moses compute it.
+/// found, <c>(c + 1) / (samples + 1)</c>, as sacrebleu and Moses compute it; but 1 where no difference was found at all.
 /// <para>Koehn 2004, <see href="https://aclanthology.org/W04-3250"/>; Riezler, Maxwell 2005,
 /// <see href="https://aclanthology.org/W05-0908"/>.</para>
 /// </summary>
@@ -40,7 +40,7 @@ public sealed record PairedBootstrap(double First, double Second, double PValue)
         }
 
         var (before, after) = (first.Value, second.Value);
-        if (differences.Count == 0) return new PairedBootstrap(before, after, 1);
+        if (differences.Count == 0 || before == after) return new PairedBootstrap(before, after, 1);
         var (mean, found) = (differences.Average(), Math.Abs(after - before));
         var above = differences.Count(difference => difference - mean > found);
         return new PairedBootstrap(before, after, (above + 1.0) / (differences.Count + 1));

@@ -67,11 +67,11 @@ internal sealed record GeneratedOutputs(IReadOnlyList<string> Outputs, IReadOnly
             tokens, seconds);
     }
 
-    private static List<Sample> Shown(IReadOnlyList<Example> examples, IReadOnlyList<string> outputs, EvaluationRequest request)
+    private static List<Sample> Shown(IReadOnlyList<Example> examples, string[] outputs, EvaluationRequest request)
     {
-        var count = Math.Min(SamplesShown, outputs.Count);
+        var count = Math.Min(SamplesShown, outputs.Length);
         return [.. Enumerable.Range(0, count)
-            .Select(i => i * outputs.Count / count)
+            .Select(i => i * outputs.Length / count)
             .Select(i => (Question: Question.Of(examples[i]), Output: outputs[i]))
             .Select(one => new Sample(one.Question.Asked, one.Question.Wanted, one.Output, request.Validator?.IsValid(one.Output)))];
     }
