@@ -19,7 +19,7 @@ public readonly struct DispatchPlan
     /// <summary>I32 [slots]: the token in each slot.</summary>
     public Tensor Tokens { get; }
 
-    /// <summary>I32 [tokens, choices]: the slot of each token's choice.</summary>
+    /// <summary>I32 [tokens, choices]: the slot of each token's choice; −1 of padding, which goes nowhere.</summary>
     public Tensor Slots { get; }
 
     /// <summary>The number of groups.</summary>
@@ -32,57 +32,52 @@ public readonly struct DispatchPlan
         return (Offsets.Ints[group + 1] - Offsets.Ints[group]) / slots;
     }
 
-    /// <summary>Adds how many slots each group has, those of padding left out.</summary>
+    /// <summary>Adds how many slots each group has.</summary>
     /// <param name="counts">A number for each group; added to.</param>
-    /// <param name="padding">Which tokens do not count; none unless said.</param>
-    /// <exception cref="ShapeException">There are not as many counts as groups, or the padding is of another number of tokens.</exception>
-    public void AddCounts(Span<long> counts, in TokenPadding padding = default)
+    /// <exception cref="ShapeException">There are not as many counts as groups.</exception>
+    public void AddCounts(Span<long> counts)
     {
         if (counts.Length != Groups) throw new ShapeException($"add counts: {counts.Length} counts do not fit {Groups} groups");
         var offsets = Offsets.Ints;
         for (var group = 0; group < counts.Length; group++) counts[group] += offsets[group + 1] - offsets[group];
-        if (padding.IsNone) return;
-
-        var (tokens, each) = (Choices.Shape[0], Choices.Shape[1]);
-        if (padding.Tokens != tokens)
-            throw new ShapeException($"add counts: padding of {padding.Tokens} tokens does not fit a plan of {tokens}");
-
-        for (var token = 0; token < tokens; token++)
-        {
-            if (!padding[token]) continue;
-            foreach (var group in Choices.Ints.Slice(token * each, each)) counts[group]--;
-        }
-
-        GC.KeepAlive(Choices);
     }
 
     /// <summary>A plan from each token's choices.</summary>
     /// <param name="choices">I32 [tokens, choices], each from 0 to <paramref name="groups"/> − 1.</param>
     /// <param name="groups">How many groups there are.</param>
-    /// <exception cref="ShapeException">A choice is not a group.</exception>
+    /// <param name="padding">Which tokens go nowhere, whatever they chose; none unless said.</param>
+    /// <exception cref="ShapeException">A choice is not a group, or the padding is of another number of tokens.</exception>
     /// <exception cref="ArgumentOutOfRangeException">The number of groups is negative.</exception>
-    public static DispatchPlan From(Tensor choices, int groups)
+    public static DispatchPlan From(Tensor choices, int groups, in TokenPadding padding = default)
     {
         ShapeException.Require(
             choices.Type == ElementType.I32 && choices.Shape.Rank == 2, "dispatch plan", "choices", choices, "I32 [tokens, choices]");
         ArgumentOutOfRangeException.ThrowIfNegative(groups);
         var each = choices.Shape[1];
+        if (!padding.IsNone && padding.Tokens != choices.Shape[0])
+            throw new ShapeException($"dispatch plan: padding of {padding.Tokens} tokens does not fit choices of {choices.Shape[0]}");
         var offsets = Tensor.Temporary([groups + 1], ElementType.I32);
-        var tokens = Tensor.Temporary([choices.Ints.Length], ElementType.I32);
-        var slots = Tensor.Temporary(choices.Shape, ElementType.I32);
-
         offsets.Ints.Clear();
-        foreach (var group in choices.Ints)
+        for (var i = 0; i < choices.Ints.Length; i++)
         {
+            var group = choices.Ints[i];
             if ((uint)group >= (uint)groups) throw new ShapeException($"dispatch plan: choice {group} is not one of {groups} groups");
-            offsets.Ints[group + 1]++;
+            if (padding.IsNone || !padding[i / each]) offsets.Ints[group + 1]++;
         }
 
         for (var group = 0; group < groups; group++) offsets.Ints[group + 1] += offsets.Ints[group];
+        var tokens = Tensor.Temporary([offsets.Ints[groups]], ElementType.I32);
+        var slots = Tensor.Temporary(choices.Shape, ElementType.I32);
         var next = Tensor.Temporary([groups], ElementType.I32).Ints;
         offsets.Ints[..groups].CopyTo(next);
         for (var i = 0; i < choices.Ints.Length; i++)
         {
+            if (!padding.IsNone && padding[i / each])
+            {
+                slots.Ints[i] = -1;
+                continue;
+            }
+
             var slot = next[choices.Ints[i]]++;
             tokens.Ints[slot] = i / each;
             slots.Ints[i] = slot;

@@ -18,7 +18,7 @@ public sealed class PairsAndChatsTests : IDisposable
     public void A_decoder_that_learned_pairs_answers_a_source()
     {
         WriteLines((source, target, index) => new { source, target, group = $"g{index}" });
-        Train("""{ "kind": "jsonl", "train": "lines.jsonl" }""");
+        Train("""{ "kind": "jsonl", "train": "lines.jsonl" }""", """"embeddingScale": 1,""");
         Assert.Equal("""{ "separator": "\n" }""", string.Join(' ', File.ReadAllText(In("run/prompt.json")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
         AssertAnswers("generate", "run");
         // As a Hugging Face folder it answers, too.
@@ -54,13 +54,13 @@ public sealed class PairsAndChatsTests : IDisposable
         }));
     }
 
-    private void Train(string data)
+    private void Train(string data, string option = "")
     {
         File.WriteAllText(In("recipe.json"), $$"""
             {
               "name": "colours", "seed": 42, "tokenizer": { "vocabulary": 400 },
               "model": {
-                "kind": "decoder", "width": 64, "tieEmbeddings": true,
+                "kind": "decoder", "width": 64, "tieEmbeddings": true, {{option}}
                 "decoder": {
                   "layers": 2, "attention": { "kind": "multi-head", "heads": 4, "position": { "kind": "rotary" } },
                   "feedForward": { "kind": "swiglu", "hidden": 128 }

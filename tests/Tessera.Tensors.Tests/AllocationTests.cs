@@ -74,8 +74,8 @@ public class AllocationTests
             x = Op.Add(x, Op.Checkpoint(Op.RmsNorm(x, _weight, 1e-5f), _segment));
             var probabilities = Op.Softmax(Op.Linear(x, _router));
             var choices = Op.TopIndices(Op.LimitGroups(Op.AddRow(probabilities, _shift), groups: 3, active: 2, best: 2), 2);
-            var plan = DispatchPlan.From(choices, Experts);
-            plan.AddCounts(_loads, TokenPadding.Between(_segments));
+            var plan = DispatchPlan.From(choices, Experts, TokenPadding.Between(_segments));
+            plan.AddCounts(_loads);
             var segments = SegmentPlan.Of(_segments);
             x = Op.Add(x, segments.Place(segments.Take(x.Reshape([1, _tokens, _width]))).Reshape([_tokens, _width]));
             var slots = Op.Dispatch(x, plan);

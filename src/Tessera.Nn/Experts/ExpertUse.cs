@@ -2,7 +2,7 @@ using Tessera.Tensors;
 
 namespace Tessera.Nn.Experts;
 
-/// <summary>Counts how many tokens each routed expert of each layer was given.</summary>
+/// <summary>Counts how many tokens, padding not among them, each routed expert of each layer was given.</summary>
 public sealed class ExpertUse
 {
     private readonly Dictionary<Module, long[]> _counts = [];

@@ -44,7 +44,8 @@ public sealed record ExpertsOptions(int Routed = 8, int Active = 2, DenseOptions
 /// <summary>
 /// A mixture of experts: <c>Σ_s g_s(x) E_s(x)</c> over the shared experts plus <c>Σ_{r ∈ top k} g_r(x) E_r(x)</c> over the
 /// routed ones. A token costs shared + active experts, whatever their number. Reports, where wanted, the losses <c>balance</c>, over all
-/// tokens, and <c>sequence-balance</c>, over those of each sequence.
+/// tokens, and <c>sequence-balance</c>, over those of each sequence, of several that are packed in a row each on its own. Padding is routed
+/// nowhere and counts in neither.
 /// <para>Shazeer et al. 2017, <see href="https://arxiv.org/abs/1701.06538"/>; shared experts: Dai et al. 2024 (DeepSeekMoE),
 /// <see href="https://arxiv.org/abs/2401.06066"/>.</para>
 /// </summary>
@@ -112,14 +113,17 @@ public sealed class ExpertsFeedForward : FeedForward.FeedForward
         _router.FlopsPerToken(length) + (_shared?.FlopsPerToken(length) ?? 0) + (2.0 * RoutedCount() * _options.Active / _options.Routed);
 
     /// <summary>The loss of a sequence looks at what its tokens would choose by their scores alone, without groups and biases.</summary>
-    private void AddLosses(in Routing routing, int sequences, ForwardContext context)
+    private void AddLosses(in Routing routing, int rows, ForwardContext context)
     {
         var (overall, ofSequences) = (context.Wants("balance"), context.Wants("sequence-balance"));
         if (!overall && !ofSequences) return;
         var probabilities = _router.Probabilities(routing.Scores);
         if (overall) context.AddLoss("balance", Op.BalanceLoss(probabilities, routing.Plan));
         if (ofSequences)
-            context.AddLoss("sequence-balance", Op.BalanceLoss(probabilities, Op.TopIndices(probabilities, _options.Active), sequences));
+        {
+            var choices = Op.TopIndices(probabilities, _options.Active);
+            context.AddLoss("sequence-balance", Op.BalanceLoss(probabilities, choices, context.Sequences(probabilities.Shape[0], rows)));
+        }
     }
 
     private long RoutedCount() => (_gate?.Shape.Count ?? 0) + _up.Shape.Count + _down.Shape.Count;

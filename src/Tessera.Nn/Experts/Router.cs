@@ -32,7 +32,7 @@ public readonly record struct Routing(Tensor? SharedGates, Tensor Gates, Tensor 
 /// <summary>Decides which experts (or heads) a token visits.</summary>
 public abstract class Router : Module
 {
-    /// <summary>Routes [tokens, width], which the experts read too.</summary>
+    /// <summary>Routes [tokens, width], which the experts read too; padding of the context goes nowhere.</summary>
     public abstract Routing Route(Activations x, ForwardContext context);
 
     /// <summary>Scores as a balance loss looks at them: rows that add up to 1, as they are unless said.</summary>

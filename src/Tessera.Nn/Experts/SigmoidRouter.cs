@@ -56,8 +56,8 @@ public sealed class SigmoidRouter : Router
     {
         var scores = Op.Activate(_gate.Forward(x, context), Activation.Sigmoid);
         var choices = Op.TopIndices(_groups.Limit(Steered(scores)), _active);
-        var plan = DispatchPlan.From(choices, _loads.Length);
-        if (context is { IsTraining: true, IsRepeated: false } && _bias is not null) plan.AddCounts(_loads, context.Padding);
+        var plan = DispatchPlan.From(choices, _loads.Length, context.Padding);
+        if (context is { IsTraining: true, IsRepeated: false } && _bias is not null) plan.AddCounts(_loads);
         return new Routing(null, Op.Select(scores, choices, _options.Normalise, _options.Scale), scores, plan);
     }
 

@@ -47,6 +47,6 @@ public sealed class SoftmaxRouter : Router
         var choices = Op.TopIndices(_groups.Limit(probabilities), _active);
         return new Routing(
             null, Op.Select(probabilities, choices, _options.Normalise, _options.Scale), probabilities,
-            DispatchPlan.From(choices, _routed));
+            DispatchPlan.From(choices, _routed, context.Padding));
     }
 }

@@ -50,6 +50,6 @@ public sealed class TwoStageRouter : Router
             Op.ScaleGroups(shared, halves, groups: 1, first: 0, scale: 2 * _shared),
             Op.ScaleGroups(gates, halves, groups: 1, first: 1, scale: 2),
             probabilities,
-            DispatchPlan.From(choices, _routed));
+            DispatchPlan.From(choices, _routed, context.Padding));
     }
 }

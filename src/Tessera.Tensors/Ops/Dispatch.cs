@@ -30,7 +30,8 @@ public static partial class Op
         return y;
     }
 
-    /// <summary>Brings slots back to their tokens: <c>y[token] = Σ gates[token, choice] · x[slot of choice]</c>.</summary>
+    /// <summary>Brings slots back to their tokens: <c>y[token] = Σ gates[token, choice] · x[slot of choice]</c>; 0 for padding, which has no
+    /// slots.</summary>
     /// <param name="x">[slots, width].</param>
     /// <param name="gates">[tokens, choices].</param>
     /// <param name="plan">The plan the slots were made with.</param>
@@ -72,6 +73,12 @@ public static partial class Op
             for (var at = start * Choices; at < end * Choices; at++)
             {
                 var to = To.Slice(at / Choices * Width, Width);
+                if (Slots[at] < 0)
+                {
+                    if (!Accumulate && at % Choices == 0) to.Clear();
+                    continue;
+                }
+
                 var from = From.Slice(Slots[at] * Width, Width);
                 var gate = Gates.IsEmpty ? 1 : Gates[at];
                 if (Accumulate || at % Choices > 0) TensorPrimitives.MultiplyAdd(from, gate, to, to);
@@ -143,6 +150,7 @@ public static partial class Op
         {
             for (var at = start * Choices; at < end * Choices; at++)
             {
+                if (Slots[at] < 0) continue;
                 var dy = Dy.Slice(at / Choices * Width, Width);
                 var slot = Slots[at] * Width;
                 if (!DGates.IsEmpty) DGates[at] += TensorPrimitives.Dot(dy, X.Slice(slot, Width));

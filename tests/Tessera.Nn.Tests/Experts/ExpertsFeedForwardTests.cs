@@ -146,6 +146,55 @@ public sealed class ExpertsFeedForwardTests
         Assert.Equal(expected, step.Losses.Single(loss => loss.Name == "sequence-balance").Loss.Item(), 1e-5);
     }
 
+    public static TheoryData<RouterOptions> Routers => [new SoftmaxRouterOptions(), new SigmoidRouterOptions(), new TwoStageRouterOptions()];
+
+    /// <summary>Sequences of three and four tokens, in rows of their own or packed in one, with much padding or little.</summary>
+    [Theory]
+    [MemberData(nameof(Routers))]
+    public void Padding_is_routed_nowhere_and_each_packed_sequence_is_balanced_on_its_own(RouterOptions router)
+    {
+        using var scope = Arena.Current.Scope();
+        var options = Options("relu", router.MinShared, router);
+        var part = (ExpertsFeedForward)options.Build(PartCheck.Builder(Width));
+        float[] first = PartCheck.Normal(3 * Width, 8), second = PartCheck.Normal(4 * Width, 9);
+        float[] Rest(int tokens, float value) => [.. Enumerable.Repeat(value, tokens * Width)];
+
+        var alone = new[] { Run([.. first], 1, 3, null, null), Run([.. second], 1, 4, null, null) };
+        float[] outputs = [.. alone[0].Output, .. alone[1].Output];
+        long[] counts = [.. alone[0].Counts.Zip(alone[1].Counts, (one, other) => one + other)];
+        var ofSequences = alone.Average(one => one.OfSequences);
+
+        var packed = Run([.. first, .. second, .. Rest(3, 7)], 1, 10, PartCheck.Ints([1, 10], 0, 0, 0, 1, 1, 1, 1, -1, -1, -1), null);
+        var rows = Run([.. first, .. Rest(2, -5), .. second, .. Rest(1, 9)], 2, 5, null, PartCheck.Ints([2], 3, 4));
+        AssertClose(outputs, packed.Output[..(7 * Width)]);
+        AssertClose(outputs, [.. rows.Output[..(3 * Width)], .. rows.Output[(5 * Width)..(9 * Width)]]);
+        foreach (var one in new[] { packed, rows })
+        {
+            Assert.Equal(counts, one.Counts);
+            Assert.Equal(7 * options.Active, one.Counts.Sum());
+            Assert.Equal(ofSequences, one.OfSequences, 1e-5);
+            Assert.Equal(Run([.. first, .. second], 1, 7, null, null).Overall, one.Overall, 1e-5);
+        }
+
+        static void AssertClose(float[] expected, float[] actual)
+        {
+            Assert.Equal(expected.Length, actual.Length);
+            for (var i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-5);
+        }
+
+        (float[] Output, IReadOnlyList<long> Counts, float Overall, float OfSequences) Run(
+            float[] x, int batch, int length, Tensor? segments, Tensor? lengths)
+        {
+            var use = new ExpertUse();
+            var step = new ForwardContext
+            {
+                Positions = PartCheck.Positions(batch, length), IsTraining = true, ExpertUse = use, Segments = segments, Lengths = lengths,
+            };
+            var y = part.Forward(Tensor.From(x, [batch, length, Width]), step);
+            return (y.ToArray(), use.Of(part), step.Losses[0].Loss.Item(), step.Losses[1].Loss.Item());
+        }
+    }
+
     [Fact]
     public void Shared_experts_may_have_a_width_of_their_own()
     {

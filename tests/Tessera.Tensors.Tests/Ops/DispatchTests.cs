@@ -99,34 +99,80 @@ public class DispatchTests(ITestOutputHelper output)
     }
 
     [Fact]
-    public void Counts_are_added_of_all_tokens_but_padding()
+    public void Padding_has_no_slots_and_counts_nowhere()
     {
         Samples.ForAll(s_sizes, size =>
         {
             var (tokens, each, groups, _, seed) = size;
             var choices = Samples.Below(groups, tokens * each, seed);
-            var segments = Samples.Below(3, tokens, seed + 1).Select(number => number - 1).ToArray();
             using var scope = Arena.Current.Scope();
-            var plan = DispatchPlan.From(Tensor.From(choices, [tokens, each]), groups);
-            long[] all = [.. Enumerable.Range(0, groups)], real = [.. all];
-            plan.AddCounts(all);
-            plan.AddCounts(real, TokenPadding.Between(Tensor.From(segments, [1, tokens])));
-            Assert.Equal(Enumerable.Range(0, groups).Select(group => (long)group + choices.Count(choice => choice == group)), all);
-            Assert.Equal(
-                Enumerable.Range(0, groups).Select(group =>
-                    group + choices.Where((choice, i) => choice == group && segments[i / each] >= 0).LongCount()),
-                real);
+            var (segments, padding) = Padding(tokens, seed);
+            var plan = DispatchPlan.From(Tensor.From(choices, [tokens, each]), groups, padding);
+            var real = Sorted(choices).Where(i => segments[i / each] >= 0).ToArray();
+            Assert.Equal(real.Select(i => i / each), plan.Tokens.Ints.ToArray());
+            Assert.Equal(Enumerable.Range(0, tokens * each).Select(i => Array.IndexOf(real, i)), plan.Slots.Ints.ToArray());
+            long[] counts = [.. Enumerable.Range(0, groups)];
+            plan.AddCounts(counts);
+            Assert.Equal(Enumerable.Range(0, groups).Select(group => (long)group + real.Count(i => choices[i] == group)), counts);
         });
     }
+
+    [Fact]
+    public void Padding_is_given_nothing_by_combine_and_has_no_gradient() => Samples.ForAll(s_sizes, size =>
+    {
+        var (tokens, each, groups, width, seed) = size;
+        var choices = Samples.Below(groups, tokens * each, seed);
+        var (segments, _) = Padding(tokens, seed);
+        var real = Sorted(choices).Where(i => segments[i / each] >= 0).ToArray();
+        DispatchPlan Plan() =>
+            DispatchPlan.From(Tensor.From(choices, [tokens, each]), groups, TokenPadding.Between(Tensor.From(segments, [1, tokens])));
+        OperationCheck.Run(
+            x => Op.Dispatch(x[0], Plan()), x => [.. real.SelectMany(i => x[0].Skip(i / each * width).Take(width))],
+            1e-6, OperationCheck.Random([tokens, width], seed));
+        OperationCheck.Run(
+            x => Op.Combine(x[0], x[1], Plan()),
+            x =>
+            {
+                var y = new double[tokens * width];
+                for (var slot = 0; slot < real.Length; slot++)
+                    for (var j = 0; j < width; j++) y[(real[slot] / each * width) + j] += x[1][real[slot]] * x[0][(slot * width) + j];
+                return y;
+            },
+            2e-6, OperationCheck.Random([real.Length, width], seed), OperationCheck.Random([tokens, each], seed + 1));
+    });
+
+    [Fact]
+    public void BalanceLoss_is_the_mean_of_its_sequences_whatever_their_lengths_and_padding() => Samples.ForAll(s_sizes, size =>
+    {
+        var (tokens, each, groups, _, seed) = size;
+        var choices = Samples.Below(groups, tokens * each, seed);
+        var numbers = Samples.Below(4, tokens, seed + 1).Select(number => Math.Min(number, tokens) - 1).ToArray();
+        OperationCheck.Run(
+            x => Op.BalanceLoss(x[0], Tensor.From(choices, [tokens, each]), Tensor.From(numbers, [tokens])),
+            x =>
+            [
+                numbers.Where(number => number >= 0).Distinct().Select(number =>
+                {
+                    int[] own = [.. Enumerable.Range(0, tokens).Where(token => numbers[token] == number)];
+                    return Enumerable.Range(0, groups).Sum(group =>
+                        groups * (own.Sum(token => choices.Skip(token * each).Take(each).Count(choice => choice == group)) / (double)(own.Length * each))
+                        * own.Average(token => x[0][(token * groups) + group]));
+                }).DefaultIfEmpty().Average(),
+            ],
+            2e-6, OperationCheck.Random([tokens, groups], seed));
+    });
 
     [Fact]
     public void Counts_of_other_groups_and_padding_of_other_tokens_are_refused()
     {
         using var scope = Arena.Current.Scope();
-        var plan = DispatchPlan.From(Tensor.From([0, 1], [2, 1]), 2);
+        var choices = Tensor.From([0, 1], [2, 1]);
+        var plan = DispatchPlan.From(choices, 2);
         Assert.Equal("add counts: 3 counts do not fit 2 groups", Assert.Throws<ShapeException>(() => plan.AddCounts(new long[3])).Message);
-        var error = Assert.Throws<ShapeException>(() => plan.AddCounts(new long[2], TokenPadding.After(Tensor.From([1], [1]), 3)));
-        Assert.Equal("add counts: padding of 3 tokens does not fit a plan of 2", error.Message);
+        var error = Assert.Throws<ShapeException>(() => DispatchPlan.From(choices, 2, TokenPadding.After(Tensor.From([1], [1]), 3)));
+        Assert.Equal("dispatch plan: padding of 3 tokens does not fit choices of 2", error.Message);
+        var far = Assert.Throws<ShapeException>(() => Op.BalanceLoss(Tensor.Temporary([2, 2]), choices, Tensor.From([0, 2], [2])));
+        Assert.Equal("balance loss: sequence 2 is not below the number of tokens, 2", far.Message);
     }
 
     [Fact]
@@ -205,6 +251,13 @@ public class DispatchTests(ITestOutputHelper output)
         // MoH's share counts a token once a choice, so its loss is the number of choices times ours.
         var balance = Op.BalanceLoss(probabilities, DispatchPlan.From(choices, Routed));
         Assert.Equal(expected.Floats("balance_loss")[0], Top * balance.Item(), 1e-5);
+    }
+
+    /// <summary>Random segments, −1 for about a third of the tokens.</summary>
+    private static (int[] Segments, TokenPadding Padding) Padding(int tokens, int seed)
+    {
+        int[] segments = [.. Samples.Below(3, tokens, seed + 1).Select(number => number - 1)];
+        return (segments, TokenPadding.Between(Tensor.From(segments, [1, tokens])));
     }
 
     private static int[] Sorted(int[] choices) => [.. Enumerable.Range(0, choices.Length).OrderBy(i => choices[i])];
