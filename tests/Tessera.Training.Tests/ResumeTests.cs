@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Tessera.Nn;
 using Tessera.Training.Checkpoints;
 
 namespace Tessera.Training.Tests;
@@ -159,6 +160,17 @@ public sealed class ResumeTests : IDisposable
             if (happened is StepDone { Step: 1 }) refused = Assert.Throws<IOException>(() => _folder.Train(recipe, resume: true)).Message;
         });
         Assert.StartsWith("another process is training in '", refused, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_finished_run_is_not_made_longer()
+    {
+        _folder.Train(TrainingFolder.Recipe());
+        var own = File.ReadAllText(_folder.In("run/recipe.json"));
+        var error = Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.Recipe("phases[0].steps=20"), resume: true));
+        Assert.Equal("phases[0].steps", error.Path);
+        Assert.Contains("has finished after step 12; begin a new run that starts from its model", error.Message, StringComparison.Ordinal);
+        Assert.Equal(own, File.ReadAllText(_folder.In("run/recipe.json")));
     }
 
     [Fact]

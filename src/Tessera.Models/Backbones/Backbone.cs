@@ -36,12 +36,21 @@ public abstract class Backbone : Module
     internal virtual void Remember(IReadOnlyList<int[]> sources, ReadOnlySpan<int> sequences, CacheSet caches) =>
         throw new InvalidOperationException("this model reads no source");
 
-    /// <summary>A table whose entries start with deviation 1/√width and are multiplied by √width when looked up, so that
-    /// the same table gives logits of about unit size (Vaswani et al. 2017, section 3.4).</summary>
+    /// <summary>A table whose entries start with deviation 1/√width and are multiplied by √width when looked up, so that what is looked up
+    /// has unit size (Vaswani et al. 2017, section 3.4).
+    /// <para>One that gives the logits too starts smaller by the factor that it is multiplied by, 1/width where that is √width: the stream
+    /// of an untrained model points where its token's own entry does, so that this token would have a logit of √width and the loss would
+    /// begin far above that of guessing. This is the deviation of output layers in Yang et al. 2022 (Tensor Programs V),
+    /// <see href="https://arxiv.org/abs/2203.03466"/>, table 3.</para></summary>
     /// <param name="part">Where the weights come from.</param>
     /// <param name="vocabulary">How many tokens.</param>
     /// <param name="width">The width of a vector.</param>
     /// <param name="scale">Another factor than √width.</param>
-    private protected static Embedding Table(PartBuilder part, int vocabulary, int width, float? scale) =>
-        new(part, vocabulary, width, scale ?? MathF.Sqrt(width), 1 / Math.Sqrt(width));
+    /// <param name="isTied">Whether the table gives the logits, too.</param>
+    private protected static Embedding Table(PartBuilder part, int vocabulary, int width, float? scale, bool isTied = false)
+    {
+        var factor = scale ?? MathF.Sqrt(width);
+        var smaller = isTied ? Math.Max(1, factor) : 1;
+        return new(part, vocabulary, width, factor, 1 / (Math.Sqrt(width) * smaller));
+    }
 }

@@ -12,7 +12,7 @@ public sealed class DecoderBackbone : Backbone
 
     internal DecoderBackbone(DecoderOptions options, PartBuilder part, int vocabulary)
     {
-        Embedding = Own("embed_tokens", Table(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
+        Embedding = Own("embed_tokens", Table(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale, options.TieEmbeddings));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal));
     }
 

@@ -19,7 +19,7 @@ public sealed class EncoderBackbone : Backbone
 
     internal EncoderBackbone(EncoderModelOptions options, PartBuilder part, int vocabulary)
     {
-        Embedding = Own("embed_tokens", Table(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale));
+        Embedding = Own("embed_tokens", Table(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale, options.TieEmbeddings));
         if (options.Position is not null)
         {
             _position = Own("position", options.Position.Build(part.At("position")));

@@ -21,11 +21,12 @@ public sealed class EncoderDecoderBackbone : Backbone
             !options.ShareEmbeddings || sourceWidth == part.Width, "shareEmbeddings", "true",
             $"only where sourceWidth, {sourceWidth}, is width, {part.Width}");
 
-        _sourceEmbedding = Own("source_embed", Table(part.At("source_embed"), vocabulary, sourceWidth, options.EmbeddingScale));
+        _sourceEmbedding = Own("source_embed", Table(
+            part.At("source_embed"), vocabulary, sourceWidth, options.EmbeddingScale, options.TieEmbeddings && options.ShareEmbeddings));
         _encoder = Own("encoder", options.Encoder.Build(part.At("encoder") with { Width = sourceWidth }));
         Embedding = options.ShareEmbeddings
             ? _sourceEmbedding
-            : Own("target_embed", Table(part.At("target_embed"), vocabulary, part.Width, options.EmbeddingScale));
+            : Own("target_embed", Table(part.At("target_embed"), vocabulary, part.Width, options.EmbeddingScale, options.TieEmbeddings));
         _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal, _encoder.OutputWidth));
     }
 

@@ -122,10 +122,18 @@ public sealed class PackedDatasetTests
         var model = TrainingFolder.TextRecipe().Model.Build(ByteTokens.Tokenizer.VocabularySize, seed: 1);
         var objective = new PairsOptions().Build(new ObjectiveContext(model, ByteTokens.Tokenizer, PromptFormat.Own));
         var pairs = Enumerable.Range(0, 100).Select(i => new Example($"number {i * 7919 % 100}", $"{(char)('a' + (i % 26))} {i}", $"{i}")).ToList();
-        double Loss(int length) => HeldOutLoss.Measure(
-            objective, objective.Prepare(pairs, new BatchOptions { Length = length, Tokens = 1024 }), int.MaxValue).Mean;
+        HeldOutLoss Loss(int length) => HeldOutLoss.Measure(
+            objective, objective.Prepare(pairs, new BatchOptions { Length = length, Tokens = 1024 }), int.MaxValue);
         var expected = Loss(16);
-        foreach (var length in (int[])[17, 64, 1000]) Assert.Equal(expected, Loss(length), 1e-5);
+        var tokens = pairs.Sum(pair => pair.Source!.Length + pair.Target.Length + 2);
+        foreach (var length in (int[])[17, 64, 1000])
+        {
+            var found = Loss(length);
+            Assert.Equal(expected.Mean, found.Mean, 1e-5);
+            // Padding is given to no expert.
+            Assert.Equal(tokens, Assert.Single(found.ExpertUse).Value.Sum());
+            Assert.Equal(expected.ExpertUse.Values.Single(), found.ExpertUse.Values.Single());
+        }
     }
 
     [Fact]
