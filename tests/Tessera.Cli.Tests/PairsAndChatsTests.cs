@@ -18,7 +18,7 @@ public sealed class PairsAndChatsTests : IDisposable
     public void A_decoder_that_learned_pairs_answers_a_source()
     {
         WriteLines((source, target, index) => new { source, target, group = $"g{index}" });
-        Train("""{ "kind": "jsonl", "train": "lines.jsonl" }""", """"embeddingScale": 1,""");
+        Train("""{ "kind": "jsonl", "train": "lines.jsonl" }""", "\"embeddingScale\": 1,");
         Assert.Equal("""{ "separator": "\n" }""", string.Join(' ', File.ReadAllText(In("run/prompt.json")).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries)));
         AssertAnswers("generate", "run");
         // As a Hugging Face folder it answers, too.

@@ -313,6 +313,20 @@ public sealed class HeldOutEvaluationTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Experts_are_counted_by_tokens_and_not_by_what_fills_up_rows(bool readsSource)
+    {
+        Example[] held = [new("alpha", "int A();", "x"), new("alpha beta gamma delta", "int A(); bool E();", "y")];
+        var result = HeldOutEvaluation.Run(Model(readsSource), new Corpus(s_train, [], held),
+            new EvaluationRequest(Metric.Named(["expert-use"], s_validator), new GreedyOptions { MaxNewTokens = 2 }, Baselines: false));
+        // The decoder reads each target with its begin token and without its end; a decoder alone the source and a line break before it.
+        var read = held.Sum(example => 1 + s_tokenizer.EncodeOrdinary(example.Target).Length
+            + (readsSource ? 0 : s_tokenizer.EncodeOrdinary(example.Source + "\n").Length));
+        Assert.Equal(read, Assert.Single(result.ExpertUse).Value.Sum());
+    }
+
     [Fact]
     public void An_unknown_metric_is_told_with_its_place_and_those_there_are()
     {
