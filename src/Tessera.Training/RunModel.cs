@@ -18,9 +18,10 @@ public static class RunModel
     /// <summary>Loads a model.</summary>
     /// <param name="path">A run's folder, a checkpoint's inside of it (<c>runs/mine/checkpoints/step-000000400</c>), or whatever
     /// <see cref="ModelFolders"/> load.</param>
-    /// <param name="checkpoint">Of a run's folder: the step of a checkpoint, <c>last</c>, or <c>best</c> for the lowest validation loss; the
-    /// finished model where null.</param>
-    /// <param name="asStored">Whether weights of a finished model stay in the type they are stored in, for models that are only run.</param>
+    /// <param name="checkpoint">Of a run's folder: the step of a checkpoint, <c>last</c>, or <c>best</c> for the lowest validation loss;
+    /// the finished model where null.</param>
+    /// <param name="asStored">Whether weights of a finished model stay in the type they are stored in, as is enough to run
+    /// it.</param>
     /// <exception cref="IOException">There is no such folder, or it holds no finished model.</exception>
     /// <exception cref="InvalidDataException">The run has no such checkpoint, or a file is damaged.</exception>
     /// <exception cref="RecipeException">The run's recipe is damaged, or what it starts from is gone.</exception>

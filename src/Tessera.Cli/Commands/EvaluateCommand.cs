@@ -17,7 +17,7 @@ internal sealed class EvaluateCommand
 
     private readonly Argument<string> _model = new("model")
     {
-        Description = "The folder of a run or of one of its checkpoints; with --text, --recipe or --corpus any model's folder or GGUF file.",
+        Description = "The folder of a run or of a checkpoint; with --text, --recipe or --corpus any model's folder or GGUF file.",
     };
     private readonly Option<string?> _checkpoint = CommonOptions.Checkpoint();
     private readonly Option<string[]> _metrics = new("--metric")
@@ -35,7 +35,7 @@ internal sealed class EvaluateCommand
     };
     private readonly Option<string?> _beside = new("--beside")
     {
-        Description = "Another model to measure on the same data, with p by paired bootstrap; 'base' for the one that the run started from.",
+        Description = "Another model to measure on the same data, with p by paired bootstrap; 'base': the one that the run started from.",
     };
     private readonly EvaluationData _data = new();
     private readonly TextArguments _texts = new();
@@ -46,8 +46,8 @@ internal sealed class EvaluateCommand
     {
         var arguments = new EvaluateCommand();
         var command = new Command("evaluate", CommonOptions.WithExamples(
-            "Measures a trained model on held-out examples beside baselines, keeps the figures in the run's folder (evaluations/) and writes "
-            + "its report.html. With --text, the perplexity of any decoder on any texts.",
+            "Measures a trained model on held-out examples beside baselines, keeps the figures in the run's folder (evaluations/) and "
+            + "writes its report.html. With --text, the perplexity of any decoder on any texts.",
             "tessera evaluate runs/quickstart",
             "tessera evaluate runs/quickstart --beam 5 --examples 200",
             "tessera evaluate runs/java-cs --metric codexglue-bleu --metric exact-match --no-baselines",
@@ -118,7 +118,8 @@ internal sealed class EvaluateCommand
         if (parsed.GetValue(_beside) is not { } path) return null;
         if (path != "base") return (path, RunModel.Load(path));
         var start = evaluation.Recipe?.Start
-            ?? throw new ArgumentException($"--beside is base, but '{evaluation.Path}' started from no model; allowed: the path of a model");
+            ?? throw new ArgumentException(
+                $"--beside is base, but '{evaluation.Path}' started from no model; allowed: the path of a model");
         return ("base", RunModel.Load(start));
     }
 

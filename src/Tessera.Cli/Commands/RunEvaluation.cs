@@ -91,7 +91,8 @@ internal sealed record RunEvaluation(string Path, RunFolder? Run, Recipe? Recipe
                 DateTime.UtcNow, Path, Checkpoint, Checkpoint is null ? Model.Config.WeightsHash : null, data, options,
                 clock.Elapsed.TotalSeconds, EvaluationOrigin.ThisMachine),
         };
-        screen.Heading($"{result.Examples} {result.Split} {(result.Windows is null ? "examples" : result.Examples == 1 ? "file" : "files")}");
+        var units = result.Windows is null ? "examples" : result.Examples == 1 ? "file" : "files";
+        screen.Heading($"{result.Examples} {result.Split} {units}");
         screen.Evaluation(result, metrics);
         if (Run is null || Recipe is null) return result;
         var all = new EvaluationStore(Run).Save(result);

@@ -93,10 +93,12 @@ internal sealed class Screen
         if (result.Comparisons.Count == 0) return;
         Table(
             ["metric", "difference", "p (paired bootstrap)"],
-            result.Comparisons.Select(one => (IReadOnlyList<string>)
-            [
-                metrics.First(metric => metric.Name == one.Metric).Title, metrics.First(metric => metric.Name == one.Metric).Show(one.Difference),
-                one.PValue?.ToString("0.0000", CultureInfo.InvariantCulture) ?? "–",
-            ]));
+            result.Comparisons
+                .Select(one => (One: one, Metric: metrics.First(metric => metric.Name == one.Metric)))
+                .Select(row => (IReadOnlyList<string>)
+                [
+                    row.Metric.Title, row.Metric.Show(row.One.Difference),
+                    row.One.PValue?.ToString("0.0000", CultureInfo.InvariantCulture) ?? "–",
+                ]));
     }
 }

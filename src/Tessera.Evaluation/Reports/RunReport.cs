@@ -6,14 +6,14 @@ using Tessera.Training;
 
 namespace Tessera.Evaluation.Reports;
 
-/// <summary>The report of a run: what was trained, for how long and on what, how its loss fell, what it reached beside the baselines, how its
-/// experts were used, samples, its recipe.</summary>
+/// <summary>The report of a run: what was trained, for how long and on what, how its loss fell, what it reached beside the baselines, how
+/// its experts were used, samples, its recipe.</summary>
 /// <param name="Recipe">The run's recipe.</param>
 /// <param name="Model">Its model.</param>
 /// <param name="Record">What the run wrote down of itself; null where it has no <c>run.json</c>.</param>
 /// <param name="Events">What its <c>metrics.jsonl</c> holds.</param>
-/// <param name="Evaluations">Its evaluations, at least one, the newest first. <see cref="EvaluationStore.Main"/> is shown whole, all of them in
-/// a table.</param>
+/// <param name="Evaluations">Its evaluations, at least one, the newest first. <see cref="EvaluationStore.Main"/> is shown whole, all of them
+/// in a table.</param>
 /// <param name="Validator">Names the language of <c>validity</c>.</param>
 public sealed record RunReport(
     Recipe Recipe, ModelFolder Model, RunRecord? Record, IReadOnlyList<TrainingEvent> Events, IReadOnlyList<EvaluationResult> Evaluations,
@@ -73,7 +73,8 @@ public sealed record RunReport(
         yield return ("Begun", Date(Record.Stretches[0].Began));
         yield return (
             "Machine",
-            $"{last.System}, {last.Processors} processors, {last.Kernels} kernels, {last.Threads} {(last.Threads == 1 ? "thread" : "threads")}");
+            $"{last.System}, {last.Processors} processors, {last.Kernels} kernels, "
+            + $"{last.Threads} {(last.Threads == 1 ? "thread" : "threads")}");
         yield return ("Version", last.Version);
     }
 
@@ -101,7 +102,8 @@ public sealed record RunReport(
 
         if (Evaluations.Count > 1)
         {
-            var shown = Metric.Named([.. Metric.Names.Where(name => Evaluations.Any(one => one.Systems[0].Values.ContainsKey(name)))], Validator);
+            string[] names = [.. Metric.Names.Where(name => Evaluations.Any(one => one.Systems[0].Values.ContainsKey(name)))];
+            var shown = Metric.Named(names, Validator);
             yield return new ReportTable(
                 "All evaluations of this model", ["date", "examples", "data", "options", .. shown.Select(metric => metric.Title)],
                 [.. Evaluations.Select(one => (IReadOnlyList<string>)[

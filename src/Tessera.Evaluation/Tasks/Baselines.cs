@@ -59,7 +59,8 @@ internal static class Baselines
             foreach (var metric in request.Metrics)
             {
                 if (metric.Name == "perplexity") sheet.Set(metric.Name, measure.Value);
-                else if (metric.Name == "bits-per-byte" && model.Values.ContainsKey(metric.Name)) sheet.Set(metric.Name, measure.BitsPerByte);
+                else if (metric.Name == "bits-per-byte" && model.Values.ContainsKey(metric.Name))
+                    sheet.Set(metric.Name, measure.BitsPerByte);
                 else sheet.Leave(metric.Name, "is of models alone");
             }
 

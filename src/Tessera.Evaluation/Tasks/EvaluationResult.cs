@@ -30,8 +30,8 @@ public sealed record EvaluationResult(
         [.. Metric.Names.Where(name => Systems.Any(system => system.Values.ContainsKey(name) || system.Absent.ContainsKey(name)))];
 }
 
-/// <summary>Where the figures of an evaluation come from. Two evaluations are the same, and the later one replaces the earlier, where model,
-/// weights, data, number of examples and <paramref name="Options"/> are.</summary>
+/// <summary>Where the figures of an evaluation come from. Two evaluations are the same, and the later one replaces the earlier, where
+/// checkpoint, weights, data, number of examples, metrics and <paramref name="Options"/> are.</summary>
 /// <param name="Date">When it was made, in universal time.</param>
 /// <param name="Model">The model's folder or file, as it was named.</param>
 /// <param name="Checkpoint">The checkpoint of a run, such as <c>step-000000400</c>; null for a finished model.</param>

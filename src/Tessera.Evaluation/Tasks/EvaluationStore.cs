@@ -8,8 +8,8 @@ using Tessera.Training;
 namespace Tessera.Evaluation.Tasks;
 
 /// <summary>
-/// The evaluations of a run: a file each in <c>evaluations/</c>, named by split, examples and the rest of what they are of, so that one never
-/// replaces another of other data, count or options. <c>evaluation.json</c> is a copy of the <see cref="Main"/> one.
+/// The evaluations of a run: a file each in <c>evaluations/</c>, named by split, examples and the rest of what they are of, so that one
+/// never replaces another of other data, count or options. <c>evaluation.json</c> is a copy of the <see cref="Main"/> one.
 /// </summary>
 /// <param name="run">The run's folder.</param>
 public sealed class EvaluationStore(RunFolder run)

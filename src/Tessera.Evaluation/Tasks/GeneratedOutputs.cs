@@ -20,7 +20,8 @@ internal sealed record GeneratedOutputs(IReadOnlyList<string> Outputs, IReadOnly
     /// <summary>Of a model that writes nothing.</summary>
     public static GeneratedOutputs None { get; } = new([], [], 0, 0);
 
-    /// <summary>Answers the sources of pairs and the last turns of conversations. A source that leaves a decoder no position to write at is answered with nothing.</summary>
+    /// <summary>Answers the sources of pairs and the last turns of conversations. A source that leaves a decoder no
+    /// position to write at is answered with nothing.</summary>
     public static GeneratedOutputs ToSources(
         ModelFolder model, IReadOnlyList<Example> examples, EvaluationRequest request, Action<int> progress, CancellationToken cancellation)
     {
@@ -31,7 +32,8 @@ internal sealed record GeneratedOutputs(IReadOnlyList<string> Outputs, IReadOnly
         if (fitting.Length == 0) return new GeneratedOutputs(outputs, Shown(examples, outputs, request), 0, 0);
 
         var longest = model.Model.ReadsSource ? 0 : fitting.Max(i => prompts[i].Length);
-        var most = Math.Min(request.Decoding.MaxNewTokens ?? Math.Min(model.Config.Length, UsualTokens), model.Model.LongestSequence - longest);
+        var wanted = request.Decoding.MaxNewTokens ?? Math.Min(model.Config.Length, UsualTokens);
+        var most = Math.Min(wanted, model.Model.LongestSequence - longest);
         var (generated, tokens, seconds) = Run(model, [.. fitting.Select(i => prompts[i])], request.Decoding, most, progress, cancellation);
         for (var i = 0; i < fitting.Length; i++) outputs[fitting[i]] = generated[i];
         return new GeneratedOutputs(outputs, Shown(examples, outputs, request), tokens, seconds);

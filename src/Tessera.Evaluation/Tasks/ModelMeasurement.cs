@@ -37,7 +37,7 @@ internal sealed class ModelMeasurement
     /// <summary>Whether examples are answered: they ask something, the model writes, and learned to answer.</summary>
     public static bool Answers(ModelFolder model, IReadOnlyList<Example> examples, EvaluationRequest request) => model.Model.Generates
         && examples.All(Question.IsIn)
-        && (model.Model.ReadsSource ? request.Objective is null or PairsOptions : request.Objective is null or PairsOptions or NextTokenOptions);
+        && (request.Objective is null or PairsOptions || (request.Objective is NextTokenOptions && !model.Model.ReadsSource));
 
     /// <summary>Measures a model.</summary>
     /// <param name="name">What it is called.</param>
@@ -126,7 +126,8 @@ internal sealed class ModelMeasurement
                 "perplexity" => Known(model.Model.Head is not ValueHead, () => Math.Exp(loss.Mean), "the head gives no probabilities"),
                 "bits-per-byte" => Known(
                     bytes > 0 && request.Objective is null or NextTokenOptions { PredictSource: false } or PairsOptions,
-                    () => new Perplexity(loss.Nats, loss.Tokens, bytes).BitsPerByte, "other or fewer tokens are predicted than the texts have"),
+                    () => new Perplexity(loss.Nats, loss.Tokens, bytes).BitsPerByte,
+                    "other or fewer tokens are predicted than the texts have"),
                 "expert-use" => Known(loss.ExpertUse.Count > 0, () => MeanJain(loss), "the model has no routed experts"),
                 "speed" => Known(generated.Tokens > 0, () => generated.Tokens / generated.Seconds, "no text was generated"),
                 "accuracy" => Known(accuracy is { Total: > 0 }, () => 100 * accuracy!.Share, "the model tells no labels apart"),

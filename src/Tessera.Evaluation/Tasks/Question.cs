@@ -22,7 +22,7 @@ internal readonly record struct Question(string Asked, string Wanted)
         return new Question(before.Count == 0 ? "" : Content(before[^1]), answer);
     }
 
-    /// <summary>What a model reads: an encoder the source, cut as in training; a decoder what stood before the target in training.</summary>
+    /// <summary>What a model reads: an encoder the source, cut as in training; a decoder what stood before the target then.</summary>
     public static int[] Prompt(ModelFolder model, Example example)
     {
         var (format, tokenizer) = (model.PromptFormat, model.Tokenizer);

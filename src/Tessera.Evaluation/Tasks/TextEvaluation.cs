@@ -56,7 +56,8 @@ public sealed record TextEvaluation(int? Context = null, int? Stride = null)
         ];
     }
 
-    private static int ContextOf(ModelFolder model) => Math.Max(2, Math.Min(UsualContext, Math.Min(model.Config.Length, model.Model.LongestSequence)));
+    private static int ContextOf(ModelFolder model) =>
+        Math.Max(2, Math.Min(UsualContext, Math.Min(model.Config.Length, model.Model.LongestSequence)));
 
     private static Perplexity Sum(IReadOnlyList<TextPerplexity> texts) =>
         texts.Aggregate(new Perplexity(0, 0), (sum, text) => sum + text.Total);

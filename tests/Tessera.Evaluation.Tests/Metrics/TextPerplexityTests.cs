@@ -52,7 +52,9 @@ public sealed class TextPerplexityTests
     public void Windows_out_of_range_and_models_that_are_no_decoders_are_refused()
     {
         var model = Model();
-        Assert.Equal("context is 1; allowed: at least 2, at most 4096", Message<ArgumentException>(() => TextPerplexity.Measure(model, Text, 1, 1)));
+        Assert.Equal(
+            "context is 1; allowed: at least 2, at most 4096",
+            Message<ArgumentException>(() => TextPerplexity.Measure(model, Text, 1, 1)));
         foreach (var stride in (int[])[0, 16])
             Assert.Equal(
                 $"stride is {stride}; allowed: 1 to 15, below context",

@@ -12,7 +12,8 @@ public sealed class RunReportTests : IDisposable
     private static readonly Recipe s_recipe = Recipe.Read(RecipeJson.Parse("""
         { "name": "small", "seed": 77,
           "model": { "kind": "decoder", "width": 16, "decoder": { "layers": 1,
-            "attention": { "kind": "multi-head", "heads": 2, "position": { "kind": "rotary" } }, "feedForward": { "kind": "swiglu", "hidden": 16 } } },
+            "attention": { "kind": "multi-head", "heads": 2, "position": { "kind": "rotary" } },
+            "feedForward": { "kind": "swiglu", "hidden": 16 } } },
           "data": { "kind": "text", "path": "." }, "phases": [{ "steps": 1 }] }
         """, "test"));
 
@@ -76,9 +77,11 @@ public sealed class RunReportTests : IDisposable
         };
         var page = Page(record, [new StepDone(410, "train", 2.5, 1e-3, 1, 12000, 100, 1, 0)], [Result(50, 1, 12.5), Result(5, 0, 13.25)]);
         foreach (var shown in (string[])[
-            "Tessera: small", "<dt>Steps</dt><dd>418</dd>", "<dt>Weights of step</dt><dd>400</dd>", "12,345", "1,234", "2:05 min", "1:02:05 h",
+            "Tessera: small", "<dt>Steps</dt><dd>418</dd>", "<dt>Weights of step</dt><dd>400</dd>", "12,345", "1,234", "2:05 min",
+            "1:02:05 h",
             "<dt>Seed</dt><dd>77</dd>", "2026-11-30 08:05 UTC", "An OS, X64, 6 processors, vector256 kernels, 2 threads", "0.2.0+abc",
-            "50 test examples", "5 test", "13.25", "trigrams", "how it began", "how it went on", "All evaluations", "<summary>Recipe</summary>",
+            "50 test examples", "5 test", "13.25", "trigrams", "how it began", "how it went on", "All evaluations",
+            "<summary>Recipe</summary>",
             "&quot;seed&quot;: 77", "greedy choice", "corpus.txt", "<span class=\"good\">= reference</span>"])
             Assert.Contains(shown, page, StringComparison.Ordinal);
     }
@@ -98,7 +101,8 @@ public sealed class RunReportTests : IDisposable
     {
         var result = Result(50, 1, 12.5) with { Comparisons = [new Comparison("perplexity", 12.5, 14, 0.0321)] };
         var page = Page(null, [], [result]);
-        foreach (var shown in (string[])["Beside the other model", "-1.50", "0.0321"]) Assert.Contains(shown, page, StringComparison.Ordinal);
+        foreach (var shown in (string[])["Beside the other model", "-1.50", "0.0321"])
+            Assert.Contains(shown, page, StringComparison.Ordinal);
     }
 
     private static string Page(RunRecord? record, IReadOnlyList<TrainingEvent> events, IReadOnlyList<EvaluationResult> evaluations)
@@ -109,7 +113,8 @@ public sealed class RunReportTests : IDisposable
     }
 
     private static EvaluationResult Result(
-        int examples, int minute, double value, string options = "greedy choice", string? checkpoint = null, string? weights = "hash") => new(
+        int examples, int minute, double value, string options = "greedy choice", string? checkpoint = null,
+        string? weights = "hash") => new(
         "test", examples,
         [
             new SystemScore("this model", new Dictionary<string, double> { ["perplexity"] = value })

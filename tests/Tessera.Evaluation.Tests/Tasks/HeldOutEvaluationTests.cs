@@ -101,7 +101,8 @@ public sealed class HeldOutEvaluationTests
     {
         var model = Model(readsSource: false);
         var result = HeldOutEvaluation.Run(
-            model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All(s_validator), new GreedyOptions(), s_validator), seed: 9);
+            model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All(s_validator), new GreedyOptions(), s_validator),
+            seed: 9);
         Assert.Equal(["this model", "nearest training pair", "untrained model"], result.Systems.Select(system => system.System));
         var language = new LanguageModel(model);
         var outputs = s_held.Select(example => language.Generate(example.Source + "\n", new GreedyOptions { MaxNewTokens = 32 })).ToList();
@@ -111,7 +112,8 @@ public sealed class HeldOutEvaluationTests
         var (nats, tokens) = (0.0, 0L);
         foreach (var example in s_held)
         {
-            var (loss, predicted) = Nats(model, s_tokenizer.EncodeOrdinary(example.Source + "\n"), s_tokenizer.EncodeOrdinary(example.Target));
+            var (loss, predicted) = Nats(
+                model, s_tokenizer.EncodeOrdinary(example.Source + "\n"), s_tokenizer.EncodeOrdinary(example.Target));
             (nats, tokens) = (nats + loss, tokens + predicted);
         }
 
@@ -126,15 +128,19 @@ public sealed class HeldOutEvaluationTests
         var template = ChatTemplate.Parse(
             "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}");
         var model = Model(readsSource: false);
-        model = model with { PromptFormat = model.PromptFormat.WithChatTemplate(template, model.Tokenizer), Config = model.Config with { Length = 256 } };
+        model = model with
+        {
+            PromptFormat = model.PromptFormat.WithChatTemplate(template, model.Tokenizer), Config = model.Config with { Length = 256 },
+        };
         Example[] chats =
         [
-            Chat("""{"role":"user","content":"alpha"},{"role":"assistant","content":"int A();"},{"role":"user","content":"beta"},{"role":"assistant","content":"void D();"}"""),
-            Chat("""{"role":"user","content":"gamma"},{"role":"assistant","content":"bool E();"},{"role":"user","content":"thanks"}"""),
+            Chat(("user", "alpha"), ("assistant", "int A();"), ("user", "beta"), ("assistant", "void D();")),
+            Chat(("user", "gamma"), ("assistant", "bool E();"), ("user", "thanks")),
         ];
         var result = HeldOutEvaluation.Run(
             model, new Corpus(chats, [], chats),
-            new EvaluationRequest(Metric.Named(["exact-match", "perplexity", "bits-per-byte"], s_validator), new GreedyOptions { MaxNewTokens = 8 }));
+            new EvaluationRequest(
+                Metric.Named(["exact-match", "perplexity", "bits-per-byte"], s_validator), new GreedyOptions { MaxNewTokens = 8 }));
         Assert.Equal([("beta", "void D();"), ("gamma", "bool E();")], result.Samples.Select(sample => (sample.Source, sample.Reference)));
         string[] prompts = ["[user]alpha\n[assistant]int A();\n[user]beta\n[assistant]", "[user]gamma\n[assistant]"];
         var outputs = Tessera.Generation.Generator.Generate(
@@ -144,7 +150,10 @@ public sealed class HeldOutEvaluationTests
             ["this model", "trigrams", "unigrams", "even guess", "untrained model"], result.Systems.Select(system => system.System));
         Assert.True(result.Systems[0].Absent.ContainsKey("bits-per-byte"));
 
-        static Example Chat(string messages) => new(null, "said", messages) { Conversation = $$"""{"messages":[{{messages}}]}""" };
+        static Example Chat(params (string Role, string Content)[] said) => new(null, "said", said[0].Content)
+        {
+            Conversation = JsonSerializer.Serialize(new { messages = said.Select(one => new { role = one.Role, content = one.Content }) }),
+        };
     }
 
     [Fact]
@@ -183,10 +192,11 @@ public sealed class HeldOutEvaluationTests
         Assert.Equal(Math.Exp(expected), result.Systems[2].Values["perplexity"], 1e-9);
         Assert.InRange(result.Systems[1].Values["perplexity"], 1, result.Systems[2].Values["perplexity"]);
 
-        Assert.All(result.Samples, sample => Assert.Contains(texts, text => text.Target.Contains(sample.Source + sample.Reference, StringComparison.Ordinal)));
+        Assert.All(result.Samples, sample => Assert.Contains(
+            texts, text => text.Target.Contains(sample.Source + sample.Reference, StringComparison.Ordinal)));
         var first = result.Samples[0];
-        Assert.Equal(new LanguageModel(model).Generate(
-            first.Source, new GreedyOptions { MaxNewTokens = result.Samples.Max(sample => s_tokenizer.EncodeOrdinary(sample.Reference).Length) }), first.Output);
+        var most = result.Samples.Max(sample => s_tokenizer.EncodeOrdinary(sample.Reference).Length);
+        Assert.Equal(new LanguageModel(model).Generate(first.Source, new GreedyOptions { MaxNewTokens = most }), first.Output);
     }
 
     [Fact]
@@ -240,7 +250,8 @@ public sealed class HeldOutEvaluationTests
         var result = new TextEvaluation(8, 4) { Beside = ("other", other) }.Run(model, texts);
         Assert.Equal(["this model", "other", "even guess"], result.Systems.Select(system => system.System));
         var expected = texts.Aggregate(new Perplexity(0, 0), (sum, text) => sum + TextPerplexity.Measure(model, text, 8, 4).Total);
-        Assert.Equal((expected.Value, expected.BitsPerByte), (result.Systems[0].Values["perplexity"], result.Systems[0].Values["bits-per-byte"]));
+        var values = result.Systems[0].Values;
+        Assert.Equal((expected.Value, expected.BitsPerByte), (values["perplexity"], values["bits-per-byte"]));
         Assert.Equal((expected.Tokens, expected.Bytes), (result.Systems[0].Tokens, result.Systems[0].Bytes));
         Assert.Equal(("text", 3, 8, 4), (result.Split, result.Examples, result.Windows!.Context, result.Windows.Stride));
         Assert.Equal(["perplexity", "bits-per-byte"], result.Comparisons.Select(one => one.Metric));
