@@ -42,11 +42,16 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
     public static LanguageModel Load(string folder, string? adapter = null)
     {
         var loaded = ModelFolder.Load(folder, asStored: true);
-        if (adapter is not null) loaded = loaded.Adapt(adapter);
-        return loaded.Model.Generates
-            ? new LanguageModel(loaded)
-            : throw new InvalidDataException($"the model of '{folder}' generates no text: {loaded.Model.WhatItIs}");
+        return Of(adapter is null ? loaded : loaded.Adapt(adapter), folder);
     }
+
+    /// <summary>A model that was loaded otherwise, such as from a checkpoint.</summary>
+    /// <param name="loaded">The model.</param>
+    /// <param name="name">What it is called in a message.</param>
+    /// <exception cref="InvalidDataException">The model generates no text.</exception>
+    public static LanguageModel Of(ModelFolder loaded, string name) => loaded.Model.Generates
+        ? new LanguageModel(loaded)
+        : throw new InvalidDataException($"the model of '{name}' generates no text: {loaded.Model.WhatItIs}");
 
     /// <summary>The text for one prompt, greedy unless said otherwise.</summary>
     /// <exception cref="ArgumentException">The prompt is empty and the model needs one, it is longer than <see cref="PromptLimit"/> allows,

@@ -29,7 +29,7 @@ public static class PromptFiles
     /// <param name="folder">Its own, or that of adapters.</param>
     /// <param name="model">The model.</param>
     /// <exception cref="InvalidDataException">A file is damaged.</exception>
-    internal static ModelFolder Read(string folder, ModelFolder model)
+    public static ModelFolder Read(string folder, ModelFolder model)
     {
         var (format, pairs, template) = (model.PromptFormat, Path.Combine(folder, PairsFile), Path.Combine(folder, TemplateFile));
         if (File.Exists(pairs)) format = format with { ReadsPairs = true, Separator = Separator(pairs) };

@@ -1,3 +1,4 @@
+using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Nn.Experts;
 using Tessera.Tensors;
@@ -31,10 +32,21 @@ public sealed record HeldOutLoss(double Nats, long Tokens, IReadOnlyDictionary<s
             var batch = batches.Current;
             var step = batch.Context();
             step.ExpertUse = use;
+            if (batch.Source is not null) step.Lengths ??= TargetLengths(batch);
             nats += objective.Loss(batch, step, default).Item() * (double)batch.TargetTokens;
             tokens += batch.TargetTokens;
         }
 
         return new HeldOutLoss(nats, tokens, use.In(objective.Model).ToDictionary(layer => layer.Layer, layer => layer.Counts));
+    }
+    /// <summary>I32 [batch]: how many places of each row come before what only fills it up; targets beside sources say it by what is to be
+    /// predicted. No other place sees those, but experts would count them.</summary>
+    private static Tensor TargetLengths(Batch batch)
+    {
+        var (rows, length) = (batch.Targets.Shape[0], batch.Targets.Shape[1]);
+        var lengths = Tensor.Temporary([rows], ElementType.I32);
+        for (var row = 0; row < rows; row++)
+            lengths.Ints[row] = 1 + batch.Targets.Ints.Slice(row * length, length).LastIndexOfAnyInRange(0, int.MaxValue);
+        return lengths;
     }
 }

@@ -57,7 +57,10 @@ public sealed record RunFolder(string Path)
     {
         const string Lock = ".lock";
         string[] own =
-            [Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "run.json", "checkpoints"];
+        [
+            Lock, "recipe.json", "origin.txt", ModelFolder.TokenizerFile, "metrics.jsonl", "machine.json", "run.json", "checkpoints",
+            PromptFiles.PairsFile, PromptFiles.TemplateFile,
+        ];
         if (!HasRun && Directory.Exists(Path)
             && Directory.EnumerateFileSystemEntries(Path).Select(System.IO.Path.GetFileName).FirstOrDefault(
                 name => !own.Contains(name) && !name!.EndsWith(".tmp", StringComparison.Ordinal)) is { } foreign)

@@ -114,6 +114,16 @@ public sealed class RunPlan
         return new RunPlan(recipe, start, start?.Tokenizer ?? (File.Exists(file) ? RunTokenizer.Load(file) : null));
     }
 
+    /// <summary>What a run has come to, for the weights of its checkpoints.</summary>
+    /// <param name="recipe">The run's own recipe.</param>
+    /// <param name="tokenizer">The run's own; null where it has that of its start.</param>
+    /// <exception cref="RecipeException">What the run starts from is gone.</exception>
+    internal static RunPlan OfRun(Recipe recipe, Tokenizer? tokenizer)
+    {
+        var start = RecipeStart.Of(recipe);
+        return new RunPlan(recipe, start, tokenizer ?? start?.Tokenizer);
+    }
+
     /// <summary>Prepares a run with its data.</summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="folder">Where the recipe's relative paths start.</param>

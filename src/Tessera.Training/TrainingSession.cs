@@ -81,6 +81,7 @@ internal sealed class TrainingSession
         }
 
         if (recipe.Start is null) session.Plan.Tokenizer!.Save(folder.Tokenizer);
+        session.WritePrompts();
         RunFolder.Write(folder.Origin, Path.GetFullPath(recipeFolder) + "\n");
         RunFolder.Write(folder.Recipe, session.Recipe.ToJson() + "\n"); // with the labels that were collected
         return session;
@@ -107,14 +108,19 @@ internal sealed class TrainingSession
         if (best is not null && best.Step != State.Step) best.Restore(Plan.Learner);
         if (Plan.Start is null) SaveModel();
         else FinishedModel.Save(Plan, Folder);
+        WritePrompts();
+        return best?.Step ?? State.Step;
+    }
+
+    /// <summary>Writes how the model is prompted: checkpoints are prompted as the finished model is.</summary>
+    private void WritePrompts()
+    {
         var last = Plan.Data[^1];
         PromptFiles.Write(Folder.Path, Plan.Format with { ReadsPairs = last.HasPairs }, last.HasConversations);
-        return best?.Step ?? State.Step;
     }
 
     private void SaveModel()
     {
-
         Weights.Save(Folder.Weights, Model);
         var config = new ModelConfig
         {

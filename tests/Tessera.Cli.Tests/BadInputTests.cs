@@ -3,7 +3,7 @@ namespace Tessera.Cli.Tests;
 [Collection(TinyRunCollection.Name)]
 public sealed class BadInputTests(TinyRun tiny)
 {
-    private const string Metrics = "bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed, accuracy";
+    private const string Metrics = "bleu-4, codexglue-bleu, exact-match, validity, perplexity, bits-per-byte, expert-use, speed, accuracy";
     private const string Keys =
         "name, seed, start, lora, parts, tokenizer, model, data, batches, optimizer, phases, validation, checkpoints, evaluate";
 

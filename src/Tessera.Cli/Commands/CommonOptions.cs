@@ -9,6 +9,11 @@ internal static class CommonOptions
 {
     public static Option<bool> Json() => new("--json") { Description = "Print JSON lines instead of text." };
 
+    public static Option<string?> Checkpoint() => new("--checkpoint")
+    {
+        Description = "Of a run: a checkpoint instead of the finished model, by its step, or best (lowest validation loss), or last.",
+    };
+
     /// <summary>Of every command: assemblies with parts of their own.</summary>
     public static Option<string[]> Parts { get; } = new("--parts")
     {

@@ -33,11 +33,14 @@ internal sealed class DecodingArguments
     private readonly Option<int?> _most = new("--max-tokens") { Description = "The greatest number of tokens to generate." };
     private readonly Option<int> _min = new("--min-tokens") { Description = "The text does not end before so many tokens." };
 
+    /// <summary>All of them.</summary>
+    public IReadOnlyList<Option> All =>
+        [_beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most, _min];
+
     /// <summary>Adds the options to a command.</summary>
     public void AddTo(Command command)
     {
-        var options = new Option[] { _beam, _lengthPenalty, _temperature, _topK, _topP, _seed, _repetitionPenalty, _noRepeat, _most, _min };
-        foreach (var option in options) command.Options.Add(option);
+        foreach (var option in All) command.Options.Add(option);
     }
 
     /// <summary>What was asked for; greedy where nothing was. A seed that nobody gave is drawn, and told in a note.</summary>

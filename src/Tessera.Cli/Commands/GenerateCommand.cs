@@ -4,6 +4,7 @@ using Tessera.Cli.Terminal;
 using Tessera.CSharp.Validation;
 using Tessera.Generation;
 using Tessera.Models;
+using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
@@ -12,7 +13,10 @@ internal static class GenerateCommand
 {
     public static Command Create()
     {
-        var run = new Argument<string>("run") { Description = "The folder of a finished run or model, ours or Hugging Face's." };
+        var run = new Argument<string>("run")
+        {
+            Description = "The folder of a run, of one of its checkpoints, or of a model, ours or Hugging Face's; or a GGUF file.",
+        };
         var chat = new Option<bool>("--chat") { Description = "Write each prompt as a user's message in the model's chat template." };
         var adapter = new Option<string?>("--adapter")
         {
@@ -23,7 +27,7 @@ internal static class GenerateCommand
             Description = "Of a folder with adapters: generate as the model they were trained on does.",
         };
         var check = new Option<bool>("--check") { Description = "Say of each output whether it parses as C#." };
-        var (prompts, decoding) = (new PromptArguments(), new DecodingArguments());
+        var (prompts, decoding, checkpoint) = (new PromptArguments(), new DecodingArguments(), CommonOptions.Checkpoint());
         var (force, json) = (CommonOptions.Force(), CommonOptions.Json());
         var command = new Command("generate", CommonOptions.WithExamples(
             "Generates text with a trained model.",
@@ -32,9 +36,10 @@ internal static class GenerateCommand
             "tessera generate runs/notes --prompt-file story.txt --truncate start",
             "tessera generate models/Qwen3-0.6B --chat --max-tokens 200 \"Why is the sky blue?\"",
             "tessera generate qwen3.gguf --adapter runs/tuned \"Why is the sky blue?\"",
+            "tessera generate runs/quickstart --checkpoint best \"Removes all items.\"",
             "tessera generate runs/quickstart --temperature 0.8 --top-p 0.95 --seed 7 \"Removes all items.\""))
         {
-            run, chat, adapter, noAdapter, check, force, json,
+            run, checkpoint, chat, adapter, noAdapter, check, force, json,
         };
         prompts.AddTo(command);
         decoding.AddTo(command);
@@ -42,9 +47,12 @@ internal static class GenerateCommand
         {
             var (options, screen) = (decoding.Read(parsed), new Screen(parsed.GetValue(json)));
             var (texts, limit) = (prompts.Read(parsed), prompts.Limit(parsed));
-            var model = LanguageModel.Load(parsed.GetRequiredValue(run), parsed.GetValue(adapter));
+            var path = parsed.GetRequiredValue(run);
+            var loaded = RunModel.Load(path, parsed.GetValue(checkpoint), asStored: true);
+            if (parsed.GetValue(adapter) is { } adapters) loaded = loaded.Adapt(adapters);
+            var model = LanguageModel.Of(loaded, path);
             model.PromptLimit = limit;
-            if (parsed.GetValue(noAdapter)) SwitchOff(model, parsed.GetRequiredValue(run), parsed.GetValue(adapter));
+            if (parsed.GetValue(noAdapter)) SwitchOff(model, path, parsed.GetValue(adapter));
             CommonOptions.RequireMemory(MachineMemory.BytesOf(model.Folder.Model), "the model's weights", parsed.GetValue(force));
             MachineMemory.Touch(model.Folder.Model, cancellation);
             NoteLength(model, texts, parsed.GetValue(chat));

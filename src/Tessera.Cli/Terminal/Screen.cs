@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Spectre.Console;
 using Tessera.Evaluation.Tasks;
@@ -69,21 +70,35 @@ internal sealed class Screen
         Terminal.Write(table);
     }
 
-    /// <summary>The table of an evaluation.</summary>
+    /// <summary>The tables of an evaluation; as JSON all of it.</summary>
     public void Evaluation(EvaluationResult result, IReadOnlyList<Metric> metrics)
     {
+        if (IsJson)
+        {
+            Console.Out.WriteLine($$"""{"event":"evaluated",{{EvaluationStore.Line(result)[1..]}}""");
+            return;
+        }
+
+        var ofTexts = result.Windows is not null;
         Table(
-            ["system", .. metrics.Select(metric => metric.Title)],
-            result.Systems.Select(system =>
-                (IReadOnlyList<string>)[system.System, .. metrics.Select(metric => metric.Show(system.Values[metric.Name]))]
-            ));
-        Json(
-            new
-            {
-                @event = "evaluated",
-                result.Split,
-                result.Examples,
-                result.Systems,
-            });
+            ["system", .. metrics.Select(metric => metric.Title), .. ofTexts ? (string[])["tokens", "bytes"] : []],
+            result.Systems.Select(system => (IReadOnlyList<string>)
+            [
+                system.System, .. metrics.Select(metric => metric.Show(system)),
+                .. ofTexts ? (string[])[$"{system.Tokens:N0}", $"{system.Bytes:N0}"] : [],
+            ]));
+        if (result.Windows is { } windows)
+            Line($"{windows.Count:N0} windows of {windows.Context:N0} tokens, {windows.Stride:N0} apart");
+        foreach (var (metric, reason) in result.Systems[0].Absent) Line($"no {metric}: {reason}");
+        if (result.Comparisons.Count == 0) return;
+        Table(
+            ["metric", "difference", "p (paired bootstrap)"],
+            result.Comparisons
+                .Select(one => (One: one, Metric: metrics.First(metric => metric.Name == one.Metric)))
+                .Select(row => (IReadOnlyList<string>)
+                [
+                    row.Metric.Title, row.Metric.Show(row.One.Difference),
+                    row.One.PValue?.ToString("0.0000", CultureInfo.InvariantCulture) ?? "–",
+                ]));
     }
 }

@@ -37,7 +37,7 @@ public static class CorpusBleu
     private const string Version = "2.6.0";
 
     /// <summary>Scores hypotheses against one reference each.</summary>
-    /// <inheritdoc cref="Score(IReadOnlyList{string}, IReadOnlyList{IReadOnlyList{string}}, BleuOptions?)"/>
+    /// <inheritdoc cref="Score(IReadOnlyList{string}, IReadOnlyList{IReadOnlyList{string?}}, BleuOptions?)"/>
     public static BleuScore Score(
         IReadOnlyList<string> hypotheses, IReadOnlyList<string> references, BleuOptions? options = null) =>
         Score(hypotheses, [references], options);
@@ -45,15 +45,15 @@ public static class CorpusBleu
     /// <summary>Scores hypotheses against one or more streams of references.</summary>
     /// <param name="hypotheses">The outputs to score, at least one.</param>
     /// <param name="references">
-    /// The reference streams, at least one, each as long as <paramref name="hypotheses"/>. An empty text means that the
-    /// stream has no reference there; each hypothesis needs one in some stream.
+    /// The reference streams, at least one, each as long as <paramref name="hypotheses"/>. Null means that the stream has no
+    /// reference there; each hypothesis needs one in some stream. An empty text is a reference without tokens.
     /// </param>
     /// <param name="options">How to compute; null is sacrebleu's defaults.</param>
     /// <exception cref="ArgumentException">
     /// There is nothing to score, lengths differ, a reference is missing, or an option is out of range.
     /// </exception>
     public static BleuScore Score(
-        IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references, BleuOptions? options = null)
+        IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string?>> references, BleuOptions? options = null)
     {
         options ??= new BleuOptions();
         options.Check();
@@ -63,20 +63,38 @@ public static class CorpusBleu
         long length = 0, referenceLength = 0;
         for (var i = 0; i < hypotheses.Count; i++)
         {
-            var here = references.Select(stream => stream[i]).Where(text => text.Length > 0).ToList();
+            var here = references.Select(stream => stream[i]).OfType<string>().ToList();
             if (here.Count == 0)
-                throw new ArgumentException($"Hypothesis {i} has no reference: each stream is empty there.", nameof(references));
+                throw new ArgumentException($"Hypothesis {i} has no reference: each stream has none there.", nameof(references));
 
-            var hypothesis = Tokens(hypotheses[i], options);
-            var tokenized = here.ConvertAll(text => Tokens(text, options));
-            ngrams.Add(hypothesis, tokenized);
             referenceCounts.Add(here.Count);
-            length += hypothesis.Length;
-            referenceLength += tokenized.MinBy(tokens => (Math.Abs(tokens.Length - hypothesis.Length), tokens.Length))!.Length;
+            var (tokens, closest) = Add(ngrams, hypotheses[i], here, options);
+            (length, referenceLength) = (length + tokens, referenceLength + closest);
         }
 
         var signature = Signature(options, referenceCounts.Count == 1 ? $"{referenceCounts.Single()}" : "var");
-        return Combine(ngrams, length, referenceLength, signature, options);
+        return Combine(ngrams.Matches, ngrams.Totals, length, referenceLength, signature, options);
+    }
+
+    /// <summary>The score in counts of each hypothesis that add up, with sacrebleu's defaults.</summary>
+    /// <param name="hypotheses">The outputs to score.</param>
+    /// <param name="references">A reference each.</param>
+    public static AdditiveScore Additive(IReadOnlyList<string> hypotheses, IReadOnlyList<string> references)
+    {
+        Check(hypotheses, [references]);
+        var options = new BleuOptions();
+        var order = options.MaximumOrder;
+        return new AdditiveScore(
+            [.. hypotheses.Select((hypothesis, i) =>
+            {
+                var ngrams = new NgramMatches(order);
+                var (tokens, closest) = Add(ngrams, hypothesis, [references[i]], options);
+                return (double[])[tokens, closest, .. ngrams.Matches, .. ngrams.Totals];
+            })],
+            sums => Combine(
+                Whole(sums[2..(2 + order)]), Whole(sums[(2 + order)..]), (long)sums[0], (long)sums[1], "", options).Score);
+
+        static long[] Whole(double[] numbers) => [.. numbers.Select(number => (long)number)];
     }
 
     /// <summary>
@@ -84,7 +102,7 @@ public static class CorpusBleu
     /// short texts shall score 0.
     /// </summary>
     /// <param name="hypothesis">The output to score.</param>
-    /// <param name="references">Its references, at least one of them not empty.</param>
+    /// <param name="references">Its references, at least one.</param>
     /// <param name="options">How to compute; null is sacrebleu's defaults.</param>
     /// <exception cref="ArgumentException">There is no reference, or an option is out of range.</exception>
     public static BleuScore ScoreSentence(string hypothesis, IReadOnlyList<string> references, BleuOptions? options = null)
@@ -96,14 +114,24 @@ public static class CorpusBleu
     private static string[] Tokens(string text, BleuOptions options) =>
         options.Tokenizer.Tokenize(options.LowerCase ? text.ToLowerInvariant() : text);
 
-    private static BleuScore Combine(
-        NgramMatches ngrams, long length, long referenceLength, string signature, BleuOptions options)
+    /// <summary>Adds a hypothesis and says how many tokens it has, and how many the reference that is closest to it in length.</summary>
+    private static (int Length, int ReferenceLength) Add(
+        NgramMatches ngrams, string hypothesis, IReadOnlyList<string> references, BleuOptions options)
     {
-        double[] counts = [.. ngrams.Matches], totals = [.. ngrams.Totals];
+        var tokens = Tokens(hypothesis, options);
+        string[][] tokenized = [.. references.Select(text => Tokens(text, options))];
+        ngrams.Add(tokens, tokenized);
+        return (tokens.Length, tokenized.Select(text => text.Length).MinBy(length => (Math.Abs(length - tokens.Length), length)));
+    }
+
+    private static BleuScore Combine(
+        long[] matches, long[] hypothesisTotals, long length, long referenceLength, string signature, BleuOptions options)
+    {
+        double[] counts = [.. matches], totals = [.. hypothesisTotals];
         var precisions = new double[counts.Length];
         var penalty = length >= referenceLength ? 1 : length > 0 ? Math.Exp(1 - (double)referenceLength / length) : 0;
         var score = 0.0;
-        if (ngrams.Matches[0] > 0)
+        if (matches[0] > 0)
         {
             var orders = Smooth(counts, totals, precisions, options);
             var used = precisions[..(options.EffectiveOrder ? orders : precisions.Length)];
@@ -152,7 +180,7 @@ public static class CorpusBleu
         return $"nrefs:{references}|case:{lower}|eff:{effective}|tok:{options.Tokenizer}|smooth:{smoothing}|version:{Version}";
     }
 
-    private static void Check(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string>> references)
+    private static void Check(IReadOnlyList<string> hypotheses, IReadOnlyList<IReadOnlyList<string?>> references)
     {
         ArgumentNullException.ThrowIfNull(hypotheses);
         ArgumentNullException.ThrowIfNull(references);

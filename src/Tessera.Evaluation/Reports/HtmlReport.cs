@@ -65,6 +65,7 @@ public static class HtmlReport
         Section(html, "Training", data.Curves, chart => html.Append(LineChartSvg.Draw(chart)));
         Section(html, "Use of experts", data.Loads, load => html.Append(ExpertLoadSvg.Draw(load)));
         Section(html, "Samples", data.Samples.Index(), sample => Sample(html, sample.Index + 1, sample.Item));
+        foreach (var (heading, text) in data.Documents) Document(html, heading, text);
         return html.Append("</main>\n</body>\n</html>\n").ToString();
     }
 
@@ -75,6 +76,9 @@ public static class HtmlReport
         foreach (var part in parts) write(part);
         html.Append("</section>\n");
     }
+
+    private static void Document(StringBuilder html, string title, string text) => html.Append(
+        $"<section>\n<details>\n<summary>{Markup.Encode(title)}</summary>\n<pre>\n{Markup.Encode(text)}</pre>\n</details>\n</section>\n");
 
     private static void Facts(StringBuilder html, IReadOnlyList<(string Key, string Value)> facts)
     {

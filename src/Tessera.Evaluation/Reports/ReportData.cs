@@ -18,6 +18,9 @@ public sealed record ReportData(string Title)
 
     /// <summary>Outputs to read.</summary>
     public IReadOnlyList<ReportSample> Samples { get; init; } = [];
+
+    /// <summary>Longer texts, such as the recipe: each folded under its title.</summary>
+    public IReadOnlyList<(string Title, string Text)> Documents { get; init; } = [];
 }
 
 /// <summary>A table of results; a column whose cells are all numbers is aligned as numbers are.</summary>

@@ -28,6 +28,7 @@ internal static class ReportStyle
         }
         h1 { margin: 0 0 1.5rem; font-size: clamp(1.6rem, 5vw, 2.4rem); line-height: 1.15; letter-spacing: -.02em; text-wrap: balance; overflow-wrap: anywhere; }
         h2 { margin: 3.5rem 0 1.25rem; font-size: 1.3rem; line-height: 1.2; letter-spacing: -.01em; }
+        summary { margin: 2rem 0 1.25rem; font-size: 1.3rem; font-weight: 700; line-height: 1.2; cursor: pointer; }
         h3 { margin: 0 0 .75rem; font-size: .95rem; display: flex; flex-wrap: wrap; gap: .35rem .6rem; align-items: baseline; }
         dl, dd, figure, pre { margin: 0; }
         .facts { display: grid; grid-auto-flow: dense; grid-template-columns: repeat(auto-fill, minmax(min(10.5rem, 46%), 1fr)); gap: 1px; background: var(--raised); border: 1px solid var(--line); border-radius: .6rem; overflow: hidden; }

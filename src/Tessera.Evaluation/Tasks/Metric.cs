@@ -10,12 +10,14 @@ namespace Tessera.Evaluation.Tasks;
 /// <param name="Title">The name in a table.</param>
 /// <param name="Format">How its values are written.</param>
 /// <param name="Measure">From outputs and references, in the same order; null where something else than outputs is measured.</param>
+/// <param name="Additive">The same from counts of single examples, to tell whether two systems differ; null where it has none.</param>
 public sealed record Metric(
-    string Name, string Title, string Format, Func<IReadOnlyList<string>, IReadOnlyList<string>, double>? Measure = null)
+    string Name, string Title, string Format, Func<IReadOnlyList<string>, IReadOnlyList<string>, double>? Measure = null,
+    Func<IReadOnlyList<string>, IReadOnlyList<string>, AdditiveScore>? Additive = null)
 {
     /// <summary>The names of all metrics.</summary>
     public static IReadOnlyList<string> Names { get; } =
-        ["bleu-4", "codexglue-bleu", "exact-match", "validity", "perplexity", "expert-use", "speed", "accuracy"];
+        ["bleu-4", "codexglue-bleu", "exact-match", "validity", "perplexity", "bits-per-byte", "expert-use", "speed", "accuracy"];
 
     /// <summary>All metrics, in the order of <see cref="Names"/>.</summary>
     /// <param name="validator">Says which outputs are well formed, for <c>validity</c>.</param>
@@ -41,21 +43,30 @@ public sealed record Metric(
                 throw new RecipeException($"evaluate[{index}]", $"is '{names[index]}'; allowed: {string.Join(", ", Names)}");
     }
 
-    /// <summary>A value as text; a dash where there is none.</summary>
-    public string Show(double value) => double.IsNaN(value) ? "–" : value.ToString(Format, CultureInfo.InvariantCulture);
+    /// <summary>The value of a system as text; a dash where it has none.</summary>
+    public string Show(SystemScore system) => system.Values.TryGetValue(Name, out var value) ? Show(value) : "–";
+
+    /// <summary>A value as text; a dash where it is not finite.</summary>
+    public string Show(double value) => double.IsFinite(value) ? value.ToString(Format, CultureInfo.InvariantCulture) : "–";
 
     private static Metric Named(string name, SyntaxValidator validator) => name switch
     {
-        "bleu-4" => new(name, "BLEU-4", "0.00", (outputs, references) => CorpusBleu.Score(outputs, references).Score),
+        "bleu-4" => new(
+            name, "BLEU-4", "0.00", (outputs, references) => CorpusBleu.Score(outputs, references).Score, CorpusBleu.Additive),
         "codexglue-bleu" => new(
             name, "CodeXGLUE BLEU", "0.00", (outputs, references) => 100 * CodeXGlueBleu.Score(outputs, references).Score),
-        "exact-match" => new(name, "exact match %", "0.0", (outputs, references) => 100 * ExactMatch.Measure(outputs, references).Share),
+        "exact-match" => new(
+            name, "exact match %", "0.0", (outputs, references) => 100 * ExactMatch.Measure(outputs, references).Share,
+            (outputs, references) => Share(outputs.Select((output, i) => ExactMatch.IsMatch(output, references[i])))),
         "validity" => new(
-            name, $"valid {validator.Language} %", "0.0", (outputs, _) => 100 * Validity.Measure(outputs, validator).Share),
+            name, $"valid {validator.Language} %", "0.0", (outputs, _) => 100 * Validity.Measure(outputs, validator).Share,
+            (outputs, _) => Share(outputs.Select(validator.IsValid))),
         "perplexity" => new(name, "perplexity", "0.00"),
+        "bits-per-byte" => new(name, "bits per byte", "0.000"),
         "expert-use" => new(name, "expert use (Jain)", "0.000"),
         "speed" => new(name, "tokens/s", "0"),
         "accuracy" => new(name, "accuracy %", "0.0"),
         _ => throw new ArgumentException($"'{name}' is no metric", nameof(name)),
     };
+    private static AdditiveScore Share(IEnumerable<bool> hits) => AdditiveScore.Ratio(hits.Select(hit => (hit ? 1.0 : 0, 1.0)), scale: 100);
 }

@@ -92,6 +92,13 @@ internal sealed partial class CheckpointStore
     /// <returns>The checkpoint, or null where there is none.</returns>
     public Checkpoint? Best(long comparedFrom = -1, Action<Exception>? damaged = null) => FirstWhole(ByScore(comparedFrom), damaged);
 
+    /// <summary>The steps of all checkpoints, whole or not, in order.</summary>
+    public IReadOnlyList<long> Steps => [.. Stored().Select(stored => stored.Step).Distinct().Order()];
+
+    /// <summary>The folder of the checkpoint of a step; null where there is none.</summary>
+    public string? FolderOf(long step) =>
+        Stored().Where(stored => stored.Step == step).MaxBy(stored => stored.Repeat)?.Path;
+
     private static Checkpoint? FirstWhole(IEnumerable<StoredCheckpoint> stored, Action<Exception>? damaged)
     {
         foreach (var (_, _, path) in stored)

@@ -1,5 +1,5 @@
+using System.Text.Json;
 using Tessera.Evaluation.Metrics;
-using Tessera.Evaluation.Reports;
 using Tessera.Evaluation.Tasks;
 using Tessera.Generation;
 using Tessera.Models;
@@ -8,8 +8,8 @@ using Tessera.Models.Recipes;
 using Tessera.Tensors;
 using Tessera.Nn;
 using Tessera.Text.Corpora;
+using Tessera.Text.Templates;
 using Tessera.Text.Tokenizers;
-using Tessera.Training;
 using Tessera.Training.Objectives;
 
 namespace Tessera.Evaluation.Tests.Tasks;
@@ -61,7 +61,7 @@ public sealed class HeldOutEvaluationTests
         // The nearest training sources share two, two and one words; the second's target differs.
         AssertMeasured(["int A();", "void D();", "bool E();"], references, result.Systems[1].Values);
         Assert.Equal(200 / 3.0, result.Systems[1].Values["exact-match"], 1e-9);
-        Assert.True(double.IsNaN(result.Systems[1].Values["perplexity"]));
+        Assert.Equal("is of models alone", result.Systems[1].Absent["perplexity"]);
         Assert.Equal(
             Perplexity(model with { Model = model.Config.Model.Build(model.Config.Vocabulary, 9) }), result.Systems[2].Values["perplexity"],
             0.5);
@@ -97,16 +97,167 @@ public sealed class HeldOutEvaluationTests
     }
 
     [Fact]
-    public void A_model_of_plain_text_has_its_perplexity_alone()
+    public void A_decoder_of_pairs_answers_after_what_stood_before_targets_in_training()
     {
-        var texts = s_held.Select(example => new Example(null, example.Target, example.Group)).ToList();
+        var model = Model(readsSource: false);
         var result = HeldOutEvaluation.Run(
-            Model(readsSource: false), new Corpus(texts, [], texts),
-            new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"], s_validator), new GreedyOptions()));
-        var system = Assert.Single(result.Systems);
-        Assert.InRange(system.Values["perplexity"], 1, 10_000);
-        Assert.True(double.IsNaN(system.Values["bleu-4"]));
-        Assert.Empty(result.Samples);
+            model, new Corpus(s_train, [], s_held), new EvaluationRequest(Metric.All(s_validator), new GreedyOptions(), s_validator),
+            seed: 9);
+        Assert.Equal(["this model", "nearest training pair", "untrained model"], result.Systems.Select(system => system.System));
+        var language = new LanguageModel(model);
+        var outputs = s_held.Select(example => language.Generate(example.Source + "\n", new GreedyOptions { MaxNewTokens = 32 })).ToList();
+        AssertMeasured(outputs, [.. s_held.Select(example => example.Target)], result.Systems[0].Values);
+        Assert.Equal(outputs, result.Samples.Select(sample => sample.Output));
+        Assert.True(result.Systems[0].Values["speed"] > 0);
+        var (nats, tokens) = (0.0, 0L);
+        foreach (var example in s_held)
+        {
+            var (loss, predicted) = Nats(
+                model, s_tokenizer.EncodeOrdinary(example.Source + "\n"), s_tokenizer.EncodeOrdinary(example.Target));
+            (nats, tokens) = (nats + loss, tokens + predicted);
+        }
+
+        Assert.Equal(Math.Exp(nats / tokens), result.Systems[0].Values["perplexity"], 1e-3 * Math.Exp(nats / tokens));
+        Assert.Equal(tokens, result.Systems[0].Tokens);
+        AssertMeasured(["int A();", "void D();", "bool E();"], [.. s_held.Select(example => example.Target)], result.Systems[1].Values);
+    }
+
+    [Fact]
+    public void The_last_answer_of_a_conversation_is_compared_after_what_was_said_before_it()
+    {
+        var template = ChatTemplate.Parse(
+            "{% for m in messages %}[{{ m.role }}]{{ m.content }}\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}");
+        var model = Model(readsSource: false);
+        model = model with
+        {
+            PromptFormat = model.PromptFormat.WithChatTemplate(template, model.Tokenizer), Config = model.Config with { Length = 256 },
+        };
+        Example[] chats =
+        [
+            Chat(("user", "alpha"), ("assistant", "int A();"), ("user", "beta"), ("assistant", "void D();")),
+            Chat(("user", "gamma"), ("assistant", "bool E();"), ("user", "thanks")),
+        ];
+        var result = HeldOutEvaluation.Run(
+            model, new Corpus(chats, [], chats),
+            new EvaluationRequest(
+                Metric.Named(["exact-match", "perplexity", "bits-per-byte"], s_validator), new GreedyOptions { MaxNewTokens = 8 }));
+        Assert.Equal([("beta", "void D();"), ("gamma", "bool E();")], result.Samples.Select(sample => (sample.Source, sample.Reference)));
+        string[] prompts = ["[user]alpha\n[assistant]int A();\n[user]beta\n[assistant]", "[user]gamma\n[assistant]"];
+        var outputs = Tessera.Generation.Generator.Generate(
+            model.Model, [.. prompts.Select(prompt => s_tokenizer.Encode(prompt))], new GreedyOptions(), 8, [SpecialTokens.End]);
+        Assert.Equal(outputs.Select(output => s_tokenizer.Decode([.. output.Ids])), result.Samples.Select(sample => sample.Output));
+        Assert.Equal(
+            ["this model", "trigrams", "unigrams", "even guess", "untrained model"], result.Systems.Select(system => system.System));
+        Assert.True(result.Systems[0].Absent.ContainsKey("bits-per-byte"));
+
+        static Example Chat(params (string Role, string Content)[] said) => new(null, "said", said[0].Content)
+        {
+            Conversation = JsonSerializer.Serialize(new { messages = said.Select(one => new { role = one.Role, content = one.Content }) }),
+        };
+    }
+
+    [Fact]
+    public void A_model_of_plain_text_has_baselines_continuations_and_a_speed()
+    {
+        var (train, texts) = (Texts(s_train), Texts(s_held));
+        var model = Model(readsSource: false);
+        model = model with { Config = model.Config with { Length = 256 } }; // each text whole in its row
+        var request = new EvaluationRequest(
+            Metric.Named(["perplexity", "bits-per-byte", "speed", "bleu-4", "accuracy"], s_validator), new GreedyOptions());
+        var result = HeldOutEvaluation.Run(model, new Corpus(train, [], texts), request);
+        Assert.Equal(
+            ["this model", "trigrams", "unigrams", "even guess", "untrained model"], result.Systems.Select(system => system.System));
+        var own = result.Systems[0];
+        var (nats, tokens) = (0.0, 0L);
+        foreach (var example in texts)
+        {
+            var (loss, predicted) = Nats(model, [], s_tokenizer.EncodeOrdinary(example.Target));
+            (nats, tokens) = (nats + loss, tokens + predicted);
+        }
+
+        Assert.Equal(Math.Exp(nats / tokens), own.Values["perplexity"], 1e-3 * Math.Exp(nats / tokens));
+        Assert.Equal(nats / Math.Log(2) / texts.Sum(text => text.Target.Length), own.Values["bits-per-byte"], 1e-3);
+        Assert.Equal((tokens, texts.Sum(text => (long)text.Target.Length)), (own.Tokens, own.Bytes));
+        Assert.True(own.Values["speed"] > 0);
+        Assert.Equal("the examples have no sources to answer", own.Absent["bleu-4"]);
+        Assert.Equal("the model tells no labels apart", own.Absent["accuracy"]);
+        Assert.Equal(model.Config.Vocabulary, result.Systems[3].Values["perplexity"], 1e-9 * model.Config.Vocabulary);
+
+        // Single tokens by hand: counts of the training texts with their ends, and an even guess for as many as are different.
+        int[] seen = [.. train.SelectMany(text => (int[])[.. s_tokenizer.EncodeOrdinary(text.Target), SpecialTokens.End])];
+        int[] held = [.. texts.SelectMany(text => (int[])[.. s_tokenizer.EncodeOrdinary(text.Target), SpecialTokens.End])];
+        double types = seen.Distinct().Count();
+        var expected = held.Average(
+            token => -Math.Log((seen.Count(other => other == token) + (types / model.Config.Vocabulary)) / (seen.Length + types)));
+        Assert.Equal(Math.Exp(expected), result.Systems[2].Values["perplexity"], 1e-9);
+        Assert.InRange(result.Systems[1].Values["perplexity"], 1, result.Systems[2].Values["perplexity"]);
+
+        Assert.All(result.Samples, sample => Assert.Contains(
+            texts, text => text.Target.Contains(sample.Source + sample.Reference, StringComparison.Ordinal)));
+        var first = result.Samples[0];
+        var most = result.Samples.Max(sample => s_tokenizer.EncodeOrdinary(sample.Reference).Length);
+        Assert.Equal(new LanguageModel(model).Generate(first.Source, new GreedyOptions { MaxNewTokens = most }), first.Output);
+    }
+
+    [Fact]
+    public void An_evaluation_as_JSON_has_finite_numbers_and_reasons_and_is_read_back()
+    {
+        var texts = Texts(s_held);
+        var result = HeldOutEvaluation.Run(
+            Model(readsSource: false), new Corpus(texts, [], texts), new EvaluationRequest(Metric.All(s_validator), new GreedyOptions()));
+        var line = EvaluationStore.Line(result);
+        Assert.DoesNotContain("NaN", line, StringComparison.Ordinal);
+        using var json = JsonDocument.Parse(line);
+        foreach (var system in json.RootElement.GetProperty("systems").EnumerateArray())
+        {
+            var (values, absent) = (system.GetProperty("values"), system.GetProperty("absent"));
+            Assert.All(values.EnumerateObject(), value => Assert.True(double.IsFinite(value.Value.GetDouble())));
+            Assert.Equal(
+                Metric.Names.Order(StringComparer.Ordinal),
+                values.EnumerateObject().Concat(absent.EnumerateObject()).Select(one => one.Name).Order(StringComparer.Ordinal));
+        }
+    }
+
+    [Fact]
+    public void A_model_beside_another_is_compared_on_the_same_examples()
+    {
+        var (model, other) = (Model(readsSource: false), Model(readsSource: false, seed: 5));
+        var metrics = Metric.Named(["perplexity", "bits-per-byte", "exact-match", "codexglue-bleu", "speed"], s_validator);
+        var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held),
+            new EvaluationRequest(metrics, new GreedyOptions(), Baselines: false) { Beside = ("other", other) });
+        Assert.Equal(["this model", "other"], result.Systems.Select(system => system.System));
+        var alone = HeldOutEvaluation.Run(
+            other, new Corpus(s_train, [], s_held), new EvaluationRequest(metrics, new GreedyOptions(), Baselines: false));
+        Assert.Equal(alone.Systems[0].Values["perplexity"], result.Systems[1].Values["perplexity"]);
+        Assert.Equal(metrics.Select(metric => metric.Name), result.Comparisons.Select(one => one.Metric));
+        foreach (var one in result.Comparisons)
+        {
+            var (own, beside) = (result.Systems[0].Values[one.Metric], result.Systems[1].Values[one.Metric]);
+            Assert.Equal((own, beside, own - beside), (one.Model, one.Beside, one.Difference));
+            Assert.Equal(one.Metric is "codexglue-bleu" or "speed", one.PValue is null);
+        }
+
+        var same = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held),
+            new EvaluationRequest(metrics, new GreedyOptions(), Baselines: false) { Beside = ("itself", model) });
+        Assert.Equal(0, same.Comparisons[0].Difference);
+    }
+
+    [Fact]
+    public void Texts_are_measured_beside_another_model_and_an_even_guess()
+    {
+        var (model, other) = (Model(readsSource: false), Model(readsSource: false, seed: 5));
+        string[] texts = ["int A(); void D();", "bool E(); int A();", "void"];
+        var result = new TextEvaluation(8, 4) { Beside = ("other", other) }.Run(model, texts);
+        Assert.Equal(["this model", "other", "even guess"], result.Systems.Select(system => system.System));
+        var expected = texts.Aggregate(new Perplexity(0, 0), (sum, text) => sum + TextPerplexity.Measure(model, text, 8, 4).Total);
+        var values = result.Systems[0].Values;
+        Assert.Equal((expected.Value, expected.BitsPerByte), (values["perplexity"], values["bits-per-byte"]));
+        Assert.Equal((expected.Tokens, expected.Bytes), (result.Systems[0].Tokens, result.Systems[0].Bytes));
+        Assert.Equal(("text", 3, 8, 4), (result.Split, result.Examples, result.Windows!.Context, result.Windows.Stride));
+        Assert.Equal(["perplexity", "bits-per-byte"], result.Comparisons.Select(one => one.Metric));
+        Assert.All(result.Comparisons, one => Assert.InRange(one.PValue!.Value, 1e-9, 1));
+        Assert.Contains("it is an encoder-decoder", Assert.Throws<InvalidDataException>(
+            () => new TextEvaluation().Run(Model(readsSource: true), texts)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -122,7 +273,7 @@ public sealed class HeldOutEvaluationTests
         var request = new EvaluationRequest(Metric.Named(["perplexity", "bleu-4"], s_validator), new GreedyOptions(),
             Objective: new SpanCorruptionOptions());
         var result = HeldOutEvaluation.Run(model, new Corpus(texts, [], texts), request);
-        Assert.InRange(Assert.Single(result.Systems).Values["perplexity"], 1, 10_000);
+        Assert.InRange(result.Systems[0].Values["perplexity"], 1, 10_000);
         Assert.Empty(result.Samples);
         Assert.Equal(result.Systems[0].Values["perplexity"],
             HeldOutEvaluation.Run(model, new Corpus(texts, [], texts), request).Systems[0].Values["perplexity"]);
@@ -159,7 +310,7 @@ public sealed class HeldOutEvaluationTests
                 .Systems);
         Assert.InRange(right, 1, 39);
         Assert.Equal(100 * right / 40.0, system.Values["accuracy"], 6);
-        Assert.True(double.IsNaN(system.Values["bleu-4"]));
+        Assert.Equal("the model generates no text", system.Absent["bleu-4"]);
 
         int Best(string source)
         {
@@ -173,12 +324,26 @@ public sealed class HeldOutEvaluationTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Experts_are_counted_by_tokens_and_not_by_what_fills_up_rows(bool readsSource)
+    {
+        Example[] held = [new("alpha", "int A();", "x"), new("alpha beta gamma delta", "int A(); bool E();", "y")];
+        var result = HeldOutEvaluation.Run(Model(readsSource), new Corpus(s_train, [], held),
+            new EvaluationRequest(Metric.Named(["expert-use"], s_validator), new GreedyOptions { MaxNewTokens = 2 }, Baselines: false));
+        // The decoder reads each target with its begin token and without its end; a decoder alone the source and a line break before it.
+        var read = held.Sum(example => 1 + s_tokenizer.EncodeOrdinary(example.Target).Length
+            + (readsSource ? 0 : s_tokenizer.EncodeOrdinary(example.Source + "\n").Length));
+        Assert.Equal(read, Assert.Single(result.ExpertUse).Value.Sum());
+    }
+
     [Fact]
     public void An_unknown_metric_is_told_with_its_place_and_those_there_are()
     {
         var error = Assert.Throws<RecipeException>(() => Metric.Named(["bleu-4", "blue"], s_validator));
         Assert.Equal(
-            "evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, expert-use, speed, accuracy",
+            "evaluate[1]: is 'blue'; allowed: bleu-4, codexglue-bleu, exact-match, validity, perplexity, bits-per-byte, expert-use, speed, accuracy",
             error.Message);
         Assert.Equal("–", Metric.All(s_validator)[0].Show(double.NaN));
     }
@@ -187,37 +352,6 @@ public sealed class HeldOutEvaluationTests
     public void Validity_is_that_of_the_validators_language() =>
         Assert.Equal(
             ["exact match %", "valid Semicolon %"], Metric.Named(["exact-match", "validity"], s_validator).Select(metric => metric.Title));
-
-    [Fact]
-    public void The_report_of_a_run_shows_its_figures_curves_and_samples()
-    {
-        var model = Model(readsSource: true);
-        var metrics = Metric.Named(["exact-match", "perplexity"], s_validator);
-        var result = HeldOutEvaluation.Run(model, new Corpus(s_train, [], s_held), new EvaluationRequest(metrics, new GreedyOptions()));
-        var recipe = Recipe.Read(RecipeJson.Parse(
-                $$"""{ "name": "small", "model": {{Options(readsSource: true)}}, "data": { "kind": "text", "path": "." }, "phases": [{ "steps": 1 }] }""",
-                "test"
-            )
-        );
-        TrainingEvent[] events =
-        [
-            new StepDone(10, "train", 2.5, 1e-3, 1, 12345, 100, 1, 0), new Validated(10, 2.25, true, new Dictionary<string, double>())];
-        var page = HtmlReport.Render(RunReport.Of(recipe, model, events, result, metrics));
-        foreach (
-            var shown in new[]
-            {
-                "Tessera: small",
-                "3 test examples",
-                "12,345",
-                "exact match %",
-                "nearest training pair",
-                "66.7",
-                "alpha beta",
-                "int F();",
-                "Use of the routed experts",
-            })
-            Assert.Contains(shown, page, StringComparison.Ordinal);
-    }
 
     private static void AssertMeasured(
         IReadOnlyList<string> outputs, IReadOnlyList<string> references, IReadOnlyDictionary<string, double> values)
@@ -260,10 +394,31 @@ public sealed class HeldOutEvaluationTests
             ? $$"""{ "kind": "encoder-decoder", "width": 16, "tieEmbeddings": true, "encoder": { "kind": "lstm", "layers": 1, "hidden": 8 }, "decoder": {{Layers}} }"""
             : $$"""{ "kind": "decoder", "width": 16, "decoder": {{Layers}} }""";
 
-    private static ModelFolder Model(bool readsSource)
+    /// <summary>The loss of a target after what a decoder reads, token by token, and how many tokens it has with its end.</summary>
+    private static (double Nats, long Tokens) Nats(ModelFolder model, int[] read, int[] target)
+    {
+        using var scope = Arena.Current.Scope();
+        var session = new DecodingSession(model.Model);
+        var sequence = session.Add();
+        int[] ids = [SpecialTokens.Begin, .. read, .. target, SpecialTokens.End];
+        var nats = 0.0;
+        for (var i = 0; i < ids.Length - 1; i++)
+        {
+            sequence.Read(ids[i]);
+            var logits = session.Step().Floats.ToArray();
+            if (i >= read.Length) nats += Math.Log(logits.Sum(logit => Math.Exp(logit))) - logits[ids[i + 1]];
+        }
+
+        return (nats, target.Length + 1);
+    }
+
+    private static Example[] Texts(IEnumerable<Example> pairs) =>
+        [.. pairs.Select(example => new Example(null, $"{example.Source}: {example.Target}", example.Group))];
+
+    private static ModelFolder Model(bool readsSource, ulong seed = 1)
     {
         var options = RecipeJson.Read<ModelOptions>(RecipeJson.Parse(Options(readsSource), "test"));
         var config = new ModelConfig { Model = options, Vocabulary = s_tokenizer.VocabularySize, Length = 32, SourceLength = 24 };
-        return new ModelFolder(config, s_tokenizer, options.Build(config.Vocabulary, seed: 1));
+        return new ModelFolder(config, s_tokenizer, options.Build(config.Vocabulary, seed));
     }
 }
