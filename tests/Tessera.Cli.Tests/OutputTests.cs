@@ -261,7 +261,7 @@ public sealed class OutputTests(TinyRun tiny)
             [
                 "tessera: name: is 3; expected a text",
                 "tessera: model.decoder.attention.heads: is 2.5; expected a whole number",
-                "tessera: validation.everyStep: is not a key here; allowed: everySteps, examples, patience",
+                "tessera: validation.everyStep: is not a key here; allowed: everySteps, examples, patience, finishWith",
                 "tessera: checkpoints.everyStep: is not a key here; allowed: everySteps, keep",
             ],
             outcome.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));

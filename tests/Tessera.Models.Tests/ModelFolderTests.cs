@@ -63,7 +63,7 @@ public sealed class ModelFolderTests
     [InlineData("\"kind\": \"decoder\"", "\"kind\": \"tree\"", "model.kind: is \"tree\"; allowed: encoder-decoder, decoder, encoder")]
     [InlineData(
         "\"width\": 8", "\"width\": 8,,",
-        "config.json(37,16): is not valid JSON here: ',' is an invalid start of a property name. Expected a '\"'")]
+        "config.json(40,16): is not valid JSON here: ',' is an invalid start of a property name. Expected a '\"'")]
     [InlineData("\"width\": 8", "\"width\": 16", "in the model")]
     public void Damaged_options_are_named_with_their_file(string old, string changed, params string[] parts)
     {

@@ -16,22 +16,23 @@ internal sealed record FoldedScales(Family Family, ModelOptions Options, TensorN
 {
     private const string Table = "embed_tokens.weight", Head = "lm_head.weight";
 
-    /// <summary>Finds a family for a model: one that can say it as it is, else one that can without the scales.</summary>
+    /// <summary>Finds a family for a model: the simplest that can say it, as it is or without the scales; the one that it came from where
+    /// that can.</summary>
     /// <param name="model">The model.</param>
     /// <param name="ggufArchitecture">As of <c>Family.For</c>.</param>
     /// <exception cref="RecipeException">None can; the message names what the nearest cannot say.</exception>
     public static FoldedScales Of(ModelOptions model, string? ggufArchitecture = null)
     {
-        if (model is not DecoderOptions decoder || !HasScales(decoder) || Family.All.Any(family => family.Unsayable(model) == 0))
-        {
-            var family = Family.For(model, ggufArchitecture);
-            return new FoldedScales(family, model, family.Names(model), []);
-        }
-
+        if (model is not DecoderOptions decoder || !HasScales(decoder)) return AsItIs(Family.For(model, ggufArchitecture));
         var (scale, logitScale) = (ScaleOf(decoder), decoder.LogitScale);
         var stays = decoder.TieEmbeddings && scale == logitScale;
         var plain = decoder with { EmbeddingScale = 1, LogitScale = 1, TieEmbeddings = stays };
+        var whole = Family.All.FirstOrDefault(family => family.Unsayable(model) == 0);
+        var simplest = Family.All.FirstOrDefault(family => family.Unsayable(plain) == 0);
+        if (whole is not null && (simplest is null || whole.GgufArchitecture == ggufArchitecture || !IsSimpler(simplest, whole)))
+            return AsItIs(whole);
         var plainFamily = Family.For(plain, ggufArchitecture);
+
         var names = plainFamily.Names(plain);
         List<(string Name, float Factor)> table = [(names.Layouts[Table].Theirs[0], scale)];
         if (!stays && decoder.TieEmbeddings) table.Add((names.Layouts[Head].Theirs[0], logitScale));
@@ -40,7 +41,11 @@ internal sealed record FoldedScales(Family Family, ModelOptions Options, TensorN
         return new FoldedScales(
             plainFamily, plain, names.With(layouts, without: decoder.TieEmbeddings ? Head : null),
             [Note(scale, logitScale, becomesTwo: decoder.TieEmbeddings && !stays)]);
+
+        FoldedScales AsItIs(Family family) => new(family, model, family.Names(model), []);
     }
+
+    private static bool IsSimpler(Family one, Family other) => Family.All.TakeWhile(family => family != other).Contains(one);
 
     private static float ScaleOf(DecoderOptions decoder) => decoder.EmbeddingScale ?? MathF.Sqrt(decoder.Width);
 

@@ -17,7 +17,9 @@ public static partial class Op
         var (tokens, each) = (plan.Slots.Shape[0], plan.Slots.Shape[1]);
         var sequences = Tensor.Temporary([tokens], ElementType.I32);
         for (var token = 0; token < tokens; token++) sequences.Ints[token] = each > 0 && plan.Slots.Ints[token * each] < 0 ? -1 : 0;
-        return BalanceLoss(probabilities, plan.Choices, sequences);
+        var y = BalanceLoss(probabilities, plan.Choices, sequences);
+        GC.KeepAlive(plan.Slots);
+        return y;
     }
 
     /// <summary>The loss of <see cref="BalanceLoss(Tensor, in DispatchPlan)"/> for each sequence on its own, and the mean of
@@ -57,6 +59,7 @@ public static partial class Op
             (entry.Probabilities, entry.Shares, entry.Sequences, entry.Sizes) = (probabilities, shares, sequences, sizes);
         GC.KeepAlive(probabilities);
         GC.KeepAlive(choices);
+        GC.KeepAlive(sequences);
         return y;
     }
 

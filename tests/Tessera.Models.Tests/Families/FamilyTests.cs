@@ -138,8 +138,8 @@ public sealed class FamilyTests
         var options = s_options["Llama"] with { EmbeddingScale = null, LogitSoftCap = 9 };
         var message = Assert.Throws<RecipeException>(() => Family.For(options)).Message;
         Assert.Equal(
-            "no family of published models is made like this one; Llama comes nearest, but "
-            + "model.embeddingScale: is 4, of which a config.json of Llama can only say 1", message);
+            "no family of published models is made like this one; Granite comes nearest, but "
+            + "model.logitSoftCap: is 9, of which a config.json of Granite can only say 0", message);
         var reasons = Family.Fits(options).ToDictionary(own => own.Family.Name, own => own.Reason);
         Assert.Equal("model.decoder.attention.kind: is multi-head; allowed for DeepSeek-V3: latent", reasons["DeepSeek-V3"]);
         Assert.All(reasons.Values, reason => Assert.DoesNotContain("Options", reason, StringComparison.Ordinal));

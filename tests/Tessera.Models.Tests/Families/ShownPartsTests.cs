@@ -22,7 +22,7 @@ public sealed class ShownPartsTests
         { "rwkv", "\"attention_hidden_size\": 768", "there is no part for its mixer (RWKV's time mixing)" },
         { "minimax_text_01", "\"layer_types\": [\"lightning\", \"full_attention\"]", "there is no part for its layers of the kind lightning" },
         {
-            "glm4v_moe", "\"vision_config\": {}, \"text_config\": { \"num_attention_heads\": 96, \"hidden_act\": \"xielu\" }",
+            "glm4v_moe", "\"vision_config\": { \"depth\": 24 }, \"text_config\": { \"num_attention_heads\": 96, \"hidden_act\": \"xielu\" }",
             "there is no part for its input of images, nor for its activation (xielu)"
         },
         {

@@ -23,7 +23,7 @@ public sealed class SafetensorsTests : IDisposable
         var files = ((string[])["torch", "hf", "families", "parts"])
             .SelectMany(part => Directory.GetFiles(Fixture.Shared($"fixtures/{part}")!, "*.safetensors", SearchOption.AllDirectories))
             .ToList();
-        Assert.True(files.Count > 60, $"{files.Count} files");
+        Assert.True(files.Count > 50, $"{files.Count} files");
         foreach (var file in files) RewritesExactly(file);
     }
 

@@ -109,7 +109,7 @@ public sealed class RecipeErrorTests
                 "model.decoder.norm.kind: is \"laier\"; allowed: rms, layer",
                 "model.decoder.attention.heads: is 4.5; expected a whole number",
                 "model.decoder.attention.head: is not a key here; allowed: kind, heads, keyValueHeads, headWidth, pattern, position, "
-                    + "bias, outputBias, queryKeyNorm, scoreScale, softCap, sinks",
+                    + "bias, outputBias, queryKeyNorm, wholeQueryKeyNorm, perHeadQueryKeyNorm, scoreScale, softCap, sinks",
                 "model.decoder.feedForward.active: is null; expected a whole number",
                 "model.width: is missing; expected a whole number",
             ],

@@ -166,7 +166,8 @@ public sealed class TokenizerSettingsTests : IDisposable
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder.File("tokenizer.model"), "IQ== 0\nIg== 1\nIw== 2\n");
         var error = Assert.Throws<InvalidDataException>(() => Tokenizer.Load(folder.Path));
-        Assert.StartsWith($"{folder.File("tokenizer.model")} is a rank file of tiktoken", error.Message, StringComparison.Ordinal);
+        Assert.StartsWith($"{folder.File("tokenizer.model")}: is a", error.Message, StringComparison.Ordinal);
+        Assert.Contains("tiktoken", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -47,6 +47,7 @@ public sealed class GgufModelTests(ITestOutputHelper output)
     {
         foreach (var folder in Directory.GetDirectories(Fixture.Shared(Models)!))
         {
+            if (!Directory.Exists(Path.Combine(folder, "hf"))) continue; // too large to travel with the tests
             var theirs = CanonicalOptions.Of((DecoderOptions)ModelFolder.Load(Path.Combine(folder, "hf")).Config.Model);
             foreach (var path in Directory.GetFiles(folder, "*.gguf").Where(path => !path.Contains("q5_k", StringComparison.Ordinal)))
             {
