@@ -13,7 +13,8 @@ public static class PromptFiles
     /// <summary>The name of the file with a chat template.</summary>
     public const string TemplateFile = "chat_template.jinja";
 
-    /// <summary>Writes what a model was trained with; what another model left in the folder is removed.</summary>
+    /// <summary>Writes what a model was trained with; a <see cref="PairsFile"/> that another model left in
+    /// the folder is removed.</summary>
     /// <param name="folder">The model's folder, whole but for these files.</param>
     /// <param name="format">How it is prompted.</param>
     /// <param name="chats">Whether it learned conversations.</param>

@@ -59,8 +59,9 @@ public abstract record ModelOptions
 /// </summary>
 public abstract class SequenceModel : Module
 {
-    /// <summary>The mapped files that weights lie in, found after the first pass, which has touched them all.</summary>
-    private MappedMemory[]? _files;
+    /// <summary>The mapped files that weights lie in, as of the number of mappings at which they were looked for: a weight that is
+    /// touched later may map another file.</summary>
+    private (int Made, MappedMemory[] Files) _mapped = (-1, []);
 
     /// <summary>Puts a backbone and its head together.</summary>
     /// <param name="options">Its head is built.</param>
@@ -174,8 +175,10 @@ public abstract class SequenceModel : Module
     /// <exception cref="InvalidDataException">One was.</exception>
     private void RequireWhole()
     {
-        _files ??= [.. this.Parameters().Select(own => own.Parameter.MappedIn).OfType<MappedMemory>().Distinct()];
-        foreach (var file in _files) file.RequireWhole();
+        var made = MappedMemory.Made;
+        if (_mapped.Made != made)
+            _mapped = (made, [.. this.Parameters().Select(own => own.Parameter.MappedIn).OfType<MappedMemory>().Distinct()]);
+        foreach (var file in _mapped.Files) file.RequireWhole();
     }
 
     /// <summary>Has the caches remember what the encoder says of sources; only of a model that reads them.</summary>

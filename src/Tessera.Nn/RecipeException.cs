@@ -14,7 +14,8 @@ public sealed class RecipeException : Exception
     /// <summary>Creates the exception for several options: each problem is a line of the message.</summary>
     /// <param name="problems">At least one.</param>
     public RecipeException(IReadOnlyList<RecipeException> problems)
-        : base(string.Join('\n', problems.Select(problem => problem.Message))) => (Path, _problems) = (problems[0].Path, [.. problems.SelectMany(problem => problem.Problems)]);
+        : base(string.Join('\n', problems.Select(problem => problem.Message))) =>
+        (Path, _problems) = (problems[0].Path, [.. problems.SelectMany(problem => problem.Problems)]);
 
     /// <summary>Creates an exception without details.</summary>
     public RecipeException() { }

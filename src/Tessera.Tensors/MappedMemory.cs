@@ -9,6 +9,8 @@ namespace Tessera.Tensors;
 /// </summary>
 public sealed class MappedMemory
 {
+    private static int s_made;
+
     private readonly SafeBuffer _map;
     private readonly string _path;
     private readonly int _entry;
@@ -25,6 +27,9 @@ public sealed class MappedMemory
     /// catch that.</summary>
     public static bool IsSafe => OperatingSystem.IsWindows() || MappedFileGuard.IsAvailable;
 
+    /// <summary>How many mappings there have been: who keeps a list of those it reads looks again when this changes.</summary>
+    public static int Made => Volatile.Read(ref s_made);
+
     /// <summary>Where the mapping begins.</summary>
     public nint Address => _map.DangerousGetHandle();
 
@@ -35,7 +40,9 @@ public sealed class MappedMemory
     public static MappedMemory? Over(SafeBuffer map, long bytes, string path)
     {
         var entry = MappedFileGuard.Watch(map.DangerousGetHandle(), bytes);
-        return entry < 0 && !OperatingSystem.IsWindows() ? null : new MappedMemory(map, path, entry);
+        if (entry < 0 && !OperatingSystem.IsWindows()) return null;
+        Interlocked.Increment(ref s_made);
+        return new MappedMemory(map, path, entry);
     }
 
     /// <summary>Throws where the file was cut short while it was mapped: what was computed since may be wrong.</summary>

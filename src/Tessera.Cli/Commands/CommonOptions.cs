@@ -44,6 +44,15 @@ internal static class CommonOptions
         if (!force && MachineMemory.WhyNot(bytes, what) is { } problem) throw new IOException($"{problem}; --force tries it all the same");
     }
 
+    /// <summary>Reads a model's weights, or makes them, where the machine has memory for them; a signal stops it.</summary>
+    /// <exception cref="IOException">There is not so much memory.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void ReadWeights(SequenceModel model, bool force, CancellationToken cancellation)
+    {
+        RequireMemory(MachineMemory.BytesOf(model), "the model's weights", force);
+        MachineMemory.Touch(model, cancellation);
+    }
+
     /// <summary>Tells people something that is no error, where output for other programs is not disturbed.</summary>
     public static void Note(string text) => Console.Error.WriteLine($"tessera: note: {text}");
 

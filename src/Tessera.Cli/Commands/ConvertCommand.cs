@@ -57,7 +57,7 @@ internal static class ConvertCommand
         {
             throw new IOException($"{error.Message}; use --force to replace it", error);
         }
-        catch (RecipeException error) when (error.Message.StartsWith("no family", StringComparison.Ordinal))
+        catch (ArgumentException error) when (error.InnerException is RecipeException { Path: "" })
         {
             throw new InvalidDataException($"{error.Message}; 'tessera inspect {source} --families' has what each says", error);
         }

@@ -91,7 +91,7 @@ internal sealed class EvaluateCommand
             RequireAbsent(parsed, [_metrics, _examples, _noBaselines, .. _data.All, .. _decoding.All]);
             var texts = _texts.Read(parsed, cancellation);
             var measured = Load(parsed, cancellation);
-            measured.OnTexts(texts, Beside(parsed, measured), screen, cancellation);
+            measured.OnTexts(texts, Beside(parsed, measured, cancellation), screen, cancellation);
             return;
         }
 
@@ -108,7 +108,7 @@ internal sealed class EvaluateCommand
             recipe?.Phases[^1].Objective)
         {
             Untrained = evaluation.Recipe is { Start: null },
-            Beside = Beside(parsed, evaluation),
+            Beside = Beside(parsed, evaluation, cancellation),
         };
         evaluation.OnCorpus(corpus, recipe, request, screen, cancellation);
     }
@@ -116,19 +116,19 @@ internal sealed class EvaluateCommand
     private RunEvaluation Load(ParseResult parsed, CancellationToken cancellation)
     {
         var evaluation = RunEvaluation.Load(parsed.GetRequiredValue(_model), parsed.GetValue(_checkpoint));
-        CommonOptions.RequireMemory(MachineMemory.BytesOf(evaluation.Model.Model), "the model's weights", parsed.GetValue(_force));
-        MachineMemory.Touch(evaluation.Model.Model, cancellation);
+        CommonOptions.ReadWeights(evaluation.Model.Model, parsed.GetValue(_force), cancellation);
         return evaluation;
     }
 
-    private (string Name, ModelFolder Model)? Beside(ParseResult parsed, RunEvaluation evaluation)
+    private (string Name, ModelFolder Model)? Beside(ParseResult parsed, RunEvaluation evaluation, CancellationToken cancellation)
     {
-        if (parsed.GetValue(_beside) is not { } path) return null;
-        if (path != "base") return (path, RunModel.Load(path));
-        var start = evaluation.Recipe?.Start
+        if (parsed.GetValue(_beside) is not { } name) return null;
+        var path = name != "base" ? name : evaluation.Recipe?.Start
             ?? throw new ArgumentException(
                 $"--beside is base, but '{evaluation.Path}' started from no model; allowed: the path of a model");
-        return ("base", RunModel.Load(start));
+        var model = RunModel.Load(path);
+        CommonOptions.ReadWeights(model.Model, parsed.GetValue(_force), cancellation);
+        return (name, model);
     }
 
     private static void RequireAbsent(ParseResult parsed, IReadOnlyList<Option> options)

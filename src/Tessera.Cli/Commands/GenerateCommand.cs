@@ -53,8 +53,7 @@ internal static class GenerateCommand
             var model = LanguageModel.Of(loaded, path);
             model.PromptLimit = limit;
             if (parsed.GetValue(noAdapter)) SwitchOff(model, path, parsed.GetValue(adapter));
-            CommonOptions.RequireMemory(MachineMemory.BytesOf(model.Folder.Model), "the model's weights", parsed.GetValue(force));
-            MachineMemory.Touch(model.Folder.Model, cancellation);
+            CommonOptions.ReadWeights(model.Folder.Model, parsed.GetValue(force), cancellation);
             NoteLength(model, texts, parsed.GetValue(chat));
             if (texts.Length == 1 && options is not BeamOptions && !screen.IsJson && !parsed.GetValue(check))
                 await Stream(model, texts[0], options, parsed.GetValue(chat), cancellation);

@@ -44,8 +44,7 @@ internal static class MergeCommand
             var model = ModelFolder.Load(folder);
             var adapters = model.Adapters
                 ?? throw new InvalidDataException($"'{folder}' holds no adapter: there is no adapter_config.json");
-            CommonOptions.RequireMemory(MachineMemory.BytesOf(model.Model), "the model's weights", parsed.GetValue(force));
-            MachineMemory.Touch(model.Model, cancellation);
+            CommonOptions.ReadWeights(model.Model, parsed.GetValue(force), cancellation);
             var maps = adapters.All.Count;
             adapters.Merge();
             var result = model.Save(merged, wanted);

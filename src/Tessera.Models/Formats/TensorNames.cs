@@ -82,7 +82,7 @@ public sealed class TensorNames
     /// <param name="without">One of our names that is left out; may be null.</param>
     internal TensorNames With(IReadOnlyList<TensorLayout> others, string? without = null)
     {
-        var names = new TensorNames { Prefix = Prefix };
+        var names = new TensorNames { Prefix = Prefix, OtherPrefixes = OtherPrefixes };
         foreach (var layout in _layouts.Values.Where(layout => layout.Ours != without))
             names.Add(others.FirstOrDefault(other => other.Ours == layout.Ours) ?? layout);
         names._ignored.AddRange(_ignored);

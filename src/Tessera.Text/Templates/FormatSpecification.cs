@@ -123,7 +123,7 @@ internal sealed record FormatSpecification
     private string ShowWhole(BigInteger number)
     {
         if (Precision is not null) throw Invalid("Precision not allowed in integer format specifier");
-        if (Type == 'c') return Filled(new Rune((int)number).ToString(), Align ?? '<');
+        if (Type == 'c') return Filled(StringFormat.Character(number), Align ?? '<');
         var (prefix, digits) = Digits(BigInteger.Abs(number), Type ?? 'd');
         return ShowNumber(number.Sign < 0, Alternate ? prefix : "", digits, "", Type is 'b' or 'o' or 'x' or 'X' ? 4 : 3);
     }

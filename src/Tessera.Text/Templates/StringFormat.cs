@@ -199,6 +199,14 @@ internal static class StringFormat
                 : throw Invalid("too wide");
     }
 
+    /// <summary>The character of a code point.</summary>
+    /// <exception cref="TemplateException">There is none: the number is no code point, or one of a surrogate.</exception>
+    public static string Character(BigInteger code) => code >= 0 && code <= 0x10FFFF && Rune.IsValid((int)code)
+        ? new Rune((int)code).ToString()
+        : throw new TemplateException(
+            code >= 0 && code <= 0x10FFFF ? TemplateErrorKind.ValueError : TemplateErrorKind.OverflowError,
+            $"{code} is no code point of a character");
+
     private static string Convert(char kind, object? value, FormatSpecification how, bool zeros)
     {
         value = SafeText.Plain(value);
@@ -209,8 +217,8 @@ internal static class StringFormat
                 return (how with { Sign = null }).Show(text);
             case 'c' when value is string letter && Operators.CodePoints(letter) == 1:
                 return (how with { Sign = null, Precision = null }).Show(letter);
-            case 'c' when value is BigInteger code && code >= 0 && code <= 0x10FFFF && Rune.IsValid((int)code):
-                return (how with { Sign = null, Precision = null }).Show(new Rune((int)code).ToString());
+            case 'c' when value is BigInteger code:
+                return (how with { Sign = null, Precision = null }).Show(Character(code));
             case 'c': throw new TemplateException(TemplateErrorKind.TypeError, "%c requires int or char");
         }
 

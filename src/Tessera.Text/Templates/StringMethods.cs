@@ -169,7 +169,7 @@ internal static partial class StringMethods
         foreach (var rune in text.EnumerateRunes())
         {
             if (table is not PythonDictionary dictionary || !dictionary.TryGet((BigInteger)rune.Value, out var to)) to = rune.ToString();
-            result.Append(to is BigInteger code ? new Rune((int)code).ToString() : Printing.Text(to ?? ""));
+            result.Append(to is BigInteger code ? StringFormat.Character(code) : Printing.Text(to ?? ""));
         }
 
         return result.ToString();
