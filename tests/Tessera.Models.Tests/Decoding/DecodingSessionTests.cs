@@ -82,10 +82,10 @@ public sealed class DecodingSessionTests
                     sequence.Read(SmallModels.Text(3 + (4 * index) + round, (ulong)(round + index)), LogitPlaces.All);
             }
 
-            // Where sequences run one after the other, some have run already when one fails.
-            for (var run = 1; run <= (oneByOne ? sequences.Length : 1); run++)
+            // Of two layers at least; where sequences run one after the other, some have run already when one fails.
+            for (var product = 1; product <= (oneByOne ? 2 * sequences.Length : 2); product++)
             {
-                var fault = new Fault(run);
+                var fault = new Fault(product);
                 model.ReplaceWeights(Last, (_, form) => new FaultyForm(form, fault));
                 Assert.Throws<TimeoutException>(session.Step);
                 model.ReplaceWeights(Last, (_, form) => ((FaultyForm)form).Sound);
@@ -119,7 +119,8 @@ public sealed class DecodingSessionTests
         sequence.Truncate(3);
         sequence.Read(9);
         sequence.Truncate(3);
-        Told<InvalidOperationException>("no sequence of the decoding session has anything to read", () => session.Step());
+        var error = Assert.Throws<InvalidOperationException>(session.Step);
+        Assert.Equal("no sequence of the decoding session has anything to read", error.Message);
         sequence.Read(10);
         Compare(session.Step(), sequence, model);
     }

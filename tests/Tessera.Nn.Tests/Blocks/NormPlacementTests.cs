@@ -3,6 +3,7 @@ using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 using Tessera.Nn.Mixers;
 using Tessera.Nn.Attention.Patterns;

@@ -72,7 +72,7 @@ public sealed class PeftAdapterTests : IDisposable
     [SharedFact(Case)]
     public void What_is_not_supported_or_does_not_fit_is_told()
     {
-        Expect("""{"use_dora":true}""", "use_dora is true; allowed: false");
+        Expect("""{"use_dora":true}""", "use_dora is true; allowed: null or false");
         Expect("""{"peft_type":"IA3"}""", "peft_type is IA3; allowed: LORA");
         Expect("""{"bias":"all"}""", "bias is all; allowed: none");
         Expect("""{"modules_to_save":["lm_head"]}""", "modules_to_save is given; allowed: null");
