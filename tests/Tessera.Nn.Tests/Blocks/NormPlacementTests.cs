@@ -167,7 +167,7 @@ public sealed class NormPlacementTests
     [Fact]
     public void Layers_and_mixers_that_do_not_fit_each_other_are_told_with_their_place()
     {
-        var lstm = new Dictionary<string, MixerOptions> { ["slow"] = new LstmOptions(), ["quick"] = new LstmOptions() };
+        var lstm = new Dictionary<string, MixerOptions> { ["slow"] = new LstmMixerOptions(), ["quick"] = new LstmMixerOptions() };
         Expect("model.decoder.layers: names 'lstn'; allowed: attention, ", Options() with { Layers = LayerPattern.Parse("lstn, attention") });
         Expect(
             "model.decoder.mixers.quick: is the mixer of no layer; layers is slow, attention",
