@@ -179,9 +179,9 @@ public sealed class TransformerTests
     [Fact]
     public void Parts_in_the_wrong_place_are_named()
     {
-        Expect("model.position.kind: is RotaryOptions; allowed: a kind that is added", Options() with { Position = new RotaryOptions() });
+        Expect("model.position.kind: is rotary; allowed: a kind that is added", Options() with { Position = new RotaryOptions() });
         Expect(
-            "model.attention.position.kind: is SinusoidalOptions; allowed: a kind that acts on queries and keys",
+            "model.attention.position.kind: is sinusoidal; allowed: a kind that acts on queries and keys",
             Options() with { Attention = new MultiHeadOptions(2) { Position = new SinusoidalOptions() } });
         Expect("model.dropout: is 1; allowed: at least 0, below 1", Options() with { Dropout = 1 });
         Expect("model.norm.epsilon: is 0; allowed: greater than 0", Options() with { Norm = new RmsNormOptions(0) });
