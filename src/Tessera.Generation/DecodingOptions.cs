@@ -13,7 +13,7 @@ public abstract record DecodingOptions
     private const int MaxTokens = 1 << 20;
 
     /// <summary>The greatest number of tokens to generate, the stop token included; where null, the longest the model was trained on, at
-    /// most 1,024. 1 to 1,048,576: the caches for them are made at the start.</summary>
+    /// most 1,024. 1 to 1,048,576. Where a method is told a number too, the smaller counts.</summary>
     public int? MaxNewTokens { get; init; }
 
     /// <summary>No stop token comes before so many tokens; 0 to <see cref="MaxNewTokens"/>.</summary>
@@ -44,6 +44,18 @@ public abstract record DecodingOptions
         Require(MinNewTokens >= 0 && MinNewTokens <= max, "min new tokens", MinNewTokens, $"0 to {max}");
         Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition penalty", RepetitionPenalty, "greater than 0");
         Require(NoRepeatNgramSize >= 0, "no-repeat n-gram size", NoRepeatNgramSize, "at least 0");
+    }
+
+    /// <summary>The greatest number of tokens where a caller names one too: the smaller of both.</summary>
+    /// <param name="maxNewTokens">The caller's; at least 1.</param>
+    /// <exception cref="ArgumentException">An option is out of its range, or <see cref="MinNewTokens"/> is above that number.</exception>
+    internal int Limit(int maxNewTokens)
+    {
+        Validate();
+        ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
+        var limit = Math.Min(maxNewTokens, MaxNewTokens ?? maxNewTokens);
+        Require(MinNewTokens <= limit, "min new tokens", MinNewTokens, $"0 to {limit}, the greatest number of tokens here");
+        return limit;
     }
 
     /// <summary>What a sequence of its own may be made of; null where everything may come.</summary>

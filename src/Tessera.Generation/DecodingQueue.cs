@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Runtime.CompilerServices;
 using System.Threading.Channels;
 using Tessera.Generation.Sampling;
@@ -11,7 +10,8 @@ namespace Tessera.Generation;
 
 /// <summary>
 /// Many callers, one decoding thread: whoever asks joins the sequences that are being decoded at the next step, and leaves as the text ends
-/// or nobody wants it any more. A step reads the weights once for all.
+/// or nobody wants it any more. A step reads the weights once for all. What a caller's own processors or constraint throw, that caller is
+/// told; the others go on.
 /// <para>Continuous batching: Yu et al. 2022, Orca, OSDI.</para>
 /// </summary>
 public sealed class DecodingQueue : IDisposable
@@ -19,10 +19,15 @@ public sealed class DecodingQueue : IDisposable
     private readonly SequenceModel _model;
     private readonly DecodingSession _session;
     private readonly int _maxSequences;
-    private readonly ConcurrentQueue<Request> _waiting = new();
-    private readonly SemaphoreSlim _asked = new(0);
-    private readonly CancellationTokenSource _closing = new();
     private readonly Thread _thread;
+    private readonly List<Request> _live = []; // the decoding thread's own
+
+    // Guards what follows.
+    private readonly object _gate = new();
+    private readonly List<Request> _waiting = [];
+    private bool _isClosing;
+    private Exception? _defect;
+    private bool _hasEnded;
 
     /// <summary>A queue, whose thread waits until somebody asks.</summary>
     /// <param name="model">The model.</param>
@@ -38,11 +43,14 @@ public sealed class DecodingQueue : IDisposable
 
     /// <summary>The tokens of one text as they are chosen.</summary>
     /// <param name="prompt">Token ids: a source of an encoder-decoder, a beginning of a decoder; not empty.</param>
-    /// <param name="options">How tokens are chosen; not by beam search.</param>
-    /// <param name="maxNewTokens">The greatest number of tokens; at least 1.</param>
+    /// <param name="options">How tokens are chosen; not by beam search. What its processors and its constraint throw ends this text
+    /// alone.</param>
+    /// <param name="maxNewTokens">The greatest number of tokens; at least 1. <see cref="DecodingOptions.MaxNewTokens"/> counts where it is
+    /// smaller.</param>
     /// <param name="stopTokens">The tokens that end the text.</param>
-    /// <param name="cancellation">Leaves the queue before the next token.</param>
+    /// <param name="cancellation">Leaves the queue before the next token, whether the text is being written or still waits.</param>
     /// <exception cref="ArgumentException">An option is out of range, or the prompt cannot be read by the model.</exception>
+    /// <exception cref="NoTokenAllowedException">Processors or the constraint of the options leave no token somewhere.</exception>
     /// <exception cref="ObjectDisposedException">The queue has been closed.</exception>
     public async IAsyncEnumerable<int> StreamAsync(
         int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int> stopTokens,
@@ -62,11 +70,16 @@ public sealed class DecodingQueue : IDisposable
         return request.Result;
     }
 
-    /// <summary>Closes the queue: texts that are being written end with <see cref="ObjectDisposedException"/>.</summary>
+    /// <summary>Closes the queue: texts that are being written or wait end with <see cref="ObjectDisposedException"/>.</summary>
     public void Dispose()
     {
-        if (_closing.IsCancellationRequested) return;
-        _closing.Cancel();
+        lock (_gate)
+        {
+            if (_isClosing) return;
+            _isClosing = true;
+            Monitor.Pulse(_gate);
+        }
+
         _thread.Join();
     }
 
@@ -74,56 +87,87 @@ public sealed class DecodingQueue : IDisposable
         int[] prompt, DecodingOptions options, int maxNewTokens, IReadOnlyList<int> stopTokens, bool wantsScore,
         CancellationToken cancellation)
     {
-        ObjectDisposedException.ThrowIf(_closing.IsCancellationRequested, this);
         if (prompt.Length == 0) throw new ArgumentException("a prompt has no tokens", nameof(prompt));
-        ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
+        var limit = options.Limit(maxNewTokens);
         var request = new Request(
-            prompt, Sampler.Of(options), options.ConstraintOf(stopTokens), [.. stopTokens], maxNewTokens, wantsScore, cancellation);
-        _waiting.Enqueue(request);
-        _asked.Release();
-        if (_closing.IsCancellationRequested) request.Fail(new ObjectDisposedException(nameof(DecodingQueue))); // closed meanwhile
+            prompt, Sampler.Of(options), options.ConstraintOf(stopTokens), [.. stopTokens], limit, wantsScore, cancellation);
+        lock (_gate)
+        {
+            if (_isClosing || _hasEnded) throw Ended();
+            _waiting.Add(request);
+            Monitor.Pulse(_gate);
+        }
+
         return request;
     }
 
+    /// <summary>What the decoding thread does. However it ends, nobody is left waiting and nobody can ask any more.</summary>
     private void Work()
     {
-        var live = new List<Request>();
         try
         {
-            while (true)
+            while (IsOpen())
             {
-                if (live.Count == 0) _asked.Wait(_closing.Token);
-                else if (_asked.CurrentCount > 0 && live.Count < _maxSequences) _asked.Wait(_closing.Token);
-                _closing.Token.ThrowIfCancellationRequested();
-                Admit(live);
-                live.RemoveAll(request => request.LeavesIfCancelled());
-                if (live.Count > 0) Step(live);
+                while (Next() is { } request) Join(request);
+                _live.RemoveAll(request => request.LeavesIfCancelled());
+                if (_live.Count > 0) Step();
             }
         }
-        catch (OperationCanceledException)
+        catch (Exception error)
         {
-            foreach (var request in live.Concat(_waiting)) request.Fail(new ObjectDisposedException(nameof(DecodingQueue)));
+            lock (_gate) _defect = error;
         }
+
+        Request[] left;
+        lock (_gate)
+        {
+            _hasEnded = true;
+            left = [.. _live, .. _waiting];
+            _waiting.Clear();
+        }
+
+        foreach (var request in left) request.Tell(Ended());
     }
 
-    /// <summary>Lets those who wait join, as far as there is room; one that cannot is told why.</summary>
-    private void Admit(List<Request> live)
+    /// <summary>Waits until there is something to do, and lets those go who no longer wait for their text.</summary>
+    /// <returns>Whether the queue is still open.</returns>
+    private bool IsOpen()
     {
-        while (live.Count < _maxSequences && _waiting.TryDequeue(out var request))
+        lock (_gate)
         {
-            try
-            {
-                request.Join(Prompts.Join(_session, _model, request.Prompt));
-                live.Add(request);
-            }
-            catch (Exception error) when (error is ArgumentException or InvalidOperationException)
-            {
-                request.Fail(error);
-            }
+            while (!_isClosing && _live.Count == 0 && _waiting.Count == 0) Monitor.Wait(_gate);
+            _waiting.RemoveAll(request => request.LeavesIfCancelled());
+            return !_isClosing;
         }
     }
 
-    private void Step(List<Request> live)
+    /// <summary>Who has waited longest; null where nobody waits or there is no room.</summary>
+    private Request? Next()
+    {
+        lock (_gate)
+        {
+            if (_waiting.Count == 0 || _live.Count >= _maxSequences) return null;
+            var first = _waiting[0];
+            _waiting.RemoveAt(0);
+            return first;
+        }
+    }
+
+    /// <summary>Lets somebody join the sequences that are decoded, or tells why that cannot be.</summary>
+    private void Join(Request request)
+    {
+        try
+        {
+            request.Join(Prompts.Join(_session, _model, request.Prompt));
+            _live.Add(request);
+        }
+        catch (Exception error)
+        {
+            request.Fail(error);
+        }
+    }
+
+    private void Step()
     {
         using var scope = Arena.Current.Scope();
         Tensor logits;
@@ -131,15 +175,19 @@ public sealed class DecodingQueue : IDisposable
         {
             logits = _session.Step();
         }
-        catch (Exception error) when (error is not OperationCanceledException)
+        catch (Exception error)
         {
-            foreach (var request in live) request.Fail(error);
-            live.Clear();
+            foreach (var request in _live) request.Fail(error);
+            _live.Clear();
             return;
         }
 
-        live.RemoveAll(request => request.Ends(logits));
+        _live.RemoveAll(request => request.Ends(logits));
     }
+
+    private Exception Ended() => _defect is { } defect
+        ? new InvalidOperationException($"the decoding queue has ended: {defect.Message}", defect)
+        : new ObjectDisposedException(nameof(DecodingQueue));
 
     /// <summary>Somebody who waits for a text.</summary>
     private sealed class Request(
@@ -162,11 +210,15 @@ public sealed class DecodingQueue : IDisposable
         public void Join(DecodingSequence sequence) =>
             _text = new WrittenText(sequence, sampler, constraint, stopTokens, maxNewTokens, number: 0, wantsScore);
 
+        /// <summary>Leaves the sequences that are decoded.</summary>
+        /// <param name="error">What who waits is told.</param>
         public void Fail(Exception error)
         {
+            Tell(error);
             _text?.Leave();
-            Tokens.Writer.TryComplete(error);
         }
+
+        public void Tell(Exception error) => Tokens.Writer.TryComplete(error);
 
         public bool LeavesIfCancelled()
         {
@@ -175,7 +227,8 @@ public sealed class DecodingQueue : IDisposable
             return true;
         }
 
-        /// <summary>Writes the next token; whether the text ends with it.</summary>
+        /// <summary>Writes the next token; whether the text ends with it. Processors and constraints are the caller's and may throw
+        /// anything.</summary>
         public bool Ends(Tensor logits)
         {
             try
@@ -184,7 +237,7 @@ public sealed class DecodingQueue : IDisposable
                 if (_text.Finished is null) return false;
                 Tokens.Writer.TryComplete();
             }
-            catch (Exception error) when (error is NoTokenAllowedException or ArgumentException)
+            catch (Exception error)
             {
                 Fail(error);
             }

@@ -14,7 +14,8 @@ public static class Generator
     /// <param name="model">The model.</param>
     /// <param name="prompts">Token ids, none empty: sources of an encoder-decoder, beginnings of a decoder.</param>
     /// <param name="options">How tokens are chosen.</param>
-    /// <param name="maxNewTokens">The greatest number of tokens; at least 1.</param>
+    /// <param name="maxNewTokens">The greatest number of tokens; at least 1. <see cref="DecodingOptions.MaxNewTokens"/> counts where it is
+    /// smaller.</param>
     /// <param name="stopTokens">The tokens that end a sequence; those of <see cref="PromptFormat.Own"/> where null.</param>
     /// <param name="progress">Told how many prompts are done.</param>
     /// <param name="wantsScores">Whether <see cref="Generated.Score"/> is computed; beam search has it anyway.</param>
@@ -26,7 +27,8 @@ public static class Generator
         IReadOnlyList<int>? stopTokens = null, Action<int>? progress = null, bool wantsScores = true,
         CancellationToken cancellation = default)
     {
-        Check(prompts, options, maxNewTokens);
+        RequireTokens(prompts);
+        var limit = options.Limit(maxNewTokens);
         int[] last = [.. stopTokens ?? PromptFormat.Own.StopTokens];
         var results = new Generated[prompts.Count];
         // Prompts of like length together, so that little is padding.
@@ -34,7 +36,7 @@ public static class Generator
         var done = 0;
         foreach (var group in order.Chunk(options is BeamOptions beam ? Math.Max(1, RowsAtOnce / beam.Width) : RowsAtOnce))
         {
-            var found = Together(model, [.. group.Select(i => prompts[i])], group, options, maxNewTokens, last, wantsScores, cancellation);
+            var found = Together(model, [.. group.Select(i => prompts[i])], group, options, limit, last, wantsScores, cancellation);
             for (var i = 0; i < group.Length; i++) results[group[i]] = found[i];
             progress?.Invoke(done += group.Length);
         }
@@ -49,8 +51,9 @@ public static class Generator
         CancellationToken cancellation = default)
     {
         if (options is BeamOptions) throw new ArgumentException("beam search cannot be streamed: its beginning may change until the end");
-        Check([prompt], options, maxNewTokens);
-        return new StepwiseSearch(model, options, maxNewTokens, [.. stopTokens ?? PromptFormat.Own.StopTokens], wantsScores: false)
+        RequireTokens([prompt]);
+        var limit = options.Limit(maxNewTokens);
+        return new StepwiseSearch(model, options, limit, [.. stopTokens ?? PromptFormat.Own.StopTokens], wantsScores: false)
             .Run([prompt], [0], new Generated[1], cancellation).Select(chosen => chosen.Token);
     }
 
@@ -66,10 +69,8 @@ public static class Generator
         return results;
     }
 
-    private static void Check(IReadOnlyList<int[]> prompts, DecodingOptions options, int maxNewTokens)
+    private static void RequireTokens(IReadOnlyList<int[]> prompts)
     {
-        options.Validate();
-        ArgumentOutOfRangeException.ThrowIfLessThan(maxNewTokens, 1);
         if (prompts.Any(prompt => prompt.Length == 0)) throw new ArgumentException("a prompt has no tokens", nameof(prompts));
     }
 }

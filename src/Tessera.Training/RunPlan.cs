@@ -39,6 +39,14 @@ public sealed class RunPlan
         if (recipe.Lora is { } lora)
         {
             Adapters = LoraAdapters.Attach(Model, lora, new CounterRandom(recipe.Seed));
+            if (Adapters.Tied is (var name, var other))
+            {
+                throw new RecipeException(
+                    "lora.targets",
+                    $"names '{name}', whose weights are those of '{other}' too (tieEmbeddings); "
+                    + "allowed: weights of one part, since adapters of tied weights cannot be merged");
+            }
+
             foreach (var (_, parameter) in Model.Parameters()) parameter.IsFrozen = true;
             PeftAdapter.RequireNames(Adapters, start!.NamesOf(Adapters)); // what cannot be named cannot be saved at the end
         }

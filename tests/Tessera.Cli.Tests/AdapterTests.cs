@@ -1,4 +1,8 @@
 using System.Text.Json;
+using Tessera.Models;
+using Tessera.Models.Formats.HuggingFace;
+using Tessera.Nn.Lora;
+using Tessera.Tensors;
 
 namespace Tessera.Cli.Tests;
 
@@ -47,7 +51,24 @@ public sealed class AdapterTests : IDisposable
         Assert.Equal(2, TesseraProcess.Run(_folder, ["merge", "tuned", "--out", "merged.gguf"]).Code);
         Assert.Contains("has no adapters", TesseraProcess.Run(_folder, ["generate", "notes.gguf", "x", "--no-adapter"]).Error, StringComparison.Ordinal);
 
+        SaveAdapterOfTheTiedHead();
+        var refused = TesseraProcess.Run(_folder, ["merge", "tied", "--out", "tied-merged"]);
+        Assert.Equal(2, refused.Code);
+        Assert.Equal(
+            "tessera: 'tied' cannot be merged: 'lm_head' shares its weights with 'embed_tokens', which would change too; "
+            + "adapters of tied weights cannot be merged\n",
+            refused.Error);
+
         string? Text(string key) => config.GetProperty(key).GetString();
+    }
+
+    /// <summary>As PEFT allows it, and recipes do not.</summary>
+    private void SaveAdapterOfTheTiedHead()
+    {
+        var (model, options) = (ModelFolder.Load(Path.Combine(_folder, "runs/notes")), new LoraOptions { Rank = 2, Targets = ["lm_head"] });
+        var adapters = LoraAdapters.Attach(model.Model, options, new CounterRandom(1));
+        PeftAdapter.Save(Path.Combine(_folder, "tied"), adapters, options, model.Model, model.NamesOf(adapters), "../runs/notes");
+        model.Close();
     }
 
     /// <summary>The recipe as it stands in the README, with less to do.</summary>

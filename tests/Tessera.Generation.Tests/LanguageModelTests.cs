@@ -88,6 +88,11 @@ public sealed class LanguageModelTests
             Assert.Throws<ArgumentException>(() => language.Generate(longest + "~")).Message);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void No_prompts_give_no_texts(bool readsSource) => Assert.Empty(Language(readsSource).Generate([], new GreedyOptions()));
+
     [Fact]
     public void A_decoder_reads_as_many_tokens_as_it_has_positions_however_long_its_texts_were_in_training()
     {

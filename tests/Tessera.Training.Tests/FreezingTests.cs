@@ -140,6 +140,11 @@ public sealed class FreezingTests : IDisposable
         """phases[0].rules=[{"pattern":"*","learningRateFactor":0}]""",
         "phases[0].rules: freezes all parameters; allowed: rules that leave something to learn"
     )]
+    [InlineData(
+        """optimizer={"kind":"adamw","rules":[{"pattern":"*"},{"pattern":"decoder.*"}]}""",
+        "optimizer.rules[1].pattern: is 'decoder.*', which never counts: rules before it, of which the first that fits counts, "
+        + "fit all its parameters; put it before them"
+    )]
     public void Rules_that_cannot_be_meant_are_refused(string setting, string message) =>
         Assert.Equal(message, Assert.Throws<RecipeException>(() => _folder.Train(TrainingFolder.TextRecipe(setting))).Message);
 

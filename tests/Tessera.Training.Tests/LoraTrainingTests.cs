@@ -56,6 +56,20 @@ public sealed class LoraTrainingTests : IDisposable
             message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Adapters_of_tied_weights_are_refused_before_they_are_trained()
+    {
+        _folder.Train(TrainingFolder.TextRecipe("model.tieEmbeddings=true", "phases[0].steps=1"), "tied");
+        foreach (var (target, other) in (ReadOnlySpan<(string, string)>)[("lm_head", "embed_tokens"), ("embed_tokens", "lm_head")])
+        {
+            var recipe = WithoutModel($"start={_folder.In("tied")}", Lora, $"lora.targets[1]={target}");
+            Assert.Equal(
+                $"lora.targets: names '{target}', whose weights are those of '{other}' too (tieEmbeddings); "
+                + "allowed: weights of one part, since adapters of tied weights cannot be merged",
+                Assert.Throws<RecipeException>(() => _folder.Train(recipe, "none")).Message);
+        }
+    }
+
     [Theory]
     [InlineData("model.decoder.attention.heads=1", "model.decoder.attention.heads: is 1; allowed: 2, as in the start, '")]
     [InlineData(

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Cli.Terminal;
 using Tessera.Models;
+using Tessera.Nn.Lora;
 using Tessera.Tensors;
 
 namespace Tessera.Cli.Commands;
@@ -46,7 +47,7 @@ internal static class MergeCommand
                 ?? throw new InvalidDataException($"'{folder}' holds no adapter: there is no adapter_config.json");
             CommonOptions.ReadWeights(model.Model, parsed.GetValue(force), cancellation);
             var maps = adapters.All.Count;
-            adapters.Merge();
+            Merge(folder, adapters);
             var result = model.Save(merged, wanted);
             var screen = new Screen(parsed.GetValue(json));
             foreach (var note in result.Notes) screen.Line($"note: {note}");
@@ -55,6 +56,19 @@ internal static class MergeCommand
             return Task.FromResult(CommandRunner.Success);
         });
         return command;
+    }
+
+    /// <summary>Adds the adapters to their weights; what cannot be merged is a fault of the folder's.</summary>
+    private static void Merge(string folder, LoraAdapters adapters)
+    {
+        try
+        {
+            adapters.Merge();
+        }
+        catch (InvalidOperationException error)
+        {
+            throw new InvalidDataException($"'{folder}' cannot be merged: {error.Message}", error);
+        }
     }
 
     private static void RequireFree(string merged)

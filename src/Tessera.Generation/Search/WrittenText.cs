@@ -16,7 +16,7 @@ internal sealed class WrittenText(
     DecodingSequence sequence, Sampler sampler, TokenConstraint? constraint, int[] stopTokens, int maxNewTokens, int number,
     bool wantsScore)
 {
-    private readonly List<int> _ids = new(maxNewTokens);
+    private readonly List<int> _ids = new(Prompts.Expected(maxNewTokens));
     private readonly int _before = sequence.Length;
     private double _score = wantsScore ? 0 : double.NaN;
 

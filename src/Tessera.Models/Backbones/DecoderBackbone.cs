@@ -14,7 +14,8 @@ public sealed class DecoderBackbone : Backbone
     {
         Embedding = Own(
             "embed_tokens", Table(part.At("embed_tokens"), vocabulary, part.Width, options.EmbeddingScale, options.TieEmbeddings));
-        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal));
+        var furtherLayers = Math.Clamp(options.MtpDepth, 0, DecoderModel.MaxMtpDepth);
+        _decoder = Own("decoder", new Transformer(options.Decoder, part.At("decoder"), MixerRole.Causal, furtherLayers: furtherLayers));
     }
 
     /// <inheritdoc/>

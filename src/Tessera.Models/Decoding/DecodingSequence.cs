@@ -49,8 +49,11 @@ public sealed class DecodingSequence
     /// <summary>How long it was when the tokens in the caches were marked with their positions.</summary>
     internal int Marked { get; set; }
 
-    /// <summary>Whether it takes part in the next step.</summary>
-    internal bool Reads { get; set; }
+    /// <summary>How many of its tokens steps have read; caches that could not go back may have fewer.</summary>
+    internal int Computed { get; private set; }
+
+    /// <summary>Whether it takes part in the next step: it has been given tokens that no step has read.</summary>
+    internal bool Reads => _tokens.Count > Computed;
 
     /// <summary>The positions of tokens at which logits are wanted.</summary>
     internal List<int> Places => _places;
@@ -71,7 +74,6 @@ public sealed class DecodingSequence
             for (var place = 0; place < tokens.Length; place++) _places.Add(_tokens.Count + place);
         _tokens.AddRange(tokens);
         if (logits == LogitPlaces.Last) _places.Add(_tokens.Count - 1);
-        Reads = true;
     }
 
     /// <summary>As <see cref="Read(ReadOnlySpan{int}, LogitPlaces)"/>, of one token.</summary>
@@ -92,7 +94,7 @@ public sealed class DecodingSequence
         _session.Truncate(this, length);
         _tokens.RemoveRange(length, _tokens.Count - length);
         _places.RemoveAll(place => place >= length);
-        if (Pending == 0) Reads = false;
+        Computed = Math.Min(Computed, length);
     }
 
     /// <summary>Leaves the session, which gives back what only this sequence held. To leave again changes nothing.</summary>
@@ -103,10 +105,17 @@ public sealed class DecodingSequence
         Number = -1;
     }
 
+    /// <summary>A step has read all its tokens.</summary>
+    internal void Complete()
+    {
+        Cached = Marked = Computed = _tokens.Count;
+        _places.Clear();
+    }
+
     internal void CopyFrom(DecodingSequence origin)
     {
         _tokens.AddRange(origin._tokens);
         _places.AddRange(origin._places);
-        (Cached, Marked, Reads) = (origin.Cached, origin.Marked, origin.Reads);
+        (Cached, Marked, Computed) = (origin.Cached, origin.Marked, origin.Computed);
     }
 }

@@ -84,6 +84,7 @@ public sealed class DecodingSession
     public IReadOnlyList<DecodingSequence> Add(IReadOnlyList<int[]> sources)
     {
         if (!_model.ReadsSource) throw new InvalidOperationException("this model reads no source: Add()");
+        if (sources.Count == 0) return [];
         foreach (var source in sources)
         {
             if (source.Length == 0) throw new ArgumentException("a source has no tokens");
@@ -95,13 +96,23 @@ public sealed class DecodingSession
         DecodingSequence[] joined = [.. sources.Select(_ => Join())];
         using var scope = Arena.Current.Scope();
         using var pause = Tape.Pause();
-        _model.Remember(sources, [.. joined.Select(sequence => sequence.Number)], _caches);
-        return joined;
+        try
+        {
+            _model.Remember(sources, [.. joined.Select(sequence => sequence.Number)], _caches);
+            return joined;
+        }
+        catch
+        {
+            foreach (var sequence in joined) sequence.Remove();
+            throw;
+        }
     }
 
     /// <summary>Computes what sequences have been given to read since the last step.</summary>
     /// <returns>[places, vocabulary], a temporary of the caller's arena scope: a row for each place at which logits were wanted;
     /// <see cref="DecodingSequence.LogitsRow"/> says whose they are.</returns>
+    /// <remarks>A step that fails has read nothing: every sequence still has what it was given, and the places of its logits, and the
+    /// step may be tried again.</remarks>
     /// <exception cref="InvalidOperationException">No sequence reads anything, or another thread is in a step.</exception>
     /// <exception cref="ObjectDisposedException">The model has been closed.</exception>
     public Tensor Step()
@@ -113,12 +124,19 @@ public sealed class DecodingSession
             _model.RequireOpen();
             Collect();
             using var pause = Tape.Pause();
-            return _changing.Count == 0 ? Together() : OneByOne();
+            var logits = _changing.Count == 0 ? Together() : OneByOne();
+            foreach (var sequence in _reading) sequence.Complete();
+            return logits;
         }
         catch
         {
-            // Caches that have taken a part of the step forget it: the step may be tried again.
-            foreach (var sequence in _reading) sequence.Cached = _caches.Truncate(sequence.Number, sequence.Cached);
+            // Caches that have taken a part of the step forget it, whosever part it was: the step may be tried again.
+            foreach (var sequence in _reading)
+            {
+                sequence.Cached = _caches.Truncate(sequence.Number, sequence.Cached);
+                (sequence.LogitsRow, sequence.LogitsCount) = (-1, 0);
+            }
+
             throw;
         }
         finally
@@ -258,14 +276,6 @@ public sealed class DecodingSession
 
         var context = ForwardContext.At(positions);
         context.Decoding = _step;
-        var logits = _model.DecodeStep(tokens, context, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_rows));
-        for (var index = first; index < first + count; index++)
-        {
-            var sequence = _reading[index];
-            (sequence.Cached, sequence.Marked, sequence.Reads) = (sequence.Length, sequence.Length, false);
-            sequence.Places.Clear();
-        }
-
-        return logits;
+        return _model.DecodeStep(tokens, context, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(_rows));
     }
 }

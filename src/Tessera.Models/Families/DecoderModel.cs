@@ -26,12 +26,15 @@ public sealed record DecoderOptions : ModelOptions
 /// </summary>
 public sealed class DecoderModel : SequenceModel
 {
+    /// <summary>The greatest depth of multi-token prediction.</summary>
+    internal const int MaxMtpDepth = 16;
+
     private readonly List<MtpModule> _mtp = [];
 
     internal DecoderModel(DecoderOptions options, PartBuilder part, int vocabulary)
         : base(options, part, new DecoderBackbone(options, part, vocabulary), vocabulary)
     {
-        part.Require(options.MtpDepth is >= 0 and <= 16, "mtpDepth", options.MtpDepth, "0 to 16");
+        part.Require(options.MtpDepth is >= 0 and <= MaxMtpDepth, "mtpDepth", options.MtpDepth, $"0 to {MaxMtpDepth}");
         part.Require(options.MtpDepth == 0 || Head is TokensHead, "mtpDepth", options.MtpDepth, "0, where the head is not one of tokens");
         for (var depth = 0; depth < options.MtpDepth; depth++)
             _mtp.Add(

@@ -10,7 +10,7 @@ namespace Tessera.Nn.Blocks;
 /// </summary>
 public sealed record LayerVariant
 {
-    /// <summary>The first such layer, from 0.</summary>
+    /// <summary>The first such layer, from 0; one that the stack has.</summary>
     public int First { get; init; }
 
     /// <summary>The last layer that may be one; the stack's last where null.</summary>
@@ -28,10 +28,11 @@ public sealed record LayerVariant
     /// <summary>Whether a layer is one of these.</summary>
     public bool Has(int layer) => layer >= First && layer <= (Last ?? int.MaxValue) && (layer - First) % Every == 0;
 
-    internal void Check(PartBuilder part)
+    internal void Check(PartBuilder part, int layers)
     {
         part.Require(First >= 0, "first", First, "0 or above");
         part.Require(Last is null || Last >= First, "last", Last, $"first, {First}, or above");
+        part.Require(First < layers, "first", First, $"below {layers}, the number of layers");
         part.Require(Every >= 1, "every", Every, "at least 1");
         part.Require(Attention is not null || FeedForward is not null, "attention", null, "an attention, a feedForward, or both");
     }

@@ -18,12 +18,13 @@ public sealed class Transformer : Encoder
     /// <param name="part">Width, place and random numbers.</param>
     /// <param name="role">Bidirectional for an encoder, causal for a decoder.</param>
     /// <param name="memoryWidth">The width of what cross-attention reads; 0: there is no cross-attention.</param>
+    /// <param name="furtherLayers">How many layers of multi-token prediction are made by the same options.</param>
     /// <exception cref="RecipeException">An option is not allowed.</exception>
-    public Transformer(TransformerOptions options, PartBuilder part, MixerRole role, int memoryWidth = 0)
+    public Transformer(TransformerOptions options, PartBuilder part, MixerRole role, int memoryWidth = 0, int furtherLayers = 0)
     {
         part.Require(options.Dropout is >= 0 and < 1, "dropout", options.Dropout, "at least 0, below 1");
         part.Require(options.ResidualScale is > 0 and < float.PositiveInfinity, "residualScale", options.ResidualScale, "greater than 0");
-        for (var index = 0; index < options.Variants?.Count; index++) options.Variants[index].Check(part.At($"variants[{index}]"));
+        options.Check(part, furtherLayers);
         _dropout = options.Dropout;
         OutputWidth = part.Width;
         if (options.Position is not null)

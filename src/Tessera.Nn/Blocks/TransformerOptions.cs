@@ -15,7 +15,7 @@ public sealed record TransformerOptions : EncoderOptions
     /// <summary>How tokens see one another in layers that name no other mixer.</summary>
     public required MixerOptions Attention { get; init; }
 
-    /// <summary>Mixers that <see cref="Layers"/> names.</summary>
+    /// <summary>Mixers that <see cref="Layers"/> names; none that it does not.</summary>
     public IReadOnlyDictionary<string, MixerOptions>? Mixers { get; init; }
 
     /// <summary>How a decoder looks at its encoder's output; where null as <see cref="Attention"/>, whatever its pattern, or with as many
@@ -59,7 +59,7 @@ public sealed record TransformerOptions : EncoderOptions
         if (Mixers?.TryGetValue(name, out var named) == true) return (named, $"mixers.{name}");
         return OfKind(name) is { } plain
             ? (plain, $"layers.{name}")
-            : throw new RecipeException("layers", $"names '{name}'; allowed: {Known()}");
+            : throw new RecipeException("layers", Unknown(name));
     }
 
     /// <summary>The feed-forward of a layer, as <see cref="MixerOf"/>.</summary>
@@ -74,6 +74,47 @@ public sealed record TransformerOptions : EncoderOptions
 
     /// <summary>Which sub-blocks a layer has.</summary>
     public LayerBlocks BlocksOf(int layer) => Named(layer).Blocks;
+
+    /// <summary>Throws unless layers name mixers that there are, and every mixer and variant is that of some layer.</summary>
+    /// <param name="part">The stack's place.</param>
+    /// <param name="furtherLayers">Layers beyond the last that are made too.</param>
+    internal void Check(PartBuilder part, int furtherLayers)
+    {
+        foreach (var name in Layers.All.Select(layer => layer.Mixer).OfType<string>().Distinct())
+            if (!IsKnown(name)) throw new RecipeException($"{part.Path}.layers", Unknown(name));
+        var count = Layers.Count + furtherLayers;
+        for (var index = 0; index < Variants?.Count; index++) Variants[index].Check(part.At($"variants[{index}]"), count);
+        var used = Enumerable.Range(0, count).SelectMany(PathsOf).ToHashSet(StringComparer.Ordinal);
+        foreach (var name in Mixers?.Keys ?? [])
+            RequireUsed($"mixers.{name}", $"is the mixer of no layer; layers is {Layers}");
+        for (var index = 0; index < Variants?.Count; index++)
+        {
+            foreach (var key in KeysOf(Variants[index]))
+                RequireUsed($"variants[{index}].{key}", "is that of no layer: of several variants of a layer the last counts");
+        }
+
+        void RequireUsed(string path, string problem)
+        {
+            if (!used.Contains(path)) throw new RecipeException($"{part.Path}.{path}", problem);
+        }
+
+        static IEnumerable<string> KeysOf(LayerVariant variant)
+        {
+            if (variant.Attention is not null) yield return "attention";
+            if (variant.FeedForward is not null) yield return "feedForward";
+        }
+    }
+
+    /// <summary>Where the options of a layer's mixer and feed-forward stand, as far as it has them.</summary>
+    private IEnumerable<string> PathsOf(int layer)
+    {
+        if (BlocksOf(layer) != LayerBlocks.FeedForward) yield return MixerOf(layer).Path;
+        if (BlocksOf(layer) != LayerBlocks.Mixer) yield return FeedForwardOf(layer).Path;
+    }
+
+    private bool IsKnown(string name) => Mixers?.ContainsKey(name) == true || OfKind(name) is not null;
+
+    private string Unknown(string name) => $"names '{name}'; allowed: {Known()}";
 
     private NamedLayer Named(int layer) => Layers.All[Math.Min(layer, Layers.Count - 1)];
 

@@ -21,6 +21,19 @@ public sealed class LoraAdapters : Module
     /// <summary>The adapters with the weights they were given to, by full names without a last part <c>weight</c>.</summary>
     public IReadOnlyList<(string Name, Weight Weight, LoraAdapter Adapter)> All => _all;
 
+    /// <summary>An adapted weight, and another one that shares its form and so would change with it if the adapters were merged; null where
+    /// there is none.</summary>
+    public (string Name, string Other)? Tied
+    {
+        get
+        {
+            var users = Users();
+            foreach (var (name, weight, form) in _acting)
+                if (OtherThan(weight, users[form.Base]) is { } other) return (name, other);
+            return null;
+        }
+    }
+
     /// <summary>Whether they act: switched off, the model computes what it did without them. Not to be changed while the model
     /// computes.</summary>
     /// <exception cref="InvalidOperationException">A weight was given another form meanwhile.</exception>
@@ -89,7 +102,7 @@ public sealed class LoraAdapters : Module
     public void Merge()
     {
         IsActive = true;
-        var users = _model.Weights().ToLookup(own => BaseOf(own.Weight.Form));
+        var users = Users();
         foreach (var (name, weight, form) in _acting) RequireMergeable(name, weight, form, users[form.Base]);
         foreach (var (_, weight, form) in _acting)
         {
@@ -106,12 +119,16 @@ public sealed class LoraAdapters : Module
             throw Exchanged(name);
         if (!form.Base.IsWritable)
             throw new InvalidOperationException($"'{name}' has {form.Base.Description} weights; only F32 can be added to");
-        var other = users.FirstOrDefault(own => own.Weight != weight);
-        if (other.Weight is null) return;
+        if (OtherThan(weight, users) is not { } other) return;
         throw new InvalidOperationException(
-            $"'{name}' shares its weights with '{WeightPattern.Short(other.Name)}', which would change too; "
-            + "adapters of tied weights cannot be merged");
+            $"'{name}' shares its weights with '{other}', which would change too; adapters of tied weights cannot be merged");
     }
+
+    private static string? OtherThan(Weight weight, IEnumerable<(string Name, Weight Weight)> users) =>
+        users.FirstOrDefault(own => own.Weight != weight) is { Weight: not null } other ? WeightPattern.Short(other.Name) : null;
+
+    /// <summary>The model's weights by the form that they are stored in.</summary>
+    private ILookup<WeightForm, (string Name, Weight Weight)> Users() => _model.Weights().ToLookup(own => BaseOf(own.Weight.Form));
 
     private static InvalidOperationException Exchanged(string name) =>
         new($"'{name}' was given another form than its adapter's, which can no longer be merged or switched");

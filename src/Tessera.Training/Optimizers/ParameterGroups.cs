@@ -18,7 +18,7 @@ public sealed class ParameterGroups
     /// <summary>Sends each parameter that learns in some phase to an optimizer.</summary>
     /// <param name="recipe">The optimizer and the phases, with their rules.</param>
     /// <param name="parameters">All of what learns, by name.</param>
-    /// <exception cref="RecipeException">A rule names no parameter, or a phase has nothing to learn.</exception>
+    /// <exception cref="RecipeException">A rule names no parameter, or only such as rules before it name, or a phase has nothing to learn.</exception>
     internal ParameterGroups(Recipe recipe, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
     {
         (_recipe, _parameters) = (recipe, parameters);
@@ -74,7 +74,15 @@ public sealed class ParameterGroups
     {
         for (var index = 0; index < rules.Count; index++)
         {
-            if (_parameters.Any(own => rules[index].Fits(own.Name))) continue;
+            if (_parameters.Any(own => ReferenceEquals(ParameterRule.Of(own.Name, rules), rules[index]))) continue;
+            if (_parameters.Any(own => rules[index].Fits(own.Name)))
+            {
+                throw new RecipeException(
+                    $"{path}[{index}].pattern",
+                    $"is '{rules[index].Pattern}', which never counts: rules before it, of which the first that fits counts, "
+                    + "fit all its parameters; put it before them");
+            }
+
             throw new RecipeException(
                 $"{path}[{index}].pattern",
                 $"is '{rules[index].Pattern}', which fits no parameter; a name is, for example, {_parameters[0].Name}");

@@ -2,6 +2,8 @@ using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Models.Decoding;
 using Tessera.Models.Recipes;
+using Tessera.Nn;
+using Tessera.Nn.Weights;
 using Tessera.Tensors;
 
 namespace Tessera.Models.Tests.Decoding;
@@ -61,6 +63,66 @@ public sealed class DecodingSessionTests
         Assert.Equal((3, 1, 0), (all.LogitsCount, last.LogitsCount, none.LogitsCount));
         Assert.Equal(4, logits.Shape[0]);
         Assert.Equal(logits.Slice(all.LogitsRow + 2, 1).ToArray(), logits.Slice(last.LogitsRow, 1).ToArray());
+    }
+
+    [Theory]
+    [MemberData(nameof(Mixers))]
+    public void A_step_that_fails_has_read_nothing_and_gives_all_logits_when_tried_again(string mixer)
+    {
+        const string Last = "*.feed_forward.down_proj";
+        var model = Build(mixer);
+        var oneByOne = mixer.Contains("dynamic", StringComparison.Ordinal);
+        var ((whole, expected), (session, sequences)) = (Texts(model), Texts(model));
+        for (var round = 0; round < 3; round++)
+        {
+            using var scope = Arena.Current.Scope();
+            for (var index = 0; index < sequences.Length; index++)
+            {
+                foreach (var sequence in (DecodingSequence[])[expected[index], sequences[index]])
+                    sequence.Read(SmallModels.Text(3 + (4 * index) + round, (ulong)(round + index)), LogitPlaces.All);
+            }
+
+            // Of two layers at least; where sequences run one after the other, some have run already when one fails.
+            for (var product = 1; product <= (oneByOne ? 2 * sequences.Length : 2); product++)
+            {
+                var fault = new Fault(product);
+                model.ReplaceWeights(Last, (_, form) => new FaultyForm(form, fault));
+                Assert.Throws<TimeoutException>(session.Step);
+                model.ReplaceWeights(Last, (_, form) => ((FaultyForm)form).Sound);
+                Assert.All(sequences, sequence => Assert.Equal((-1, 0), (sequence.LogitsRow, sequence.LogitsCount)));
+            }
+
+            var (wanted, found) = (whole.Step(), session.Step());
+            Assert.Equal(wanted.Shape, found.Shape);
+            for (var index = 0; index < sequences.Length; index++)
+            {
+                Assert.Equal(expected[index].LogitsCount, sequences[index].LogitsCount);
+                var (left, right) = (Rows(wanted, expected[index]), Rows(found, sequences[index]));
+                for (var place = 0; place < left.Length; place++) Assert.Equal(left[place], right[place], Tolerance);
+                Compare(found, sequences[index], model);
+            }
+        }
+
+        static float[] Rows(Tensor logits, DecodingSequence sequence) => logits.Slice(sequence.LogitsRow, sequence.LogitsCount).ToArray();
+    }
+
+    [Theory]
+    [MemberData(nameof(Mixers))]
+    public void A_sequence_that_takes_back_what_it_was_given_reads_nothing(string mixer)
+    {
+        using var scope = Arena.Current.Scope();
+        var model = Build(mixer);
+        var session = new DecodingSession(model);
+        var sequence = session.Add();
+        sequence.Read([4, 5, 6, 7, 8]);
+        session.Step();
+        sequence.Truncate(3);
+        sequence.Read(9);
+        sequence.Truncate(3);
+        var error = Assert.Throws<InvalidOperationException>(session.Step);
+        Assert.Equal("no sequence of the decoding session has anything to read", error.Message);
+        sequence.Read(10);
+        Compare(session.Step(), sequence, model);
     }
 
     [Fact]
@@ -210,9 +272,44 @@ public sealed class DecodingSessionTests
         using var scope = Arena.Current.Scope();
         int[] tokens = [.. sequence.Tokens];
         var batch = SmallModels.Batch(source is null ? null : [source], [tokens], [new int[tokens.Length]]);
-        var whole = model.Logits(batch, Nn.ForwardContext.At(batch.Positions)).ToArray();
+        var whole = model.Logits(batch, ForwardContext.At(batch.Positions)).ToArray();
         var found = logits.Slice(sequence.LogitsRow + sequence.LogitsCount - 1, 1).ToArray();
         var expected = whole.AsSpan((tokens.Length - 1) * model.Vocabulary, model.Vocabulary);
         for (var token = 0; token < found.Length; token++) Assert.Equal(expected[token], found[token], Tolerance);
+    }
+
+    /// <summary>A session with three sequences, unlike in length.</summary>
+    private static (DecodingSession Session, DecodingSequence[] Sequences) Texts(SequenceModel model)
+    {
+        var session = new DecodingSession(model);
+        return (session, [session.Add(), session.Add(), session.Add()]);
+    }
+
+    private sealed class Fault(int after)
+    {
+        public int In { get; set; } = after;
+    }
+
+    /// <summary>A form that cannot be computed with at some time.</summary>
+    private sealed class FaultyForm(WeightForm sound, Fault fault) : WeightForm
+    {
+        public WeightForm Sound => sound;
+
+        public override Shape Shape => sound.Shape;
+
+        public override long Bytes => sound.Bytes;
+
+        public override string Description => sound.Description;
+
+        public override IReadOnlyList<(string Name, Parameter Parameter)> Parameters => sound.Parameters;
+
+        public override Tensor Apply(Activations x, Tensor? bias, ForwardContext context) =>
+            --fault.In == 0 ? throw new TimeoutException() : sound.Apply(x, bias, context);
+
+        public override Tensor ApplyGrouped(Activations x, Tensor offsets, ForwardContext context) => sound.ApplyGrouped(x, offsets, context);
+
+        public override Tensor ApplyPerHead(Tensor x, int first, int count, bool transposed) => sound.ApplyPerHead(x, first, count, transposed);
+
+        public override Tensor Rows(Tensor ids, float scale) => sound.Rows(ids, scale);
     }
 }

@@ -3,6 +3,7 @@ using Tessera.Nn.Blocks;
 using Tessera.Nn.Experts;
 using Tessera.Nn.FeedForward;
 using Tessera.Nn.Norms;
+using Tessera.Nn.Positions;
 using Tessera.Tensors;
 using Tessera.Nn.Mixers;
 using Tessera.Nn.Attention.Patterns;
@@ -153,6 +154,10 @@ public sealed class NormPlacementTests
             "model.variants[0].feedForward.hidden: is 0; allowed: 1 to 1048576",
             With(new LayerVariant { FeedForward = new ReluOptions(0) }));
 
+        Expect("model.variants[0].first: is 2; allowed: below 2, the number of layers", With(new LayerVariant { First = 2, FeedForward = new ReluOptions(3) }));
+        var wide = new LayerVariant { FeedForward = new ReluOptions(3) };
+        Expect("model.variants[0].feedForward: is that of no layer", Options() with { Variants = [wide with { First = 1 }, wide] });
+
         static TransformerOptions With(LayerVariant variant) => Options() with { Variants = [variant] };
 
         static void Expect(string message, TransformerOptions options, int memoryWidth = 0)
@@ -162,6 +167,24 @@ public sealed class NormPlacementTests
             );
             Assert.StartsWith(message, error.Message, StringComparison.Ordinal);
         }
+    }
+
+    [Fact]
+    public void Layers_and_mixers_that_do_not_fit_each_other_are_told_with_their_place()
+    {
+        var lstm = new Dictionary<string, MixerOptions> { ["slow"] = new LstmMixerOptions(), ["quick"] = new LstmMixerOptions() };
+        Expect("model.decoder.layers: names 'lstn'; allowed: attention, ", Options() with { Layers = LayerPattern.Parse("lstn, attention") });
+        Expect(
+            "model.decoder.mixers.quick: is the mixer of no layer; layers is slow, attention",
+            Options() with { Layers = LayerPattern.Parse("slow, attention"), Mixers = lstm });
+        Expect("model.decoder.mixers.slow: is the mixer of no layer; layers is 2", Options() with { Mixers = lstm });
+        foreach (var (position, kind) in (ReadOnlySpan<(PositionOptions, string)>)[(new AlibiOptions(), "alibi"), (new RotaryOptions(), "rotary")])
+            Expect($"model.decoder.position.kind: is {kind}; allowed: a kind that is added to embeddings", Options() with { Position = position });
+
+        static void Expect(string message, TransformerOptions options) => Assert.StartsWith(
+            message,
+            Assert.Throws<RecipeException>(() => new Transformer(options, PartCheck.Builder(Width).At("decoder"), MixerRole.Causal)).Message,
+            StringComparison.Ordinal);
     }
 
     private static TransformerOptions Options() => new()

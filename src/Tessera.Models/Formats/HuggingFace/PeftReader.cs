@@ -30,6 +30,7 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         {
             var shape = file[PeftModule.Prefix + module.Key + PeftModule.DownOf(module.Value)].Shape;
             var rank = (int)Math.Min(int.MaxValue, shape.Count >= 2 ? shape[^2] : 0);
+            RequireConfigured(module.Key, rank);
             return (module.Key, rank, rank == 0 ? 0 : LoraOptions.Scale(Alpha(module.Key), rank, config.Truth("use_rslora", false)));
         })];
     }
@@ -183,11 +184,25 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         var (inputs, outputs) = module.IsTable ? (weight.Outputs, weight.Inputs) : (weight.Inputs, module.Rows.Of);
         var rank = down.Shape.Count == groups.Length + 2 ? down.Shape[groups.Length] : 0;
         var fits = down.Shape.SequenceEqual([.. groups, rank, inputs]) && up.Shape.SequenceEqual([.. groups, outputs, rank]);
-        if (fits && rank is >= 1 and <= int.MaxValue) return (int)rank;
+        if (fits && rank is >= 1 and <= int.MaxValue)
+        {
+            RequireConfigured(module.Name, (int)rank);
+            return (int)rank;
+        }
+
         var each = string.Concat(groups.Select(size => $"{size}, "));
         throw new InvalidDataException(
             $"{file.Path}: the adapter of '{module.Name}' has the shapes [{string.Join(", ", down.Shape)}] and "
             + $"[{string.Join(", ", up.Shape)}]; allowed: [{each}r, {inputs}] and [{each}{outputs}, r]");
+    }
+
+    /// <summary>The rank that the options say must be that of the tensors: the factor, α/r, follows from it.</summary>
+    private void RequireConfigured(string name, int rank)
+    {
+        if (Matching("rank_pattern", name) is (var patterns, var pattern))
+            patterns.Require(patterns.Whole(pattern) == rank, pattern, patterns.Shown(pattern), $"{rank}, the rank of the tensors of '{name}'");
+        else if (config.Has("r"))
+            config.Require(config.Whole("r") == rank, "r", config.Shown("r"), $"{rank}, the rank of the tensors of '{name}'");
     }
 
     /// <summary>Weights that came with an adapter must be the model's: an adapter of others would give something else.</summary>
@@ -216,23 +231,26 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
         return true;
     }
 
-    /// <summary>α of a module: that of the first pattern that fits the end of its name, as PEFT matches them, or the one of all.</summary>
-    private double Alpha(string name)
+    /// <summary>α of a module: that of the first pattern that fits, or the one of all.</summary>
+    private double Alpha(string name) =>
+        Matching("alpha_pattern", name) is (var patterns, var pattern) ? patterns.Number(pattern) : config.Number("lora_alpha", 8);
+
+    /// <summary>The first pattern that fits the end of a module's name, as PEFT matches them, and the object it is a key of.</summary>
+    private (HuggingFaceConfig Patterns, string Pattern)? Matching(string key, string name)
     {
-        var patterns = config.Object("alpha_pattern");
+        var patterns = config.Object(key);
         foreach (var pattern in patterns?.Keys ?? [])
         {
             try
             {
-                var fits = Regex.IsMatch(name, $@"^(.*\.)?({pattern})$", RegexOptions.CultureInvariant, s_patience);
-                if (fits) return patterns!.Number(pattern);
+                if (Regex.IsMatch(name, $@"^(.*\.)?({pattern})$", RegexOptions.CultureInvariant, s_patience)) return (patterns!, pattern);
             }
             catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
             {
-                throw config.Problem("alpha_pattern", $"'{pattern}'", "regular expressions of names");
+                throw config.Problem(key, $"'{pattern}'", "regular expressions of names");
             }
         }
 
-        return config.Number("lora_alpha", 8);
+        return null;
     }
 }

@@ -119,6 +119,26 @@ public sealed class PeftAdapterTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData("r", "0", "r is 0; allowed: 1 or above")]
+    [InlineData("r", "7", "r is 7; allowed: 4, the rank of the tensors of 'decoder.layers.0.attention.")]
+    [InlineData("rank_pattern", "{\"q_proj\":3}", "q_proj is 3; allowed: 4, the rank of the tensors of 'decoder.layers.0.attention.q_proj'")]
+    public void A_rank_other_than_that_of_the_tensors_is_refused(string key, string value, string message)
+    {
+        var options = new DecoderOptions { Width = 8, Decoder = new TransformerOptions { Layers = 1, Attention = new Nn.Attention.MultiHeadOptions(2), FeedForward = new Nn.FeedForward.GeluOptions(6) } };
+        var (model, again, lora) = (options.Build(11, seed: 3), options.Build(11, seed: 3), new LoraOptions { Rank = 4 });
+        PeftAdapter.Save(_folder.Path, LoraAdapters.Attach(model, lora, new CounterRandom(1)), lora, model, TensorNames.Identity(model), "../base");
+        var config = Config(_folder.Path);
+        config[key] = JsonNode.Parse(value);
+        File.WriteAllText(_folder.File(PeftAdapter.ConfigFile), config.ToJsonString());
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => PeftAdapter.Load(_folder.Path, again, TensorNames.Identity(again))).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => PeftAdapter.Describe(_folder.Path)).Message, StringComparison.Ordinal);
+        config["r"] = 7;
+        config["rank_pattern"] = JsonNode.Parse("{\".*_proj\":4}");
+        File.WriteAllText(_folder.File(PeftAdapter.ConfigFile), config.ToJsonString());
+        Assert.NotEmpty(PeftAdapter.Load(_folder.Path, again, TensorNames.Identity(again)).All);
+    }
+
     private static float[] Numbers(int count, int seed) => [.. Enumerable.Range(0, count).Select(i => MathF.Sin((seed * 100) + i))];
 
     private static JsonObject Config(string folder) => JsonNode.Parse(File.ReadAllText(Path.Combine(folder, PeftAdapter.ConfigFile)))!.AsObject();

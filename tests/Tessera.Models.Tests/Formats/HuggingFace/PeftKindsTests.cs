@@ -110,6 +110,10 @@ public sealed class PeftKindsTests : IDisposable
         tensors[First] = (new Shape(1, 48), a.Values[..48]);
         tensors[First.Replace("lora_A", "lora_B", StringComparison.Ordinal)] = (new Shape(24, 1), b.Values[..24]);
         Write(Adapter, tensors);
+        Assert.EndsWith("r is 2; allowed: 1, the rank of the tensors of 'model.layers.1.mlp.experts.0.up_proj'", Problem(), StringComparison.Ordinal);
+        var config = Config;
+        config["rank_pattern"] = new JsonObject { ["experts.0.up_proj"] = 1 };
+        File.WriteAllText(_folder.File(PeftAdapter.ConfigFile), config.ToJsonString());
         Assert.EndsWith(
             "the adapter of 'model.layers.1.mlp.experts.1.up_proj' has rank 2 and factor 1.5; allowed: 1 and 3, "
             + "as 'model.layers.1.mlp.experts.0.up_proj', another part of the same weight",
