@@ -75,7 +75,7 @@ public sealed class PeftAdapterTests : IDisposable
         Expect("""{"use_dora":true}""", "use_dora is true; allowed: null or false");
         Expect("""{"peft_type":"IA3"}""", "peft_type is IA3; allowed: LORA");
         Expect("""{"bias":"all"}""", "bias is all; allowed: none");
-        Expect("""{"modules_to_save":["lm_head"]}""", "modules_to_save is given; allowed: null");
+        Expect("""{"modules_to_save":["lm_head"]}""", "; allowed: null or false: what it stands for is not done here");
         Expect("""{"base_model_name_or_path":"meta/llama"}""", "base_model_name_or_path is 'meta/llama'");
         Expect("""{"base_model_name_or_path":"."}""", "is an adapter itself");
         Expect("""{"alpha_pattern":{"(":1}}""", "alpha_pattern is '('");
