@@ -43,7 +43,7 @@ public static class CanonicalOptions
         };
         if (plain.Head is LabelHeadOptions labels) plain = plain with { Head = labels with { Dropout = 0 } };
         var form = RecipeJson.Tree(plain);
-        // Width and number of later tokens change what the layers say: a comparison is to come upon the cause first.
+        // Width and depth of multi-token prediction change what the layers say: a comparison is to come upon the cause first.
         if (form["decoder"] is { } decoder && form.Remove("decoder")) form.Add("decoder", decoder);
         return form;
     }

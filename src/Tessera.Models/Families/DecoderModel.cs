@@ -62,7 +62,7 @@ public sealed class DecoderModel : SequenceModel
         var (hidden, logits) = (Hidden(batch, context), new List<Tensor>());
         for (var depth = 0; depth < _mtp.Count; depth++)
         {
-            hidden = Later(depth, hidden, batch, context);
+            hidden = MtpHidden(depth, hidden, batch, context);
             logits.Add(Head.Logits(hidden, context));
         }
 
@@ -76,7 +76,7 @@ public sealed class DecoderModel : SequenceModel
         Tensor? sum = null;
         for (var depth = 0; depth < _mtp.Count; depth++)
         {
-            hidden = Later(depth, hidden, batch, context);
+            hidden = MtpHidden(depth, hidden, batch, context);
             var loss = Head.Loss(hidden, Ahead(batch.Targets, depth + 1, -1, batch.Segments), context, settings);
             sum = sum is null ? loss : Op.Add(sum, loss);
         }
@@ -84,7 +84,7 @@ public sealed class DecoderModel : SequenceModel
         context.AddLoss("mtp", Op.Scale(sum!, 1f / _mtp.Count));
     }
 
-    private Tensor Later(int depth, Tensor hidden, Batch batch, ForwardContext context) =>
+    private Tensor MtpHidden(int depth, Tensor hidden, Batch batch, ForwardContext context) =>
         _mtp[depth].Forward(hidden, Backbone.Embedding.Forward(Ahead(batch.Inputs, depth + 1, 0, segments: null)), context);
 
     /// <summary>What stands so many places further on in each row, or nothing where that is beyond the row or the segment.</summary>

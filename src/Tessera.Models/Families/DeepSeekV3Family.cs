@@ -10,8 +10,8 @@ using Tessera.Tensors;
 namespace Tessera.Models;
 
 /// <summary>
-/// DeepSeek-V3 and R1: as V2, with sigmoid gates, a bias that steers the choice of experts, and layers that predict tokens after the next
-/// one, which a checkpoint keeps behind its last layer.
+/// DeepSeek-V3 and R1: as V2, with sigmoid gates, a bias that steers the choice of experts, and layers for multi-token prediction (MTP),
+/// which a checkpoint keeps behind its last layer.
 /// <para>DeepSeek-AI 2024, <see href="https://arxiv.org/abs/2412.19437"/>.</para>
 /// </summary>
 internal sealed class DeepSeekV3Family : DecoderFamily
@@ -31,13 +31,13 @@ internal sealed class DeepSeekV3Family : DecoderFamily
         var layout = config.Truth("rope_interleave", true) ? RotaryLayout.Interleaved : RotaryLayout.Halves;
         var attention = DeepSeekConfig.ReadAttention(config, DeepSeekSizes.V3, layout);
         var layers = config.Layers("num_hidden_layers", 61);
-        var later = config.Whole(config.Names("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers", 1, min: 0, max: 16);
+        var mtp = config.Whole(config.Names("num_mtp_layers") ? "num_mtp_layers" : "num_nextn_predict_layers", 1, min: 0, max: 16);
         return new DecoderOptions
         {
             Width = config.Whole("hidden_size", 7168),
             EmbeddingScale = 1,
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
-            MtpDepth = later,
+            MtpDepth = mtp,
             Decoder = new TransformerOptions
             {
                 Layers = layers,
@@ -45,7 +45,7 @@ internal sealed class DeepSeekV3Family : DecoderFamily
                 Attention = attention,
                 FeedForward = DeepSeekConfig.ReadExperts(config, DeepSeekSizes.V3, ReadRouter(config)),
                 Variants = DeepSeekConfig.ReadDense(
-                    config, layers + later, 3, ActivationConfig.Gated(config, config.Whole("intermediate_size", 18432))),
+                    config, layers + mtp, 3, ActivationConfig.Gated(config, config.Whole("intermediate_size", 18432))),
             },
         };
     }

@@ -17,7 +17,6 @@ namespace Tessera.Models;
 internal sealed class Gemma3Family : DecoderFamily
 {
     private const string WithImages = "gemma3", Positions = "rope_parameters";
-    private const string Sliding = "sliding_attention", Full = "full_attention";
     private const double LocalTheta = 10000, GlobalTheta = 1000000;
     private const int Longest = 131072;
 
@@ -48,9 +47,9 @@ internal sealed class Gemma3Family : DecoderFamily
         const string ScoreCap = "attn_logit_softcapping";
         config.Require(!config.Has(ScoreCap), ScoreCap, "a number", "null: this family does not cap scores");
         var common = GemmaConfig.Attention(config) with { QueryKeyNorm = GemmaConfig.Norm(config) };
-        var full = common with { Position = Rotary(Full, new RotaryDefaults(Longest, GlobalTheta)) };
+        var full = common with { Position = Rotary(LayerTypes.Full, new RotaryDefaults(Longest, GlobalTheta)) };
         var window = config.WholeOrNull("sliding_window", 4096);
-        var local = Rotary(Sliding, new RotaryDefaults(Longest, LocalTheta) { ThetaKey = "rope_local_base_freq" });
+        var local = Rotary(LayerTypes.Sliding, new RotaryDefaults(Longest, LocalTheta) { ThetaKey = "rope_local_base_freq" });
         var sliding = LlamaConfig.Windowed(common with { Position = local }, window);
         var period = config.Whole("sliding_window_pattern", config.Whole("_sliding_window_pattern", 6));
         var slides = LayerTypes.Read(
@@ -62,9 +61,9 @@ internal sealed class Gemma3Family : DecoderFamily
         {
             var old = config.Object("rope_scaling");
             var parameters = config.Object(Positions);
-            var isByKind = parameters is not null && (parameters.Names(Full) || parameters.Names(Sliding));
-            var own = isByKind ? parameters!.Object(kind) : kind == Full ? parameters : null;
-            return RotaryConfig.Read(kind == Full ? old ?? own : own, config, defaults);
+            var isByKind = parameters is not null && (parameters.Names(LayerTypes.Full) || parameters.Names(LayerTypes.Sliding));
+            var own = isByKind ? parameters!.Object(kind) : kind == LayerTypes.Full ? parameters : null;
+            return RotaryConfig.Read(kind == LayerTypes.Full ? old ?? own : own, config, defaults);
         }
     }
 
@@ -83,8 +82,8 @@ internal sealed class Gemma3Family : DecoderFamily
         config["max_position_embeddings"] = (global ?? local)!.Positions;
         config[Positions] = new JsonObject
         {
-            [Full] = RotaryConfig.Written(global ?? new RotaryOptions((float)GlobalTheta)),
-            [Sliding] = RotaryConfig.Written(local ?? new RotaryOptions((float)LocalTheta)),
+            [LayerTypes.Full] = RotaryConfig.Written(global ?? new RotaryOptions((float)GlobalTheta)),
+            [LayerTypes.Sliding] = RotaryConfig.Written(local ?? new RotaryOptions((float)LocalTheta)),
         };
     }
 

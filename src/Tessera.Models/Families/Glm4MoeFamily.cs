@@ -11,13 +11,13 @@ using Tessera.Nn.Positions;
 namespace Tessera.Models;
 
 /// <summary>
-/// GLM-4.5 and 4.6: grouped-query attention that turns a part of each head, dense layers first, then experts chosen as DeepSeek-V3
-/// chooses them, beside shared ones. A checkpoint keeps a layer that predicts the token after the next one behind its last.
+/// GLM-4.5 and 4.6: grouped-query attention with partial rotary positions, dense layers first, then experts chosen as DeepSeek-V3
+/// chooses them, beside shared ones. A checkpoint keeps its layer for multi-token prediction (MTP) behind the last one.
 /// <para>GLM-4.5 Team 2025, <see href="https://arxiv.org/abs/2508.06471"/>.</para>
 /// </summary>
 internal sealed class Glm4MoeFamily : DecoderFamily
 {
-    private const double TurnedShare = 0.5;
+    private const double RotaryShare = 0.5;
 
     public override string Name => "GLM-4-MoE";
 
@@ -33,13 +33,13 @@ internal sealed class Glm4MoeFamily : DecoderFamily
     {
         var norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-5));
         var (width, heads) = (config.Whole("hidden_size", 4096), config.Whole("num_attention_heads", 96));
-        var (layers, later) = (config.Layers("num_hidden_layers", 46), config.Whole("num_nextn_predict_layers", 0, min: 0, max: 16));
+        var (layers, mtp) = (config.Layers("num_hidden_layers", 46), config.Whole("num_nextn_predict_layers", 0, min: 0, max: 16));
         return new DecoderOptions
         {
             Width = width,
             EmbeddingScale = 1,
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
-            MtpDepth = later,
+            MtpDepth = mtp,
             Decoder = new TransformerOptions
             {
                 Layers = layers,
@@ -52,11 +52,11 @@ internal sealed class Glm4MoeFamily : DecoderFamily
                     OutputBias = false,
                     QueryKeyNorm = config.Truth("use_qk_norm", false) ? norm : null,
                     Position = RotaryConfig.Read(
-                        config, 131072, part: (config.WholeOrNull("head_dim", 128) ?? width / heads, TurnedShare)),
+                        config, 131072, part: (config.WholeOrNull("head_dim", 128) ?? width / heads, RotaryShare)),
                 },
                 FeedForward = Experts(config),
                 Variants = DeepSeekConfig.ReadDense(
-                    config, layers + later, 1, ActivationConfig.Gated(config, config.Whole("intermediate_size", 10944))),
+                    config, layers + mtp, 1, ActivationConfig.Gated(config, config.Whole("intermediate_size", 10944))),
             },
         };
     }

@@ -51,7 +51,7 @@ internal sealed class GptOssFamily : DecoderFamily
             FeedForward = Experts(config),
         };
         var window = config.WholeOrNull("sliding_window", 128);
-        var has = LlamaConfig.ReadLayerTypes(config, layers, layer => layer % 2 == 0);
+        var has = LayerTypes.Read(config, layers, hasWindow: true, layer => layer % 2 == 0);
         config.Require(window is not null || !has.Contains(true), "sliding_window", "null", "a whole number, since layers have windows");
         return new DecoderOptions
         {
@@ -74,8 +74,7 @@ internal sealed class GptOssFamily : DecoderFamily
         LlamaConfig.WriteSizes(options, attention, config);
         config["rms_norm_eps"] = Part<RmsNormOptions>(decoder.Norm, "norm").Epsilon;
         config["attention_bias"] = attention.Bias;
-        config["sliding_window"] = LlamaConfig.FirstWindow(decoder);
-        config["layer_types"] = LlamaConfig.LayerTypes(decoder);
+        config["sliding_window"] = LayerTypes.Write(decoder, config);
         config["intermediate_size"] = expert.Hidden;
         config["num_local_experts"] = experts.Routed;
         config["num_experts_per_tok"] = experts.Active;
@@ -112,15 +111,11 @@ internal sealed class GptOssFamily : DecoderFamily
     private static TensorNames Names(DecoderOptions options, Func<string, bool> isInBlocks)
     {
         var names = new TensorNames { Prefix = LlamaNames.Prefix };
-        names.Same("embed_tokens.weight", $"{LlamaNames.Prefix}embed_tokens.weight");
-        names.Same("decoder.norm.weight", $"{LlamaNames.Prefix}norm.weight");
-        if (options.TieEmbeddings) names.Ignored("lm_head.weight");
-        else names.Same("lm_head.weight", "lm_head.weight");
+        LlamaNames.Ends(names, options);
         for (var layer = 0; layer < options.Decoder.Layers; layer++)
         {
             var (ours, theirs) = ($"decoder.layers.{layer}.", $"{LlamaNames.Prefix}layers.{layer}.");
-            names.Same($"{ours}input_norm.weight", $"{theirs}input_layernorm.weight");
-            names.Same($"{ours}feed_forward_norm.weight", $"{theirs}post_attention_layernorm.weight");
+            LlamaNames.Norms(names, ours, theirs, options.Decoder);
             LlamaNames.Attention(names, $"{ours}attention.", $"{theirs}self_attn.", options.Decoder.MixerOf(layer).Options);
             names.Same($"{ours}attention.sinks", $"{theirs}self_attn.sinks");
             AddExperts(names, $"{ours}feed_forward.", $"{theirs}mlp.", isInBlocks);

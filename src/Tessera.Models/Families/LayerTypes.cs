@@ -7,7 +7,8 @@ namespace Tessera.Models;
 /// <summary>Which layers of a model look back no further than a window: <c>layer_types</c> of a <c>config.json</c>.</summary>
 internal static class LayerTypes
 {
-    private const string Full = "full_attention", Sliding = "sliding_attention";
+    /// <summary>What <c>layer_types</c> calls a layer without a window, and one with.</summary>
+    public const string Full = "full_attention", Sliding = "sliding_attention";
 
     /// <summary>Whether each layer has a window.</summary>
     /// <param name="config">The config.</param>
@@ -34,8 +35,9 @@ internal static class LayerTypes
     /// <returns>The window of the first layer that has one.</returns>
     public static int? Write(TransformerOptions stack, JsonObject config)
     {
-        int?[] windows = [.. Enumerable.Range(0, stack.Layers).Select(layer => LlamaConfig.WindowOf(stack.MixerOf(layer).Options))];
-        config["layer_types"] = new JsonArray([.. windows.Select(keys => JsonValue.Create(keys is null ? Full : Sliding))]);
-        return windows.FirstOrDefault(keys => keys is not null);
+        config["layer_types"] = new JsonArray([
+            .. Enumerable.Range(0, stack.Layers).Select(
+                layer => JsonValue.Create(LlamaConfig.WindowOf(stack.MixerOf(layer).Options) is null ? Full : Sliding))]);
+        return LlamaConfig.FirstWindow(stack);
     }
 }

@@ -11,8 +11,6 @@ namespace Tessera.Models;
 /// <summary>What the families after Llama have in common in their <c>config.json</c>.</summary>
 internal static class LlamaConfig
 {
-    private const string Full = "full_attention", Sliding = "sliding_attention";
-
     /// <summary>Writes width, layers and heads.</summary>
     public static void WriteSizes(DecoderOptions options, MultiHeadOptions attention, JsonObject config)
     {
@@ -31,25 +29,6 @@ internal static class LlamaConfig
     /// <summary>The window of an attention that looks back no further; null where it sees everything, or is another.</summary>
     public static int? WindowOf(MixerOptions attention) =>
         attention is MultiHeadOptions { Pattern: WindowPattern { GlobalTokens: 0 } window } ? window.Window : null;
-
-    /// <summary>Reads the kind of each layer's attention, <c>layer_types</c>.</summary>
-    /// <param name="config">The whole config.</param>
-    /// <param name="layers">How many layers there are.</param>
-    /// <param name="otherwise">Whether a layer has a window where the config does not say.</param>
-    /// <returns>Whether each layer has a window.</returns>
-    public static IReadOnlyList<bool> ReadLayerTypes(HuggingFaceConfig config, int layers, Func<int, bool> otherwise)
-    {
-        if (config.Texts("layer_types") is not { } types) return [.. Enumerable.Range(0, layers).Select(otherwise)];
-        config.Require(types.Count == layers, "layer_types", $"a list of {types.Count}", $"one for each of the {layers} layers");
-        for (var layer = 0; layer < layers; layer++)
-            config.Require(types[layer] is Full or Sliding, $"layer_types[{layer}]", types[layer], $"{Full}, {Sliding}");
-        return [.. types.Select(type => type == Sliding)];
-    }
-
-    /// <summary>Writes the kind of each layer's attention.</summary>
-    public static JsonArray LayerTypes(TransformerOptions stack) => new([
-        .. Enumerable.Range(0, stack.Layers).Select(
-            layer => JsonValue.Create(WindowOf(stack.MixerOf(layer).Options) is null ? Full : Sliding))]);
 
     /// <summary>Gives some layers of a stack, whose attention sees everything, a window.</summary>
     public static TransformerOptions WithWindows(TransformerOptions stack, IReadOnlyList<bool> has, int window)

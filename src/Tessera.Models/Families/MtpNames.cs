@@ -2,8 +2,8 @@ using Tessera.Models.Formats;
 
 namespace Tessera.Models;
 
-/// <summary>Where DeepSeek-V3's checkpoints, and those of families after it, keep the layers that predict later tokens: behind the last
-/// layer, with maps and norms of their own.</summary>
+/// <summary>Where DeepSeek-V3's checkpoints, and those of families after it, keep the layers for multi-token prediction (MTP): behind
+/// the last layer, with maps and norms of their own.</summary>
 internal static class MtpNames
 {
     /// <summary>The options without layers that the checkpoint does not have: configurations announce one whatever there is.</summary>

@@ -38,7 +38,7 @@ internal sealed class Qwen2Family : DecoderFamily
             Width = config.Whole("hidden_size", 4096),
             EmbeddingScale = 1,
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
-            Decoder = QwenWindows.Read(config, attention, new TransformerOptions
+            Decoder = QwenWindows.Read(config, new TransformerOptions
             {
                 Layers = config.Layers("num_hidden_layers", 32),
                 Norm = new RmsNormOptions((float)config.Number("rms_norm_eps", 1e-6)),

@@ -12,7 +12,8 @@ namespace Tessera.Models;
 
 /// <summary>
 /// Qwen1.5-MoE and Qwen2-MoE: routed experts beside a wide shared one that counts by a gate of its own. Every
-/// <c>decoder_sparse_step</c>-th layer has experts, but for those of <c>mlp_only_layers</c>.
+/// <c>decoder_sparse_step</c>-th layer has experts, but for those of <c>mlp_only_layers</c>. Unless
+/// <c>layer_types</c> says which, windows are those of every other layer below <c>max_window_layers</c>.
 /// <para>Yang et al. 2024, <see href="https://arxiv.org/abs/2407.10671"/>, section 2.2.2.</para>
 /// </summary>
 internal sealed class Qwen2MoeFamily : DecoderFamily
@@ -54,7 +55,7 @@ internal sealed class Qwen2MoeFamily : DecoderFamily
             Width = config.Whole("hidden_size", 2048),
             EmbeddingScale = 1,
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
-            Decoder = WithWindows(config, stack),
+            Decoder = QwenWindows.Read(config, stack, (layer, end) => layer % 2 == 0 && layer < end),
         };
     }
 
@@ -64,13 +65,12 @@ internal sealed class Qwen2MoeFamily : DecoderFamily
         var attention = Part<MultiHeadOptions>(decoder.Attention, "attention");
         var (first, hasExperts) = LlamaConfig.FeedForwards<ExpertsOptions>(options);
         var experts = Part<ExpertsOptions>(first ?? decoder.FeedForward, "feedForward");
-        var window = LlamaConfig.FirstWindow(decoder);
+        var window = LayerTypes.Write(decoder, config);
         LlamaConfig.WriteSizes(options, attention, config);
         config["rms_norm_eps"] = Part<RmsNormOptions>(decoder.Norm, "norm").Epsilon;
         config["qkv_bias"] = attention.Bias;
         config["use_sliding_window"] = window is not null;
         config["sliding_window"] = window;
-        config["layer_types"] = LlamaConfig.LayerTypes(decoder);
         config["intermediate_size"] = LlamaConfig.FeedForwards<DenseOptions>(options).First?.Hidden ?? experts.Expert.Hidden;
         config["num_experts"] = experts.Routed;
         config["num_experts_per_tok"] = experts.Active;
@@ -95,17 +95,5 @@ internal sealed class Qwen2MoeFamily : DecoderFamily
             SharedGate = shared > 0,
             Router = new SoftmaxRouterOptions(config.Truth("norm_topk_prob", false)),
         };
-    }
-
-    /// <summary>Windows of every other layer below <c>max_window_layers</c>, unless <c>layer_types</c> says which.</summary>
-    private static TransformerOptions WithWindows(HuggingFaceConfig config, TransformerOptions stack)
-    {
-        var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
-        var first = config.Whole("max_window_layers", 28, min: 0);
-        var has = LlamaConfig.ReadLayerTypes(config, stack.Layers, layer => window is not null && layer % 2 == 0 && layer < first);
-        config.Require(
-            window is not null || !has.Contains(true), "layer_types", "with sliding_attention",
-            "full_attention, since there is no sliding_window, or use_sliding_window is false");
-        return window is { } keys ? LlamaConfig.WithWindows(stack, has, keys) : stack;
     }
 }

@@ -39,7 +39,7 @@ internal sealed class Qwen3Family : DecoderFamily
             Width = config.Whole("hidden_size", 4096),
             EmbeddingScale = 1,
             TieEmbeddings = config.Truth("tie_word_embeddings", false),
-            Decoder = QwenWindows.Read(config, attention, new TransformerOptions
+            Decoder = QwenWindows.Read(config, new TransformerOptions
             {
                 Layers = config.Layers("num_hidden_layers", 32),
                 Norm = norm,

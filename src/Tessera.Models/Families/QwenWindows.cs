@@ -1,36 +1,28 @@
 using System.Text.Json.Nodes;
 using Tessera.Models.Formats.HuggingFace;
-using Tessera.Nn.Attention;
-using Tessera.Nn.Attention.Patterns;
 using Tessera.Nn.Blocks;
 
 namespace Tessera.Models;
 
 /// <summary>
-/// Which layers of a Qwen have windows: those that <c>layer_types</c> says, and where it is not said those from <c>max_window_layers</c>
-/// on; none unless <c>use_sliding_window</c>.
+/// Which layers of a Qwen have windows: those that <c>layer_types</c> says, and where it does not say, as <c>max_window_layers</c> has it;
+/// none unless <c>use_sliding_window</c>.
 /// </summary>
 internal static class QwenWindows
 {
     /// <summary>Gives a stack whose layers all have full attention its windows.</summary>
-    public static TransformerOptions Read(HuggingFaceConfig config, MultiHeadOptions full, TransformerOptions stack)
+    /// <param name="config">The config.</param>
+    /// <param name="stack">The stack.</param>
+    /// <param name="otherwise">Whether a layer, from 0, has a window where <c>layer_types</c> does not say, given
+    /// <c>max_window_layers</c>; those from that layer on where null.</param>
+    public static TransformerOptions Read(HuggingFaceConfig config, TransformerOptions stack, Func<int, int, bool>? otherwise = null)
     {
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window", 4096) : null;
         var first = config.Whole("max_window_layers", 28, min: 0);
         var slides = LayerTypes.Read(
-            config, stack.Layers, window is not null, layer => layer >= first,
+            config, stack.Layers, window is not null, layer => otherwise?.Invoke(layer, first) ?? layer >= first,
             "there is no sliding_window, or use_sliding_window is false");
-        if (window is not { } keys) return stack;
-        var limited = full with { Pattern = new WindowPattern(keys) };
-        return slides.All(slide => slide)
-            ? stack with
-            {
-                Attention = limited,
-            }
-            : stack with
-            {
-                Variants = LlamaConfig.Runs(slides.Length, layer => slides[layer], new LayerVariant { Attention = limited }),
-            };
+        return window is { } keys ? LlamaConfig.WithWindows(stack, slides, keys) : stack;
     }
 
     /// <summary>Writes them.</summary>

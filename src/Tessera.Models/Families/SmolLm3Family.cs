@@ -10,14 +10,13 @@ using Tessera.Nn.Positions;
 namespace Tessera.Models;
 
 /// <summary>
-/// SmolLM3: a Llama whose every fourth layer marks queries and keys with no positions (NoPE); layers may look back no further than a
-/// window.
+/// SmolLM3: a Llama whose every fourth layer has no rotary positions (NoPE); layers may look back no further than a window.
 /// <para>Bakouch et al. 2025, "SmolLM3: smol, multilingual, long-context reasoner"; Yang et al. 2025,
 /// <see href="https://arxiv.org/abs/2501.18795"/>.</para>
 /// </summary>
 internal sealed class SmolLm3Family : DecoderFamily
 {
-    private const string Marked = "no_rope_layers";
+    private const string NoRopeLayers = "no_rope_layers";
 
     public override string Name => "SmolLM3";
 
@@ -32,10 +31,10 @@ internal sealed class SmolLm3Family : DecoderFamily
     protected override DecoderOptions Read(HuggingFaceConfig config)
     {
         var layers = config.Layers("num_hidden_layers", 36);
-        var marked = MarkedLayers(config, layers);
+        var hasRotary = RotaryLayers(config, layers);
         var window = config.Truth("use_sliding_window", false) ? config.WholeOrNull("sliding_window") : null;
         var slides = LayerTypes.Read(
-            config, layers, window is not null, layer => !marked[layer], "there is no sliding_window, or use_sliding_window is false");
+            config, layers, window is not null, layer => !hasRotary[layer], "there is no sliding_window, or use_sliding_window is false");
         var full = new MultiHeadOptions(config.Whole("num_attention_heads", 16))
         {
             KeyValueHeads = config.WholeOrNull("num_key_value_heads", 4),
@@ -47,7 +46,7 @@ internal sealed class SmolLm3Family : DecoderFamily
         var (attention, variants) = LlamaConfig.Attentions(layers, layer =>
         {
             var own = slides[layer] ? sliding : full;
-            return marked[layer] ? own : own with { Position = null };
+            return hasRotary[layer] ? own : own with { Position = null };
         });
         return new DecoderOptions
         {
@@ -65,13 +64,13 @@ internal sealed class SmolLm3Family : DecoderFamily
         };
     }
 
-    /// <summary>Whether each layer marks positions. The list is called after those that do not, and has 1 for those that do.</summary>
-    private static bool[] MarkedLayers(HuggingFaceConfig config, int layers)
+    /// <summary>Whether each layer has rotary positions. The list is called after those that do not, and has 1 for those that do.</summary>
+    private static bool[] RotaryLayers(HuggingFaceConfig config, int layers)
     {
         var interval = config.Whole("no_rope_layer_interval", 4);
-        if (config.Wholes(Marked) is not { } said) return [.. Enumerable.Range(1, layers).Select(layer => layer % interval != 0)];
-        config.Require(said.Count >= layers, Marked, $"a list of {said.Count}", $"one for each of the {layers} layers");
-        return [.. said.Take(layers).Select(mark => mark != 0)];
+        if (config.Wholes(NoRopeLayers) is not { } said) return [.. Enumerable.Range(1, layers).Select(layer => layer % interval != 0)];
+        config.Require(said.Count >= layers, NoRopeLayers, $"a list of {said.Count}", $"one for each of the {layers} layers");
+        return [.. said.Take(layers).Select(has => has != 0)];
     }
 
     protected override void Write(DecoderOptions options, JsonObject config)
@@ -82,7 +81,7 @@ internal sealed class SmolLm3Family : DecoderFamily
         var attention = layers.FirstOrDefault(layer => layer.Position is not null) ?? layers[0];
         var feedForward = Part<DenseOptions>(decoder.FeedForward, "feedForward");
         LlamaConfig.WriteSizes(options, attention, config);
-        config[Marked] = new JsonArray([.. layers.Select(layer => JsonValue.Create(layer.Position is null ? 0 : 1))]);
+        config[NoRopeLayers] = new JsonArray([.. layers.Select(layer => JsonValue.Create(layer.Position is null ? 0 : 1))]);
         var window = LayerTypes.Write(decoder, config);
         config["use_sliding_window"] = window is not null;
         config["sliding_window"] = window;

@@ -16,7 +16,7 @@ public sealed record LayerVariant
     /// <summary>The last layer that may be one; the stack's last where null.</summary>
     public int? Last { get; init; }
 
-    /// <summary>Of the layers from the first to the last every so-manieth, the first included; at least 1.</summary>
+    /// <summary>Of the layers from the first to the last every n-th, the first included; at least 1.</summary>
     public int Every { get; init; } = 1;
 
     /// <summary>Their mixer; as the pattern of layers says where null.</summary>

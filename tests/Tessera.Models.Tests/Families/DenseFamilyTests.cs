@@ -173,6 +173,17 @@ public sealed class DenseFamilyTests
         Assert.Equal($"config.json: {message}", error.Message);
     }
 
+    [Theory]
+    [InlineData("qwen2", new[] { 3, 4, 5 })]
+    [InlineData("qwen3", new[] { 3, 4, 5 })]
+    [InlineData("qwen2_moe", new[] { 0, 2 })]
+    public void Where_a_Qwen_does_not_say_which_layers_have_windows_max_window_layers_tells(string type, int[] layers)
+    {
+        var options = Read(
+            $"{{ \"model_type\": \"{type}\", \"num_hidden_layers\": 6, \"use_sliding_window\": true, \"sliding_window\": 5, \"max_window_layers\": 3 }}");
+        Assert.Equal(Enumerable.Range(0, 6).Select(layer => layers.Contains(layer) ? 5 : (int?)null), Windows(options));
+    }
+
     [Fact]
     public void The_vocabulary_of_a_model_with_images_is_that_of_its_text_part()
     {

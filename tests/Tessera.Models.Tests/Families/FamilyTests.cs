@@ -223,7 +223,7 @@ public sealed class FamilyTests
     [InlineData("gpt_oss", "\"hidden_act\": \"gelu\"", "hidden_act is gelu; allowed: silu")]
     [InlineData("gpt_oss", "\"sliding_window\": null", "sliding_window is null; allowed: a whole number, since layers have windows")]
     [InlineData("gpt_oss", "\"num_hidden_layers\": 1, \"layer_types\": [\"chunked\"]", "layer_types[0] is chunked; allowed: full_attention, sliding_attention")]
-    [InlineData("qwen2_moe", "\"num_hidden_layers\": 1, \"layer_types\": [\"sliding_attention\"]", "layer_types is with sliding_attention; allowed: full_attention, since there is no sliding_window, or use_sliding_window is false")]
+    [InlineData("qwen2_moe", "\"num_hidden_layers\": 1, \"layer_types\": [\"sliding_attention\"]", "layer_types[0] is sliding_attention; allowed: full_attention, since there is no sliding_window, or use_sliding_window is false")]
     [InlineData("glm4_moe", "\"partial_rotary_factor\": 1.5", "partial_rotary_factor is 1.5; allowed: above 0, up to 1")]
     [InlineData("gpt2", "\"activation_function\": \"swoosh\"", "activation_function is swoosh; allowed: silu, gelu, gelu_new, gelu_pytorch_tanh, relu, relu2, tanh, sigmoid")]
     [InlineData("gpt2", "\"add_cross_attention\": true", "add_cross_attention is true; allowed: false")]

@@ -58,8 +58,8 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         if (attention.Pattern is not FullPattern) return "its attention does not look at all keys";
         if (stack.Norm != attention.Norm) return $"the norms of its latents, {attention.Norm}, are not those of the layers, {stack.Norm}";
         if (attention.Position.Layout != RotaryLayout.Interleaved) return "its rotary positions do not pair neighbours";
-        if (attention.Position.Width is { } turned && turned != attention.SizesIn(options.Width).RopeHeadDim)
-            return "only a part of the position part is turned";
+        if (attention.Position.Width is { } rotated && rotated != attention.SizesIn(options.Width).RopeHeadDim)
+            return "only a part of the position part has rotary positions";
         if (attention.ScoreFactor != YarnScaling.ScoreFactorOf(attention.Position.Scaling))
         {
             return $"it multiplies scores by {attention.ScoreFactor}, where its YaRN gives "
@@ -107,10 +107,10 @@ internal sealed class DeepSeekArchitecture() : GgufArchitecture("deepseek2")
         // In files that have the map from latents in one part, the widths of a head stand under the usual keys.
         var keyWidth = keys.Has(LatentKeyWidth) ? keys.Count(LatentKeyWidth) : keys.Count(KeyWidth);
         var valueWidth = keys.Has(LatentValueWidth) ? keys.Count(LatentValueWidth) : keys.Count(ValueWidth);
-        var turned = keys.Count(RopeHeadDim, min: 2);
-        if (turned >= keyWidth) throw keys.Wrong(RopeHeadDim, turned, $"less than the width of a head's key, {keyWidth}");
-        var position = GgufRotary.Read(keys, RotaryLayout.Interleaved, turned, positions, LogUnit);
-        return new LatentOptions(keys.Count(Heads), keys.Count(KvLoraRank), keyWidth - turned, turned, valueWidth)
+        var ropeHeadDim = keys.Count(RopeHeadDim, min: 2);
+        if (ropeHeadDim >= keyWidth) throw keys.Wrong(RopeHeadDim, ropeHeadDim, $"less than the width of a head's key, {keyWidth}");
+        var position = GgufRotary.Read(keys, RotaryLayout.Interleaved, ropeHeadDim, positions, LogUnit);
+        return new LatentOptions(keys.Count(Heads), keys.Count(KvLoraRank), keyWidth - ropeHeadDim, ropeHeadDim, valueWidth)
         {
             QLoraRank = keys.Has(QLoraRank) ? keys.Count(QLoraRank) : null, Position = position, Norm = ReadNorm(keys),
             ScoreFactor = YarnScaling.ScoreFactorOf(position.Scaling),

@@ -33,9 +33,9 @@ internal abstract class ExpertsArchitecture(string name) : GgufArchitecture(name
         Layers(stack).Skip(firstLayer).Select(layer => stack.FeedForwardOf(layer).Options).Distinct().ToArray() is [ExpertsOptions alike]
             ? alike : null;
 
-    /// <summary>Whether rotary positions leave a part of each head as it is.</summary>
-    private protected static bool TurnsPart(MultiHeadOptions attention, int width) =>
-        ((RotaryOptions)attention.Position!).Width is { } turned && turned != attention.SizesIn(width).HeadWidth;
+    /// <summary>Whether only a part of each head has rotary positions.</summary>
+    private protected static bool HasPartialRotary(MultiHeadOptions attention, int width) =>
+        ((RotaryOptions)attention.Position!).Width is { } rotated && rotated != attention.SizesIn(width).HeadWidth;
 
     private protected static bool HasWindows(TransformerOptions stack) => LlamaConfig.FirstWindow(stack) is not null;
 
@@ -82,7 +82,7 @@ internal sealed class OlmoeArchitecture() : ExpertsArchitecture("olmoe")
         if (HasWindows(options.Decoder)) return "its attention has windows";
         if (attention.Bias || attention.OutputBias == true) return "its attention has biases";
         if (attention.Sinks) return "its attention has sinks";
-        if (TurnsPart(attention, options.Width)) return "only a part of each head is turned";
+        if (HasPartialRotary(attention, options.Width)) return "only a part of each head has rotary positions";
         if (sizes.Heads * sizes.HeadWidth != options.Width) return "its heads are not together as wide as its hidden states";
         return GgufRotary.WhyNot((RotaryOptions)attention.Position!) ?? ExpertsOf(options.Decoder) switch
         {
@@ -135,7 +135,7 @@ internal sealed class Qwen2MoeArchitecture() : ExpertsArchitecture("qwen2moe")
         if (HasWindows(options.Decoder)) return "its attention has windows";
         if (attention.QueryKeyNorm is not null) return "its queries and keys have norms";
         if (attention.Sinks) return "its attention has sinks";
-        if (TurnsPart(attention, options.Width)) return "only a part of each head is turned";
+        if (HasPartialRotary(attention, options.Width)) return "only a part of each head has rotary positions";
         if (sizes.Heads * sizes.HeadWidth != options.Width) return "its heads are not together as wide as its hidden states";
         return GgufRotary.WhyNot((RotaryOptions)attention.Position!) ?? ExpertsOf(options.Decoder) switch
         {

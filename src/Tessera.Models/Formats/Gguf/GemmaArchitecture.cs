@@ -15,12 +15,12 @@ internal sealed class GemmaArchitecture(string name) : RotaryArchitecture(name)
     private const string ScoreCap = "attn_logit_softcapping", LogitCap = "final_logit_softcapping", LocalBase = "rope.freq_base_swa";
     private const float LocalTheta = 10000;
 
-    private bool IsThird => Name == "gemma3";
+    private bool IsGemma3 => Name == "gemma3";
 
-    private int Period => IsThird ? 6 : 2;
+    private int Period => IsGemma3 ? 6 : 2;
 
     public override bool IsNear(DecoderOptions options) => options.Decoder.NormPlacement == NormPlacement.Sandwich
-        && options.Decoder.MixerOf(0).Options is MultiHeadOptions attention && attention.QueryKeyNorm is not null == IsThird;
+        && options.Decoder.MixerOf(0).Options is MultiHeadOptions attention && attention.QueryKeyNorm is not null == IsGemma3;
 
     private protected override (float Embedding, float Logits) TableScales(DecoderOptions options) => (1, options.LogitScale);
 
@@ -32,30 +32,30 @@ internal sealed class GemmaArchitecture(string name) : RotaryArchitecture(name)
             : stack.Norm is not RmsNormOptions { UnitOffset: true } ? "its norms do not multiply by one more than their weights"
             : options.EmbeddingScale is { } scale && scale != MathF.Sqrt(options.Width) ? "its embeddings are not multiplied by √width"
             : !options.TieEmbeddings || options.LogitScale != 1 ? "its head is not the table of embeddings as it is"
-            : !IsThird && options.LogitSoftCap == 0 ? $"its logits have no soft cap, which {Name} takes for granted"
+            : !IsGemma3 && options.LogitSoftCap == 0 ? $"its logits have no soft cap, which {Name} takes for granted"
             : null;
     }
 
     private protected override string? WhyNotStack(DecoderOptions options)
     {
         var stack = options.Decoder;
-        if (WhyNotLayers(options, softCap: !IsThird, scale: true, queryKeyNorm: IsThird, fullWidth: false) is { } problem) return problem;
+        if (WhyNotLayers(options, softCap: !IsGemma3, scale: true, queryKeyNorm: IsGemma3, fullWidth: false) is { } problem) return problem;
         if (stack.FeedForward is not GeGluTanhOptions { Bias: false }) return "its feed-forward is not GeGLU in its tanh form";
         if (!HasBias(options, false)) return "its attention has biases";
         MultiHeadOptions[] all = [.. Layers(options).Select(layer => AttentionOf(options, layer)!)];
         var wanted = ScoreScale(all.Length, options.Width, all[0].SizesIn(options.Width));
         if (all.Any(attention => Math.Abs((attention.ScoreScale ?? wanted) / wanted - 1) > 1e-6))
             return $"its attention does not multiply scores by {wanted}, as {Name} does";
-        if (IsThird && all.Any(attention => attention is not { PerHeadQueryKeyNorm: false, WholeQueryKeyNorm: false }
+        if (IsGemma3 && all.Any(attention => attention is not { PerHeadQueryKeyNorm: false, WholeQueryKeyNorm: false }
             || attention.QueryKeyNorm != stack.Norm))
             return "the norms of queries and keys are not those of the layers";
-        if (!IsThird && all.Any(attention => attention.SoftCap == 0 || attention.SoftCap != all[0].SoftCap))
+        if (!IsGemma3 && all.Any(attention => attention.SoftCap == 0 || attention.SoftCap != all[0].SoftCap))
             return $"its scores do not all have the soft cap that {Name} takes for granted";
         if (all.Where(attention => LlamaConfig.WindowOf(attention) is not null).Distinct().Count() > 1
             || all.Where(attention => LlamaConfig.WindowOf(attention) is null).Distinct().Count() > 1)
             return "its layers do not all have the same attention, but for windows";
         var local = Local(options);
-        return IsThird && (local is null || ((RotaryOptions)local.Position!).Scaling is not null)
+        return IsGemma3 && (local is null || ((RotaryOptions)local.Position!).Scaling is not null)
             ? "it has no layers with a window, or their positions are stretched"
             : local is null ? "it has no layers with a window" : null;
     }
@@ -68,7 +68,7 @@ internal sealed class GemmaArchitecture(string name) : RotaryArchitecture(name)
 
     /// <summary>What llama.cpp multiplies scores by: the models of 27 billion weights, known by their layers, have another scale.</summary>
     private float ScoreScale(int layers, int width, HeadSizes sizes) =>
-        (float)(1 / Math.Sqrt(layers == (IsThird ? 62 : 46) ? width / sizes.Heads : sizes.HeadWidth));
+        (float)(1 / Math.Sqrt(layers == (IsGemma3 ? 62 : 46) ? width / sizes.Heads : sizes.HeadWidth));
 
     private protected override TransformerOptions ReadStack(GgufKeys keys, int layers, int width, int positions)
     {
@@ -76,11 +76,11 @@ internal sealed class GemmaArchitecture(string name) : RotaryArchitecture(name)
         var read = ReadAttention(keys, width, positions);
         var full = read with
         {
-            ScoreScale = ScoreScale(layers, width, read.SizesIn(width)), QueryKeyNorm = IsThird ? norm : null,
-            SoftCap = IsThird ? 0 : keys.NumberOrNull(ScoreCap) ?? 50,
+            ScoreScale = ScoreScale(layers, width, read.SizesIn(width)), QueryKeyNorm = IsGemma3 ? norm : null,
+            SoftCap = IsGemma3 ? 0 : keys.NumberOrNull(ScoreCap) ?? 50,
         };
         var sliding = LlamaConfig.Windowed(full, keys.CountOr(Window, 4096, min: 1));
-        if (IsThird)
+        if (IsGemma3)
         {
             var local = (RotaryOptions)sliding.Position!;
             sliding = sliding with { Position = local with { Theta = keys.NumberOrNull(LocalBase) ?? LocalTheta, Scaling = null } };
@@ -97,7 +97,7 @@ internal sealed class GemmaArchitecture(string name) : RotaryArchitecture(name)
 
     private protected override DecoderOptions Completed(DecoderOptions options, GgufKeys keys) => options with
     {
-        EmbeddingScale = null, LogitSoftCap = keys.NumberOrNull(LogitCap) ?? (IsThird ? 0 : 30),
+        EmbeddingScale = null, LogitSoftCap = keys.NumberOrNull(LogitCap) ?? (IsGemma3 ? 0 : 30),
     };
 
     private protected override void WriteStack(DecoderOptions options, Action<string, GgufValue> set)
@@ -105,9 +105,9 @@ internal sealed class GemmaArchitecture(string name) : RotaryArchitecture(name)
         var (global, local) = (Global(options), Local(options)!);
         WriteAttention(options, set);
         GgufRotary.Write((RotaryOptions)(global ?? local).Position!, local.SizesIn(options.Width).HeadWidth, set);
-        if (IsThird && ((RotaryOptions)local.Position!).Theta is var theta && theta != LocalTheta) set(LocalBase, GgufValue.Of(theta));
+        if (IsGemma3 && ((RotaryOptions)local.Position!).Theta is var theta && theta != LocalTheta) set(LocalBase, GgufValue.Of(theta));
         if (options.LogitSoftCap != 0) set(LogitCap, GgufValue.Of(options.LogitSoftCap));
-        if (!IsThird) set(ScoreCap, GgufValue.Of(local.SoftCap));
+        if (!IsGemma3) set(ScoreCap, GgufValue.Of(local.SoftCap));
         WriteWindows(options, Period, set);
     }
 
@@ -120,7 +120,7 @@ internal sealed class GemmaArchitecture(string name) : RotaryArchitecture(name)
         AddNorm(names, $"{ours}.feed_forward_norm", $"{theirs}.ffn_norm", norm);
         AddNorm(names, $"{ours}.feed_forward_output_norm", $"{theirs}.post_ffw_norm", norm);
         AddMaps(names, options, layer);
-        if (IsThird)
+        if (IsGemma3)
         {
             AddNorm(names, $"{ours}.attention.q_norm", $"{theirs}.attn_q_norm", norm);
             AddNorm(names, $"{ours}.attention.k_norm", $"{theirs}.attn_k_norm", norm);

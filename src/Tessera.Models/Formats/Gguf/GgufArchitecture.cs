@@ -68,7 +68,7 @@ internal abstract class GgufArchitecture
     public virtual IEnumerable<string> Notes(DecoderOptions options)
     {
         if (options.MtpDepth > 0)
-            yield return $"the {options.MtpDepth} modules that predict later tokens (MTP) are left out: llama.cpp's {Name} has none";
+            yield return $"the {options.MtpDepth} modules for multi-token prediction (MTP) are left out: llama.cpp's {Name} has none";
     }
 
     /// <summary>The table of names of a model of this architecture.</summary>

@@ -6,13 +6,13 @@ using Tessera.Nn.Positions;
 
 namespace Tessera.Models.Formats.Gguf;
 
-/// <summary><c>glm4moe</c> (GLM-4.5 and 4.6): heads of which a part is turned, a few dense layers, then experts with sigmoids beside shared
-/// ones. Layers for later tokens behind the last one are not read.</summary>
+/// <summary><c>glm4moe</c> (GLM-4.5 and 4.6): partial rotary positions, a few dense layers, then experts with sigmoids beside shared
+/// ones. Layers for multi-token prediction (MTP) behind the last one are not read.</summary>
 internal sealed class Glm4MoeArchitecture() : ExpertsArchitecture("glm4moe")
 {
     private const string DenseLayers = "leading_dense_block_count", SharedExperts = "expert_shared_count", Scale = "expert_weights_scale",
-        Normalise = "expert_weights_norm", Gating = "expert_gating_func", LaterLayers = "nextn_predict_layers";
-    private const int Sigmoid = 2, MaxLater = 16;
+        Normalise = "expert_weights_norm", Gating = "expert_gating_func", MtpLayers = "nextn_predict_layers";
+    private const int Sigmoid = 2, MaxMtpLayers = 16;
 
     private protected override string FeedForwardNorm => "post_attention_norm";
 
@@ -48,9 +48,9 @@ internal sealed class Glm4MoeArchitecture() : ExpertsArchitecture("glm4moe")
 
     private protected override TransformerOptions ReadStack(GgufKeys keys, int layers, int width, int positions)
     {
-        var later = keys.CountOr(LaterLayers, 0);
-        if (later >= layers || later > MaxLater) throw keys.Wrong(LaterLayers, later, $"0 to {Math.Min(MaxLater, layers - 1)}");
-        layers -= later;
+        var mtp = keys.CountOr(MtpLayers, 0);
+        if (mtp >= layers || mtp > MaxMtpLayers) throw keys.Wrong(MtpLayers, mtp, $"0 to {Math.Min(MaxMtpLayers, layers - 1)}");
+        layers -= mtp;
         var (norm, dense) = (ReadNorm(keys), keys.CountOr(DenseLayers, 0));
         if (dense >= layers) throw keys.Wrong(DenseLayers, dense, $"less than the number of layers, {layers}");
         if (keys.CountOr(Gating, Sigmoid) is var gating && gating is not (0 or Sigmoid))
@@ -86,7 +86,7 @@ internal sealed class Glm4MoeArchitecture() : ExpertsArchitecture("glm4moe")
     {
         base.AddLayer(names, options, layer, has);
         if (layer < options.Decoder.Layers - 1) return;
-        for (var later = layer + 1; has($"blk.{later}.nextn.eh_proj.weight"); later++) names.Ignored($"blk.{later}.*");
+        for (var mtp = layer + 1; has($"blk.{mtp}.nextn.eh_proj.weight"); mtp++) names.Ignored($"blk.{mtp}.*");
     }
 
     private static int DenseOf(TransformerOptions stack) =>

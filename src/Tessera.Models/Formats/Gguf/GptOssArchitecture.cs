@@ -39,7 +39,7 @@ internal sealed class GptOssArchitecture() : ExpertsArchitecture("gpt-oss")
             return "windows are not in the first of every two layers";
         if (!attention.Bias || attention.OutputBias == false) return "its attention has no biases";
         if (attention.QueryKeyNorm is not null) return "its queries and keys have norms";
-        if (TurnsPart(attention, options.Width)) return "only a part of each head is turned";
+        if (HasPartialRotary(attention, options.Width)) return "only a part of each head has rotary positions";
         if (rotary.Scaling is YarnScaling { Truncate: true }) return "its YaRN rounds the pairs where blending begins and ends";
         return GgufRotary.WhyNot(Rounding(rotary)) ?? ExpertsOf(stack) switch
         {

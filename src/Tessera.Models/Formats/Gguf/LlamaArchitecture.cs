@@ -64,7 +64,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         if (attention.ScoreScale is { } scale && scale != 1 / MathF.Sqrt(HeadWidth(attention, width)))
             return "its attention has a scale of its own";
         if (attention.Position is not RotaryOptions rotary) return "its attention has no rotary positions";
-        if (rotary.Width is { } turned && turned != HeadWidth(attention, width)) return "only a part of each head has rotary positions";
+        if (rotary.Width is { } rotated && rotated != HeadWidth(attention, width)) return "only a part of each head has rotary positions";
         if (rotary.Layout == RotaryLayout.Interleaved && !PairsNeighbours) return "its rotary positions pair neighbours";
         if (attention.WholeQueryKeyNorm) return "the norms of queries and keys are over all heads together";
         if (attention.PerHeadQueryKeyNorm) return "each head has weights of its own for the norms of queries and keys";
@@ -186,8 +186,8 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
         names.Same($"{ours}.feed_forward_norm.weight", $"{theirs}.ffn_norm.weight");
         foreach (var end in (string[])[".weight", .. attention.Bias ? (string[])[".bias"] : []])
         {
-            AddTurned("q_proj" + end, "attn_q" + end, heads);
-            AddTurned("k_proj" + end, "attn_k" + end, keyValueHeads);
+            AddRotary("q_proj" + end, "attn_q" + end, heads);
+            AddRotary("k_proj" + end, "attn_k" + end, keyValueHeads);
             names.Same($"{ours}.attention.v_proj{end}", $"{theirs}.attn_v{end}");
         }
 
@@ -201,7 +201,7 @@ internal sealed class LlamaArchitecture(string name) : GgufArchitecture(name)
 
         GgufFeedForward.Add(names, options.Decoder.FeedForwardOf(layer).Options, ours, theirs);
 
-        void AddTurned(string our, string their, int count)
+        void AddRotary(string our, string their, int count)
         {
             if (PairsNeighbours && ((RotaryOptions)attention.Position!).Layout == RotaryLayout.Halves)
                 names.PairedRows($"{ours}.attention.{our}", $"{theirs}.{their}", count);

@@ -122,7 +122,7 @@ internal abstract class RotaryArchitecture(string name) : GgufArchitecture(name)
         void Set(string key, int count) => set(key, GgufValue.Of((uint)count));
     }
 
-    /// <summary>Which layers have windows: as the file says, and where it does not all but every so-manieth.</summary>
+    /// <summary>Which layers have windows: as the file says, and where it does not, all but every n-th.</summary>
     private protected static bool[] ReadWindowLayers(GgufKeys keys, int layers, int period)
     {
         if (keys.IsArray(WindowLayers))

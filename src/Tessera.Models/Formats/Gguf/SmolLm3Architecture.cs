@@ -15,11 +15,11 @@ internal sealed class SmolLm3Architecture() : RotaryArchitecture("smollm3")
         && Rotating(options) is not null
         && Layers(options).Any(layer => AttentionOf(options, layer) is { Position: null });
 
-    private static bool IsMarked(int layer) => (layer + 1) % Period != 0;
+    private static bool HasRotary(int layer) => (layer + 1) % Period != 0;
 
     private protected override string? WhyNotStack(DecoderOptions options) =>
         WhyNotLayers(options, nope: true, fullWidth: false) is { } problem ? problem
-        : Layers(options).Any(layer => AttentionOf(options, layer)!.Position is not null != IsMarked(layer))
+        : Layers(options).Any(layer => AttentionOf(options, layer)!.Position is not null != HasRotary(layer))
             ? $"not every {Period}th of its layers, and these alone, are without positions"
         : Layers(options).Select(layer => AttentionOf(options, layer)! with { Position = null }).Distinct().Count() > 1
             ? "its layers do not all have the same attention, but for positions"
@@ -31,8 +31,8 @@ internal sealed class SmolLm3Architecture() : RotaryArchitecture("smollm3")
     private protected override TransformerOptions ReadStack(GgufKeys keys, int layers, int width, int positions)
     {
         var (bias, outputBias) = (keys.HasTensor("blk.0.attn_q.bias"), keys.HasTensor("blk.0.attn_output.bias"));
-        var marked = ReadAttention(keys, width, positions) with { Bias = bias, OutputBias = outputBias == bias ? null : outputBias };
-        var (attention, variants) = LlamaConfig.Attentions(layers, layer => IsMarked(layer) ? marked : marked with { Position = null });
+        var rotary = ReadAttention(keys, width, positions) with { Bias = bias, OutputBias = outputBias == bias ? null : outputBias };
+        var (attention, variants) = LlamaConfig.Attentions(layers, layer => HasRotary(layer) ? rotary : rotary with { Position = null });
         return new TransformerOptions
         {
             Layers = layers, Norm = ReadNorm(keys), Attention = attention, Variants = variants,
