@@ -65,7 +65,7 @@ public sealed class MinGruDecodingTests
         {
             Layers = layers ?? LayerPattern.Parse("min-gru, attention, min-gru"),
             Attention = layers is null ? new MultiHeadOptions(2) : new MinGruOptions(),
-            Mixers = new Dictionary<string, MixerOptions> { ["min-gru"] = new MinGruOptions(5) }, FeedForward = new SwiGluOptions(12),
+            Mixers = layers is null ? new Dictionary<string, MixerOptions> { ["min-gru"] = new MinGruOptions(5) } : null, FeedForward = new SwiGluOptions(12),
         },
     }.Build(Vocabulary, seed: 3);
 

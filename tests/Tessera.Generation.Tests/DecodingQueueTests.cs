@@ -146,7 +146,7 @@ public sealed class DecodingQueueTests
 
     private static Exception Fault(string kind) => kind switch
     {
-        "index" => new IndexOutOfRangeException("the caller's own"),
+        "index" => new FormatException("the caller's own"),
         "key" => new KeyNotFoundException("the caller's own"),
         "cancelled" => new OperationCanceledException("the caller's own"),
         "operation" => new InvalidOperationException("the caller's own"),

@@ -36,6 +36,9 @@ internal static class GgufTarget
         if (FeedForwardWidth(folder, writer) is { } width) writer.Metadata[FeedForwardKey(writer)] = width;
         if (folder.Source is GgufFile file) CopyMetadata(file, writer);
         else AddTokenizer(folder, writer, options, notes);
+        if (folder.Adapters is not null && folder.PromptFormat.ChatTemplate is { } learned) GgufText.WriteTemplate(learned, writer.Metadata);
+        if (folder.PromptFormat.ReadsPairs)
+            notes.Add("the model was trained on pairs: end each prompt with a line break, which the file cannot say");
         if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);
         writer.Save(target, options.Progress, cancellation);
         using var written = GgufFile.Open(target);
@@ -91,7 +94,6 @@ internal static class GgufTarget
         var vocabulary = GgmlVocabulary.Of(folder.Tokenizer, options.PreTokenizer);
         vocabulary = Within(vocabulary, folder, notes);
         var format = folder.PromptFormat;
-        if (format.ReadsPairs) notes.Add("the model was trained on pairs: end each prompt with a line break, which the file cannot say");
         vocabulary = vocabulary.PaddedTo(folder.Model.Vocabulary) with
         {
             BeginId = format.BosToken ?? vocabulary.BeginId,

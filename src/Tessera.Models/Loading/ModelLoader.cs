@@ -49,7 +49,8 @@ internal static class ModelLoader
             throw new InvalidDataException($"'{folder}': the model has adapters already; merge them first, or name the base model");
         if (!PeftAdapter.IsIn(folder))
             throw new FileNotFoundException($"'{folder}' holds no adapter: there is no {PeftAdapter.ConfigFile}", folder);
-        return model with { Adapters = PeftAdapter.Load(folder, model.Model, model.AdapterNames) };
+        var adapted = model with { Adapters = PeftAdapter.Load(folder, model.Model, model.AdapterNames) };
+        return PromptFiles.Read(folder, adapted); // what they learned of prompts counts, not what the model did
     }
 
     private static Exception NoModel(string path)

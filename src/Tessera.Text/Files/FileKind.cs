@@ -15,6 +15,9 @@ public enum FileKind
     /// <summary>A page of a web site.</summary>
     Html,
 
+    /// <summary>Plain text that is none of the others, such as the message of a server.</summary>
+    Text,
+
     /// <summary>A ZIP archive, which PyTorch's <c>.bin</c> and <c>.pt</c> are, and NumPy's <c>.npz</c>.</summary>
     Zip,
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
@@ -13,6 +14,9 @@ public static partial class FileKinds
 {
     private const int Looked = 512;
     private const int MaxHeader = 100_000_000; // of safetensors
+
+    private static readonly SearchValues<byte> s_printable =
+        SearchValues.Create([(byte)'\t', (byte)'\r', (byte)'\n', .. Enumerable.Range(0x20, 0x5F).Select(code => (byte)code)]);
 
     private static ReadOnlySpan<byte> Hdf5 => [0x89, (byte)'H', (byte)'D', (byte)'F'];
 
@@ -65,7 +69,7 @@ public static partial class FileKinds
     public static void Require(string path, FileKind expected, string what)
     {
         var kind = Of(path);
-        if (kind == FileKind.Unknown || kind == expected) return;
+        if (kind == FileKind.Unknown || kind == expected || (kind == FileKind.Text && expected == FileKind.Json)) return;
         throw new InvalidDataException($"{path}: {Description(kind, path)}, not {what}{Remedy(kind)}");
     }
 
@@ -83,7 +87,8 @@ public static partial class FileKinds
         if (HtmlStart().IsMatch(start)) return FileKind.Html;
         if (RankLine().IsMatch(start)) return FileKind.TiktokenRanks;
         // The first field of a model is a piece: its tag, its length, and within it the tag of its text.
-        return bytes[0] == 0x0A && bytes.Length > 2 && bytes[2] == 0x0A ? FileKind.SentencePiece : FileKind.Unknown;
+        if (bytes[0] == 0x0A && bytes.Length > 2 && bytes[2] == 0x0A) return FileKind.SentencePiece;
+        return trimmed.ContainsAnyExcept(s_printable) ? FileKind.Unknown : FileKind.Text;
     }
 
     /// <summary>By gzip, Zstandard, xz or bzip2.</summary>
@@ -95,6 +100,7 @@ public static partial class FileKinds
         FileKind.Empty => "is empty",
         FileKind.LfsPointer => $"is a pointer of Git LFS{Size(path)}",
         FileKind.Html => "is an HTML page",
+        FileKind.Text => $"is plain text, '{FirstLine(path)}'",
         FileKind.Zip => "is a ZIP archive, as PyTorch saves weights",
         FileKind.Pickle => "is a Python pickle, as PyTorch saves weights",
         FileKind.Compressed => "is a compressed file",
@@ -111,7 +117,7 @@ public static partial class FileKinds
 
     private static string Remedy(FileKind kind) => kind switch
     {
-        FileKind.Empty => "; download it again",
+        FileKind.Empty or FileKind.Text => "; download it again",
         FileKind.LfsPointer => "; get the file itself with 'git lfs pull' in its folder, or download it again",
         FileKind.Html => "; a web site answered with a page: download the file itself (its address has /resolve/, not /blob/)",
         FileKind.Zip or FileKind.Pickle =>
@@ -125,6 +131,13 @@ public static partial class FileKinds
         FileKind.Piece => "; join its pieces in order: cat FILE.part1of2 FILE.part2of2 > FILE",
         _ => "",
     };
+
+    private static string FirstLine(string path)
+    {
+        const int Shown = 60;
+        var line = File.ReadLines(path, Encoding.Latin1).FirstOrDefault(line => line.Length > 0) ?? "";
+        return line.Length > Shown ? line[..Shown] + " …" : line;
+    }
 
     /// <summary>How large the file is that a pointer stands for.</summary>
     private static string Size(string path)

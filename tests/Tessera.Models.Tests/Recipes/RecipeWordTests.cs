@@ -18,7 +18,7 @@ public sealed class RecipeWordTests
                 "encoder": { "kind": "transformer", "layers": 2, "norm": "layer", "position": "sinusoidal", "feedForward": "gelu",
                              "attention": { "kind": "multi-head", "heads": 2, "position": "rotary", "queryKeyNorm": "rms" },
                              "variants": [ { "first": 1, "feedForward": "swiglu" },
-                                           { "feedForward": { "kind": "experts", "expert": "relu", "router": "sigmoid" } } ] },
+                                           { "last": 0, "feedForward": { "kind": "experts", "expert": "relu", "router": "sigmoid" } } ] },
                 "decoder": { "layers": 1, "feedForward": "experts",
                              "attention": { "kind": "multi-head", "heads": 2, "position": "alibi" } } } }
             """;

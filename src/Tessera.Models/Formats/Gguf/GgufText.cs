@@ -39,7 +39,7 @@ internal static class GgufText
     /// <returns>A note on the ends that are lost, null where none is.</returns>
     public static string? Write(PromptFormat format, Tokenizer tokenizer, int? end, IDictionary<string, GgufValue> metadata)
     {
-        if (format.ChatTemplate is not null) metadata[TemplateKey] = GgufValue.Of(format.ChatTemplate.Source);
+        if (format.ChatTemplate is { } template) WriteTemplate(template, metadata);
         string[] keys = [EndOfTurnKey, EndOfMessageKey];
         int[] ends = [.. format.StopTokens.Where(id => id >= 0).Distinct()];
         // One alone is that of texts, also where the tokenizer names another; some need no key, as they are known by their names.
@@ -50,6 +50,10 @@ internal static class GgufText
             : $"the file has places for {keys.Length + 1} tokens that end what the model writes; "
                 + $"lost: {string.Join(", ", ends[keys.Length..])}";
     }
+
+    /// <summary>Writes a chat template.</summary>
+    public static void WriteTemplate(ChatTemplate template, IDictionary<string, GgufValue> metadata) =>
+        metadata[TemplateKey] = GgufValue.Of(template.Source);
 
     /// <summary>Says that there is no tokenizer, as llama.cpp wants to be told.</summary>
     public static void WriteNone(IDictionary<string, GgufValue> metadata) => metadata[ModelKey] = GgufValue.Of(NoModel);
