@@ -131,13 +131,15 @@ public sealed class LanguageModel(ModelFolder folder) : IDisposable
         var (context, cut) = PromptLimit;
         if (context < 1 || context > LongestPrompt)
             throw new ArgumentException($"the context is {context}; allowed: 1 to {LongestPrompt}, which this model can read");
-        var allowed = context ?? LongestPrompt;
-        if (ids.Length <= allowed) return ids;
+        var longest = context ?? LongestPrompt;
+        if (ids.Length <= longest) return ids;
         if (asChat || cut is null)
             throw new ArgumentException(
-                $"the prompt has {ids.Length} tokens; allowed: at most {allowed}; "
+                $"the prompt has {ids.Length} tokens; allowed: at most {longest}; "
                 + (asChat ? "shorten the message" : "--truncate start or --truncate end cuts it"));
         var (format, translates) = (Folder.PromptFormat, Folder.Model.ReadsSource);
+        // Where nobody says how much stays, half of a decoder's positions are left to what it writes.
+        var allowed = context is null && !translates ? Math.Max(1, longest / 2) : longest;
         var (before, after) = translates ? ([], format.End()) : (format.Opening(Folder.Tokenizer), Array.Empty<int>());
         var text = ids.AsSpan(before.Length, ids.Length - before.Length - after.Length);
         var room = allowed - before.Length - after.Length;

@@ -115,6 +115,16 @@ public sealed class LanguageModelTests
         Assert.Equal([.. kept, SpecialTokens.End], translator.Encode("~}|{zyxwvutsrq"));
     }
 
+    [Fact]
+    public void A_prompt_that_is_cut_without_a_context_leaves_half_of_the_positions_to_the_answer()
+    {
+        var decoder = Language(readsSource: false);
+        decoder.PromptLimit = new PromptLimit(Truncate: PromptEnd.Start);
+        var longest = decoder.LongestPrompt;
+        Assert.Equal(longest, decoder.Encode(new string('~', longest - 1)).Length);
+        Assert.Equal(longest / 2, decoder.Encode(new string('~', longest + 100)).Length);
+    }
+
     private static LanguageModel Language(bool readsSource, int length = 16)
     {
         var model = TinyModel.Build(readsSource, s_tokenizer.VocabularySize, seed: 6);

@@ -30,7 +30,8 @@ internal sealed class PromptArguments
 
     private readonly Option<string?> _truncate = new("--truncate")
     {
-        Description = "Cut prompts that are too long, rather than refusing them: 'start' cuts their beginning, 'end' their end.",
+        Description = "Cut prompts that are too long, rather than refusing them: 'start' cuts their beginning, 'end' their end. Without "
+            + "--context a decoder keeps half of its positions for the answer.",
     };
 
     /// <summary>Adds the options to a command.</summary>

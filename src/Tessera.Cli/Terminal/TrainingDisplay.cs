@@ -103,6 +103,7 @@ internal sealed class TrainingDisplay(Screen screen)
             $"{prepared.Parameters:N0} parameters, {prepared.ActiveParameters:N0} active{learning}",
             $"products in {PhasePrecisions.Describe(prepared.Precision, prepared.ComputedIn)}",
         ];
+        if (prepared.ValidationExamples == 0) facts.Add($"nothing to validate on: data.validationFraction keeps a part aside");
         if (prepared.LeftOut.Count > 0) facts.Add($"left out of the corpus: {LeftOut(prepared.LeftOut)}");
         if (prepared.TooLong > 0) facts.Add($"{prepared.TooLong:N0} examples left out as too long");
         if (prepared.Step > 0) facts.Add($"resumed at step {prepared.Step:N0}");

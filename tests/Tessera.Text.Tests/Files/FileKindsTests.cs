@@ -22,7 +22,8 @@ public sealed class FileKindsTests : IDisposable
     [InlineData("IQ== 0\nIg== 1\n", FileKind.TiktokenRanks)]
     [InlineData("\n\u000e\n\u0005<unk>\u0015\0\0\0\0\u0018\u0002", FileKind.SentencePiece)]
     [InlineData("", FileKind.Empty)]
-    [InlineData("nothing in particular", FileKind.Unknown)]
+    [InlineData("Entry not found", FileKind.Text)]
+    [InlineData("nothing\u0001in particular", FileKind.Unknown)]
     public void Texts_and_marks_at_the_beginning_tell_the_kind(string beginning, FileKind kind) =>
         Assert.Equal(kind, FileKinds.Of(Encoding.UTF8.GetBytes(beginning)));
 
@@ -91,6 +92,9 @@ public sealed class FileKindsTests : IDisposable
         }
 
         Assert.Contains("tokenizer.model: is a list of tiktoken's ranks", Message("tokenizer.model", "IQ== 0\nIg== 1\n"), StringComparison.Ordinal);
+        Assert.Contains(
+            "tokenizer.model: is plain text, 'Entry not found', not a sentencepiece model; download it again",
+            Message("tokenizer.model", "Entry not found"), StringComparison.Ordinal);
         Assert.Contains("tokenizer.model: is a pointer of Git LFS", Message("tokenizer.model", "version https://git-lfs.github.com/spec/v1\n"), StringComparison.Ordinal);
         Assert.Contains("tokenizer.json: is an HTML page, not JSON", Message("tokenizer.json", "<html>"), StringComparison.Ordinal);
         Assert.Contains("tokenizer.json: 'model' is missing", Message("tokenizer.json", "\uFEFF{}"), StringComparison.Ordinal);

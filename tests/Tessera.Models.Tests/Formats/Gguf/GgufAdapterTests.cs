@@ -54,6 +54,30 @@ public sealed class GgufAdapterTests : IDisposable
         Assert.Equal(adapted.Tokenizer.Encode("The quick"), merged.Tokenizer.Encode("The quick"));
     }
 
+    [Theory]
+    [InlineData("base.gguf", "merged.gguf")]
+    [InlineData("base.gguf", "merged")]
+    [InlineData("hf", "merged.gguf")]
+    [InlineData("hf", "merged")]
+    public void What_it_learned_of_prompts_goes_with_it(string start, string target)
+    {
+        const string Template = "{% for message in messages %}[{{ message['content'] }}]{% endfor %}";
+        ModelConversion.Convert(_folder.File("base.gguf"), _folder.File("hf"), new ConversionOptions { Type = ElementType.F32 });
+        File.WriteAllText(_folder.File("adapter/prompt.json"), """{ "separator": "\n" }""");
+        File.WriteAllText(_folder.File("adapter/chat_template.jinja"), Template);
+        var adapted = ModelFolder.Load(_folder.File(start)).Adapt(_folder.File("adapter"));
+        Assert.Equal((true, "\n", Template), Prompts(adapted));
+        adapted.Adapters!.Merge();
+        var result = adapted.Save(_folder.File(target));
+        var merged = Prompts(ModelFolder.Load(_folder.File(target)));
+        if (target == "merged") Assert.Equal((true, "\n", Template), merged);
+        else Assert.Contains(result.Notes, note => note.StartsWith("the model was trained on pairs", StringComparison.Ordinal));
+        Assert.Equal(Template, merged.Template);
+
+        static (bool ReadsPairs, string Separator, string? Template) Prompts(ModelFolder folder) =>
+            (folder.PromptFormat.ReadsPairs, folder.PromptFormat.Separator, folder.PromptFormat.ChatTemplate?.Source);
+    }
+
     [Fact]
     public void Merged_it_can_be_quantized_again()
     {
