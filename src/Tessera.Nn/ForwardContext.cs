@@ -180,22 +180,7 @@ public sealed class ForwardContext : Recycled
     /// <summary>I32 [tokens]: which sequence each token belongs to, numbered from 0 through all rows; −1 for padding.</summary>
     /// <param name="tokens">How many tokens there are.</param>
     /// <param name="rows">In how many rows of equal length.</param>
-    internal Tensor Sequences(int tokens, int rows)
-    {
-        var sequences = Tensor.Temporary([tokens], ElementType.I32);
-        var numbers = sequences.Ints;
-        var (length, padding, last) = (tokens / Math.Max(1, rows), Padding, -1);
-        for (var token = 0; token < tokens; token++)
-        {
-            if (!padding.IsNone && padding[token]) numbers[token] = -1;
-            else numbers[token] = token % length > 0 && last >= 0 && IsOfTheSameSegment(token) ? last : last + 1;
-            last = Math.Max(last, numbers[token]);
-        }
-
-        return sequences;
-    }
-
-    private bool IsOfTheSameSegment(int token) => Segments is not { } segments || segments.Ints[token] == segments.Ints[token - 1];
+    internal Tensor Sequences(int tokens, int rows) => SegmentPlan.Numbers(tokens, rows, Segments, Padding);
 
     /// <summary>The losses of the pass.</summary>
     private List<(string Name, Tensor Loss)> Reported => _pass is null ? Live(_losses) : _pass.Reported;

@@ -20,6 +20,29 @@ public readonly struct SegmentPlan
     /// <summary>The length of the longest segment.</summary>
     public int Longest => _taken.Shape[1];
 
+    /// <summary>Which sequence each token of some rows belongs to, numbered from 0 through all rows: a row each, or a segment each where
+    /// rows are packed.</summary>
+    /// <param name="tokens">How many tokens there are.</param>
+    /// <param name="rows">In how many rows of equal length.</param>
+    /// <param name="segments">As of <see cref="Of"/>; null where rows are not packed.</param>
+    /// <param name="padding">Which tokens belong to none.</param>
+    /// <returns>I32 [tokens]; −1 for padding.</returns>
+    public static Tensor Numbers(int tokens, int rows, Tensor? segments, in TokenPadding padding)
+    {
+        var sequences = Tensor.Temporary([tokens], ElementType.I32);
+        var numbers = sequences.Ints;
+        var (length, last) = (tokens / Math.Max(1, rows), -1);
+        for (var token = 0; token < tokens; token++)
+        {
+            var goesOn = token % length > 0 && last >= 0 && (segments is null || segments.Ints[token] == segments.Ints[token - 1]);
+            numbers[token] = !padding.IsNone && padding[token] ? -1 : goesOn ? last : last + 1;
+            last = Math.Max(last, numbers[token]);
+        }
+
+        GC.KeepAlive(segments);
+        return sequences;
+    }
+
     /// <summary>The plan of some packed rows.</summary>
     /// <param name="segments">I32 [batch, length]: runs of equal numbers are segments, numbers below 0 padding. A segment ends with its
     /// row.</param>

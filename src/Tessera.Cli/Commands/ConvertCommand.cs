@@ -68,7 +68,9 @@ internal static class ConvertCommand
 
     /// <summary>The type of a name.</summary>
     /// <exception cref="ArgumentException">There is none.</exception>
-    public static ElementType TypeOf(string name) => s_types.Where(type => type.ToString().Equals(name, StringComparison.OrdinalIgnoreCase)).Select(type => (ElementType?)type).FirstOrDefault()
+    public static ElementType TypeOf(string name) => s_types
+            .Where(type => type.ToString().Equals(name, StringComparison.OrdinalIgnoreCase))
+            .Select(type => (ElementType?)type).FirstOrDefault()
         ?? throw new ArgumentException($"--type is '{name}'; allowed: {Types}");
 
     /// <summary>The bytes of <c>5GB</c>: thousands, as Hugging Face counts them, or <c>GiB</c>.</summary>

@@ -36,7 +36,8 @@ internal static class GgufTarget
         if (FeedForwardWidth(folder, writer) is { } width) writer.Metadata[FeedForwardKey(writer)] = width;
         if (folder.Source is GgufFile file) CopyMetadata(file, writer);
         else AddTokenizer(folder, writer, options, notes);
-        if (folder.Adapters is not null && folder.PromptFormat.ChatTemplate is { } learned) GgufText.WriteTemplate(learned, writer.Metadata);
+        if (folder.Adapters is not null && folder.PromptFormat.ChatTemplate is { } learned)
+            GgufText.WriteTemplate(learned, writer.Metadata);
         if (folder.PromptFormat.ReadsPairs)
             notes.Add("the model was trained on pairs: end each prompt with a line break, which the file cannot say");
         if (Path.GetDirectoryName(Path.GetFullPath(target)) is { } parent) Directory.CreateDirectory(parent);

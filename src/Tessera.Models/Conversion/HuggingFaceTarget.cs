@@ -129,7 +129,7 @@ internal static class HuggingFaceTarget
         if (folder.Family is not null)
         {
             WholeFolder.CopyTexts(folder.Path!, target);
-            if (folder.Adapters is not null) PromptFiles.Write(target, folder.PromptFormat, chats: folder.PromptFormat.ChatTemplate is not null);
+            if (folder.Adapters is not null) PromptFiles.Write(target, folder.PromptFormat, chats: true);
             return;
         }
 

@@ -52,7 +52,8 @@ public static class ModelConversion
     {
         var origin = model.Origin
             ?? throw new InvalidDataException("the model does not come from a folder or file, whose texts could be copied");
-        if (SamePlace.Is(target, origin)) throw new IOException($"'{target}' is the model's own {(Directory.Exists(origin) ? "folder" : "file")}; name another");
+        if (SamePlace.Is(target, origin))
+            throw new IOException($"'{target}' is the model's own {(Directory.Exists(origin) ? "folder" : "file")}; name another");
         var options = new ConversionOptions { Type = type, Overwrite = true };
         RequireFree(target, IsFile(target), options.Overwrite);
         if (IsFile(target)) return GgufTarget.Write(model, NameOf(origin), weights: null, target, options, CancellationToken.None);

@@ -24,7 +24,7 @@ public abstract class Norm : Module
     private protected static Tensor Ones(Shape shape)
     {
         var ones = Tensor.Temporary(shape);
-        ones.Floats.Fill(1);
+        Op.Fill(ones, 1);
         return ones;
     }
 }

@@ -71,7 +71,8 @@ public abstract record CorpusOptions
     {
         if (TextFile.IsKnown(encoding)) return;
         throw new ArgumentException(
-            $"data.encoding is '{encoding}'; allowed: utf-8, utf-16, latin-1, windows-1252 and the other names of encodings that IANA lists");
+            $"data.encoding is '{encoding}'; "
+            + "allowed: utf-8, utf-16, latin-1, windows-1252 and the other names of encodings that IANA lists");
     }
 
     /// <summary>Requires a text that is not blank.</summary>

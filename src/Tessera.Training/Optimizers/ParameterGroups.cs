@@ -18,7 +18,8 @@ public sealed class ParameterGroups
     /// <summary>Sends each parameter that learns in some phase to an optimizer.</summary>
     /// <param name="recipe">The optimizer and the phases, with their rules.</param>
     /// <param name="parameters">All of what learns, by name.</param>
-    /// <exception cref="RecipeException">A rule names no parameter, or only such as rules before it name, or a phase has nothing to learn.</exception>
+    /// <exception cref="RecipeException">A rule names no parameter, or only such as rules before it name, or a phase has nothing to
+    /// learn.</exception>
     internal ParameterGroups(Recipe recipe, IReadOnlyList<(string Name, Parameter Parameter)> parameters)
     {
         (_recipe, _parameters) = (recipe, parameters);

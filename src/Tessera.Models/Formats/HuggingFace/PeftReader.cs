@@ -200,7 +200,8 @@ internal sealed class PeftReader(SafetensorsFile file, HuggingFaceConfig config)
     private void RequireConfigured(string name, int rank)
     {
         if (Matching("rank_pattern", name) is (var patterns, var pattern))
-            patterns.Require(patterns.Whole(pattern) == rank, pattern, patterns.Shown(pattern), $"{rank}, the rank of the tensors of '{name}'");
+            patterns.Require(
+                patterns.Whole(pattern) == rank, pattern, patterns.Shown(pattern), $"{rank}, the rank of the tensors of '{name}'");
         else if (config.Has("r"))
             config.Require(config.Whole("r") == rank, "r", config.Shown("r"), $"{rank}, the rank of the tensors of '{name}'");
     }
