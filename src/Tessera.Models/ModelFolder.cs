@@ -90,8 +90,7 @@ public sealed record ModelFolder
         get
         {
             if (Family is not null) return [Names];
-            var family = Family.All.FirstOrDefault(family => family.Unsayable(Config.Model) == 0);
-            return family is null ? [Names] : [family.Names(Config.Model), Names];
+            return Family.Simplest(Config.Model) is { } family ? [family.Names(Config.Model), Names] : [Names];
         }
     }
 

@@ -27,8 +27,7 @@ internal sealed record FoldedScales(Family Family, ModelOptions Options, TensorN
         var (scale, logitScale) = (ScaleOf(decoder), decoder.LogitScale);
         var stays = decoder.TieEmbeddings && scale == logitScale;
         var plain = decoder with { EmbeddingScale = 1, LogitScale = 1, TieEmbeddings = stays };
-        var whole = Family.All.FirstOrDefault(family => family.Unsayable(model) == 0);
-        var simplest = Family.All.FirstOrDefault(family => family.Unsayable(plain) == 0);
+        var (whole, simplest) = (Family.Simplest(model), Family.Simplest(plain));
         if (whole is not null && (simplest is null || whole.GgufArchitecture == ggufArchitecture || !IsSimpler(simplest, whole)))
             return AsItIs(whole);
         var plainFamily = Family.For(plain, ggufArchitecture);

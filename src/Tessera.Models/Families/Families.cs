@@ -80,6 +80,9 @@ public static class Families
             bool IsOf(FamilyFit own) => ggufArchitecture is not null && own.Family.GgufArchitecture == ggufArchitecture;
         }
 
+        /// <summary>The simplest family that can say these options; null where none can.</summary>
+        internal static Family? Simplest(ModelOptions options) => s_all.FirstOrDefault(family => family.Unsayable(options) == 0);
+
         /// <summary>What each family of the model's kind says to these options.</summary>
         public static IReadOnlyList<FamilyFit> Fits(ModelOptions options) =>
             [.. s_all.Where(family => family.Has(options)).Select(family => FitOf(family, options))];
