@@ -31,6 +31,10 @@ public sealed class Linear : Module
     /// <summary>W: [outputs, inputs].</summary>
     public Weight Weight { get; }
 
+    /// <summary>Weight and bias, for operations that are fused with the map; null where the weight is not one F32 tensor.</summary>
+    internal FeedForwardMap? AsMap =>
+        Weight.AsTensor is { Type: ElementType.F32 } weight ? new FeedForwardMap(weight, _bias?.Value) : null;
+
     /// <summary>Maps [..., inputs] to [..., outputs].</summary>
     public Tensor Forward(Tensor x, ForwardContext context)
     {

@@ -31,6 +31,9 @@ public abstract record DenseOptions(int? Hidden = null) : FeedForwardOptions
     /// <summary>Whether the hidden layer is gated: three matrices, not two.</summary>
     internal abstract bool IsGated { get; }
 
+    /// <summary>Whether the hidden layer is <see cref="Activation"/> of one map, times the other where it <see cref="IsGated"/>.</summary>
+    internal virtual bool IsPlain => true;
+
     /// <summary>The width of the hidden layer where tokens have a width: as said, or 4 times that width without a gate, ⅔ of it with one,
     /// so that both have as many weights (Shazeer 2020, arXiv 2002.05202), rounded up to a multiple of 8.</summary>
     public int HiddenAt(int width) => Hidden ?? (IsGated ? RoundUp(8L * width, 3) : 4 * width);
@@ -84,6 +87,8 @@ public sealed record ClampedSwiGluOptions(int? Hidden = null) : DenseOptions(Hid
         part.Require(Alpha is > 0 and < float.PositiveInfinity, "alpha", Alpha, "above 0");
         part.Require(Limit is > 0 and < float.PositiveInfinity, "limit", Limit, "above 0");
     }
+
+    internal override bool IsPlain => false;
 
     internal override Tensor Activate(Tensor? gate, Tensor up) => Op.ClampedGate(gate!, up, Alpha, Limit);
 }
@@ -213,6 +218,9 @@ public sealed class DenseFeedForward : FeedForward
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
+        if (Tape.IsRecording && _options.IsPlain && _gate is null or { AsMap: not null }
+            && _up.AsMap is { } wide && _down.AsMap is { } narrow)
+            return Op.FeedForward(x, _gate?.AsMap, wide, narrow, _options.Activation);
         using var shared = Activations.Of(x);
         var up = _up.Forward(shared, context);
         return _down.Forward(_options.Activate(_gate?.Forward(shared, context), up), context);

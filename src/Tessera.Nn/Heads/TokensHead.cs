@@ -71,10 +71,10 @@ public sealed class TokensHead : Head
     }
 
     /// <inheritdoc/>
-    /// <remarks>The logits of a whole batch are held only where there is a cap, a bias, or a weight that is no F32 tensor.</remarks>
+    /// <remarks>The logits of a whole batch are held only where the weight is more than one tensor, as with an adapter on it.</remarks>
     public override Tensor Loss(Tensor hidden, Tensor targets, ForwardContext context, CrossEntropySettings settings = default) =>
-        _softCap == 0 && _bias is null && _weight.AsTensor is { } weight
-            ? Op.LinearCrossEntropy(Read(hidden, context), weight, targets, settings)
+        _weight.AsTensor is { } weight
+            ? Op.LinearCrossEntropy(Read(hidden, context), weight, targets, settings, _bias?.Value, _softCap)
             : CrossEntropy(Logits(hidden, context), targets, settings);
 
     private Tensor Read(Tensor hidden, ForwardContext context)

@@ -31,7 +31,7 @@ public sealed class StoredForm : WeightForm
     public override IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
 
     /// <inheritdoc/>
-    public override Tensor? AsTensor => Parameter.Type == ElementType.F32 ? Parameter.Value : null;
+    public override Tensor? AsTensor => Parameter.Value;
 
     /// <inheritdoc/>
     public override bool IsWritable => Parameter.Type == ElementType.F32;

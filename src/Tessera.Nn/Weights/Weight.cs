@@ -88,7 +88,7 @@ public sealed class Weight
     /// <exception cref="ShapeException">There is no such row, or there are groups.</exception>
     public Tensor Rows(Tensor ids, float scale) => _form.Rows(ids, scale);
 
-    /// <summary>W itself where it is one F32 tensor as it stands, for operations that are fused with it; else null.</summary>
+    /// <summary>W itself where it is one tensor as it stands, of whatever type, for operations that are fused with it; else null.</summary>
     public Tensor? AsTensor => _form.AsTensor;
 
     internal void RequireFits(WeightForm form)

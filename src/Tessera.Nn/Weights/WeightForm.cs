@@ -20,7 +20,7 @@ public abstract class WeightForm
     /// <summary>Its parameters as the model's, with their names below the weight's; "" is the weight's own name.</summary>
     public abstract IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
 
-    /// <summary>W itself where it is one F32 tensor as it stands, for operations that are fused with it; else null.</summary>
+    /// <summary>W itself where it is one tensor as it stands, of whatever type, for operations that are fused with it; else null.</summary>
     public virtual Tensor? AsTensor => null;
 
     /// <summary>Whether W is stored as F32 numbers, which something can be added to.</summary>

@@ -3,7 +3,7 @@ using System.Runtime.CompilerServices;
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Element-wise activations, plain and gated, forward and backward.</summary>
-internal static unsafe class ActivationKernels
+internal static unsafe partial class ActivationKernels
 {
     /// <summary>y = f(x), or y = f(x) up where <paramref name="up"/> is not empty.</summary>
     public static void Forward(Activation activation, ReadOnlySpan<float> x, ReadOnlySpan<float> up, Span<float> y)
@@ -111,7 +111,7 @@ internal static unsafe class ActivationKernels
         }
 
         [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
-        private static void Elements<V>(Work work, int i, int to) where V : struct, ILanes<V>
+        public static void Elements<V>(Work work, int i, int to) where V : struct, ILanes<V>
         {
             for (; i <= to - V.Count; i += V.Count) TPass.At<V, TActivation>(work, i);
             for (; i < to; i++) TPass.At<Lanes1, TActivation>(work, i);

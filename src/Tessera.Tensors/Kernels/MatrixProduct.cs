@@ -12,14 +12,16 @@ internal static unsafe class MatrixProduct
     /// <param name="bias">n elements added to every row, or none.</param>
     /// <param name="kind">What factors are rounded to.</param>
     /// <param name="packed">b packed for this kind, or none.</param>
+    /// <param name="epilogue">Work on c that follows, or none.</param>
     /// <exception cref="ArgumentException">The sizes do not fit.</exception>
     public static void Multiply(
         Matrix a, Matrix b, Span<float> c, bool accumulate, int rowStride = 0, ReadOnlySpan<float> bias = default,
-        MatrixProductKind kind = MatrixProductKind.F32, PackedMatrix packed = default)
+        MatrixProductKind kind = MatrixProductKind.F32, PackedMatrix packed = default, MatrixProductEpilogue epilogue = default)
     {
         var product = Shapes(a, b.Rows, b.Columns, c, accumulate, rowStride, bias, kind);
         (product.RowB, product.ColumnB) = (b.RowStride, b.ColumnStride);
         product.PackedB = packed.Address;
+        product.Epilogue = epilogue;
         fixed (float* pb = b.Data)
         {
             product.B = pb;
@@ -80,10 +82,14 @@ internal static unsafe class MatrixProduct
         where V : struct, ILanes<V>
         where TTile : struct, IMatrixProductTile
     {
-        if (MatrixProductDots.Suits(product))
-            MatrixProductDots.Run<V>(product, top, bottom, left, right);
-        else
+        if (!MatrixProductDots.Suits(product))
+        {
             MatrixProductBlocks.Run<TTile>(product, top, bottom, left, right);
+            return;
+        }
+
+        MatrixProductDots.Run<V>(product, top, bottom, left, right);
+        product.Epilogue.Run(top, bottom, left, right);
     }
 
     private struct Work : IVectorWork, IMatrixProductWork

@@ -20,7 +20,11 @@ internal static unsafe class MatrixProductBlocks
         where TTile : struct, IMatrixProductTile
     {
         if (top >= bottom || left >= right) return;
-        if (product.K == 0) Start(product, top, bottom, left, right);
+        if (product.K == 0)
+        {
+            Start(product, top, bottom, left, right);
+            product.Epilogue.Run(top, bottom, left, right);
+        }
 
         var steps = StepsAtOnce<TTile>(product.K);
         var columns = Even(right - left, TTile.BlockBytes / TTile.ElementBytes / Math.Max(steps, 1), TTile.Columns);
@@ -107,7 +111,7 @@ internal static unsafe class MatrixProductBlocks
             // Packed strips follow one another; those left where they are lie side by side.
             var b = leave ? (byte*)(_product.B + ((long)_step * _product.RowB) + _column) : _stripsB;
             var (rowB, stripB) = leave ? (_product.RowB, sizeof(float)) : (TTile.Columns, _wholeSteps * TTile.ElementBytes);
-            var first = _step == 0;
+            var (first, last) = (_step == 0, _step + _steps == _product.K);
             var add = !first || _product.Accumulate || _product.Bias != null;
             var edge = stackalloc float[TTile.Rows * TTile.Columns];
             for (int row = top, rows; row < bottom; row += rows)
@@ -121,6 +125,7 @@ internal static unsafe class MatrixProductBlocks
                 for (var j = 0; j < ragged; j += TTile.Columns)
                     TTile.Run(_product, rows, TTile.Columns, _panelA, b + ((long)j * stripB), rowB, _steps, c + j, _product.RowC, add);
                 if (ragged < _columns) Edge(rows, ragged, c + ragged, edge, add);
+                if (last) _product.Epilogue.Run(row, row + rows, _column, _column + _columns);
             }
         }
 

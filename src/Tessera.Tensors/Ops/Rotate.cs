@@ -55,9 +55,10 @@ public static partial class Op
 
         public override void Backward()
         {
-            var dx = X.Slot!.Write(out var accumulate);
+            var dy = OutputGradient;
+            var dx = X.Slot!.WriteOver(Output.Slot!, out var accumulate);
             RotaryKernels.Rotate(
-                OutputGradient, dx, Positions.Ints, Cosines.Floats, Sines.Floats, X.Shape[2], X.Shape[3], Cosines.Shape[1], Layout, -1,
+                dy, dx, Positions.Ints, Cosines.Floats, Sines.Floats, X.Shape[2], X.Shape[3], Cosines.Shape[1], Layout, -1,
                 accumulate);
         }
     }
