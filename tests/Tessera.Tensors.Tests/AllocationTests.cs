@@ -43,7 +43,7 @@ public class AllocationTests
         private const int Heads = 4, Experts = 6, Classes = 50;
 
         private readonly int _tokens, _width;
-        private readonly Tensor _weight, _bias, _router, _tables, _ids, _segments, _shift;
+        private readonly Tensor _weight, _bias, _router, _tables, _ids, _segments, _shift, _classBias, _narrow;
         private readonly long[] _loads = new long[Experts];
         private readonly Func<Tensor, Tensor> _segment;
 
@@ -52,6 +52,7 @@ public class AllocationTests
             (_tokens, _width) = (tokens, width);
             (Table, _router) = (Parameter([Classes, width], 1), Parameter([Experts, width], 4));
             (_weight, _bias) = (Parameter([width], 2), Parameter([width], 3));
+            (_classBias, _narrow) = (Parameter([Classes], 6), Parameter([width, Classes], 7));
             _tables = Tensor.Allocate([Classes, width / Heads / 2]);
             _tables.Floats.Fill(0.7f);
             _ids = Tensor.Allocate([1, tokens], ElementType.I32);
@@ -72,6 +73,8 @@ public class AllocationTests
             var x = Op.Dropout(Op.Embedding(_ids, Table), 0.1f, new CounterRandom(1)).Reshape([1, _tokens, Heads, _width / Heads]);
             x = Op.Rotate(x, _ids, _tables, _tables, RotaryLayout.Halves).Reshape([_tokens, _width]);
             x = Op.Add(x, Op.Checkpoint(Op.RmsNorm(x, _weight, 1e-5f), _segment));
+            var map = new FeedForwardMap(Table, _classBias);
+            x = Op.Add(x, Op.FeedForward(x, map, map, new FeedForwardMap(_narrow), Activation.Silu));
             var probabilities = Op.Softmax(Op.Linear(x, _router));
             var choices = Op.TopIndices(Op.LimitGroups(Op.AddRow(probabilities, _shift), groups: 3, active: 2, best: 2), 2);
             var plan = DispatchPlan.From(choices, Experts, TokenPadding.Between(_segments));
@@ -82,7 +85,7 @@ public class AllocationTests
             var gates = Op.ScaleGroups(Op.Select(probabilities, choices, normalise: true), probabilities, 2, scale: 2);
             x = Op.Add(x, Op.Combine(Op.Gate(slots, slots, Activation.Silu), gates, plan));
             var loss = Op.Add(
-                Op.Add(Op.LinearCrossEntropy(x, Table, _ids), Op.CrossEntropy(Op.Linear(x, Table), _ids.Reshape([_tokens]))),
+                Op.Add(Op.LinearCrossEntropy(x, Table, _ids, bias: _classBias, softCap: 20), Op.CrossEntropy(Op.Linear(x, Table), _ids.Reshape([_tokens]))),
                 Op.Scale(Op.BalanceLoss(Op.NormalizeRows(probabilities), plan), 0.01f));
             tape.Backward(loss);
             return loss.Item();

@@ -99,7 +99,7 @@ public sealed class RunRecordTests : IDisposable
         Assert.Equal([used], prepared.ComputedIn);
         var machine = JsonNode.Parse(File.ReadAllText(_folder.In("run/machine.json")))!["computed"]![0]!;
         Assert.Equal(("bf16", used), ((string)machine["precision"]![0]!, (string)machine["computedIn"]![0]!));
-        Assert.Equal("bf16 (computed in f32: no bf16 kernels here), then f32", PhasePrecisions.Describe(["bf16", "f32"], ["f32", "f32"]));
+        Assert.Equal("bf16 (computed in f32: bf16 is no faster here), then f32", PhasePrecisions.Describe(["bf16", "f32"], ["f32", "f32"]));
     }
 
     private RunRecord Record() => RunRecord.Read(new RunFolder(_folder.In("run")))!;

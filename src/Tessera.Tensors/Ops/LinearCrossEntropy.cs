@@ -4,8 +4,8 @@ namespace Tessera.Tensors;
 
 public static partial class Op
 {
-    /// <summary>The rows of logits that are held at once: enough that what products pack of the weight is used often.</summary>
-    private const int LogitRowsAtOnce = 512;
+    /// <summary>The rows of logits that are held at once.</summary>
+    private const int LogitRowsAtOnce = 256;
 
     /// <summary>What the gradient of logits is multiplied by while it is a factor of products: their loss scale cannot reach it,
     /// since it is computed before the backward pass, and F16 holds nothing below 6e-8. A power of two, so that no other

@@ -11,7 +11,7 @@ internal static class RunPrecision
     public static Recipe Decide(Recipe recipe) => With(recipe, (phase, _) => phase.Precision.Decided());
 
     /// <summary>The recipe of a run that goes on: what it leaves open is what the run's own recipe says.</summary>
-    /// <exception cref="RecipeException">The run computed in numbers that this machine has no instructions for: it would go on
+    /// <exception cref="RecipeException">The run computed in numbers that this machine's kernels gain nothing from: it would go on
     /// in others unnoticed.</exception>
     public static Recipe Same(Recipe recipe, Recipe begun)
     {
@@ -24,8 +24,8 @@ internal static class RunPrecision
             {
                 throw new RecipeException(
                     $"phases[{index}].precision",
-                    $"is auto, which was bf16 where the run began; the kernels here ({Processor.Level}) have no bf16; "
-                    + $"resume on a machine that has it, or name f32 or bf16 yourself (--set phases[{index}].precision=f32)");
+                    $"is auto, which was bf16 where the run began; the kernels here ({Processor.Level}) gain nothing from it; "
+                    + $"resume on a machine whose kernels do, or name f32 or bf16 yourself (--set phases[{index}].precision=f32)");
             }
 
             return recorded.Decided();

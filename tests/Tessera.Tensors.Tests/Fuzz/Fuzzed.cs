@@ -31,6 +31,7 @@ internal static class Fuzzed
         ["layer-norm"] = FuzzedRows.LayerNorm,
         ["activate"] = FuzzedRows.Activate,
         ["gate"] = FuzzedRows.Gate,
+        ["feed-forward"] = FuzzedRows.FeedForward,
         ["add-scale"] = FuzzedRows.AddAndScale,
         ["add-row"] = FuzzedRows.AddRow,
         ["multiply-row"] = FuzzedRows.MultiplyRow,

@@ -44,6 +44,26 @@ internal static class FuzzedRows
             AwayFromZero(draw, [rows, width]), draw.Normal([rows, width]));
     }
 
+    public static FuzzCase FeedForward(Draw draw)
+    {
+        var (rows, width, hidden) = FuzzedProducts.Sizes(draw);
+        var isGated = draw.Coin;
+        return FuzzCase.Of(
+            $"feed-forward, gated: {isGated}",
+            t => Op.FeedForward(
+                t[0], isGated ? new FeedForwardMap(t[1]) : null, new FeedForwardMap(t[2]), new FeedForwardMap(t[3]), Activation.Silu),
+            t =>
+            {
+                var up = FuzzedProducts.Linear(t[0], t[2], null, rows, width, hidden);
+                Real[] layer = isGated
+                    ? [.. FuzzedProducts.Linear(t[0], t[1], null, rows, width, hidden).Zip(up, (gate, one) => gate * Real.Sigmoid(gate) * one)]
+                    : [.. up.Select(one => one * Real.Sigmoid(one))];
+                return FuzzedProducts.Linear(layer, t[3], null, rows, hidden, width);
+            },
+            draw.Normal([rows, width], 0.3), draw.Normal([hidden, width], 0.3), draw.Normal([hidden, width], 0.3),
+            draw.Normal([width, hidden], 0.3));
+    }
+
     public static FuzzCase AddAndScale(Draw draw)
     {
         var (rows, width) = Sizes(draw);
@@ -76,10 +96,14 @@ internal static class FuzzedRows
         do (rows, width, classes) = FuzzedProducts.Sizes(draw);
         while (classes == 0);
         var (targets, settings) = Targets(draw, rows, classes);
+        var cap = draw.Pick(0f, 5f);
         return FuzzCase.Of(
-            $"linear cross entropy {settings}", t => Op.LinearCrossEntropy(t[0], t[1], FuzzCase.Owned(targets, [rows]), settings),
-            t => [CrossEntropy(FuzzedProducts.Linear(t[0], t[1], null, rows, width, classes), classes, targets, settings)],
-            draw.Normal([rows, width], 0.3), draw.Normal([classes, width], 0.3));
+            $"linear cross entropy {settings}, cap {cap}",
+            t => Op.LinearCrossEntropy(t[0], t[1], FuzzCase.Owned(targets, [rows]), settings, t[2], cap),
+            t => [CrossEntropy(Capped(FuzzedProducts.Linear(t[0], t[1], t[2], rows, width, classes)), classes, targets, settings)],
+            draw.Normal([rows, width], 0.3), draw.Normal([classes, width], 0.3), draw.Normal([classes], 0.3));
+
+        Real[] Capped(Real[] logits) => cap == 0 ? logits : [.. logits.Select(logit => cap * Real.Tanh(logit / cap))];
     }
 
     public static FuzzCase Rotate(Draw draw)

@@ -40,6 +40,47 @@ public class CrossEntropyTests(ITestOutputHelper output)
     }
 
     [Theory]
+    [InlineData(0)]
+    [InlineData(1.5f)]
+    public void LinearCrossEntropy_with_a_bias_of_logits_that_may_be_capped_agrees_with_its_equation(float cap)
+    {
+        using var errors = new Errors(output, $"linear cross entropy with a bias, cap {cap}");
+        Samples.ForAll(s_cases.Zip(Samples.MaxSide), size =>
+        {
+            var ((rows, classes, settings, seed), width) = size;
+            var targets = Targets(rows, classes, seed);
+            errors.Add(OperationCheck.Run(
+                x => Op.LinearCrossEntropy(x[0], x[1], Tensor.From(targets, [rows]), settings, x[2], cap),
+                x => [Equation(
+                    [.. Logits(x[0], x[1], width).Select((logit, i) => logit + x[2][i % classes])
+                        .Select(logit => cap == 0 ? logit : cap * Math.Tanh(logit / cap))], targets, classes, settings)], 1e-5,
+                OperationCheck.Random([rows, width], seed), OperationCheck.Random([classes, width], seed + 1),
+                OperationCheck.Random([classes], seed + 2)));
+        }, cases: 40);
+    }
+
+    [Theory]
+    [InlineData(ElementType.BF16)]
+    [InlineData(ElementType.F16)]
+    [InlineData(ElementType.Q8_0)]
+    public void A_weight_of_another_type_gives_the_loss_and_gradient_of_whole_logits(ElementType type)
+    {
+        const int Rows = 300, Width = 64, Classes = 75;
+        using var scope = Arena.Current.Scope();
+        using var tape = Tape.Record();
+        var weight = Op.Convert(Tensor.From(OperationCheck.Random([Classes, Width], 2).Values, [Classes, Width]), type);
+        var bias = Tensor.From(OperationCheck.Random([Classes], 3).Values, [Classes]);
+        var targets = Tensor.From(Targets(Rows, Classes, 1), [Rows]);
+        Tensor X() => Tensor.From(OperationCheck.Random([Rows, Width], 1).Values, [Rows, Width]).WithGradient();
+        var (x, wholeX) = (X(), X());
+        var loss = Op.LinearCrossEntropy(x, weight, targets, bias: bias);
+        var whole = Op.CrossEntropy(Op.Linear(wholeX, weight, bias), targets);
+        Assert.Equal(whole.Item(), loss.Item(), 1e-5);
+        tape.Backward(Op.Add(loss, whole));
+        OperationCheck.Compare("x", [.. wholeX.Gradient.ToArray().Select(value => (double)value)], x.Gradient.ToArray(), 1e-6);
+    }
+
+    [Theory]
     [InlineData(256)]
     [InlineData(257)]
     [InlineData(600)]
@@ -180,6 +221,9 @@ public class CrossEntropyTests(ITestOutputHelper output)
             "expected I32 of 2 elements",
             Assert.Throws<ShapeException>(() => Op.CrossEntropy(logits, Tensor.From([0], [1]))).Message, StringComparison.Ordinal);
         Assert.Throws<ShapeException>(() => Op.LinearCrossEntropy(logits, Tensor.Allocate([4, 2]), targets));
+        Assert.Throws<ShapeException>(() => Op.LinearCrossEntropy(logits, Tensor.Allocate([4, 3]), targets, bias: Tensor.Allocate([3])));
+        foreach (var cap in new[] { -1, float.NaN, float.PositiveInfinity })
+            Assert.Throws<ArgumentOutOfRangeException>(() => Op.LinearCrossEntropy(logits, Tensor.Allocate([4, 3]), targets, softCap: cap));
         foreach (var smoothing in new[] { -0.1f, 1, float.NaN })
             Assert.Throws<ArgumentOutOfRangeException>(() => Op.CrossEntropy(logits, targets, new CrossEntropySettings(smoothing)));
     }

@@ -35,6 +35,10 @@ public class EveryOperationTests
             x => Op.LinearCrossEntropy(x[0], x[1], Tensor.From([1, -1, 6], [3]), new(0.1f, 0.1f)),
             [
                 [3, 19], [7, 19]]),
+        ["linear cross entropy of capped logits with a bias"] = (
+            x => Op.LinearCrossEntropy(x[0], x[1], Tensor.From([1, -1, 6], [3]), new(0.1f, 0.1f), x[2], 2), [[3, 19], [7, 19], [7]]),
+        ["feed-forward"] = (
+            x => Op.FeedForward(x[0], new(x[1]), new(x[2], x[4]), new(x[3]), Activation.Silu), [[3, 19], [7, 19], [7, 19], [19, 7], [7]]),
         ["pool"] = (x => Op.Pool(x[0], Pooling.Mean, Tensor.From([3, 2], [2])), [[2, 3, 19]]),
         ["fill beyond"] = (x => Op.FillBeyond(x[0], Tensor.From([19, 4, 0], [3]), -3), [[3, 19]]),
         ["squared error"] = (x => Op.SquaredError(x[0], Tensor.From([0.5f, float.NaN, 2], [3])), [[3]]),
