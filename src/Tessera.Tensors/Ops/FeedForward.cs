@@ -59,7 +59,10 @@ public static partial class Op
         };
 
         /// <summary>Ends a temporary's use of its memory before its scope does.</summary>
-        public static void GiveBack(Tensor hidden) => Arena.Current.Return((nint)Address(hidden), hidden.Bytes.Length);
+        public static void GiveBack(Tensor hidden)
+        {
+            if (hidden.Shape.Count > 0) Arena.Current.Return((nint)Address(hidden), hidden.Bytes.Length);
+        }
 
         public override void Backward()
         {
@@ -97,7 +100,7 @@ public readonly record struct FeedForwardMap(Tensor Weight, Tensor? Bias = null)
     {
         ShapeException.Require(
             Weight.Shape == [outputs, inputs] && Weight.Type == ElementType.F32, "feed-forward", name, Weight, $"F32 [{outputs}, {inputs}]");
-        if (Bias is not null) ShapeException.Require(Bias.Shape == [outputs], "feed-forward", $"{name}'s bias", Bias, $"[{outputs}]");
+        if (Bias is not null) ShapeException.Require(Bias.Shape == [outputs], "feed-forward", "bias", Bias, name, Weight);
     }
 
     internal void Multiply(Tensor x, Tensor y, MatrixProductKind kind, MatrixProductEpilogue epilogue = default)
