@@ -131,7 +131,7 @@ internal unsafe struct FlashAttentionTile
         var keys = problem.KeyWords.At(Batch, Head / problem.Group, FirstKey);
         F.Multiply(
             keys, problem.KeyWords.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes,
-            FlashAttention.Words(problem.Width, F.PerWord), add: false);
+            F.Words(problem.Width), add: false);
         if (problem.SoftCap > 0) Cap<V>(Scores, Keys * Lanes, problem.SoftCap * FlashAttentionProblem.Log2E, slope);
         if (!problem.Bias.IsNone) problem.Bias.Add<V, F>(problem, this);
         if (coverage == Coverage.Some) Hide<V>();
