@@ -68,7 +68,7 @@ internal unsafe struct FlashAttentionProblem
         LogSum = AttentionRows.Address(logSum.Floats);
         Factors = precision != Precision.BF16 || FlashAttention.IsDecode(this) ? AttentionFactors.F32
             : AmxTiles.Available ? AttentionFactors.Bf16Tiles
-            : Simd.Level == KernelLevel.Avx512Bf16 ? AttentionFactors.Bf16Dots
+            : Simd.Bf16DotsPay ? AttentionFactors.Bf16Dots
             : AttentionFactors.F32;
         if (settings.Sinks is { } sinks) Sinks = AttentionRows.Address(sinks.Floats);
         if (settings.Entropy is { } entropy) Entropy = AttentionRows.Address(entropy.Floats);

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
 using Tessera.Testing;
 
 namespace Tessera.Tensors.Tests.Ops;
@@ -136,11 +137,11 @@ public class AttentionBf16Tests
         for (var i = 0; i < y.Length; i++) Assert.Equal(i % 16 == 5, float.IsNaN(y[i]));
     }
 
-    private static void Agree(AttentionTests.Sizes s)
+    internal static void Agree(AttentionTests.Sizes s)
     {
         using var precision = Autocast.Enter(Precision.BF16);
         AttentionTests.AgreeWithTranscription(s, FromExact, values => values);
-        if (Simd.Level >= KernelLevel.Avx512Bf16) AttentionTests.AgreeWithTranscription(s, FromRounded, Round);
+        if (Simd.Level >= KernelLevel.Avx512Bf16 || AmxTiles.Available) AttentionTests.AgreeWithTranscription(s, FromRounded, Round);
     }
 
     private static double Round(double value)
