@@ -132,6 +132,7 @@ internal static unsafe partial class FlashAttention
         private void Visit(int firstKey, int lastKey)
         {
             var packed = false;
+            (firstKey, lastKey) = _tile.Reach(_problem, firstKey, lastKey);
             for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {
                 var coverage = _tile.Visit(_problem, key);

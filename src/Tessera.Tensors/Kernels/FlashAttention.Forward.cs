@@ -158,6 +158,7 @@ internal static unsafe partial class FlashAttention
                 (float*)queries, stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
             _problem.Bias.Pack<V, F>(_tile, backward: false);
             Start(sinks);
+            (firstKey, lastKey) = _tile.Reach(_problem, firstKey, lastKey);
             for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {
                 var coverage = _tile.Visit(_problem, key);
