@@ -26,8 +26,8 @@ internal unsafe struct FlashAttentionProblem
     /// on, as <see cref="IAttentionFactors{V}.PackSums"/> does.</summary>
     public AttentionRows KeySums, ValueSums;
 
-    /// <summary>What factors are. Where few queries go over a cache, reading it is all that counts, and they stay F32; and so they do
-    /// where BF16 dot products are slower than F32, a level that is not chosen then.</summary>
+    /// <summary>What factors are. Where few queries go over a cache, reading it is what counts, and they stay F32; so they do where BF16
+    /// dot products do no more than F32 multiplications (<see cref="Simd.Bf16DotsPay"/>).</summary>
     public AttentionFactors Factors;
 
     /// <summary>[batch, heads, queries]: log₂ of the sum of the exponentials of each row's scores, 0 for a row without keys.</summary>
@@ -67,7 +67,7 @@ internal unsafe struct FlashAttentionProblem
         Output = new AttentionRows(output);
         LogSum = AttentionRows.Address(logSum.Floats);
         Factors = precision != Precision.BF16 || FlashAttention.IsDecode(this) ? AttentionFactors.F32
-            : AmxTiles.Available ? AttentionFactors.Bf16Tiles
+            : AmxTiles.Available ? (AttentionAmx.Pays(QueryCount, KeyCount) ? AttentionFactors.Bf16Tiles : AttentionFactors.F32)
             : Simd.Bf16DotsPay ? AttentionFactors.Bf16Dots
             : AttentionFactors.F32;
         if (settings.Sinks is { } sinks) Sinks = AttentionRows.Address(sinks.Floats);

@@ -36,7 +36,7 @@ public class AmxAttentionTests
     {
         AttentionBf16Tests.Agree(new AttentionTests.Sizes(2, 200, 200, 200, 2, 1, 32, 32, "causal", Cap: 0, Plain: true));
         AttentionBf16Tests.Agree(new AttentionTests.Sizes(1, 140, 300, 300, 3, 1, 32, 32, "chosen-64x1", Cap: 0, Plain: true));
-        AttentionBf16Tests.Agree(new AttentionTests.Sizes(1, 16, 1030, 1030, 4, 2, 32, 32, "causal", Cap: 0, Plain: true)); // a draft's
+        AttentionBf16Tests.Agree(new AttentionTests.Sizes(1, 70, 500, 500, 4, 2, 32, 32, "causal", Cap: 0, Plain: true)); // over a cache
     });
 
     [LevelFact(KernelLevel.Vector512, atAnyLevel: true)]
@@ -53,6 +53,22 @@ public class AmxAttentionTests
         tests.NaN_in_a_value_reaches_its_column_of_the_output(0xFFFFFFFF);
         tests.A_bias_that_is_not_a_number_spoils_its_query_whatever_its_bits_and_no_other(Precision.BF16);
     });
+
+    [LevelFact(KernelLevel.Vector512, atAnyLevel: true)]
+    public void Few_queries_over_a_long_cache_are_not_worth_packing_it()
+    {
+        using var scope = Arena.Current.Scope();
+        using var precision = Autocast.Enter(Precision.BF16);
+        using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
+        foreach (var (queries, keys) in (ReadOnlySpan<(int, int)>)[(16, 200), (64, 256), (64, 255), (65, 300), (7, 7)])
+        {
+            var products = emulation.Threads.Sum(thread => thread.Products);
+            var (q, k) = (AttentionTests.Random([1, queries, 1, 16], 1), AttentionTests.Random([1, keys, 1, 16], 2));
+            _ = Op.Attention(q, k, k, BlockMask.Causal(queries, keys));
+            var isFew = queries <= 64 && keys >= 4 * queries;
+            Assert.Equal(isFew, products == emulation.Threads.Sum(thread => thread.Products));
+        }
+    }
 
     private static void OnTiles(Action test)
     {
