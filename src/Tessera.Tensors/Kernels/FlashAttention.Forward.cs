@@ -75,8 +75,9 @@ internal static unsafe partial class FlashAttention
         private readonly ref readonly FlashAttentionProblem _problem;
         private FlashAttentionTile _tile;
 
-        /// <summary>[lanes] each: a reference near the largest score so far (<see cref="FlashAttentionSoftmax.Slack"/>), the sum of the powers
-        /// above it, the sum of power times score above it (for the entropy), and by what the last tile scales what came before.</summary>
+        /// <summary>[lanes] each: a reference near the largest score so far (<see cref="FlashAttentionSoftmax.Slack"/>), the sum of the
+        /// powers above it, the sum of power times score above it (for the entropy), and by what the last tile scales what came
+        /// before.</summary>
         private readonly float* _greatest, _sum, _spread, _decay;
 
         /// <summary>[value width, lanes].</summary>

@@ -186,7 +186,8 @@ public class BlockMaskTests
                     var (batch, queries, keys) = (head, Math.Min(64, mask.Queries - query), Math.Min(64, mask.Keys - key));
                     for (var i = 0; i < queries * keys; i++)
                         if (key + (i % keys) < first || key + (i % keys) >= last)
-                            Assert.False(mask.Allows(batch, head, query + (i / keys), key + (i % keys)), $"{name}: beyond {first} to {last}");
+                            Assert.False(
+                                mask.Allows(batch, head, query + (i / keys), key + (i % keys)), $"{name} sees beyond {first} to {last}");
                     var seen = 0;
                     for (var i = 0; i < queries * keys; i++) seen += mask.Allows(batch, head, query + (i / keys), key + (i % keys)) ? 1 : 0;
                     var claim = mask.Tile(batch, head, query, queries, key, keys);
