@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -122,6 +123,17 @@ internal static unsafe class MatrixProductTile
         V c6l = V.Zero, c6r = V.Zero, c7l = V.Zero, c7r = V.Zero;
         V c8l = V.Zero, c8r = V.Zero, c9l = V.Zero, c9r = V.Zero;
         V c10l = V.Zero, c10r = V.Zero, c11l = V.Zero, c11r = V.Zero;
+        if (Sse.IsSupported)
+        {
+            // Asked for now, c is there by when the sums are.
+            var row = c;
+            for (var i = 0; i < TRows.Count; i++, row += rowC)
+            {
+                Sse.Prefetch0(row);
+                if (TVectors.Count * V.Count > 16) Sse.Prefetch0(row + V.Count);
+            }
+        }
+
         for (; k > 0; k--)
         {
             V left = V.Load(b), right = TVectors.Count > 1 ? V.Load(b + V.Count) : V.Zero;
