@@ -75,7 +75,8 @@ internal static unsafe class MatrixProductDots
 
     private static int Columns(int left) => left >= MatrixProductDotTile.Columns ? MatrixProductDotTile.Columns : 1;
 
-    private static void Tile<V, E>(in MatrixProductOperands product, byte* b, int row, int rows, int column, int columns, int step, int steps)
+    private static void Tile<V, E>(
+        in MatrixProductOperands product, byte* b, int row, int rows, int column, int columns, int step, int steps)
         where V : struct, ILanes<V>
         where E : struct, IElements
     {

@@ -91,7 +91,8 @@ internal static unsafe class MatrixProductPacking
                 var source = from + ((long)lane * laneStride * E.Bytes);
                 if (count == 16)
                 {
-                    for (; k <= end - 16; k += 16) Transpose16.Run<E>(source + (k * E.Bytes), laneStride, to + ((long)k * width) + lane, width);
+                    for (; k <= end - 16; k += 16)
+                        Transpose16.Run<E>(source + (k * E.Bytes), laneStride, to + ((long)k * width) + lane, width);
                 }
                 else
                 {
@@ -132,7 +133,8 @@ internal static unsafe class MatrixProductPacking
         for (var lane = 0; lane < lanes; lane++)
         {
             var source = from + ((long)lane * laneStride * E.Bytes);
-            for (var k = start; k < end; k++) E.Load<Lanes1>(source + ((long)k * stepStride * E.Bytes)).Store(to + ((long)k * width) + lane);
+            for (var k = start; k < end; k++)
+                E.Load<Lanes1>(source + ((long)k * stepStride * E.Bytes)).Store(to + ((long)k * width) + lane);
         }
     }
 

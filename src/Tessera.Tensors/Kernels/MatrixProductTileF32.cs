@@ -28,7 +28,10 @@ internal readonly unsafe struct MatrixProductTileF32<V> : IMatrixProductTile whe
         if (product.ColumnA == 1)
         {
             for (var i = 0; i < rows; i++)
-                new ReadOnlySpan<float>(a + ((long)i * product.RowA), steps).CopyTo(new Span<float>((float*)to + (i * RowsTogether.Row), steps));
+            {
+                var copy = new Span<float>((float*)to + (i * RowsTogether.Row), steps);
+                new ReadOnlySpan<float>(a + ((long)i * product.RowA), steps).CopyTo(copy);
+            }
         }
         else
         {

@@ -136,7 +136,9 @@ public class MatrixProductTests
     [Fact]
     public void Weights_stored_in_BF16_are_multiplied_in_F32_as_double_precision_does()
     {
-        foreach (var (m, n, k) in new[] { (1, 1, 1), (2, 5, 15), (3, 33, 16), (7, 70, 1049), (13, 67, 333), (30, 3, 2070), (41, 50, 400), (200, 70, 390) })
+        (int, int, int)[] shapes =
+            [(1, 1, 1), (2, 5, 15), (3, 33, 16), (7, 70, 1049), (13, 67, 333), (30, 3, 2070), (41, 50, 400), (200, 70, 390)];
+        foreach (var (m, n, k) in shapes)
         {
             var (a, bias) = (Elements(m * k, 1), Elements(n, 3));
             var stored = Elements(n * k, 2).Select(value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)).ToArray();
@@ -146,7 +148,8 @@ public class MatrixProductTests
                 for (var j = 0; j < n; j++)
                 {
                     var sum = (double)bias[j];
-                    for (var step = 0; step < k; step++) sum += (double)a[(i * k) + step] * BitConverter.UInt32BitsToSingle((uint)stored[(j * k) + step] << 16);
+                    for (var step = 0; step < k; step++)
+                        sum += (double)a[(i * k) + step] * BitConverter.UInt32BitsToSingle((uint)stored[(j * k) + step] << 16);
                     Assert.Equal(sum, found[(i * n) + j], Math.ScaleB(1, -22) * (k + 4));
                 }
         }
