@@ -37,6 +37,36 @@ public class ProductBenchmarks : KernelBenchmark
     public void Bf16WithGradients() => ForwardAndBackward(() => Op.Linear(_x, _weight), [_x, _weight], Precision.BF16);
 }
 
+/// <summary>Few rows, as in drafts, small batches and experts with few tokens: no number of rows should be much slower than its
+/// neighbours.</summary>
+public class ThinProductBenchmarks : KernelBenchmark
+{
+    private Tensor _x = null!, _weight = null!, _stored = null!;
+
+    [Params(1, 2, 3, 4, 5, 7, 8, 12, 16, 17, 24, 32, 33, 48, 64)]
+    public int Rows { get; set; }
+
+    /// <summary>n x k.</summary>
+    [Params("4096x4096", "320x320", "1000x333", "50257x320")]
+    public string Weight { get; set; } = "";
+
+    [GlobalSetup]
+    public void SetUp()
+    {
+        var sizes = Array.ConvertAll(Weight.Split('x'), int.Parse);
+        _x = Drawn.Normal([Rows, sizes[1]], 1);
+        _weight = Drawn.Normal([sizes[0], sizes[1]], 2);
+        _stored = Tensor.Allocate(_weight.Shape, ElementType.BF16);
+        Op.Convert(_weight, _stored);
+    }
+
+    [Benchmark]
+    public void F32() => Forward(() => Op.Linear(_x, _weight));
+
+    [Benchmark]
+    public void StoredInBf16() => Forward(() => Op.Linear(_x, _stored), Precision.BF16);
+}
+
 /// <summary>Queries, keys and values of one token, or of a few, with weights in fewer bits: x rounded for each, or once for all.</summary>
 public class SharedActivationsBenchmarks : KernelBenchmark
 {

@@ -43,8 +43,8 @@ internal static unsafe class Bf16Packing
             var whole = (count + Bf16Rounding.AtOnce - 1) / Bf16Rounding.AtOnce * Bf16Rounding.AtOnce;
             Bf16Rounding.Pairs(a + ((long)start * product.ColumnA), (nint)product.ColumnA * sizeof(float), count, rows, width, pairs);
             new Span<uint>(pairs + ((count + 1) / 2 * width), (whole / 2 - ((count + 1) / 2)) * width).Clear();
-            MatrixProductPacking.Pack<Lanes512>(
-                (float*)pairs, width, 1, whole / 2, stride / sizeof(float), rows, (float*)to + (start / 2), clear: false);
+            MatrixProductPacking.Pack<Lanes512, SingleElements>(
+                (byte*)pairs, width, 1, whole / 2, stride / sizeof(float), rows, (float*)to + (start / 2), clear: false);
         }
     }
 
@@ -77,8 +77,8 @@ internal static unsafe class Bf16Packing
                     product.B + from, (nint)product.ColumnB * sizeof(float), columns, count, rounded, Stride * sizeof(ushort));
             else
                 Copy(product.HalfB + from, product.ColumnB, columns, count, rounded, Stride);
-            MatrixProductPacking.Pack<Lanes512>(
-                (float*)rounded, Stride / 2, 1, columns, width, (count + 1) / 2, (float*)to + ((long)start / 2 * width));
+            MatrixProductPacking.Pack<Lanes512, SingleElements>(
+                (byte*)rounded, Stride / 2, 1, columns, width, (count + 1) / 2, (float*)to + ((long)start / 2 * width));
         }
     }
 

@@ -29,19 +29,21 @@ internal static unsafe class MatrixProduct
         }
     }
 
-    /// <summary><c>c = a wᵀ + bias</c> with factors in BF16, which w is stored in; needs
-    /// <see cref="MatrixProductKinds.HasBf16"/>.</summary>
+    /// <summary><c>c = a wᵀ + bias</c> of a weight that is stored in BF16, which is widened in registers or as it is packed.</summary>
     /// <param name="a">m × k.</param>
     /// <param name="weight">n × k numbers in BF16, rows dense.</param>
     /// <param name="n">Rows of w.</param>
     /// <param name="c">m × n.</param>
     /// <param name="bias">n elements added to every row, or none.</param>
+    /// <param name="kind">What a is rounded to: BF16, which needs <see cref="MatrixProductKinds.HasBf16"/>, or F32.</param>
     /// <exception cref="ArgumentException">The sizes do not fit.</exception>
-    public static void MultiplyBf16(Matrix a, ReadOnlySpan<ushort> weight, int n, Span<float> c, ReadOnlySpan<float> bias = default)
+    public static void MultiplyBf16(
+        Matrix a, ReadOnlySpan<ushort> weight, int n, Span<float> c, ReadOnlySpan<float> bias = default,
+        MatrixProductKind kind = MatrixProductKind.Bf16)
     {
         if (weight.Length != (long)n * a.Columns)
             throw new ArgumentException($"{weight.Length} elements are not {n} x {a.Columns}", nameof(weight));
-        var product = Shapes(a, a.Columns, n, c, accumulate: false, rowStride: 0, bias, MatrixProductKind.Bf16);
+        var product = Shapes(a, a.Columns, n, c, accumulate: false, rowStride: 0, bias, kind);
         (product.RowB, product.ColumnB) = (1, a.Columns);
         fixed (ushort* pb = weight)
         {

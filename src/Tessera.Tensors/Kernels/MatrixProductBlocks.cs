@@ -100,7 +100,8 @@ internal static unsafe class MatrixProductBlocks
         /// <summary>All rows of c from <paramref name="top"/> to <paramref name="bottom"/>, a panel at a time.</summary>
         public void Run(int top, int bottom)
         {
-            var leave = TTile.ReadsUnpacked && bottom - top <= MaxRowsInPlace && _product.ColumnB == 1 && _product.PackedB == null;
+            var leave = TTile.ReadsUnpacked && bottom - top <= MaxRowsInPlace && _product.ColumnB == 1 && _product.PackedB == null
+                && _product.HalfB == null;
             var ragged = _columns / TTile.Columns * TTile.Columns;
             if (_product.PackedB == null)
             {

@@ -32,14 +32,17 @@ internal static unsafe class MatrixProductPacking
 
     /// <summary><c>to[k · width + lane] = from[lane · laneStride + k · stepStride]</c>; lanes from <paramref name="lanes"/>
     /// to <paramref name="width"/> become zeros where <paramref name="clear"/> says so.</summary>
-    public static void Pack<V>(
-        float* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to, bool clear = true)
+    /// <typeparam name="V">The vectors of the level.</typeparam>
+    /// <typeparam name="E">What is widened.</typeparam>
+    public static void Pack<V, E>(
+        byte* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to, bool clear = true)
         where V : struct, ILanes<V>
+        where E : struct, IElements
     {
-        if (laneStride == 1)
-            CopySteps<V>(from, stepStride, lanes, width, steps, to);
+        if (laneStride == 1 && typeof(E) == typeof(SingleElements))
+            CopySteps<V>((float*)from, stepStride, lanes, width, steps, to);
         else
-            Transpose<V>(from, laneStride, stepStride, lanes, width, steps, to);
+            Transpose<V, E>(from, laneStride, stepStride, lanes, width, steps, to);
         if (lanes == width || !clear) return;
         for (var k = 0; k < steps; k++) new Span<float>(to + ((long)k * width) + lanes, width - lanes).Clear();
     }
@@ -70,34 +73,48 @@ internal static unsafe class MatrixProductPacking
         }
     }
 
-    /// <summary>Lanes lie apart, usually rows of dense elements. Four at a time, so that lanes a power of two apart do not
-    /// drive each other from the cache.</summary>
-    private static void Transpose<V>(float* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to)
+    /// <summary>Lanes lie apart, usually rows of dense elements: 16 × 16 at a time in vectors of 16, each line of the cache read once, else
+    /// 4 × 4. Either way no more lanes than that, so that lanes a power of two apart do not drive each other from the cache.</summary>
+    private static void Transpose<V, E>(byte* from, int laneStride, int stepStride, int lanes, int width, int steps, float* to)
         where V : struct, ILanes<V>
+        where E : struct, IElements
     {
+        var sixteens = V.Count == 16 && Avx512F.IsSupported && stepStride == 1 ? lanes / 16 * 16 : 0;
         var fours = V.Count >= 4 && stepStride == 1 ? lanes / 4 * 4 : 0;
         for (var start = 0; start < steps; start += StepsAtOnce)
         {
             var end = Math.Min(start + StepsAtOnce, steps);
-            for (var lane = 0; lane < fours; lane += 4)
+            for (int lane = 0, count; lane < fours; lane += count)
             {
+                count = lane < sixteens ? 16 : 4;
                 var k = start;
-                var source = from + ((long)lane * laneStride);
-                for (; k <= end - 4; k += 4) Transpose4(source + k, laneStride, to + ((long)k * width) + lane, width);
-                PackScalars(source, laneStride, 1, 4, width, k, end, to + lane);
+                var source = from + ((long)lane * laneStride * E.Bytes);
+                if (count == 16)
+                {
+                    for (; k <= end - 16; k += 16)
+                        Transpose16.Run<E>(source + (k * E.Bytes), laneStride, to + ((long)k * width) + lane, width);
+                }
+                else
+                {
+                    for (; k <= end - 4; k += 4) Transpose4<E>(source + (k * E.Bytes), laneStride, to + ((long)k * width) + lane, width);
+                }
+
+                PackScalars<E>(source, laneStride, 1, count, width, k, end, to + lane);
             }
 
-            PackScalars(from + ((long)fours * laneStride), laneStride, stepStride, lanes - fours, width, start, end, to + fours);
+            PackScalars<E>(
+                from + ((long)fours * laneStride * E.Bytes), laneStride, stepStride, lanes - fours, width, start, end, to + fours);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Transpose4(float* from, int laneStride, float* to, int width)
+    private static void Transpose4<E>(byte* from, long laneStride, float* to, int width) where E : struct, IElements
     {
-        var a = Vector128.Load(from);
-        var b = Vector128.Load(from + laneStride);
-        var c = Vector128.Load(from + (2L * laneStride));
-        var d = Vector128.Load(from + (3L * laneStride));
+        laneStride *= E.Bytes;
+        var a = Four<E>(from);
+        var b = Four<E>(from + laneStride);
+        var c = Four<E>(from + (2 * laneStride));
+        var d = Four<E>(from + (3 * laneStride));
         Vector128<double> abLow = Low(a, b).AsDouble(), cdLow = Low(c, d).AsDouble();
         Vector128<double> abHigh = High(a, b).AsDouble(), cdHigh = High(c, d).AsDouble();
         Low(abLow, cdLow).AsSingle().Store(to);
@@ -106,13 +123,18 @@ internal static unsafe class MatrixProductPacking
         High(abHigh, cdHigh).AsSingle().Store(to + (3L * width));
     }
 
-    private static void PackScalars(
-        float* from, int laneStride, int stepStride, int lanes, int width, int start, int end, float* to)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector128<float> Four<E>(byte* from) where E : struct, IElements =>
+        Unsafe.BitCast<Lanes128, Vector128<float>>(E.Load<Lanes128>(from));
+
+    private static void PackScalars<E>(byte* from, int laneStride, int stepStride, int lanes, int width, int start, int end, float* to)
+        where E : struct, IElements
     {
         for (var lane = 0; lane < lanes; lane++)
         {
-            var source = from + ((long)lane * laneStride);
-            for (var k = start; k < end; k++) to[((long)k * width) + lane] = source[(long)k * stepStride];
+            var source = from + ((long)lane * laneStride * E.Bytes);
+            for (var k = start; k < end; k++)
+                E.Load<Lanes1>(source + ((long)k * stepStride * E.Bytes)).Store(to + ((long)k * width) + lane);
         }
     }
 

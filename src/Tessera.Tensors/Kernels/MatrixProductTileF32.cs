@@ -2,7 +2,8 @@ using System.Numerics.Tensors;
 
 namespace Tessera.Tensors.Kernels;
 
-/// <summary>F32 factors: a panel holds, for each step of k, one element of every row; a strip one of every column.</summary>
+/// <summary>F32 factors: a strip holds, for each step of k, one element of every column; a panel does so for rows or, where those of a are
+/// dense, holds a copy of them.</summary>
 internal readonly unsafe struct MatrixProductTileF32<V> : IMatrixProductTile where V : struct, ILanes<V>
 {
     public static int Rows => MatrixProductTile.Rows<V>();
@@ -13,8 +14,7 @@ internal readonly unsafe struct MatrixProductTileF32<V> : IMatrixProductTile whe
 
     public static int StepUnit => 1;
 
-    /// <summary>A panel stays in the first-level cache.</summary>
-    public static int LongestStep => 384;
+    public static int LongestStep => MatrixProductTile.LongestStep;
 
     public static int BlockBytes => MatrixProductPacking.BlockBytes;
 
@@ -25,22 +25,45 @@ internal readonly unsafe struct MatrixProductTileF32<V> : IMatrixProductTile whe
     public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to)
     {
         var a = product.A + ((long)row * product.RowA) + ((long)step * product.ColumnA);
-        MatrixProductPacking.Pack<V>(a, product.RowA, product.ColumnA, rows, rows, steps, (float*)to);
+        if (product.ColumnA == 1)
+        {
+            for (var i = 0; i < rows; i++)
+            {
+                var copy = new Span<float>((float*)to + (i * RowsTogether.Row), steps);
+                new ReadOnlySpan<float>(a + ((long)i * product.RowA), steps).CopyTo(copy);
+            }
+        }
+        else
+        {
+            MatrixProductPacking.Pack<V, SingleElements>((byte*)a, product.RowA, product.ColumnA, rows, rows, steps, (float*)to);
+        }
     }
 
     public static void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to)
     {
-        var b = product.B + ((long)step * product.RowB) + ((long)column * product.ColumnB);
-        MatrixProductPacking.Pack<V>(b, product.ColumnB, product.RowB, columns, width, steps, (float*)to);
+        var first = ((long)step * product.RowB) + ((long)column * product.ColumnB);
+        if (product.HalfB == null)
+            MatrixProductPacking.Pack<V, SingleElements>(
+                (byte*)(product.B + first), product.ColumnB, product.RowB, columns, width, steps, (float*)to);
+        else
+            MatrixProductPacking.Pack<V, BrainElements>(
+                (byte*)(product.HalfB + first), product.ColumnB, product.RowB, columns, width, steps, (float*)to);
     }
 
     public static void Run(
         in MatrixProductOperands product, int rows, int width, byte* a, byte* b, int rowB, int steps, float* c, int rowC, bool add)
     {
-        if (width == Columns)
-            MatrixProductTile.Run<V, Two>(rows, (float*)a, (float*)b, rowB, steps, c, rowC, add);
+        if (product.ColumnA == 1)
+            Run<RowsTogether>(rows, width, (float*)a, (float*)b, rowB, steps, c, rowC, add);
         else
-            MatrixProductTile.Run<V, One>(rows, (float*)a, (float*)b, rowB, steps, c, rowC, add);
+            Run<StepsTogether>(rows, width, (float*)a, (float*)b, rowB, steps, c, rowC, add);
+    }
+
+    private static void Run<TPanel>(int rows, int width, float* a, float* b, int rowB, int steps, float* c, int rowC, bool add)
+        where TPanel : struct, IPanelLayout
+    {
+        if (width == Columns) MatrixProductTile.Run<V, TPanel, Two>(rows, a, b, rowB, steps, c, rowC, add);
+        else MatrixProductTile.Run<V, TPanel, One>(rows, a, b, rowB, steps, c, rowC, add);
     }
 }
 
@@ -68,7 +91,9 @@ internal readonly unsafe struct MatrixProductTileF16<V> : IMatrixProductTile whe
     public static void PackA(in MatrixProductOperands product, int row, int rows, int step, int steps, byte* to)
     {
         MatrixProductTileF32<V>.PackA(product, row, rows, step, steps, to);
-        Round(new Span<float>(to, rows * steps));
+        if (product.ColumnA != 1) Round(new Span<float>(to, rows * steps));
+        else
+            for (var i = 0; i < rows; i++) Round(new Span<float>((float*)to + (i * RowsTogether.Row), steps));
     }
 
     public static void PackB(in MatrixProductOperands product, int column, int columns, int width, int step, int steps, byte* to)

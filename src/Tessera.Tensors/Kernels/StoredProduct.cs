@@ -162,13 +162,16 @@ internal static unsafe class StoredProduct
     {
         var isBf16 = kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16;
         var rows = Rows(x.Tensor.AsMatrix(), start, count);
-        if (count <= MaxRowsWide && isBf16)
+        if (isBf16 && ThinProductAmx.Suits(count))
+            ThinProductAmx.Multiply(rows, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
+        else if (count <= MaxRowsWide && isBf16)
         {
             if (x.Shape.Rows <= MaxRowsRounded) StoredProductBf16.Multiply(x.RoundedToBf16().Part(start, count), w, y, bias);
             else MultiplyRounded(rows, w, y, bias);
         }
+        else if (isBf16 || (w.Type == ElementType.BF16 && kind == MatrixProductKind.F32 && count > 1))
+            MatrixProduct.MultiplyBf16(rows, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias, kind);
         else if (count <= MaxRowsWide) StoredProductWide.Multiply(rows, w, y, bias);
-        else if (isBf16) MatrixProduct.MultiplyBf16(rows, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
         else MultiplyPanels(rows, w, y, w.Rows, bias, kind);
     }
 

@@ -76,6 +76,53 @@ public class AmxProductTests
     public void A_linear_layer_in_BF16_and_its_gradients_agree_with_rounded_factors_on_this_processor() =>
         VerifyLinear(tokens: 500, inputs: 256, outputs: 720);
 
+    [LevelFact(KernelLevel.Avx512Bf16, atAnyLevel: true)]
+    public void Few_rows_with_a_weight_stored_in_BF16_agree_with_double_precision()
+    {
+        using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
+        VerifyThin([(1, 1, 1), (4, 40, 33), (5, 31, 64), (16, 32, 100), (17, 70, 31), (33, 33, 1056), (48, 100, 65), (64, 17, 130)]);
+        Assert.All(emulation.Threads, thread => Assert.False(thread.Configured));
+        Assert.True(emulation.Threads.Sum(thread => thread.Products) > 0);
+    }
+
+    [LevelFact(KernelLevel.Amx)]
+    public void Few_rows_with_a_weight_stored_in_BF16_agree_with_double_precision_on_this_processor() =>
+        VerifyThin([(1, 300, 700), (16, 1000, 1030), (33, 70, 2049), (64, 257, 129)]);
+
+    [LevelFact(KernelLevel.Avx512Bf16, atAnyLevel: true)]
+    public void What_is_not_a_number_in_a_few_rows_or_their_weight_spreads_no_further()
+    {
+        using var emulation = new AmxEmulation(new EmulatedMemory { Everything = true });
+        const int Rows = 18, Outputs = 35, Columns = 37;
+        var (x, weight, y) = (Product.Elements(Rows * Columns, 1), Halves(Outputs * Columns, 2), new float[Rows * Outputs]);
+        x[36] = float.NaN;
+        weight[(34 * Columns) + 5] = 0x7F80; // infinity
+        ThinProductAmx.Multiply(new Matrix(x, Rows, Columns), weight, Outputs, y, default);
+        for (var i = 0; i < Rows; i++)
+            for (var j = 0; j < Outputs; j++)
+                Assert.True(i == 0 ? float.IsNaN(y[j]) : float.IsInfinity(y[(i * Outputs) + j]) == (j == 34));
+    }
+
+    private static void VerifyThin(ReadOnlySpan<(int M, int N, int K)> shapes)
+    {
+        foreach (var (m, n, k) in shapes)
+        {
+            var (x, weight, bias, y) = (Product.Elements(m * k, 1), Halves(n * k, 2), Product.Elements(n, 3), new float[m * n]);
+            foreach (var added in (float[][])[[], bias])
+            {
+                ThinProductAmx.Multiply(new Matrix(x, m, k), weight, n, y, added);
+                Compare(
+                    $"{m} x {n} x {k}", y, m, n, k, (i, j, step) => Rounded(x[(i * k) + step]) * Wide(weight[(j * k) + step]),
+                    j => added.Length == 0 ? 0 : added[j]);
+            }
+        }
+    }
+
+    private static ushort[] Halves(int count, int seed) =>
+        [.. Product.Elements(count, seed).Select(value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16))];
+
+    private static double Wide(ushort bits) => BitConverter.UInt32BitsToSingle((uint)bits << 16);
+
     private static void Verify(ReadOnlySpan<(int M, int N, int K)> shapes)
     {
         foreach (var (m, n, k) in shapes)

@@ -46,6 +46,7 @@ public class MatrixProductTests
     [InlineData(130, 2300, 390)]
     [InlineData(16, 2300, 1100)]
     [InlineData(64, 100, 2051)]
+    [InlineData(39, 50, 3001)]
     public void Products_cut_into_several_blocks_and_parts_agree_with_double_precision(int m, int n, int k)
     {
         foreach (var kind in s_kinds)
@@ -129,6 +130,45 @@ public class MatrixProductTests
             MatrixProduct.Multiply(new Matrix(a, m, k), new Matrix(weight, n, k).T, expected, false, bias: bias, kind: MatrixProductKind.Bf16);
             MatrixProduct.MultiplyBf16(new Matrix(a, m, k), stored, n, found, bias);
             Assert.Equal(expected, found);
+        }
+    }
+
+    [Fact]
+    public void Weights_stored_in_BF16_are_multiplied_in_F32_as_double_precision_does()
+    {
+        (int, int, int)[] shapes =
+            [(1, 1, 1), (2, 5, 15), (3, 33, 16), (7, 70, 1049), (13, 67, 333), (30, 3, 2070), (41, 50, 400), (200, 70, 390)];
+        foreach (var (m, n, k) in shapes)
+        {
+            var (a, bias) = (Elements(m * k, 1), Elements(n, 3));
+            var stored = Elements(n * k, 2).Select(value => (ushort)(BitConverter.SingleToUInt32Bits(value) >> 16)).ToArray();
+            var found = new float[m * n];
+            MatrixProduct.MultiplyBf16(new Matrix(a, m, k), stored, n, found, bias, MatrixProductKind.F32);
+            for (var i = 0; i < m; i++)
+                for (var j = 0; j < n; j++)
+                {
+                    var sum = (double)bias[j];
+                    for (var step = 0; step < k; step++)
+                        sum += (double)a[(i * k) + step] * BitConverter.UInt32BitsToSingle((uint)stored[(j * k) + step] << 16);
+                    Assert.Equal(sum, found[(i * n) + j], Math.ScaleB(1, -22) * (k + 4));
+                }
+        }
+    }
+
+    [Fact]
+    public void A_row_of_infinities_is_exact_at_any_length()
+    {
+        // The last vector of a row overlaps the one before: what is left out of it must not become a NaN.
+        for (var k = 16; k <= 33; k++)
+        {
+            foreach (var rows in (ReadOnlySpan<int>)[1, 3, 7])
+            {
+                var (a, b, c) = (new float[rows * k], new float[5 * k], new float[rows * 5]);
+                a.AsSpan().Fill(float.PositiveInfinity);
+                b.AsSpan().Fill(2);
+                MatrixProduct.Multiply(new Matrix(a, rows, k), new Matrix(b, 5, k).T, c, accumulate: false);
+                Assert.All(c, value => Assert.Equal(float.PositiveInfinity, value));
+            }
         }
     }
 
