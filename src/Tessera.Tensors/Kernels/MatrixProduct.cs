@@ -1,3 +1,5 @@
+using Tessera.Tensors.Threading;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Products of F32 matrices, whose elements are rounded to fewer bits on the way in where the kind says so.</summary>
@@ -70,7 +72,8 @@ internal static unsafe class MatrixProduct
             product.C = pc;
             product.Bias = pBias;
             var work = new Work { Product = product, Cut = MatrixProductCut.Of(product) };
-            Simd.Run(ref work, work.Cut.Parts);
+            if (MatrixProductDots.Suits(product)) JointWork.Add(ref work, work.Cut.Parts);
+            else Simd.Run(ref work, work.Cut.Parts);
         }
     }
 
