@@ -46,7 +46,7 @@ internal static class Machine
     }
 
     private static string Highest() =>
-        Processor.Level == Processor.HighestLevel ? "" : $" (the processor has {Processor.HighestLevel})";
+        Processor.Level == Processor.BestLevel ? "" : $" (the best here is {Processor.BestLevel})";
 
     private static string ProcessorName() => Entry("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
 

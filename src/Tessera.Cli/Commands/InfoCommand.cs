@@ -58,7 +58,7 @@ internal static class InfoCommand
         MemoryBytes,
         Processor.Level,
         Highest = Processor.HighestLevel,
-        WhyNot = Above.ToDictionary(level => level, level => Processor.WhyNot(level) ?? $"TESSERA_KERNELS asks for {Processor.Level}"),
+        WhyNot = Above.ToDictionary(level => level, level => Processor.WhyNotUsed(level) ?? $"TESSERA_KERNELS asks for {Processor.Level}"),
         Processor.Features,
         Families = Family.All.ToDictionary(family => family.Name, family => family.ModelTypes),
         GgufArchitectures = GgufModel.Architectures,
@@ -69,7 +69,7 @@ internal static class InfoCommand
 
     private static string Why()
     {
-        if (Processor.Level != Processor.HighestLevel) return $" (set by TESSERA_KERNELS; {Processor.HighestLevel} can be used here)";
-        return Above.FirstOrDefault() is { } next ? $" (not {next}: {Processor.WhyNot(next)})" : " (the highest there is)";
+        if (Processor.Level != Processor.BestLevel) return $" (set by TESSERA_KERNELS; {Processor.BestLevel} is the best here)";
+        return Above.FirstOrDefault() is { } next ? $" (not {next}: {Processor.WhyNotUsed(next)})" : " (the highest there is)";
     }
 }

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels.Jit;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Which instructions the kernels use; each level has those below it as well.</summary>
@@ -43,11 +45,12 @@ internal static class KernelLevels
         return place < 0 ? null : (KernelLevel)place;
     }
 
-    /// <summary>The level that <paramref name="wanted"/> names; <paramref name="highest"/> where it names none.</summary>
+    /// <summary>The level that <paramref name="wanted"/> names; the best where it names none.</summary>
     /// <exception cref="InvalidOperationException"><paramref name="wanted"/> is no level, or one above the highest.</exception>
-    public static KernelLevel Choose(string? wanted, KernelLevel highest, string whyNotHigher)
+    public static KernelLevel Choose(string? wanted, in ProcessorFeatures here)
     {
-        if (string.IsNullOrEmpty(wanted)) return highest;
+        if (string.IsNullOrEmpty(wanted)) return here.Best.Level;
+        var (highest, whyNotHigher) = here.Highest;
         if (Named(wanted) is not { } level)
             throw new InvalidOperationException($"TESSERA_KERNELS must be one of {string.Join(", ", s_names)}; found '{wanted}'");
         if (level <= highest) return level;

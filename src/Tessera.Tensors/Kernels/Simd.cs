@@ -17,17 +17,24 @@ internal static unsafe class Simd
 
     private static readonly (KernelLevel Level, string WhyNotHigher) s_highest = s_features.Highest;
 
-    /// <summary>The level in use: the highest there is here, or what <c>TESSERA_KERNELS</c> names.</summary>
+    /// <summary>The level in use: the best there is here, or what <c>TESSERA_KERNELS</c> names.</summary>
     /// <exception cref="TypeInitializationException"><c>TESSERA_KERNELS</c> is no level, or one that cannot be used here; the inner
     /// exception says so.</exception>
     public static KernelLevel Level { get; } =
-        KernelLevels.Choose(Environment.GetEnvironmentVariable("TESSERA_KERNELS"), s_highest.Level, s_highest.WhyNotHigher);
+        KernelLevels.Choose(Environment.GetEnvironmentVariable("TESSERA_KERNELS"), s_features);
+
+    /// <summary>Whether kernels of the level in use should multiply BF16 numbers by <c>vdpbf16ps</c> rather than in F32 lanes: at
+    /// <see cref="KernelLevel.Avx512Bf16"/> always, with tiles (AMX) where it is the faster of the two.</summary>
+    public static bool Bf16DotsPay => Level == KernelLevel.Avx512Bf16 || (Level > KernelLevel.Avx512Bf16 && s_features.Bf16DotsPay);
 
     /// <summary>The highest level that this processor has and the system allows.</summary>
     public static KernelLevel Highest => s_highest.Level;
 
     /// <summary>Why <see cref="Highest"/> is not the level above it; empty where there is none.</summary>
     public static string WhyNotHigher => s_highest.WhyNotHigher;
+
+    /// <summary>The level in use where <c>TESSERA_KERNELS</c> names none, and why it is not the level above it.</summary>
+    public static (KernelLevel Level, string WhyNotHigher) Best => s_features.Best;
 
     /// <summary>What this processor has of what levels need, in the names of the levels.</summary>
     public static IReadOnlyList<string> Features => s_features.Names;

@@ -8,7 +8,8 @@ public class KernelLevelTests
 {
     private const string Names = "scalar, vector128, vector256, vector512, avx512-vnni, avx512-bf16, amx";
 
-    private static readonly ProcessorFeatures s_all = new() { Vectors = KernelLevel.Vector512, Vnni = true, Bf16 = true, Amx = true };
+    private static readonly ProcessorFeatures s_all =
+        new() { Vectors = KernelLevel.Vector512, Vnni = true, Bf16 = true, Bf16DotsPay = true, Amx = true };
 
     [Theory]
     [InlineData("scalar", "scalar")]
@@ -18,7 +19,7 @@ public class KernelLevelTests
     [InlineData(null, "amx")]
     [InlineData("", "amx")]
     public void A_level_is_chosen_by_its_name_and_is_the_highest_without_one(string? name, string level) =>
-        Assert.Equal(level, KernelLevels.Choose(name, KernelLevel.Amx, "").Name());
+        Assert.Equal(level, KernelLevels.Choose(name, s_all).Name());
 
     [Theory]
     [InlineData("avx2")]
@@ -27,22 +28,50 @@ public class KernelLevelTests
     [InlineData(" ")]
     public void Another_name_is_refused_with_those_that_are_allowed(string name)
     {
-        var error = Assert.Throws<InvalidOperationException>(() => KernelLevels.Choose(name, KernelLevel.Amx, ""));
+        var error = Assert.Throws<InvalidOperationException>(() => KernelLevels.Choose(name, s_all));
         Assert.Equal($"TESSERA_KERNELS must be one of {Names}; found '{name}'", error.Message);
     }
 
     [Fact]
     public void Every_level_can_be_chosen_up_to_the_highest_and_none_above()
     {
-        foreach (var highest in Enum.GetValues<KernelLevel>())
+        ProcessorFeatures[] machines =
+        [
+            s_all, s_all with { TilesRefused = "no tiles" }, s_all with { Amx = false, Bf16DotsPay = false }, s_all with { Bf16 = false },
+            s_all with { PagesRefused = "no pages" }, new() { Vectors = KernelLevel.Vector256 }, new() { Vectors = KernelLevel.Scalar },
+        ];
+        foreach (var here in machines)
+        {
+            var (highest, because) = here.Highest;
             foreach (var level in Enum.GetValues<KernelLevel>())
             {
-                if (level <= highest) Assert.Equal(level, KernelLevels.Choose(level.Name(), highest, "because"));
+                if (level <= highest) Assert.Equal(level, KernelLevels.Choose(level.Name(), here));
                 else
                     Assert.Equal(
-                        $"TESSERA_KERNELS asks for {level.Name()}, but {highest.Name()} is the highest here: because",
-                        Assert.Throws<InvalidOperationException>(() => KernelLevels.Choose(level.Name(), highest, "because")).Message);
+                        $"TESSERA_KERNELS asks for {level.Name()}, but {highest.Name()} is the highest here: {because}",
+                        Assert.Throws<InvalidOperationException>(() => KernelLevels.Choose(level.Name(), here)).Message);
             }
+        }
+    }
+
+    [Fact]
+    public void Bf16_dot_products_slower_than_f32_are_not_chosen_but_can_be_asked_for()
+    {
+        var slow = s_all with { Amx = false, Bf16DotsPay = false };
+        Assert.Equal(KernelLevel.Avx512Bf16, slow.Highest.Level);
+        Assert.Equal((KernelLevel.Avx512Vnni, "this processor's BF16 dot products do less than its F32 multiplications"), slow.Best);
+        Assert.Equal(KernelLevel.Avx512Vnni, KernelLevels.Choose(null, slow));
+        Assert.Equal(KernelLevel.Avx512Bf16, KernelLevels.Choose("avx512-bf16", slow));
+        Assert.Equal(KernelLevel.Avx512Bf16, (slow with { Bf16DotsPay = true }).Best.Level);
+        Assert.Equal(KernelLevel.Amx, (slow with { Amx = true }).Best.Level);
+    }
+
+    /// <summary>What decides is far from the limit on every processor known, so that it is the same each time.</summary>
+    [LevelFact(KernelLevel.Avx512Bf16, atAnyLevel: true)]
+    public void Whether_bf16_dot_products_pay_is_measured_alike_each_time()
+    {
+        var first = Bf16Rate.DotsPay();
+        for (var i = 0; i < 20; i++) Assert.Equal(first, Bf16Rate.DotsPay());
     }
 
     [Fact]

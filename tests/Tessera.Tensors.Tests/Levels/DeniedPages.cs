@@ -25,7 +25,7 @@ internal static unsafe partial class DeniedPages
         var thread = new Thread(() =>
         {
             // What the choice calls is compiled while it still can be.
-            _ = KernelLevels.Choose("", ProcessorFeatures.Detect().Highest.Level, "");
+            _ = KernelLevels.Choose("", ProcessorFeatures.Detect());
             Filter();
             RuntimeHelpers.RunClassConstructor(typeof(Simd).TypeHandle);
         });

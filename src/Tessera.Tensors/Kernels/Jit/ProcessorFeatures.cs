@@ -19,6 +19,9 @@ internal readonly record struct ProcessorFeatures
     /// <summary>AMX-TILE, AMX-BF16 and AMX-INT8.</summary>
     public bool Amx { get; init; }
 
+    /// <summary>Whether <c>vdpbf16ps</c> does more than F32 multiplications (<see cref="Bf16Rate"/>); measured only where it can be used.</summary>
+    public bool Bf16DotsPay { get; init; }
+
     /// <summary>Why the system runs no code that is assembled at run time, or null where it does.</summary>
     public string? PagesRefused { get; init; }
 
@@ -35,6 +38,12 @@ internal readonly record struct ProcessorFeatures
             return (level, level < KernelLevel.Amx ? WhyNot(level + 1)! : "");
         }
     }
+
+    /// <summary>The level to use where none is asked for: the highest, but for one whose only gain is BF16 dot products that gain
+    /// nothing; and why it is not the next one.</summary>
+    public (KernelLevel Level, string WhyNotHigher) Best => Highest is (KernelLevel.Avx512Bf16, _) && !Bf16DotsPay
+        ? (KernelLevel.Avx512Vnni, "this processor's BF16 dot products do less than its F32 multiplications")
+        : Highest;
 
     /// <summary>Why a level cannot be used; null where it can.</summary>
     public string? WhyNot(KernelLevel level) => level switch
@@ -86,10 +95,12 @@ internal readonly record struct ProcessorFeatures
             Amx = Has(edx, 22) && Has(edx, 24) && Has(edx, 25),
         };
         if (!features.Vnni) return features;
+        var refused = ExecutablePages.WhyRefused();
         return features with
         {
-            PagesRefused = ExecutablePages.WhyRefused(),
+            PagesRefused = refused,
             TilesRefused = features.Amx ? ExecutablePages.WhyTilesRefused() : null,
+            Bf16DotsPay = features.Bf16 && refused is null && Bf16Rate.DotsPay(),
         };
     }
 
