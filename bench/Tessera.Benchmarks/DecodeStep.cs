@@ -17,17 +17,17 @@ internal static class DecodeStep
     /// <summary>Measures, and prints one line of JSON.</summary>
     /// <param name="steps">How many steps are measured.</param>
     /// <param name="model">A model's folder or GGUF file; the decoder where null.</param>
-    /// <param name="warmUp">Steps before; they compile the methods.</param>
-    public static void Run(int steps, string? model = null, int warmUp = WarmUpSteps)
+    /// <param name="cache">What keys and values are stored as.</param>
+    public static void Run(int steps, string? model = null, ElementType cache = ElementType.F32)
     {
         var folder = model is null ? null : ModelFolder.Load(model, asStored: true);
         var decoder = folder?.Model ?? TrainingStep.Build("decoder");
-        var session = new DecodingSession(decoder);
-        session.Reserve(1, warmUp + steps + 1);
+        var session = new DecodingSession(decoder, cache);
+        session.Reserve(1, WarmUpSteps + steps + 1);
         var sequence = session.Add();
         var token = 1;
         var (times, tokens, bytes, passes) = (new double[steps], new int[steps], 0L, 0L);
-        for (var step = -warmUp; step < steps; step++)
+        for (var step = -WarmUpSteps; step < steps; step++)
         {
             if (step == 0) (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true), Processor.TeamPasses);
             var start = Stopwatch.GetTimestamp();
@@ -40,7 +40,7 @@ internal static class DecodeStep
         Array.Sort(times);
         Console.WriteLine(JsonSerializer.Serialize(new
         {
-            model = model is null ? "decoder" : Path.GetFileNameWithoutExtension(model), threads = Processor.Threads,
+            model = model is null ? "decoder" : Path.GetFileNameWithoutExtension(model), cache = $"{cache}", threads = Processor.Threads,
             @params = decoder.ParameterCount(), step_ms = Math.Round(times[steps / 2], 4), least_ms = Math.Round(times[0], 4),
             tokens_a_second = Math.Round(1e3 / times[steps / 2], 1), team_passes_a_step = (double)passes / steps,
             managed_bytes_a_step = (double)bytes / steps, tokens = Hash(tokens),

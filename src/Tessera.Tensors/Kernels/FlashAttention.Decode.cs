@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -102,18 +103,27 @@ internal static unsafe partial class FlashAttention
     {
         private const int Size = FlashAttentionTile.Size;
 
+        /// <summary>Bytes that are fetched ahead: the processor foresees no more than a page, and a tile of a head is a few.</summary>
+        private const int Ahead = 4096;
+
         private readonly ref readonly FlashAttentionProblem _problem;
         private readonly int _batch;
 
         /// <summary>[keys of a tile] both; [rows, value width + 3] as in <see cref="DecodeWork"/>.</summary>
         private readonly float* _scores, _bias, _rows;
 
-        /// <summary>Room for a tile of keys and values that are not F32.</summary>
+        /// <summary>Room for a tile of keys and values that are neither F32 nor BF16.</summary>
         private readonly float* _keyRoom, _valueRoom;
 
-        /// <summary>The tile of keys and values at hand: its key head and first key, and its rows.</summary>
+        /// <summary>Whether keys and values are widened as they are read.</summary>
+        private readonly bool _areBrain;
+
+        /// <summary>The tile of keys and values at hand: its key head and first key, and its rows, of so many bytes each.</summary>
         private (int Head, int FirstKey) _tile = (-1, -1);
-        private (nint Address, nint Stride) _keys, _values;
+        private (nint Address, nint RowBytes) _keys, _values;
+
+        /// <summary>How far ahead lines are fetched; 0 where the tile has been read before.</summary>
+        private int _ahead;
 
         public DecodeRange(in FlashAttentionProblem problem, int batch, float* rows)
         {
@@ -124,6 +134,7 @@ internal static unsafe partial class FlashAttention
             _bias = _scores + Size;
             _keyRoom = _bias + Size;
             _valueRoom = _keyRoom + (Size * (nint)problem.Width);
+            _areBrain = problem.Keys.AreBrain && problem.Values.AreBrain;
         }
 
         public void Run(int firstKey, int lastKey)
@@ -160,12 +171,14 @@ internal static unsafe partial class FlashAttention
             if (seen == 0) return;
 
             Open(head / _problem.Group, firstKey, keys);
-            Score(row, keys);
+            if (_areBrain) Score<BrainElements>(row, keys);
+            else Score<SingleElements>(row, keys);
             if (_problem.SoftCap > 0) FlashAttentionTile.Cap<V>(_scores, Size, _problem.SoftCap * FlashAttentionProblem.Log2E, slope: null);
             if (!_problem.Bias.IsNone) AddBias(head, query, firstKey, keys);
             if (seen != ulong.MaxValue)
                 for (var key = 0; key < Size; key++) _scores[key] = (seen >> key & 1) != 0 ? _scores[key] : float.NegativeInfinity;
-            AddValues(row, keys, Soften(row));
+            if (_areBrain) AddValues<BrainElements>(row, keys, Soften(row));
+            else AddValues<SingleElements>(row, keys, Soften(row));
         }
 
         private readonly void AddBias(int head, int query, int firstKey, int keys)
@@ -178,45 +191,56 @@ internal static unsafe partial class FlashAttention
 
         private void Open(int keyHead, int firstKey, int keys)
         {
+            _ahead = 0;
             if (_tile == (keyHead, firstKey)) return;
-            _tile = (keyHead, firstKey);
-            _keys = _problem.Keys.Read(_batch, keyHead, firstKey, keys, _problem.Width, _keyRoom);
+            (_tile, _ahead) = ((keyHead, firstKey), Ahead);
+            _keys = Rows(_problem.Keys, keyHead, firstKey, keys, _problem.Width, _keyRoom);
             _values = _problem.Values.Are(_problem.Keys)
                 ? _keys
-                : _problem.Values.Read(_batch, keyHead, firstKey, keys, _problem.ValueWidth, _valueRoom);
+                : Rows(_problem.Values, keyHead, firstKey, keys, _problem.ValueWidth, _valueRoom);
             var next = Math.Min(Size, _problem.KeyCount - firstKey - keys);
             _problem.Keys.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.Width);
             _problem.Values.Prefetch(_batch, keyHead, firstKey + keys, next, _problem.ValueWidth);
         }
 
+        /// <summary>A tile's rows, where they are or else expanded.</summary>
+        private readonly (nint Address, nint RowBytes) Rows(
+            in AttentionRows rows, int keyHead, int firstKey, int keys, int width, float* room)
+        {
+            if (_areBrain) return ((nint)rows.Locate(_batch, keyHead, firstKey), rows.Stride * sizeof(ushort));
+            var (address, stride) = rows.Read(_batch, keyHead, firstKey, keys, width, room);
+            return (address, stride * sizeof(float));
+        }
+
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-        private readonly void Score(int row, int keys)
+        private readonly void Score<E>(int row, int keys) where E : struct, IElements
         {
             var query = _problem.Queries.At(_batch, Head(row), Query(row));
-            var key = (float*)_keys.Address;
-            var (width, stride, scale) = (_problem.Width, _keys.Stride, _problem.Scale * FlashAttentionProblem.Log2E);
+            var key = (byte*)_keys.Address;
+            var (width, stride, scale) = (_problem.Width, _keys.RowBytes, _problem.Scale * FlashAttentionProblem.Log2E);
             var index = 0;
             for (; index + 4 <= keys; index += 4, key += 4 * stride)
             {
-                float* key1 = key + stride, key2 = key1 + stride, key3 = key2 + stride;
+                byte* key1 = key + stride, key2 = key1 + stride, key3 = key2 + stride;
+                Fetch(key, 4, stride, width * E.Bytes);
                 V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
                 var d = 0;
                 for (; d + V.Count <= width; d += V.Count)
                 {
                     var q = V.Load(query + d);
-                    s0 = V.MultiplyAdd(q, V.Load(key + d), s0);
-                    s1 = V.MultiplyAdd(q, V.Load(key1 + d), s1);
-                    s2 = V.MultiplyAdd(q, V.Load(key2 + d), s2);
-                    s3 = V.MultiplyAdd(q, V.Load(key3 + d), s3);
+                    s0 = V.MultiplyAdd(q, E.Load<V>(key + (d * E.Bytes)), s0);
+                    s1 = V.MultiplyAdd(q, E.Load<V>(key1 + (d * E.Bytes)), s1);
+                    s2 = V.MultiplyAdd(q, E.Load<V>(key2 + (d * E.Bytes)), s2);
+                    s3 = V.MultiplyAdd(q, E.Load<V>(key3 + (d * E.Bytes)), s3);
                 }
 
                 float t0 = s0.Sum(), t1 = s1.Sum(), t2 = s2.Sum(), t3 = s3.Sum();
                 for (; d < width; d++)
                 {
-                    t0 += query[d] * key[d];
-                    t1 += query[d] * key1[d];
-                    t2 += query[d] * key2[d];
-                    t3 += query[d] * key3[d];
+                    t0 += query[d] * E.Load<Lanes1>(key + (d * E.Bytes)).Sum();
+                    t1 += query[d] * E.Load<Lanes1>(key1 + (d * E.Bytes)).Sum();
+                    t2 += query[d] * E.Load<Lanes1>(key2 + (d * E.Bytes)).Sum();
+                    t3 += query[d] * E.Load<Lanes1>(key3 + (d * E.Bytes)).Sum();
                 }
 
                 _scores[index] = t0 * scale;
@@ -225,8 +249,28 @@ internal static unsafe partial class FlashAttention
                 _scores[index + 3] = t3 * scale;
             }
 
-            for (; index < keys; index++, key += stride) _scores[index] = Dot<V>(query, key, width) * scale;
+            for (; index < keys; index++, key += stride) _scores[index] = Dot<E>(query, key, width) * scale;
             for (; index < Size; index++) _scores[index] = float.NegativeInfinity;
+        }
+
+        private static float Dot<E>(float* query, byte* key, int width) where E : struct, IElements
+        {
+            var sum = V.Zero;
+            var d = 0;
+            for (; d + V.Count <= width; d += V.Count) sum = V.MultiplyAdd(V.Load(query + d), E.Load<V>(key + (d * E.Bytes)), sum);
+            var total = sum.Sum();
+            for (; d < width; d++) total += query[d] * E.Load<Lanes1>(key + (d * E.Bytes)).Sum();
+            return total;
+        }
+
+        /// <summary>Has the caches fetch rows as far ahead as is said; behind the tile lies that of the next head, or of the next
+        /// block.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private readonly void Fetch(byte* from, int rows, nint stride, int bytes)
+        {
+            if (!Sse.IsSupported || _ahead == 0) return;
+            for (; rows > 0; rows--, from += stride)
+                for (var at = 0; at < bytes; at += 64) Sse.Prefetch0(from + at + _ahead);
         }
 
         /// <summary>Turns scores into powers below the new maximum; returns what earlier output is to be scaled by.</summary>
@@ -261,24 +305,25 @@ internal static unsafe partial class FlashAttention
         }
 
         [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
-        private readonly void AddValues(int row, int keys, float decay)
+        private readonly void AddValues<E>(int row, int keys, float decay) where E : struct, IElements
         {
-            var first = (float*)_values.Address;
-            var (width, stride) = (_problem.ValueWidth, _values.Stride);
+            var first = (byte*)_values.Address;
+            var (width, stride) = (_problem.ValueWidth, _values.RowBytes);
             var output = Output(row);
             var d = 0;
             for (; d + (4 * V.Count) <= width; d += 4 * V.Count)
             {
                 V scale = V.All(decay), s0 = V.Load(output + d) * scale, s1 = V.Load(output + d + V.Count) * scale;
                 V s2 = V.Load(output + d + (2 * V.Count)) * scale, s3 = V.Load(output + d + (3 * V.Count)) * scale;
-                var value = first + d;
+                var value = first + (d * E.Bytes);
                 for (var key = 0; key < keys; key++, value += stride)
                 {
+                    Fetch(value, 1, stride, 4 * V.Count * E.Bytes);
                     var power = V.All(_scores[key]);
-                    s0 = V.MultiplyAdd(power, V.Load(value), s0);
-                    s1 = V.MultiplyAdd(power, V.Load(value + V.Count), s1);
-                    s2 = V.MultiplyAdd(power, V.Load(value + (2 * V.Count)), s2);
-                    s3 = V.MultiplyAdd(power, V.Load(value + (3 * V.Count)), s3);
+                    s0 = V.MultiplyAdd(power, E.Load<V>(value), s0);
+                    s1 = V.MultiplyAdd(power, E.Load<V>(value + (V.Count * E.Bytes)), s1);
+                    s2 = V.MultiplyAdd(power, E.Load<V>(value + (2 * V.Count * E.Bytes)), s2);
+                    s3 = V.MultiplyAdd(power, E.Load<V>(value + (3 * V.Count * E.Bytes)), s3);
                 }
 
                 s0.Store(output + d);
@@ -290,14 +335,16 @@ internal static unsafe partial class FlashAttention
             for (; d + V.Count <= width; d += V.Count)
             {
                 var sum = V.Load(output + d) * V.All(decay);
-                for (var key = 0; key < keys; key++) sum = V.MultiplyAdd(V.All(_scores[key]), V.Load(first + (key * stride) + d), sum);
+                var value = first + (d * E.Bytes);
+                for (var key = 0; key < keys; key++) sum = V.MultiplyAdd(V.All(_scores[key]), E.Load<V>(value + (key * stride)), sum);
                 sum.Store(output + d);
             }
 
             for (; d < width; d++)
             {
                 var sum = output[d] * decay;
-                for (var key = 0; key < keys; key++) sum += _scores[key] * first[(key * stride) + d];
+                for (var key = 0; key < keys; key++)
+                    sum += _scores[key] * E.Load<Lanes1>(first + (key * stride) + (d * E.Bytes)).Sum();
                 output[d] = sum;
             }
         }
