@@ -5,6 +5,9 @@ namespace Tessera.Tensors.Kernels;
 
 internal static unsafe partial class FlashAttention
 {
+    /// <summary>Operations that are worth a thread's while where each number of the cache is read for few of them.</summary>
+    private const double MinWorkOfDecodePart = 1 << 16;
+
     /// <summary>Whether there are so few queries that vectors along the width beat vectors across queries.</summary>
     public static bool IsDecode(in FlashAttentionProblem problem) => problem.QueryCount <= Simd.Level switch
     {
@@ -16,17 +19,19 @@ internal static unsafe partial class FlashAttention
 
     /// <summary>
     /// Reading the cache is what decoding costs: keys are cut into ranges, as many as the sizes and the number of threads say, and
-    /// one walk over a range serves all heads, whose keys lie side by side. What the ranges give is put together in their order.
+    /// one walk over a range serves all heads, whose keys lie side by side. What the ranges give is put together in their order. Of
+    /// few keys in blocks, where those of a head lie by themselves, a walk serves some of the heads, so that all threads have work.
     /// </summary>
     private static void Decode(in FlashAttentionProblem problem)
     {
         var work = new DecodeWork { Problem = problem, Ranges = Ranges(problem) };
-        work.Items = problem.Batch * work.Ranges;
-        var bytes = work.Items * work.RangeFloats * sizeof(float);
+        work.Slices = Slices(problem, problem.Batch * work.Ranges);
+        work.Items = problem.Batch * work.Ranges * work.Slices;
+        var bytes = problem.Batch * work.Ranges * work.RangeFloats * sizeof(float);
         var address = Arena.Current.Take(bytes);
         work.Partial = (float*)address;
         var operations = 2.0 * problem.Batch * work.Rows * problem.KeyCount * (problem.Width + problem.ValueWidth);
-        Simd.Run(ref work, work.Parts = Parts(work.Items, operations));
+        Simd.Run(ref work, work.Parts = (int)Math.Clamp(operations / MinWorkOfDecodePart, 1, work.Items));
         var merge = new MergeWork { Decode = work };
         Simd.Run(ref merge, merge.Parts = Simd.Parts((long)problem.Batch * work.Rows, (work.Ranges + 1) * work.RowFloats));
         Arena.Current.Return(address, bytes);
@@ -40,11 +45,15 @@ internal static unsafe partial class FlashAttention
         return Math.Clamp(wanted, 1, Math.Max(Tiles(problem.KeyCount) / MinTiles, 1));
     }
 
-    /// <summary>An item is a range of keys of a batch row.</summary>
+    /// <summary>How many slices the key heads are cut into where there are fewer ranges than threads; what a head gives is the same.</summary>
+    private static int Slices(in FlashAttentionProblem problem, int ranges) =>
+        problem.Keys.AreBlocks ? Math.Clamp(Simd.Threads / Math.Max(ranges, 1), 1, problem.KeyHeads) : 1;
+
+    /// <summary>An item is a range of keys of a batch row, for a slice of the heads.</summary>
     private struct DecodeWork : IVectorWork
     {
         public FlashAttentionProblem Problem;
-        public int Ranges, Items, Parts;
+        public int Ranges, Slices, Items, Parts;
 
         /// <summary>[batch, ranges, rows, value width + 3]: of each query of each head the output so far and its
         /// <see cref="RowState"/>.</summary>
@@ -62,9 +71,13 @@ internal static unsafe partial class FlashAttention
             var (start, end) = Simd.Share(Items, Parts, part);
             for (var item = start; item < end; item++)
             {
-                var (firstTile, lastTile) = Simd.Share(Tiles(Problem.KeyCount), Ranges, item % Ranges);
-                new DecodeRange<V>(Problem, item / Ranges, Partial + (item * RangeFloats))
-                    .Run(firstTile * FlashAttentionTile.Size, Math.Min(lastTile * FlashAttentionTile.Size, Problem.KeyCount));
+                var range = item / Slices;
+                var (firstTile, lastTile) = Simd.Share(Tiles(Problem.KeyCount), Ranges, range % Ranges);
+                var (firstHead, lastHead) = Simd.Share(Problem.KeyHeads, Slices, item % Slices);
+                var rowsEach = Problem.Group * Problem.QueryCount;
+                new DecodeRange<V>(Problem, range / Ranges, Partial + (range * RangeFloats)).Run(
+                    firstTile * FlashAttentionTile.Size, Math.Min(lastTile * FlashAttentionTile.Size, Problem.KeyCount),
+                    firstHead * rowsEach, lastHead * rowsEach);
             }
         }
     }
@@ -98,7 +111,7 @@ internal static unsafe partial class FlashAttention
         }
     }
 
-    /// <summary>All heads' queries of a batch row over a range of keys.</summary>
+    /// <summary>The queries of some or all heads of a batch row over a range of keys.</summary>
     private ref struct DecodeRange<V> where V : struct, ILanes<V>
     {
         private const int Size = FlashAttentionTile.Size;
@@ -137,19 +150,19 @@ internal static unsafe partial class FlashAttention
             _areBrain = problem.Keys.AreBrain && problem.Values.AreBrain;
         }
 
-        public void Run(int firstKey, int lastKey)
+        /// <summary>Rows are queries, head by head.</summary>
+        public void Run(int firstKey, int lastKey, int firstRow, int lastRow)
         {
-            var (rows, width) = (_problem.Heads * _problem.QueryCount, _problem.ValueWidth);
-            for (var row = 0; row < rows; row++)
+            for (var row = firstRow; row < lastRow; row++)
             {
                 State(row) = RowState.Start(_problem, Head(row), sinks: firstKey == 0);
-                new Span<float>(Output(row), width).Clear();
+                new Span<float>(Output(row), _problem.ValueWidth).Clear();
             }
 
             for (var key = Math.Max(firstKey, _problem.FirstKey); key < lastKey; key += Size)
             {
                 if (!_problem.Keys.Keeps(_batch, key)) continue;
-                for (var row = 0; row < rows; row++) Visit(row, key, Math.Min(Size, lastKey - key));
+                for (var row = firstRow; row < lastRow; row++) Visit(row, key, Math.Min(Size, lastKey - key));
             }
         }
 
