@@ -19,7 +19,7 @@ internal interface IParallelWork
 internal sealed unsafe class ThreadTeam
 {
     /// <summary>How often a waiting thread looks before it offers its processor to others; some 40 ns each.</summary>
-    private const int LooksAlone = 1000;
+    private const int LooksAlone = 3000;
 
     /// <summary>How long it goes on after that.</summary>
     private static readonly long s_patience = Stopwatch.Frequency / 5_000;
