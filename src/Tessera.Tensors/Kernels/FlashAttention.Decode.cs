@@ -45,7 +45,7 @@ internal static unsafe partial class FlashAttention
         return Math.Clamp(wanted, 1, Math.Max(Tiles(problem.KeyCount) / MinTiles, 1));
     }
 
-    /// <summary>How many slices the key heads are cut into where there are fewer ranges than threads; what a head gives is the same.</summary>
+    /// <summary>How many slices the key heads are cut into where there are fewer ranges than threads; each gives the same in any.</summary>
     private static int Slices(in FlashAttentionProblem problem, int ranges) =>
         problem.Keys.AreBlocks ? Math.Clamp(Simd.Threads / Math.Max(ranges, 1), 1, problem.KeyHeads) : 1;
 

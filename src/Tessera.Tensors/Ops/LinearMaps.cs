@@ -36,7 +36,7 @@ public static partial class Op
         return (one, two);
     }
 
-    /// <summary>Three maps of one x, as queries, keys and values are; see <see cref="Linear(Activations, LinearMap, LinearMap)"/>.</summary>
+    /// <summary>Three maps of one x, as queries, keys and values; see <see cref="Linear(Activations, LinearMap, LinearMap)"/>.</summary>
     /// <param name="x">[…, inputs].</param>
     /// <param name="first">A map.</param>
     /// <param name="second">Another.</param>
