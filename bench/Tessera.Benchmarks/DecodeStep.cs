@@ -1,41 +1,54 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using System.Text.Json;
+using Tessera.Models;
 using Tessera.Models.Decoding;
+using Tessera.Models.Formats;
 using Tessera.Tensors;
 
 namespace Tessera.Benchmarks;
 
-/// <summary>Cached decoding with the decoder of <see cref="TrainingStep"/>: one row, a token a step.</summary>
+/// <summary>Greedy cached decoding of one sequence, a token a step: of the decoder of <see cref="TrainingStep"/>, or of a model's
+/// file.</summary>
 internal static class DecodeStep
 {
     private const int WarmUpSteps = 600;
 
     /// <summary>Measures, and prints one line of JSON.</summary>
     /// <param name="steps">How many steps are measured.</param>
-    public static void Run(int steps)
+    /// <param name="model">A model's folder or GGUF file; the decoder where null.</param>
+    /// <param name="cache">What keys and values are stored as.</param>
+    public static void Run(int steps, string? model = null, ElementType cache = ElementType.F32)
     {
-        var model = TrainingStep.Build("decoder");
-        var session = new DecodingSession(model);
+        var folder = model is null ? null : ModelFolder.Load(model, asStored: true);
+        var decoder = folder?.Model ?? TrainingStep.Build("decoder");
+        var session = new DecodingSession(decoder, cache);
         session.Reserve(1, WarmUpSteps + steps + 1);
         var sequence = session.Add();
         var token = 1;
-        var (times, bytes) = (new double[steps], 0L);
+        var (times, tokens, bytes, passes) = (new double[steps], new int[steps], 0L, 0L);
         for (var step = -WarmUpSteps; step < steps; step++)
         {
-            if (step == 0) bytes = GC.GetTotalAllocatedBytes(precise: true);
+            if (step == 0) (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true), Processor.TeamPasses);
             var start = Stopwatch.GetTimestamp();
             sequence.Read(token);
             using (Arena.Current.Scope()) token = Best(session.Step().Floats);
-            if (step >= 0) times[step] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+            if (step >= 0) (times[step], tokens[step]) = (Stopwatch.GetElapsedTime(start).TotalMilliseconds, token);
         }
 
-        bytes = GC.GetTotalAllocatedBytes(precise: true) - bytes;
+        (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true) - bytes, Processor.TeamPasses - passes);
         Array.Sort(times);
         Console.WriteLine(JsonSerializer.Serialize(new
         {
-            @params = model.ParameterCount(), step_ms = Math.Round(times[steps / 2], 4), managed_bytes_a_step = (double)bytes / steps,
+            model = model is null ? "decoder" : Path.GetFileNameWithoutExtension(model), cache = $"{cache}", threads = Processor.Threads,
+            @params = decoder.ParameterCount(), step_ms = Math.Round(times[steps / 2], 4), least_ms = Math.Round(times[0], 4),
+            tokens_a_second = Math.Round(1e3 / times[steps / 2], 1), team_passes_a_step = (double)passes / steps,
+            managed_bytes_a_step = (double)bytes / steps, tokens = Hash(tokens),
         }));
     }
 
     private static int Best(ReadOnlySpan<float> logits) => System.Numerics.Tensors.TensorPrimitives.IndexOfMax(logits);
+
+    private static string Hash(ReadOnlySpan<int> tokens) =>
+        Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(MemoryMarshal.AsBytes(tokens)))[..16];
 }

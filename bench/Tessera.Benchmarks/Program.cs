@@ -4,6 +4,7 @@ using Tessera.Benchmarks.Fuzz;
 using Tessera.Benchmarks.Kernels;
 using Tessera.Benchmarks.Peers;
 using Tessera.CSharp;
+using Tessera.Tensors;
 
 CSharpParts.Register();
 try
@@ -15,6 +16,10 @@ try
         case ["kernels", .. var options]: KernelsCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
         case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
+        case ["decode-step", var steps, var model]: DecodeStep.Run(Number(steps), model); break;
+        case ["decode-step", var steps, var model, "f32" or "bf16" or "q8_0"]:
+            DecodeStep.Run(Number(steps), model, Enum.Parse<ElementType>(args[3], ignoreCase: true));
+            break;
         case ["score-bias"]: ScoreBiasBenchmark.Run("f32", 16384); break;
         case ["score-bias", "f32" or "bf16"]: ScoreBiasBenchmark.Run(args[1], 16384); break;
         case ["score-bias", "f32" or "bf16", var longest]: ScoreBiasBenchmark.Run(args[1], Number(longest)); break;
@@ -32,7 +37,7 @@ try
                        Tessera.Benchmarks llama-cpp [FOLDER ...]
                        Tessera.Benchmarks kernels [--levels all|NAME,…] [BENCHMARKDOTNET'S OPTIONS, as --filter *Attention*]
                        Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
-                       Tessera.Benchmarks decode-step STEPS
+                       Tessera.Benchmarks decode-step STEPS [MODEL [f32|bf16|q8_0]]
                        Tessera.Benchmarks score-bias {ScoreBiasBenchmark.Usage}
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS

@@ -44,4 +44,30 @@ public sealed class Linear : Module
 
     /// <summary>Maps [..., inputs] to [..., outputs], of an x that other maps read too.</summary>
     public Tensor Forward(Activations x, ForwardContext context) => Weight.Apply(x, _bias?.Value, context);
+
+    /// <summary>Two maps of one x, in one pass over the threads where there are few rows.</summary>
+    /// <param name="x">[..., inputs].</param>
+    /// <param name="first">A map.</param>
+    /// <param name="second">Another.</param>
+    /// <param name="context">Whether it trains.</param>
+    /// <returns>[..., outputs] of each.</returns>
+    public static (Tensor First, Tensor Second) Forward(Activations x, Linear first, Linear second, ForwardContext context) =>
+        first.Map is { } one && second.Map is { } two
+            ? Op.Linear(x, one, two)
+            : (first.Forward(x, context), second.Forward(x, context));
+
+    /// <summary>Three maps of one x, as queries, keys and values are, in one pass over the threads where there are few rows.</summary>
+    /// <param name="x">[..., inputs].</param>
+    /// <param name="first">A map.</param>
+    /// <param name="second">Another.</param>
+    /// <param name="third">A third.</param>
+    /// <param name="context">Whether it trains.</param>
+    /// <returns>[..., outputs] of each.</returns>
+    public static (Tensor First, Tensor Second, Tensor Third) Forward(
+        Activations x, Linear first, Linear second, Linear third, ForwardContext context) =>
+        first.Map is { } one && second.Map is { } two && third.Map is { } three
+            ? Op.Linear(x, one, two, three)
+            : (first.Forward(x, context), second.Forward(x, context), third.Forward(x, context));
+
+    private LinearMap? Map => Weight.Form.Map is { } weight ? new LinearMap(weight, _bias?.Value) : null;
 }

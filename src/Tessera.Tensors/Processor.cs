@@ -28,6 +28,9 @@ public static class Processor
     /// <summary>How many threads the kernels use: one a processor, or as many as <c>TESSERA_THREADS</c> says.</summary>
     public static int Threads => Simd.Threads;
 
+    /// <summary>How many times since the start work has been shared with the other threads.</summary>
+    public static long TeamPasses => Threading.ThreadTeam.Shared.Passes;
+
     /// <summary>What this processor has of what levels need, in the names of the levels; whether the system lets it be used is another
     /// matter.</summary>
     public static IReadOnlyList<string> Features => Simd.Features;

@@ -95,11 +95,8 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
         using var shared = Activations.Of(x);
-        var queries = Mark(Normed(_queryNorm, _queries.Forward(shared, context), _sizes.Heads), context);
         var settings = _settings with { Bias = _position?.Bias(_role == MixerRole.Bidirectional), Sinks = _sinks?.Value };
-        var attended = IsCached(context) ? Decode(queries, shared, context, settings)
-            : _role == MixerRole.Cross ? ToMemory(queries, context, settings)
-            : ToSelf(queries, shared, context, settings);
+        var attended = _role == MixerRole.Cross ? ToMemory(shared, context, settings) : ToSelf(shared, context, settings);
         return _output.Forward(attended.Reshape([x.Shape[0], x.Shape[1], _sizes.Heads * _sizes.HeadWidth]), context);
     }
 
@@ -108,7 +105,8 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
     {
         if (_role != MixerRole.Cross) return;
         using var shared = Activations.Of(memory);
-        var (keys, values) = (Keys(shared, context), Values(shared, context));
+        var (k, v) = Linear.Forward(shared, _keys, _values, context);
+        var (keys, values) = (Keys(k), Values(v));
         var cache = (TokenCache)caches.Of(this);
         for (var row = 0; row < sequences.Length; row++) cache.Append(sequences[row], keys, values, row * memory.Shape[1], lengths[row]);
     }
@@ -130,29 +128,37 @@ public sealed class SoftmaxAttention : Mixer, ICached, IReadsMemory
 
     private Tensor Mark(Tensor x, ForwardContext context) => _position?.Mark(x, context) ?? x;
 
-    private Tensor Keys(Activations x, ForwardContext context) => Normed(_keyNorm, _keys.Forward(x, context), _sizes.KeyValueHeads);
+    private Tensor Queries(Tensor queries, ForwardContext context) => Mark(Normed(_queryNorm, queries, _sizes.Heads), context);
 
-    private Tensor Values(Activations x, ForwardContext context) => Split(_values.Forward(x, context), _sizes.KeyValueHeads);
+    private Tensor Keys(Tensor keys) => Normed(_keyNorm, keys, _sizes.KeyValueHeads);
 
-    private Tensor ToSelf(Tensor queries, Activations x, ForwardContext context, in AttentionSettings settings)
+    private Tensor Values(Tensor values) => Split(values, _sizes.KeyValueHeads);
+
+    private Tensor ToSelf(Activations x, ForwardContext context, in AttentionSettings settings)
     {
-        var keys = Mark(Keys(x, context), context);
-        return Op.Attention(queries, keys, Values(x, context), context.Mask(_pattern, _patternContext), settings);
+        var (q, k, v) = Linear.Forward(x, _queries, _keys, _values, context);
+        var (queries, keys, values) = (Queries(q, context), Mark(Keys(k), context), Values(v));
+        if (!IsCached(context)) return Op.Attention(queries, keys, values, context.Mask(_pattern, _patternContext), settings);
+        var step = context.Decoding!;
+        ((TokenCache)step.Caches.Of(this)).Append(step, keys, values);
+        return Decode(queries, context, settings);
     }
 
-    private Tensor ToMemory(Tensor queries, ForwardContext context, in AttentionSettings settings)
+    private Tensor ToMemory(Activations x, ForwardContext context, in AttentionSettings settings)
     {
+        var queries = Queries(_queries.Forward(x, context), context);
+        if (IsCached(context)) return Decode(queries, context, settings);
         var mask = context.Mask(_pattern, _patternContext);
         using var shared = Activations.Of(context.Memory!);
-        return Op.Attention(queries, Keys(shared, context), Values(shared, context), mask, settings);
+        var (keys, values) = Linear.Forward(shared, _keys, _values, context);
+        return Op.Attention(queries, Keys(keys), Values(values), mask, settings);
     }
 
     /// <summary>The queries of a step's tokens, [1, tokens, heads, width], on what each one's sequence has in the cache.</summary>
-    private Tensor Decode(Tensor queries, Activations x, ForwardContext context, in AttentionSettings settings)
+    private Tensor Decode(Tensor queries, ForwardContext context, in AttentionSettings settings)
     {
         var step = context.Decoding!;
         var cache = (TokenCache)step.Caches.Of(this);
-        if (_role == MixerRole.Causal) cache.Append(step, Mark(Keys(x, context), context), Values(x, context));
         var attended = new StepResult(step, queries.Shape);
         foreach (var run in step.Runs)
         {

@@ -222,7 +222,8 @@ public sealed class DenseFeedForward : FeedForward
             && _up.AsMap is { } wide && _down.AsMap is { } narrow)
             return Op.FeedForward(x, _gate?.AsMap, wide, narrow, _options.Activation);
         using var shared = Activations.Of(x);
-        var up = _up.Forward(shared, context);
-        return _down.Forward(_options.Activate(_gate?.Forward(shared, context), up), context);
+        if (_gate is null) return _down.Forward(_options.Activate(null, _up.Forward(shared, context)), context);
+        var (up, gate) = Linear.Forward(shared, _up, _gate, context);
+        return _down.Forward(_options.Activate(gate, up), context);
     }
 }

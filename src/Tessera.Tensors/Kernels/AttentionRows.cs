@@ -81,6 +81,14 @@ internal readonly unsafe struct AttentionRows
     public float* At(int batch, int head, int position) =>
         _table == null ? _data + (batch * _batch) + (head * _head) + (position * Stride) : (float*)InBlock(batch, head, position);
 
+    /// <summary>Whether elements are BF16, which can be widened as they are read.</summary>
+    public bool AreBrain => _type == ElementType.BF16;
+
+    /// <summary>Where a row of F32 or BF16 begins.</summary>
+    public byte* Locate(int batch, int head, int position) => _table != null
+        ? InBlock(batch, head, position)
+        : (byte*)_data + (((batch * _batch) + (head * _head) + (position * Stride)) * (AreFloats ? sizeof(float) : sizeof(ushort)));
+
     /// <summary>Consecutive rows in F32: where they are or, of another type, in <paramref name="room"/>.</summary>
     public (nint Address, nint Stride) Read(int batch, int head, int first, int rows, int width, float* room)
     {

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Threading;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Products of F32 matrices, whose elements are rounded to fewer bits on the way in where the kind says so.</summary>
@@ -13,10 +15,12 @@ internal static unsafe class MatrixProduct
     /// <param name="kind">What factors are rounded to.</param>
     /// <param name="packed">b packed for this kind, or none.</param>
     /// <param name="epilogue">Work on c that follows, or none.</param>
+    /// <param name="joins">Whether a product of few rows may be done later, as a part of what is open (<see cref="JointWork"/>).</param>
     /// <exception cref="ArgumentException">The sizes do not fit.</exception>
     public static void Multiply(
         Matrix a, Matrix b, Span<float> c, bool accumulate, int rowStride = 0, ReadOnlySpan<float> bias = default,
-        MatrixProductKind kind = MatrixProductKind.F32, PackedMatrix packed = default, MatrixProductEpilogue epilogue = default)
+        MatrixProductKind kind = MatrixProductKind.F32, PackedMatrix packed = default, MatrixProductEpilogue epilogue = default,
+        bool joins = false)
     {
         var product = Shapes(a, b.Rows, b.Columns, c, accumulate, rowStride, bias, kind);
         (product.RowB, product.ColumnB) = (b.RowStride, b.ColumnStride);
@@ -25,7 +29,7 @@ internal static unsafe class MatrixProduct
         fixed (float* pb = b.Data)
         {
             product.B = pb;
-            Run(product, a, c, bias);
+            Run(product, a, c, bias, joins);
         }
     }
 
@@ -65,7 +69,7 @@ internal static unsafe class MatrixProduct
         };
     }
 
-    private static void Run(MatrixProductOperands product, Matrix a, Span<float> c, ReadOnlySpan<float> bias)
+    private static void Run(MatrixProductOperands product, Matrix a, Span<float> c, ReadOnlySpan<float> bias, bool joins = false)
     {
         if (product.M == 0 || product.N == 0) return;
         fixed (float* pa = a.Data, pc = c, pBias = bias)
@@ -74,7 +78,8 @@ internal static unsafe class MatrixProduct
             product.C = pc;
             product.Bias = pBias;
             var work = new Work { Product = product, Cut = MatrixProductCut.Of(product) };
-            Simd.Run(ref work, work.Cut.Parts);
+            if (joins && MatrixProductDots.Suits(product)) JointWork.Add(ref work, work.Cut.Parts);
+            else Simd.Run(ref work, work.Cut.Parts);
         }
     }
 

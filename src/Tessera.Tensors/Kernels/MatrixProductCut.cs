@@ -18,6 +18,7 @@ internal readonly unsafe record struct MatrixProductCut(int Rows, int Columns)
         var dots = MatrixProductDots.Suits(product);
         var max = (int)Math.Min((long)m * n * k / (dots ? SmallestPartOfDots : SmallestPart), 4L * Simd.Threads);
         if (max <= 1 || Simd.Threads == 1) return new MatrixProductCut(1, 1);
+        if (dots) max += (Simd.Threads - (max % Simd.Threads)) % Simd.Threads; // as many parts for each thread
         if (dots) return n >= m ? new MatrixProductCut(1, max) : new MatrixProductCut(max, 1);
 
         // More parts than threads even out what else the machine does, as long as the copies of what they share are cheap.

@@ -58,6 +58,15 @@ internal static unsafe class Simd
         }
     }
 
+    /// <summary>What runs a part of a work at the level in use.</summary>
+    public static delegate*<void*, int, void> PartOf<TWork>() where TWork : unmanaged, IVectorWork => Level switch
+    {
+        >= KernelLevel.Vector512 => &RunPart<TWork, Lanes512>,
+        KernelLevel.Vector256 => &RunPart<TWork, Lanes256>,
+        KernelLevel.Vector128 => &RunPart<TWork, Lanes128>,
+        _ => &RunPart<TWork, Lanes1>,
+    };
+
     /// <summary>How many parts to cut <paramref name="items"/> into so that each is worth a thread's while.</summary>
     /// <param name="items">Rows or elements that can be done independently.</param>
     /// <param name="costEach">What one item costs, in floats touched.</param>
@@ -67,6 +76,9 @@ internal static unsafe class Simd
     /// <summary>The items of one part when <paramref name="items"/> are cut into <paramref name="parts"/>.</summary>
     public static (int Start, int End) Share(int items, int parts, int part) =>
         ((int)((long)items * part / parts), (int)((long)items * (part + 1) / parts));
+
+    private static void RunPart<TWork, V>(void* work, int part) where TWork : unmanaged, IVectorWork where V : struct, ILanes<V> =>
+        ((TWork*)work)->Run<V>(part);
 
     private static void Run<TWork, V>(void* work, int parts)
         where TWork : struct, IVectorWork, allows ref struct

@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
 using Tessera.Tensors.Kernels.Jit;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -21,7 +22,7 @@ internal static unsafe class StoredProductBf16
                 X = x.Numbers, StrideX = x.Stride, Weights = weights, Y = target, Bias = added, Rows = x.Rows, Columns = x.Columns,
                 Outputs = w.Rows, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns / 2),
             };
-            Simd.Run(ref work, work.Parts);
+            JointWork.Add(ref work, work.Parts);
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tessera.Tensors.Kernels.Jit;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -27,7 +28,7 @@ internal static unsafe class StoredProductDots
                 X = x, Weights = weights, Y = target, Bias = added, Outputs = w.Rows, RowBytes = w.RowBytes, Type = w.Type,
                 Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns),
             };
-            Simd.Run(ref work, work.Parts);
+            JointWork.Add(ref work, work.Parts);
         }
     }
 

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Threading;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Products of few F32 rows with an F16 or BF16 weight, which is read once and widened in registers.</summary>
@@ -14,7 +16,7 @@ internal static unsafe class StoredProductWide
                 X = source, RowX = x.RowStride, Rows = x.Rows, Columns = x.Columns, Weights = weights, Y = target, Bias = added,
                 Outputs = w.Rows, IsBrain = w.Type == ElementType.BF16, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns),
             };
-            Simd.Run(ref work, work.Parts);
+            JointWork.Add(ref work, work.Parts);
         }
     }
 

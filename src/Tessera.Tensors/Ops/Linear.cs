@@ -45,7 +45,8 @@ public static partial class Op
         if (weight.Type == ElementType.F32)
         {
             var packed = entry is null ? default : PackedParameter.Of(weight, transposed: true, kind);
-            MatrixProduct.Multiply(x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added, kind: kind, packed: packed);
+            MatrixProduct.Multiply(
+                x.AsMatrix(), weight.AsMatrix().T, y.Floats, accumulate: false, bias: added, kind: kind, packed: packed, joins: true);
         }
         else
         {

@@ -21,6 +21,13 @@ public class EveryOperationTests
         ["rms norm"] = (x => Op.RmsNorm(x[0], x[1], 1e-5f), [[3, 19], [19]]),
         ["layer norm"] = (x => Op.LayerNorm(x[0], x[1], x[2], 1e-5f), [[3, 19], [19], [19]]),
         ["product"] = (x => Op.Product(x[0], x[1]), [[3, 19], [19, 5]]),
+        ["linear maps"] = (
+            x =>
+            {
+                var (first, second) = Op.Linear(Activations.Of(x[0]), new LinearMap(x[1]), new LinearMap(x[2]));
+                return Op.Add(first, second);
+            },
+            [[3, 19], [5, 19], [5, 19]]),
         ["embedding"] = (x => Op.Embedding(Tensor.From([1, 0, 1], [3]), x[0], 2), [[4, 19]]),
         ["dropout"] = (x => Op.Dropout(x[0], 0.4f, new CounterRandom(1)), [[3, 19]]),
         ["rotate"] = (x => Op.Rotate(x[0], Tensor.From([2, 0, 1], [1, 3]), Table(1), Table(2), RotaryLayout.Halves), [[1, 3, 2, 19]]),

@@ -92,6 +92,36 @@ public class ThreadTeamTests
         Assert.True(threads.Count >= 2, "the sleepers never worked");
     }
 
+    [Fact]
+    public void Threads_without_work_sleep_soon()
+    {
+        var team = new ThreadTeam(4);
+        var done = new int[8];
+        for (var job = 0; job < 10; job++)
+        {
+            var work = new Counting { Done = done };
+            team.Run(ref work, 8);
+            Assert.True(SpinWait.SpinUntil(() => team.Sleeping == 3, TimeSpan.FromSeconds(10)), $"{team.Sleeping} of 3 threads sleep");
+        }
+
+        Assert.All(done, count => Assert.Equal(10, count));
+        Assert.Equal(10, team.Passes);
+    }
+
+    [Fact]
+    public void A_job_that_nobody_else_has_time_for_is_done_by_its_caller()
+    {
+        var team = new ThreadTeam(32); // many more than processors
+        var done = new int[64];
+        for (var job = 0; job < 200; job++)
+        {
+            var work = new Counting { Done = done };
+            team.Run(ref work, 64);
+        }
+
+        Assert.All(done, count => Assert.Equal(200, count));
+    }
+
     [Theory]
     [MemberData(nameof(ThreadCounts))]
     public void Starting_a_job_allocates_nothing(int threads)
