@@ -56,11 +56,12 @@ internal static unsafe class StoredProductPacking
     [MethodImpl(MethodImplOptions.AggressiveOptimization | MethodImplOptions.NoInlining)]
     private static void LoadFacts<B>(byte** rows, int first, int size, float* to) where B : struct, IStoredBlock<B>
     {
+        var at = (long)first / B.Parts * B.Bytes;
         for (var i = 0; i < Outputs; i++, to += Facts * Group)
         {
             if (size == Group)
             {
-                B.GroupScales(rows[i] + (first / B.Parts * B.Bytes), to);
+                B.GroupScales(rows[i] + at, to);
                 continue;
             }
 

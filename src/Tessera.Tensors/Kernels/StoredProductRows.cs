@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using Tessera.Tensors.Kernels.Jit;
 using Tessera.Tensors.Threading;
@@ -85,21 +86,33 @@ internal unsafe struct StoredProductRows
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private readonly void Order(StoredProductRowTile tile)
     {
         const int Signs = unchecked((int)0x80808080);
-        var (quads, rows, step) = (Layout.Quads, tile.Count, Layout.RowBytes / sizeof(int) * tile.Count);
+        var (quads, rows, blocks, hasMinimum) = (Layout.Quads, tile.Count, Blocks, Layout.HasMinimum);
+        var step = Layout.RowBytes / sizeof(int) * rows;
+        var (isWhole, columns) = (quads == 8, X.Columns);
         for (var row = 0; row < rows; row++)
         {
-            var numbers = (int*)(X.Numbers + ((long)(tile.Start + row) * X.Columns));
+            var numbers = (int*)(X.Numbers + ((long)(tile.Start + row) * columns));
             var scales = X.Scales + ((long)(tile.Start + row) * X.Blocks);
+            var sums = X.Sums + ((long)(tile.Start + row) * X.Blocks);
             var to = (int*)At(tile, 0) + row;
-            for (var block = 0; block < Blocks; block++, numbers += quads, to += step)
+            for (var block = 0; block < blocks; block++, numbers += quads, to += step)
             {
-                for (var quad = 0; quad < quads; quad++) to[quad * rows] = numbers[quad] ^ Signs;
-                var scale = scales[block * quads / 8];
-                ((float*)to)[quads * rows] = scale;
-                if (Layout.HasMinimum) ((float*)to)[(quads + 1) * rows] = scale * Sum((sbyte*)numbers, quads);
+                var next = to;
+                for (var quad = 0; quad < quads; quad += 4, next += 4 * rows)
+                {
+                    next[0] = numbers[quad] ^ Signs;
+                    next[rows] = numbers[quad + 1] ^ Signs;
+                    next[2 * rows] = numbers[quad + 2] ^ Signs;
+                    next[3 * rows] = numbers[quad + 3] ^ Signs;
+                }
+
+                var scale = scales[isWhole ? block : block / 2];
+                *(float*)next = scale;
+                if (hasMinimum) ((float*)next)[rows] = isWhole ? sums[block] : scale * Sum((sbyte*)numbers, quads);
             }
         }
     }
