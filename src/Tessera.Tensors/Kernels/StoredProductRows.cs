@@ -56,6 +56,7 @@ internal unsafe struct StoredProductRows
         result.Tiles = (StoredProductRowTile*)(result.Data + data);
         result.Groups = (StoredProductRowGroup*)(result.Tiles + maxTiles);
         result.Cut(offsets, more);
+        if (result._tiles == 0) return result;
         result._parts = Math.Min(result._tiles, Simd.Parts(x.Rows, x.Columns));
         var work = new Work { Rows = result };
         ThreadTeam.Shared.Run(ref work, result._parts);

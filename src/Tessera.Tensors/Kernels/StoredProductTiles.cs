@@ -40,6 +40,12 @@ internal static unsafe class StoredProductTiles
         in QuantizedActivations x, StoredMatrix w, ReadOnlySpan<int> offsets, int more, Span<float> y, ReadOnlySpan<float> bias)
     {
         var rows = StoredProductRows.Of(x, Layout(w.Type), offsets, more);
+        if (rows.GroupCount == 0)
+        {
+            rows.Return();
+            return;
+        }
+
         fixed (byte* weights = w.Data)
         fixed (float* target = y, added = bias)
         {
@@ -61,7 +67,7 @@ internal static unsafe class StoredProductTiles
             // Where there are few outputs, parts share them and unpack them again.
             work.RowParts = work.Pieces < 2 * Simd.Threads ? Math.Min((x.Rows / 32) + 1, Simd.Threads) : 1;
             work.PieceParts = Simd.Parts(work.Pieces, (long)x.Rows * x.Columns * Outputs / 4);
-            if (work.Pieces > 0) ThreadTeam.Shared.Run(ref work, work.PieceParts * work.RowParts);
+            ThreadTeam.Shared.Run(ref work, work.PieceParts * work.RowParts);
         }
 
         rows.Return();
