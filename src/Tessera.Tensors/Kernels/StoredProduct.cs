@@ -87,7 +87,7 @@ internal static unsafe class StoredProduct
         var n = groups == 0 ? 0 : w.Rows / groups;
         y[(offsets[^1] * n)..].Clear();
         if (n == 0) return;
-        if (w.Type.IsQuantized() && w.Columns > 0)
+        if (w.Type.IsQuantized())
         {
             MultiplyGroups(x.Quantized(), w, offsets, y);
             return;
@@ -104,7 +104,8 @@ internal static unsafe class StoredProduct
     /// <summary>Groups of few rows are one job, and those of many rows another.</summary>
     private static void MultiplyGroups(in QuantizedActivations x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y)
     {
-        var (n, few) = (w.Rows / (offsets.Length - 1), StoredProductTiles.IsSupported ? MaxRowsForTiles : MaxRowsInPlace);
+        var n = w.Rows / (offsets.Length - 1);
+        var few = x.Columns == 0 ? x.Rows : StoredProductTiles.IsSupported ? MaxRowsForTiles : MaxRowsInPlace;
         StoredProductGroups.MultiplyFew(x, w, offsets, few, y);
         if (StoredProductTiles.IsSupported)
         {
