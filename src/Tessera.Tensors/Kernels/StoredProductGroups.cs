@@ -9,8 +9,8 @@ internal static unsafe class StoredProductGroups
     /// <summary>Outputs of the smallest piece.</summary>
     private const int SmallestPiece = 64;
 
-    /// <summary>Rows of y = rows of x × the group's matrix, transposed, for groups of up to <paramref name="max"/> rows; other rows are left
-    /// alone.</summary>
+    /// <summary>Rows of y = rows of x × the group's matrix, transposed, for groups of up to <paramref name="max"/> rows; other rows
+    /// are left alone.</summary>
     /// <param name="x">rows × k.</param>
     /// <param name="w">[groups · n] × k.</param>
     /// <param name="offsets">One more than there are groups, within the rows.</param>

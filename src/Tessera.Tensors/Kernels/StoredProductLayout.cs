@@ -1,7 +1,7 @@
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
-/// How blocks of any quantized type lie once they are unpacked, for vectors and for tiles (AMX) alike. A block of 32 outputs is four columns
+/// How blocks of any quantized type lie once they are unpacked, for vectors and for tiles alike. A block of 32 outputs is four columns
 /// of all outputs as signed bytes, the next four and so on, which is the second factor of <c>vpdpbusd</c> and of <c>tdpbssd</c>; then for
 /// each output <c>−128 Σ q</c>, which undoes that the first factor of <c>vpdpbusd</c> is unsigned, its scale, and its minimum where there
 /// are minima.

@@ -6,8 +6,8 @@ using Tessera.Tensors.Threading;
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
-/// Products of many rounded rows with a quantized weight on processors with AVX-512 VNNI or AMX: 32 outputs at a time are unpacked, over all
-/// columns, into blocks of one layout for all types, stay in the second-level cache, and meet all rows, as many blocks at a time as the
+/// Products of many rounded rows with a quantized weight on processors with AVX-512 VNNI or AMX: 32 outputs at a time are unpacked, over
+/// all columns, into blocks of one layout for all types, stay in the second-level cache, and meet all rows, as many blocks at a time as the
 /// first-level cache holds.
 /// <para>Weights are unpacked anew in each call: it costs as much as some five rows do, and unpacked they would take up to three times the
 /// memory.</para>
