@@ -71,6 +71,7 @@ internal unsafe struct QuantizedActivations
         public int RowStride, Parts;
         public QuantizedActivations To;
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public readonly void Run(int part)
         {
             var (start, end) = Simd.Share(To.Rows, Parts, part);
@@ -86,14 +87,16 @@ internal unsafe struct QuantizedActivations
             }
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Round(float* from, sbyte* to, out float scale, out float sum)
         {
             // As whole numbers, the bits of magnitudes are ordered as they are, with infinity and NaN at the end.
-            var bits = Vector128<int>.Zero;
-            for (var i = 0; i < Block; i += 4)
-                bits = Vector128.Max(bits, Vector128.Load((int*)(from + i)) & Vector128.Create(int.MaxValue));
-            var greatest = BitConverter.Int32BitsToSingle(
-                Math.Max(Math.Max(bits[0], bits[1]), Math.Max(bits[2], bits[3])));
+            var bits = Vector256<int>.Zero;
+            for (var i = 0; i < Block; i += 8)
+                bits = Vector256.Max(bits, Vector256.Load((int*)(from + i)) & Vector256.Create(int.MaxValue));
+            var four = Vector128.Max(bits.GetLower(), bits.GetUpper());
+            var two = Vector128.Max(four, Vector128.Shuffle(four, Vector128.Create(2, 3, 0, 1)));
+            var greatest = BitConverter.Int32BitsToSingle(Math.Max(two[0], two[1]));
             if (!(greatest >= Smallest && float.IsFinite(greatest)))
             {
                 new Span<sbyte>(to, Block).Clear();
@@ -101,25 +104,19 @@ internal unsafe struct QuantizedActivations
                 return;
             }
 
-            var inverse = Vector128.Create(127 / greatest);
-            var total = Vector128<int>.Zero;
-            for (var i = 0; i < Block; i += 16)
-            {
-                var (a, b) = (Nearest(Vector128.Load(from + i) * inverse), Nearest(Vector128.Load(from + i + 4) * inverse));
-                var (c, d) = (Nearest(Vector128.Load(from + i + 8) * inverse), Nearest(Vector128.Load(from + i + 12) * inverse));
-                total += a + b + (c + d);
-                Vector128.Narrow(Vector128.Narrow(a, b), Vector128.Narrow(c, d)).Store(to + i);
-            }
-
+            var inverse = Vector256.Create(127 / greatest);
+            var (a, b) = (Nearest(Vector256.Load(from) * inverse), Nearest(Vector256.Load(from + 8) * inverse));
+            var (c, d) = (Nearest(Vector256.Load(from + 16) * inverse), Nearest(Vector256.Load(from + 24) * inverse));
+            Vector256.Narrow(Vector256.Narrow(a, b), Vector256.Narrow(c, d)).Store(to);
             scale = greatest / 127;
-            sum = scale * Vector128.Sum(total);
+            sum = scale * Vector256.Sum(a + b + (c + d));
         }
 
         /// <summary>Adding 1.5·2²³ rounds to whole numbers and leaves them in the low bits.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static Vector128<int> Nearest(Vector128<float> value)
+        private static Vector256<int> Nearest(Vector256<float> value)
         {
-            var shift = Vector128.Create(12582912f);
+            var shift = Vector256.Create(12582912f);
             return (value + shift).AsInt32() - shift.AsInt32();
         }
     }

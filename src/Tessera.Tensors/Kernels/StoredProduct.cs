@@ -86,13 +86,37 @@ internal static unsafe class StoredProduct
         var groups = offsets.Length - 1;
         var n = groups == 0 ? 0 : w.Rows / groups;
         y[(offsets[^1] * n)..].Clear();
+        if (n == 0) return;
+        if (w.Type.IsQuantized())
+        {
+            MultiplyGroups(x.Quantized(), w, offsets, y);
+            return;
+        }
+
         for (var group = 0; group < groups; group++)
         {
             var (start, count) = (offsets[group], offsets[group + 1] - offsets[group]);
-            if (count == 0 || n == 0) continue;
-            var target = y.Slice(start * n, count * n);
-            if (w.Type.IsQuantized()) Multiply(x.Quantized().Part(start, count), w.Part(group * n, n), target, default);
-            else MultiplyWide(x, start, count, w.Part(group * n, n), target, default, kind);
+            if (count == 0) continue;
+            MultiplyWide(x, start, count, w.Part(group * n, n), y.Slice(start * n, count * n), default, kind);
+        }
+    }
+
+    /// <summary>Groups of few rows are one job, and those of many rows another.</summary>
+    private static void MultiplyGroups(in QuantizedActivations x, StoredMatrix w, ReadOnlySpan<int> offsets, Span<float> y)
+    {
+        var n = w.Rows / (offsets.Length - 1);
+        var few = x.Columns == 0 ? x.Rows : StoredProductTiles.IsSupported ? MaxRowsForTiles : MaxRowsInPlace;
+        StoredProductGroups.MultiplyFew(x, w, offsets, few, y);
+        if (StoredProductTiles.IsSupported)
+        {
+            StoredProductTiles.MultiplyGroups(x, w, offsets, few, y, default);
+            return;
+        }
+
+        for (var group = 0; group < offsets.Length - 1; group++)
+        {
+            var (start, count) = (offsets[group], offsets[group + 1] - offsets[group]);
+            if (count > few) Multiply(x.Part(start, count), w.Part(group * n, n), y.Slice(start * n, count * n), default);
         }
     }
 

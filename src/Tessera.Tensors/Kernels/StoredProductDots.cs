@@ -32,7 +32,8 @@ internal static unsafe class StoredProductDots
         }
     }
 
-    private struct Work : IVectorWork
+    /// <summary>The product whose outputs are shared among <see cref="Work.Parts"/>.</summary>
+    internal struct Work : IVectorWork
     {
         public QuantizedActivations X;
         public byte* Weights;

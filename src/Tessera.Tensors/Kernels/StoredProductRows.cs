@@ -1,79 +1,134 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using Tessera.Tensors.Kernels.Jit;
 using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
+/// <summary>Some rows that go through <see cref="StoredProductTile"/> together.</summary>
+internal readonly record struct StoredProductRowTile(int Start, int Count);
+
+/// <summary>The rows that one matrix of a group multiplies, as tiles.</summary>
+internal readonly record struct StoredProductRowGroup(int Group, int FirstTile, int Tiles);
+
 /// <summary>
-/// Rounded rows in the order in which a tile reads them: tiles of a few rows, in them blocks of 32 or 16 columns, in each
-/// four columns of all rows, then the next four; then for each row <c>−128 Σ q</c>, which undoes the offset that makes
-/// weights unsigned, the scale, and the sum times the scale.
+/// Rounded rows in the order in which <see cref="StoredProductTile"/> reads them: tiles of a few rows of one group, in them blocks of 32 or
+/// 16 columns, in each four columns of all rows as unsigned bytes (each number + 128), then the next four; then each row's scale and, where
+/// the weight has minima, the scale times the sum of the numbers.
 /// </summary>
 internal unsafe struct StoredProductRows
 {
-    private const int Facts = 3;
-
-    public byte* Data;
-    public int Rows, Tiles, Quads, Blocks;
-    private QuantizedActivations _x;
-    private int _parts;
     private nint _memory;
+    private long _bytes;
+    private int _parts, _tiles;
 
-    /// <summary>Bytes of one row in one block.</summary>
-    private readonly int RowBytes => (Quads + Facts) * sizeof(int);
+    /// <summary>The rows as they were given.</summary>
+    public QuantizedActivations X { get; private set; }
 
-    private readonly long Bytes => (long)Rows * Blocks * RowBytes;
+    public StoredProductLayout Layout { get; private set; }
 
-    /// <summary>Orders the rows, into memory of the current arena.</summary>
-    /// <param name="x">At least one row.</param>
-    /// <param name="quads">Columns of a block, over four.</param>
-    public static StoredProductRows Of(in QuantizedActivations x, int quads)
+    /// <summary>Blocks of columns.</summary>
+    public int Blocks { get; private set; }
+
+    public StoredProductRowTile* Tiles { get; private set; }
+
+    /// <summary>Groups of more rows than <c>more</c>.</summary>
+    public StoredProductRowGroup* Groups { get; private set; }
+
+    public int GroupCount { get; private set; }
+
+    private byte* Data { get; set; }
+
+    /// <summary>Orders the rows of the groups that have more than <paramref name="more"/>, into memory of the current arena.</summary>
+    /// <param name="x">Rounded rows.</param>
+    /// <param name="layout">Of the weight.</param>
+    /// <param name="offsets">Group g has the rows from <c>offsets[g]</c> to <c>offsets[g + 1]</c>.</param>
+    /// <param name="more">Groups of at most so many rows are left out.</param>
+    public static StoredProductRows Of(in QuantizedActivations x, StoredProductLayout layout, ReadOnlySpan<int> offsets, int more)
     {
-        var max = Jit.StoredProductTile.MaxRows;
-        var result = new StoredProductRows
-        {
-            Rows = x.Rows, Tiles = (x.Rows + max - 1) / max, Quads = quads, Blocks = x.Columns / (4 * quads), _x = x,
-        };
-        result._memory = Arena.Current.Take(result.Bytes);
+        var groups = offsets.Length - 1;
+        var maxTiles = (x.Rows / StoredProductTile.MaxRows) + groups;
+        var result = new StoredProductRows { X = x, Layout = layout, Blocks = x.Columns / layout.Columns };
+        var data = (long)x.Rows * result.Blocks * layout.RowBytes;
+        result._bytes = data + ((long)maxTiles * sizeof(StoredProductRowTile)) + ((long)groups * sizeof(StoredProductRowGroup));
+        result._memory = Arena.Current.Take(result._bytes);
         result.Data = (byte*)result._memory;
-        result._parts = Math.Min(result.Tiles, Simd.Parts(x.Rows, x.Columns));
+        result.Tiles = (StoredProductRowTile*)(result.Data + data);
+        result.Groups = (StoredProductRowGroup*)(result.Tiles + maxTiles);
+        result.Cut(offsets, more);
+        if (result._tiles == 0) return result;
+        result._parts = Math.Min(result._tiles, Simd.Parts(x.Rows, x.Columns));
         var work = new Work { Rows = result };
         ThreadTeam.Shared.Run(ref work, result._parts);
         return result;
     }
 
-    /// <summary>The rows of a tile: all tiles have as many, or one more.</summary>
-    public readonly (int Start, int End) Tile(int tile) => Simd.Share(Rows, Tiles, tile);
-
-    /// <summary>Where the tile that starts at a row lies.</summary>
-    public readonly byte* At(int row) => Data + ((long)row * Blocks * RowBytes);
+    /// <summary>Where a block of a tile lies.</summary>
+    public readonly byte* At(StoredProductRowTile tile, int block) =>
+        Data + ((((long)tile.Start * Blocks) + ((long)block * tile.Count)) * Layout.RowBytes);
 
     /// <summary>Gives the memory back.</summary>
-    public readonly void Return() => Arena.Current.Return(_memory, Bytes);
+    public readonly void Return() => Arena.Current.Return(_memory, _bytes);
 
-    private readonly void Order(int start, int rows)
+    /// <summary>The tiles of a group all have as many rows, or one more.</summary>
+    private void Cut(ReadOnlySpan<int> offsets, int more)
     {
-        for (var row = 0; row < rows; row++)
+        for (var group = 0; group < offsets.Length - 1; group++)
         {
-            var numbers = (int*)(_x.Numbers + ((long)(start + row) * _x.Columns));
-            var to = (int*)At(start) + row;
-            for (var block = 0; block < Blocks; block++, numbers += Quads, to += (Quads + Facts) * rows)
+            var (start, rows) = (offsets[group], offsets[group + 1] - offsets[group]);
+            if (rows <= more) continue;
+            var tiles = (rows + StoredProductTile.MaxRows - 1) / StoredProductTile.MaxRows;
+            Groups[GroupCount++] = new(group, _tiles, tiles);
+            for (var tile = 0; tile < tiles; tile++)
             {
-                for (var quad = 0; quad < Quads; quad++) to[quad * rows] = numbers[quad];
-                var sum = Sum((sbyte*)numbers);
-                if (Quads == 8) sum += Sum((sbyte*)numbers + 16);
-
-                var scale = _x.Scales[((long)(start + row) * _x.Blocks) + (block * Quads / 8)];
-                to[Quads * rows] = -128 * sum;
-                ((float*)to)[(Quads + 1) * rows] = scale;
-                ((float*)to)[(Quads + 2) * rows] = scale * sum;
+                var (first, end) = Simd.Share(rows, tiles, tile);
+                Tiles[_tiles++] = new(start + first, end - first);
             }
         }
     }
 
-    private static int Sum(sbyte* numbers)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private readonly void Order(StoredProductRowTile tile)
     {
-        var (low, high) = Vector128.Widen(Vector128.Load(numbers));
-        return Vector128.Sum(low + high);
+        const int Signs = unchecked((int)0x80808080);
+        var (quads, rows, blocks, hasMinimum) = (Layout.Quads, tile.Count, Blocks, Layout.HasMinimum);
+        var step = Layout.RowBytes / sizeof(int) * rows;
+        var (isWhole, columns) = (quads == 8, X.Columns);
+        for (var row = 0; row < rows; row++)
+        {
+            var numbers = (int*)(X.Numbers + ((long)(tile.Start + row) * columns));
+            var scales = X.Scales + ((long)(tile.Start + row) * X.Blocks);
+            var sums = X.Sums + ((long)(tile.Start + row) * X.Blocks);
+            var to = (int*)At(tile, 0) + row;
+            for (var block = 0; block < blocks; block++, numbers += quads, to += step)
+            {
+                var next = to;
+                for (var quad = 0; quad < quads; quad += 4, next += 4 * rows)
+                {
+                    next[0] = numbers[quad] ^ Signs;
+                    next[rows] = numbers[quad + 1] ^ Signs;
+                    next[2 * rows] = numbers[quad + 2] ^ Signs;
+                    next[3 * rows] = numbers[quad + 3] ^ Signs;
+                }
+
+                var scale = scales[isWhole ? block : block / 2];
+                *(float*)next = scale;
+                if (hasMinimum) ((float*)next)[rows] = isWhole ? sums[block] : scale * Sum((sbyte*)numbers, quads);
+            }
+        }
+    }
+
+    /// <summary>The sum of a block's numbers.</summary>
+    public static int Sum(sbyte* numbers, int quads)
+    {
+        var sum = 0;
+        for (; quads > 0; quads -= 4, numbers += 16)
+        {
+            var (low, high) = Vector128.Widen(Vector128.Load(numbers));
+            sum += Vector128.Sum(low + high);
+        }
+
+        return sum;
     }
 
     private struct Work : IParallelWork
@@ -82,12 +137,8 @@ internal unsafe struct StoredProductRows
 
         public readonly void Run(int part)
         {
-            var (first, end) = Simd.Share(Rows.Tiles, Rows._parts, part);
-            for (var tile = first; tile < end; tile++)
-            {
-                var (start, stop) = Rows.Tile(tile);
-                Rows.Order(start, stop - start);
-            }
+            var (first, end) = Simd.Share(Rows._tiles, Rows._parts, part);
+            for (var tile = first; tile < end; tile++) Rows.Order(Rows.Tiles[tile]);
         }
     }
 }

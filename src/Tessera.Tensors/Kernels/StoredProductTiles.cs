@@ -1,55 +1,91 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 using Tessera.Tensors.Kernels.Jit;
 using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
-/// Products of many rounded rows with a quantized weight on processors with AVX-512 VNNI: 16 outputs at a time are unpacked,
-/// over all columns, into the order of a tile, stay in the second-level cache, and meet all rows.
+/// Products of many rounded rows with a quantized weight on processors with AVX-512 VNNI or AMX: 32 outputs at a time are unpacked, over
+/// all columns, into blocks of one layout for all types, stay in the second-level cache, and meet all rows, as many blocks at a time as the
+/// first-level cache holds.
+/// <para>Weights are unpacked anew in each call: it costs as much as some five rows do, and unpacked they would take up to three times the
+/// memory.</para>
 /// </summary>
 internal static unsafe class StoredProductTiles
 {
+    /// <summary>What unpacked blocks may take of the first-level cache, beside the rows that go by.</summary>
+    private const int FirstLevelBytes = 36 << 10;
+
+    private const int Outputs = StoredProductTile.Outputs;
+
+    [ThreadStatic] private static NativeBuffer? s_panel;
+
     /// <summary>Whether this way can be gone at the level in use.</summary>
     public static bool IsSupported => Simd.Level >= KernelLevel.Avx512Vnni;
 
     /// <summary><c>y = x wᵀ + bias</c>, of at least one row and column.</summary>
-    public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias) =>
+        MultiplyGroups(x, w, [0, x.Rows], 0, y, bias);
+
+    /// <summary>Rows of y = rows of x × the group's matrix, transposed, + bias, for groups of more than <paramref name="more"/> rows; other
+    /// rows are left alone.</summary>
+    /// <param name="x">rows × k, of at least one column.</param>
+    /// <param name="w">[groups · n] × k.</param>
+    /// <param name="offsets">One more than there are groups, within the rows.</param>
+    /// <param name="more">Groups of at most so many rows are left out.</param>
+    /// <param name="y">rows × n.</param>
+    /// <param name="bias">n elements, or none.</param>
+    public static void MultiplyGroups(
+        in QuantizedActivations x, StoredMatrix w, ReadOnlySpan<int> offsets, int more, Span<float> y, ReadOnlySpan<float> bias)
     {
-        var rows = StoredProductRows.Of(x, w.Type == ElementType.Q6_K ? 4 : 8);
+        var rows = StoredProductRows.Of(x, Layout(w.Type), offsets, more);
+        if (rows.GroupCount == 0)
+        {
+            rows.Return();
+            return;
+        }
+
         fixed (byte* weights = w.Data)
         fixed (float* target = y, added = bias)
         {
-            var panels = (w.Rows + StoredProductTile.Outputs - 1) / StoredProductTile.Outputs;
+            var n = w.Rows / (offsets.Length - 1);
+            var panels = (n + Outputs - 1) / Outputs;
             var work = new Work
             {
                 Rows = rows,
                 Weights = weights,
                 Y = target,
                 Bias = added,
-                Outputs = w.Rows,
+                Outputs = n,
                 Panels = panels,
                 RowBytes = w.RowBytes,
                 Type = w.Type,
-                PanelParts = Simd.Parts(panels, (long)x.Rows * x.Columns * StoredProductTile.Outputs / 4),
+                Pieces = panels * rows.GroupCount,
             };
 
             // Where there are few outputs, parts share them and unpack them again.
-            work.RowParts = panels < 2 * Simd.Threads ? Math.Min(rows.Tiles, Simd.Threads) : 1;
-            ThreadTeam.Shared.Run(ref work, work.PanelParts * work.RowParts);
+            work.RowParts = work.Pieces < 2 * Simd.Threads ? Math.Min((x.Rows / 32) + 1, Simd.Threads) : 1;
+            work.PieceParts = Simd.Parts(work.Pieces, (long)x.Rows * x.Columns * Outputs / 4);
+            ThreadTeam.Shared.Run(ref work, work.PieceParts * work.RowParts);
         }
 
         rows.Return();
     }
+
+    private static StoredProductLayout Layout(ElementType type) => type switch
+    {
+        ElementType.Q4_K => StoredProductLayout.Of<Q4KBlock>(),
+        ElementType.Q6_K => StoredProductLayout.Of<Q6KBlock>(),
+        _ => StoredProductLayout.Of<Q8Block>(),
+    };
 
     private struct Work : IParallelWork
     {
         public StoredProductRows Rows;
         public byte* Weights;
         public float* Y, Bias;
-        public int Outputs, Panels, PanelParts, RowParts;
+        public int Outputs, Panels, Pieces, PieceParts, RowParts;
         public long RowBytes;
         public ElementType Type;
 
@@ -67,30 +103,56 @@ internal static unsafe class StoredProductTiles
 
         private readonly void Run<B>(int part) where B : struct, IStoredBlock<B>
         {
-            var (first, end) = Simd.Share(Panels, PanelParts, part / RowParts);
-            var (firstTile, endTile) = Simd.Share(Rows.Tiles, RowParts, part % RowParts);
-            var blocks = (int)(RowBytes / B.Bytes);
-            var panel = StoredProductPacking.Buffer((long)Rows.Blocks * StoredProductTile.BlockBytes(Rows.Quads, B.HasMinimum));
+            var (first, end) = Simd.Share(Pieces, PieceParts, part / RowParts);
+            var panel = (byte*)NativeBuffer.AtLeast(ref s_panel, (long)Rows.Blocks * Rows.Layout.BlockBytes);
             var start = stackalloc float[StoredProductTile.Outputs];
-            for (var output = first * StoredProductTile.Outputs; output < Math.Min(Outputs, end * StoredProductTile.Outputs);
-                 output += StoredProductTile.Outputs)
+            for (var piece = first; piece < end; piece++)
             {
+                var group = Rows.Groups[piece / Panels];
+                var output = piece % Panels * StoredProductTile.Outputs;
                 var count = Math.Min(StoredProductTile.Outputs, Outputs - output);
-                StoredProductPacking.Pack<B>(Weights + (output * RowBytes), RowBytes, count, blocks, panel);
+                var weights = Weights + ((((long)group.Group * Outputs) + output) * RowBytes);
+                StoredProductPacking.Pack<B>(weights, RowBytes, count, Rows.X.Blocks, panel);
                 for (var i = 0; i < count && Bias != null; i++) start[i] = Bias[output + i];
-                for (var tile = firstTile; tile < endTile; tile++) Multiply<B>(tile, panel, output, count, start);
+                var (firstTile, endTile) = Simd.Share(group.Tiles, RowParts, part % RowParts);
+                Multiply(group.FirstTile + firstTile, group.FirstTile + endTile, panel, output, count, start);
+            }
+
+            AmxTiles.Release();
+        }
+
+        /// <summary>A panel times the rows of some tiles.</summary>
+        private readonly void Multiply(int firstTile, int endTile, byte* panel, int output, int count, float* start)
+        {
+            if (firstTile == endTile) return;
+            if (AmxTiles.Available)
+            {
+                var (first, last) = (Rows.Tiles[firstTile], Rows.Tiles[endTile - 1]);
+                StoredProductAmx.Multiply(
+                    Rows, first.Start, last.Start + last.Count, panel, Y + output, Outputs, count, start);
+                return;
+            }
+
+            var max = Math.Max(1, FirstLevelBytes / Rows.Layout.BlockBytes);
+            var pieces = (Rows.Blocks + max - 1) / max;
+            for (var piece = 0; piece < pieces; piece++)
+            {
+                var (block, endBlock) = Simd.Share(Rows.Blocks, pieces, piece);
+                for (var tile = firstTile; tile < endTile; tile++)
+                    Multiply(Rows.Tiles[tile], panel, block, endBlock - block, Y + output, count, start);
             }
         }
 
-        private readonly void Multiply<B>(int tile, byte* panel, int output, int count, float* start) where B : struct, IStoredBlock<B>
+        private readonly void Multiply(StoredProductRowTile tile, byte* panel, int block, int blocks, float* y, int count, float* start)
         {
-            var (row, end) = Rows.Tile(tile);
+            y += (long)tile.Start * Outputs;
+            var rowY = (long)Outputs * sizeof(float);
             var arguments = new StoredProductTile.Arguments
             {
-                Weights = panel, Rows = Rows.At(row), Blocks = Rows.Blocks, Y = Y + ((long)row * Outputs) + output,
-                RowY = (long)Outputs * sizeof(float), Start = start, Mask = (1ul << count) - 1,
+                Weights = panel + ((long)block * Rows.Layout.BlockBytes), Rows = Rows.At(tile, block), Blocks = blocks, Y = y,
+                RowY = rowY, Start = block == 0 ? start : y, RowStart = block == 0 ? 0 : rowY, Mask = (1ul << count) - 1,
             };
-            StoredProductTile.Routine(end - row, Rows.Quads, B.HasMinimum)(&arguments);
+            StoredProductTile.Routine(tile.Count, Rows.Layout.Quads, Rows.Layout.HasMinimum)(&arguments);
         }
     }
 }
