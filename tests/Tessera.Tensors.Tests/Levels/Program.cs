@@ -8,6 +8,7 @@ using Tessera.Tensors.Tests.Levels;
 //   levels                        the names of the levels that can be used here
 //   plant MISTAKE                 a kernel that leaves its buffer on purpose
 if (Environment.GetEnvironmentVariable(DeniedPages.Variable) is { Length: > 0 }) DeniedPages.ChooseLevel();
+if (Environment.GetEnvironmentVariable(WindowsCaller.Variable) is { Length: > 0 }) WindowsCaller.CallAll();
 switch (args)
 {
     case ["fuzz", var first, var count, .. var operations]: return Fuzz(ulong.Parse(first), ulong.Parse(count), operations);
@@ -46,7 +47,9 @@ static int Fuzz(ulong first, ulong count, string[] operations)
             }
         }
 
-    Console.WriteLine(
-        $"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{(GuardedMemory.IsOn ? ", guarded" : "")}: {Simd.WhyNotHigher}");
+    var calls = WindowsCaller.IsOn ? $", {WindowsCaller.Routines} routines in {WindowsCaller.Calls} calls of Windows', which lost {WindowsCaller.Lost}" : "";
+    if (WindowsCaller.IsOn && WindowsCaller.Lost == "") calls += "nothing";
+    var guarded = GuardedMemory.IsOn ? ", guarded" : "";
+    Console.WriteLine($"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{guarded}{calls}: {Simd.WhyNotHigher}");
     return failures == 0 ? 0 : 1;
 }
