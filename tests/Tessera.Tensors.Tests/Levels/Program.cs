@@ -43,7 +43,7 @@ static int Fuzz(ulong first, ulong count, string[] operations)
             catch (Exception error)
             {
                 failures++;
-                Console.WriteLine($"{ChildProcess.Fails}{operation} {number}: {one.Name}: {error.Message}");
+                Console.WriteLine($"{ChildProcess.Fails}{operation} {number}: {one.Name}: {error.Message}{Where(error)}");
             }
         }
 
@@ -53,3 +53,7 @@ static int Fuzz(ulong first, ulong count, string[] operations)
     Console.WriteLine($"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{guarded}{calls}: {Simd.WhyNotHigher}");
     return failures == 0 ? 0 : 1;
 }
+
+// Of an error that is no failed comparison.
+static string Where(Exception error) =>
+    error is Xunit.Sdk.XunitException ? "" : string.Join(" |", $" {error.GetType().Name}{Environment.NewLine}{error.StackTrace}".Split(Environment.NewLine));
