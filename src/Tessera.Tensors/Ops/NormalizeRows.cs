@@ -30,7 +30,7 @@ public static partial class Op
             for (var row = start; row < end; row++)
             {
                 var x = X.Slice(row * Width, Width);
-                TensorPrimitives.Multiply(x, 1 / InOrder(x), Y.Slice(row * Width, Width));
+                TensorPrimitives.Divide(x, InOrder(x), Y.Slice(row * Width, Width)); // the inverse of a small sum may be infinite
             }
         }
     }
