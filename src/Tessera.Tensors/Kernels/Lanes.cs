@@ -1,5 +1,7 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -27,6 +29,13 @@ internal unsafe partial interface ILanes<TSelf> where TSelf : struct, ILanes<TSe
 
     /// <summary>left × right + addend, rounded once where the processor can.</summary>
     static abstract TSelf MultiplyAdd(TSelf left, TSelf right, TSelf addend);
+
+    /// <summary>Whether there is an instruction for <see cref="MultiplyAdd(TSelf, TSelf, byte, TSelf)"/>.</summary>
+    static virtual bool MultipliesByLane => false;
+
+    /// <summary>left × one lane of right + addend, rounded once; where <see cref="MultipliesByLane"/>.</summary>
+    static virtual TSelf MultiplyAdd(TSelf left, TSelf right, [ConstantExpected(Max = (byte)3)] byte lane, TSelf addend) =>
+        throw new PlatformNotSupportedException();
 
     static abstract TSelf Max(TSelf left, TSelf right);
 
@@ -241,6 +250,15 @@ internal readonly unsafe partial struct Lanes128(Vector128<float> value) : ILane
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 MultiplyAdd(Lanes128 left, Lanes128 right, Lanes128 addend) =>
         new(Vector128.FusedMultiplyAdd(left._value, right._value, addend._value));
+
+    public static bool MultipliesByLane
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)] get => AdvSimd.Arm64.IsSupported;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 MultiplyAdd(Lanes128 left, Lanes128 right, [ConstantExpected(Max = (byte)3)] byte lane, Lanes128 addend) =>
+        new(AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(addend._value, left._value, right._value, lane));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Max(Lanes128 left, Lanes128 right) => new(Vector128.Max(left._value, right._value));

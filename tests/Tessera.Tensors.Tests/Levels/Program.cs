@@ -1,11 +1,12 @@
 using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
 using Tessera.Tensors.Tests.Fuzz;
 using Tessera.Tensors.Tests.Guards;
 using Tessera.Tensors.Tests.Levels;
 
 // The tests start this assembly as a process of its own, which may die where a kernel leaves its buffers:
 //   fuzz FIRST COUNT OPERATION…   COUNT cases of each operation, each named before it runs
-//   levels                        the names of the levels that can be used here
+//   levels                        the names of the levels that can be used here, and whether assembled code can be
 //   plant MISTAKE                 a kernel that leaves its buffer on purpose
 if (Environment.GetEnvironmentVariable(DeniedPages.Variable) is { Length: > 0 }) DeniedPages.ChooseLevel();
 if (Environment.GetEnvironmentVariable(WindowsCaller.Variable) is { Length: > 0 }) WindowsCaller.CallAll();
@@ -25,6 +26,7 @@ static int Levels()
         else Console.Error.WriteLine($"{level.Name()} cannot be used here: {Simd.Highest.Name()} is the highest, {Simd.WhyNotHigher}");
     }
 
+    Console.Error.WriteLine($"assembled code: {ExecutablePages.WhyRefused() ?? "runs"}");
     return 0;
 }
 
