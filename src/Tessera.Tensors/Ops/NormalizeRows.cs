@@ -30,7 +30,9 @@ public static partial class Op
             for (var row = start; row < end; row++)
             {
                 var x = X.Slice(row * Width, Width);
-                TensorPrimitives.Divide(x, InOrder(x), Y.Slice(row * Width, Width)); // the inverse of a small sum may be infinite
+                var (y, sum) = (Y.Slice(row * Width, Width), InOrder(x));
+                if (float.IsInfinity(1 / sum)) TensorPrimitives.Divide(x, sum, y);
+                else TensorPrimitives.Multiply(x, 1 / sum, y);
             }
         }
     }
