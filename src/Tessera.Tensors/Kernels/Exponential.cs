@@ -4,16 +4,15 @@ namespace Tessera.Tensors.Kernels;
 
 /// <summary>
 /// Powers, the sigmoid and the hyperbolic tangent of lanes, within 3·10⁻⁷ of the exact value relative to it, for any argument:
-/// each goes to its limit, and NaN stays NaN. (Its lowest nine bits must be 0, as those of every NaN that arithmetic makes are: a
-/// number may be added to its exponent.)
+/// each goes to its limit, and NaN stays NaN.
 /// </summary>
 internal static class Exponential
 {
     /// <summary>Bits of the mantissa of an F32 number.</summary>
     public const int MantissaBits = 23;
 
-    /// <summary>Added to a small number it rounds it to a whole one, which then stands in the lowest bits.</summary>
-    public const float Shift = 1.5f * (1 << MantissaBits);
+    /// <summary>Added to a small number it rounds it to a whole one, n; in the lowest bits then stands n + 127, the exponent of 2ⁿ.</summary>
+    public const float Shift = (1.5f * (1 << MantissaBits)) + 127;
 
     /// <summary>eˣ, the square of e to the half of x, whose exponent always fits.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -38,8 +37,8 @@ internal static class Exponential
         return expLessOne / (expLessOne + V.All(2));
     }
 
-    /// <summary>2ˣ for x up to 127: <c>x = n + r</c> with n whole and |r| ≤ ½, 2ʳ by a polynomial of least relative error, n
-    /// added to its exponent. At x = −127 the polynomial is 1 and the result exactly 0.</summary>
+    /// <summary>2ˣ for x up to 127: <c>x = n + r</c> with n whole and |r| ≤ ½, 2ʳ by a polynomial of least relative error, times 2ⁿ,
+    /// which is exactly 0 for n = −127.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static V Exp2<V>(V value) where V : struct, ILanes<V>
     {
@@ -51,7 +50,7 @@ internal static class Exponential
         p = V.MultiplyAdd(p, r, V.All(0.055503323674201965f));
         p = V.MultiplyAdd(p, r, V.All(0.24022647738456726f));
         p = V.MultiplyAdd(p, r, V.All(0.6931471824645996f));
-        return V.AddExponent(V.MultiplyAdd(p, r, V.All(1)), shifted);
+        return V.MultiplyAdd(p, r, V.All(1)) * V.PowerOfTwo(shifted);
     }
 
     /// <summary>2ⁿ and r with <c>eˣ = 2ⁿ (1 + r)</c>: <c>x = n ln 2 + y</c> with |y| at most half of ln 2, and
@@ -71,6 +70,6 @@ internal static class Exponential
         series = V.MultiplyAdd(series, y, V.All(1f / 24));
         series = V.MultiplyAdd(series, y, V.All(1f / 6));
         series = V.MultiplyAdd(series, y, V.All(1f / 2));
-        return (V.AddExponent(V.All(1), shifted), V.MultiplyAdd(series, y * y, y));
+        return (V.PowerOfTwo(shifted), V.MultiplyAdd(series, y * y, y));
     }
 }

@@ -103,31 +103,39 @@ internal readonly unsafe partial struct Lanes128
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 AddDot(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes128 sum) =>
-        AddDot(weights, activations, scale, scale, sum);
+    public static Lanes128 AddDot(Vector256<sbyte> weights, sbyte* activations, float scale, Lanes128 sum)
+    {
+        var dots = Dot(Vector128<int>.Zero, weights.GetLower(), Vector128.Load(activations));
+        dots = Dot(dots, weights.GetUpper(), Vector128.Load(activations + 16));
+        return Lanes128.MultiplyAdd(new(Vector128.ConvertToSingle(dots)), Lanes128.All(scale), sum);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 AddDot(Vector256<sbyte> weights, sbyte* activations, float first, float last, Lanes128 sum)
     {
-        sum = Lanes128.MultiplyAdd(new(Dot(weights.GetLower(), Vector128.Load(activations))), Lanes128.All(first), sum);
-        return Lanes128.MultiplyAdd(new(Dot(weights.GetUpper(), Vector128.Load(activations + 16))), Lanes128.All(last), sum);
+        var (low, high) = (
+            Dot(Vector128<int>.Zero, weights.GetLower(), Vector128.Load(activations)),
+            Dot(Vector128<int>.Zero, weights.GetUpper(), Vector128.Load(activations + 16)));
+        sum = Lanes128.MultiplyAdd(new(Vector128.ConvertToSingle(low)), Lanes128.All(first), sum);
+        return Lanes128.MultiplyAdd(new(Vector128.ConvertToSingle(high)), Lanes128.All(last), sum);
     }
 
-    /// <summary>16 products as four sums.</summary>
+    /// <summary>Adds 16 products to four sums.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector128<float> Dot(Vector128<sbyte> weights, Vector128<sbyte> activations)
+    private static Vector128<int> Dot(Vector128<int> sums, Vector128<sbyte> weights, Vector128<sbyte> activations)
     {
+        if (ArmDots.IsSupported) return ArmDots.Add(sums, weights, activations);
         if (Ssse3.IsSupported)
         {
             var products = Ssse3.MultiplyAddAdjacent(Ssse3.Abs(weights), Ssse3.Sign(activations, weights));
-            return Vector128.ConvertToSingle(Sse2.MultiplyAddAdjacent(products, Vector128<short>.One));
+            return sums + Sse2.MultiplyAddAdjacent(products, Vector128<short>.One);
         }
 
         var (weightsLow, weightsHigh) = Vector128.Widen(weights);
         var (low, high) = Vector128.Widen(activations);
         var (first, second) = Vector128.Widen(weightsLow * low);
         var (third, fourth) = Vector128.Widen(weightsHigh * high);
-        return Vector128.ConvertToSingle(first + second + (third + fourth));
+        return sums + first + second + (third + fourth);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

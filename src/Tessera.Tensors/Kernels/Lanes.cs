@@ -1,5 +1,7 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.Arm;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -28,6 +30,13 @@ internal unsafe partial interface ILanes<TSelf> where TSelf : struct, ILanes<TSe
     /// <summary>left × right + addend, rounded once where the processor can.</summary>
     static abstract TSelf MultiplyAdd(TSelf left, TSelf right, TSelf addend);
 
+    /// <summary>Whether there is an instruction for <see cref="MultiplyAdd(TSelf, TSelf, byte, TSelf)"/>.</summary>
+    static virtual bool MultipliesByLane => false;
+
+    /// <summary>left × one lane of right + addend, rounded once; where <see cref="MultipliesByLane"/>.</summary>
+    static virtual TSelf MultiplyAdd(TSelf left, TSelf right, [ConstantExpected(Max = (byte)3)] byte lane, TSelf addend) =>
+        throw new PlatformNotSupportedException();
+
     static abstract TSelf Max(TSelf left, TSelf right);
 
     static abstract TSelf Abs(TSelf value);
@@ -43,9 +52,9 @@ internal unsafe partial interface ILanes<TSelf> where TSelf : struct, ILanes<TSe
     /// <summary>2 to the power of values up to 127, to about one unit in the last place; exactly 0 from −127 down.</summary>
     static virtual TSelf Exp2(TSelf value) => Exponential.Exp2(value);
 
-    /// <summary>The value times 2ⁿ, where <paramref name="shifted"/> is n + <see cref="Exponential.Shift"/> and the result is neither
-    /// too small nor too large for a normal number; 1 times 2⁻¹²⁷ is 0.</summary>
-    static abstract TSelf AddExponent(TSelf value, TSelf shifted);
+    /// <summary>2ⁿ, where <paramref name="shifted"/> is n + <see cref="Exponential.Shift"/>, for n from −126 to 127; 0 for −127. Of what
+    /// is not a number it makes some number.</summary>
+    static abstract TSelf PowerOfTwo(TSelf shifted);
 
     /// <summary>Lane n of <paramref name="yes"/> where bit n is set, else of <paramref name="no"/>.</summary>
     static abstract TSelf Where(uint bits, TSelf yes, TSelf no);
@@ -110,8 +119,7 @@ internal readonly unsafe partial struct Lanes512(Vector512<float> value) : ILane
     public static Lanes512 Larger(Lanes512 left, Lanes512 right) => new(Vector512.MaxNative(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes512 AddExponent(Lanes512 value, Lanes512 shifted) =>
-        new((value._value.AsInt32() + (shifted._value.AsInt32() << Exponential.MantissaBits)).AsSingle());
+    public static Lanes512 PowerOfTwo(Lanes512 shifted) => new((shifted._value.AsInt32() << Exponential.MantissaBits).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes512 Where(uint bits, Lanes512 yes, Lanes512 no)
@@ -188,8 +196,7 @@ internal readonly unsafe partial struct Lanes256(Vector256<float> value) : ILane
     public static Lanes256 Larger(Lanes256 left, Lanes256 right) => new(Vector256.MaxNative(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes256 AddExponent(Lanes256 value, Lanes256 shifted) =>
-        new((value._value.AsInt32() + (shifted._value.AsInt32() << Exponential.MantissaBits)).AsSingle());
+    public static Lanes256 PowerOfTwo(Lanes256 shifted) => new((shifted._value.AsInt32() << Exponential.MantissaBits).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes256 Where(uint bits, Lanes256 yes, Lanes256 no)
@@ -244,6 +251,15 @@ internal readonly unsafe partial struct Lanes128(Vector128<float> value) : ILane
     public static Lanes128 MultiplyAdd(Lanes128 left, Lanes128 right, Lanes128 addend) =>
         new(Vector128.FusedMultiplyAdd(left._value, right._value, addend._value));
 
+    public static bool MultipliesByLane
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)] get => AdvSimd.Arm64.IsSupported;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Lanes128 MultiplyAdd(Lanes128 left, Lanes128 right, [ConstantExpected(Max = (byte)3)] byte lane, Lanes128 addend) =>
+        new(AdvSimd.Arm64.FusedMultiplyAddBySelectedScalar(addend._value, left._value, right._value, lane));
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Max(Lanes128 left, Lanes128 right) => new(Vector128.Max(left._value, right._value));
 
@@ -263,8 +279,7 @@ internal readonly unsafe partial struct Lanes128(Vector128<float> value) : ILane
     public static Lanes128 Larger(Lanes128 left, Lanes128 right) => new(Vector128.MaxNative(left._value, right._value));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Lanes128 AddExponent(Lanes128 value, Lanes128 shifted) =>
-        new((value._value.AsInt32() + (shifted._value.AsInt32() << Exponential.MantissaBits)).AsSingle());
+    public static Lanes128 PowerOfTwo(Lanes128 shifted) => new((shifted._value.AsInt32() << Exponential.MantissaBits).AsSingle());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Lanes128 Where(uint bits, Lanes128 yes, Lanes128 no)
@@ -323,8 +338,8 @@ internal readonly unsafe partial struct Lanes1(float value) : ILanes<Lanes1>
 
     public static Lanes1 Larger(Lanes1 left, Lanes1 right) => left._value > right._value ? left : right;
 
-    public static Lanes1 AddExponent(Lanes1 value, Lanes1 shifted) => new(BitConverter.Int32BitsToSingle(
-        BitConverter.SingleToInt32Bits(value._value) + (BitConverter.SingleToInt32Bits(shifted._value) << Exponential.MantissaBits)));
+    public static Lanes1 PowerOfTwo(Lanes1 shifted) =>
+        new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(shifted._value) << Exponential.MantissaBits));
 
     public static Lanes1 Where(uint bits, Lanes1 yes, Lanes1 no) => (bits & 1) != 0 ? yes : no;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.Arm;
 using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
@@ -63,8 +64,8 @@ internal readonly struct RowsTogether : IPanelLayout
 /// <summary>The innermost loop of a matrix product: a tile of c that stays in registers while k goes by.</summary>
 internal static unsafe class MatrixProductTile
 {
-    /// <summary>The most rows a tile has: with two vectors a row, 24 of 32 registers for AVX-512 and 12 of 16 elsewhere.</summary>
-    public static int Rows<V>() where V : struct, ILanes<V> => V.Count == 16 ? 12 : 6;
+    /// <summary>The most rows a tile has: with two vectors a row, 24 of 32 registers for AVX-512 and ARM64, 12 of 16 elsewhere.</summary>
+    public static int Rows<V>() where V : struct, ILanes<V> => HasManyRegisters<V>() ? 12 : 6;
 
     /// <summary>The columns of a full tile: two vectors.</summary>
     public static int Columns<V>() where V : struct, ILanes<V> => 2 * V.Count;
@@ -108,6 +109,10 @@ internal static unsafe class MatrixProductTile
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool HasManyRegisters<V>() where V : struct, ILanes<V> =>
+        V.Count == 16 || (V.Count == 4 && AdvSimd.Arm64.IsSupported);
+
     // Every accumulator is a local of its own because only those are kept in registers; rows and vectors that the tile
     // does not have are removed by the compiler, which knows both counts.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -137,18 +142,31 @@ internal static unsafe class MatrixProductTile
         for (; k > 0; k--)
         {
             V left = V.Load(b), right = TVectors.Count > 1 ? V.Load(b + V.Count) : V.Zero;
-            Step<V, TVectors>(a[0], left, right, ref c0l, ref c0r);
-            if (TRows.Count > 1) Step<V, TVectors>(a[TPanel.Row], left, right, ref c1l, ref c1r);
-            if (TRows.Count > 2) Step<V, TVectors>(a[2 * TPanel.Row], left, right, ref c2l, ref c2r);
-            if (TRows.Count > 3) Step<V, TVectors>(a[3 * TPanel.Row], left, right, ref c3l, ref c3r);
-            if (TRows.Count > 4) Step<V, TVectors>(a[4 * TPanel.Row], left, right, ref c4l, ref c4r);
-            if (TRows.Count > 5) Step<V, TVectors>(a[5 * TPanel.Row], left, right, ref c5l, ref c5r);
-            if (TRows.Count > 6) Step<V, TVectors>(a[6 * TPanel.Row], left, right, ref c6l, ref c6r);
-            if (TRows.Count > 7) Step<V, TVectors>(a[7 * TPanel.Row], left, right, ref c7l, ref c7r);
-            if (TRows.Count > 8) Step<V, TVectors>(a[8 * TPanel.Row], left, right, ref c8l, ref c8r);
-            if (TRows.Count > 9) Step<V, TVectors>(a[9 * TPanel.Row], left, right, ref c9l, ref c9r);
-            if (TRows.Count > 10) Step<V, TVectors>(a[10 * TPanel.Row], left, right, ref c10l, ref c10r);
-            if (TRows.Count > 11) Step<V, TVectors>(a[11 * TPanel.Row], left, right, ref c11l, ref c11r);
+            if (V.MultipliesByLane && TPanel.Row == 1 && TRows.Count % 4 == 0)
+            {
+                Four<V, TVectors>(V.Load(a), left, right, ref c0l, ref c0r, ref c1l, ref c1r, ref c2l, ref c2r, ref c3l, ref c3r);
+                if (TRows.Count > 4)
+                    Four<V, TVectors>(V.Load(a + 4), left, right, ref c4l, ref c4r, ref c5l, ref c5r, ref c6l, ref c6r, ref c7l, ref c7r);
+                if (TRows.Count > 8)
+                    Four<V, TVectors>(
+                        V.Load(a + 8), left, right, ref c8l, ref c8r, ref c9l, ref c9r, ref c10l, ref c10r, ref c11l, ref c11r);
+            }
+            else
+            {
+                Step<V, TVectors>(a[0], left, right, ref c0l, ref c0r);
+                if (TRows.Count > 1) Step<V, TVectors>(a[TPanel.Row], left, right, ref c1l, ref c1r);
+                if (TRows.Count > 2) Step<V, TVectors>(a[2 * TPanel.Row], left, right, ref c2l, ref c2r);
+                if (TRows.Count > 3) Step<V, TVectors>(a[3 * TPanel.Row], left, right, ref c3l, ref c3r);
+                if (TRows.Count > 4) Step<V, TVectors>(a[4 * TPanel.Row], left, right, ref c4l, ref c4r);
+                if (TRows.Count > 5) Step<V, TVectors>(a[5 * TPanel.Row], left, right, ref c5l, ref c5r);
+                if (TRows.Count > 6) Step<V, TVectors>(a[6 * TPanel.Row], left, right, ref c6l, ref c6r);
+                if (TRows.Count > 7) Step<V, TVectors>(a[7 * TPanel.Row], left, right, ref c7l, ref c7r);
+                if (TRows.Count > 8) Step<V, TVectors>(a[8 * TPanel.Row], left, right, ref c8l, ref c8r);
+                if (TRows.Count > 9) Step<V, TVectors>(a[9 * TPanel.Row], left, right, ref c9l, ref c9r);
+                if (TRows.Count > 10) Step<V, TVectors>(a[10 * TPanel.Row], left, right, ref c10l, ref c10r);
+                if (TRows.Count > 11) Step<V, TVectors>(a[11 * TPanel.Row], left, right, ref c11l, ref c11r);
+            }
+
             a += TPanel.Step(TRows.Count);
             b += rowB;
         }
@@ -175,6 +193,20 @@ internal static unsafe class MatrixProductTile
         var all = V.All(a);
         sumLeft = V.MultiplyAdd(all, left, sumLeft);
         if (TVectors.Count > 1) sumRight = V.MultiplyAdd(all, right, sumRight);
+    }
+
+    /// <summary>The elements of four rows in one vector, for processors that multiply by one lane of it (ARM64).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Four<V, TVectors>(
+        V four, V left, V right, ref V l0, ref V r0, ref V l1, ref V r1, ref V l2, ref V r2, ref V l3, ref V r3)
+        where V : struct, ILanes<V>
+        where TVectors : struct, IKnown
+    {
+        (l0, l1) = (V.MultiplyAdd(left, four, 0, l0), V.MultiplyAdd(left, four, 1, l1));
+        (l2, l3) = (V.MultiplyAdd(left, four, 2, l2), V.MultiplyAdd(left, four, 3, l3));
+        if (TVectors.Count == 1) return;
+        (r0, r1) = (V.MultiplyAdd(right, four, 0, r0), V.MultiplyAdd(right, four, 1, r1));
+        (r2, r3) = (V.MultiplyAdd(right, four, 2, r2), V.MultiplyAdd(right, four, 3, r3));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -19,9 +19,14 @@ internal static unsafe class Mxfp4Format
     public static Vector128<sbyte> Twice(Vector128<byte> halves) =>
         Vector128.Shuffle(Vector128.Create((sbyte)0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12), halves.AsSByte());
 
-    /// <summary>What <see cref="Twice"/> is multiplied by: <c>2^(e − 128)</c>.</summary>
+    /// <summary>What <see cref="Twice"/> is multiplied by: <c>2^(e − 128)</c>; NaN for e = 255 (OCP, Microscaling Formats, E8M0).</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static float Scale(byte* block) => BitConverter.Int32BitsToSingle(*block < 2 ? 0x00200000 << *block : (*block - 1) << 23);
+    public static float Scale(byte* block) => BitConverter.Int32BitsToSingle(*block switch
+    {
+        < 2 => 0x00200000 << *block,
+        byte.MaxValue => -1,
+        var exponent => (exponent - 1) << 23,
+    });
 
     public static void Store(float* from, byte* to, int blocks)
     {

@@ -30,7 +30,10 @@ public static partial class Op
             for (var row = start; row < end; row++)
             {
                 var x = X.Slice(row * Width, Width);
-                TensorPrimitives.Multiply(x, 1 / InOrder(x), Y.Slice(row * Width, Width));
+                var y = Y.Slice(row * Width, Width);
+                var sum = InOrder(x);
+                if (float.IsInfinity(1 / sum)) TensorPrimitives.Divide(x, sum, y);
+                else TensorPrimitives.Multiply(x, 1 / sum, y);
             }
         }
     }

@@ -15,6 +15,9 @@ internal sealed record FuzzCase(string Name, Action<FuzzCase> Body)
     /// <summary>What products are computed in; inputs and upstream gradients are rounded to it beforehand.</summary>
     public Precision Precision { get; init; }
 
+    /// <summary>A number to put into an input, and where (<see cref="FuzzedSpecials"/>); then values alone are compared.</summary>
+    public (float Value, int Seed)? Special { get; init; }
+
     public void Run() => Body(this);
 
     /// <summary>The same in fewer bits.</summary>
@@ -39,10 +42,17 @@ internal sealed record FuzzCase(string Name, Action<FuzzCase> Body)
             using var tape = Tape.Record();
             using var autocast = Autocast.Enter(one.Precision);
             foreach (var (_, values) in inputs) one.Round(values);
+            if (one.Special is { } special) FuzzedSpecials.Put(special, inputs);
             var tensors = inputs.Select(input => Owned(input).WithGradient()).ToArray();
             var output = operation(tensors);
             using (Tape.Record()) Assert.Equal(output.ToArray(), operation(tensors).ToArray()); // the same bits, however the threads met
             var (expectedValues, gradients) = Real.Evaluate(equation, [.. inputs.Select(input => input.Values)]);
+            if (one.Special is not null)
+            {
+                FuzzedSpecials.Compare(expectedValues, output.ToArray(), one.Tolerance);
+                return;
+            }
+
             OperationCheck.Compare("value", expectedValues, output.ToArray(), one.Tolerance);
 
             var upstream = OperationCheck.Random(output.Shape, 9).Values;

@@ -55,6 +55,9 @@ internal static class Fuzzed
         ["spoilt-row"] = FuzzedPoison.Rows,
         ["spoilt-attention"] = FuzzedPoison.Attention,
         ["spoilt-sequence"] = FuzzedPoison.Recurrence,
+        ["special-value"] = FuzzedSpecials.Operation,
+        ["special-stored"] = FuzzedSpecials.Stored,
+        ["special-convert"] = FuzzedSpecials.Convert,
         ["wrong-shapes"] = FuzzedMistakes.Call,
     };
 

@@ -137,8 +137,8 @@ internal static class FuzzedAttention
             if (s.Cap > 0) score = s.Cap * Real.Tanh(score / s.Cap);
             return s.Bias.Length > 0 ? score + bias(b, h, i, j) : score;
         }).ToList();
+        if (seen.Length == 0) return new Real[s.ValueWidth];
         if (s.Sinks) scores.Add(t[3][h]);
-        if (scores.Count == 0) return new Real[s.ValueWidth];
 
         var greatest = scores.Max(score => score.Value);
         Real[] weights = [.. scores.Select(score => Real.Exp(score - greatest))];

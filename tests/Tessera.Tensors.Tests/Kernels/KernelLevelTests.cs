@@ -88,6 +88,29 @@ public class KernelLevelTests
             (s_all with { Vectors = KernelLevel.Vector256, Vnni = false }).Highest);
     }
 
+    [Theory]
+    [InlineData(7, 1, 1 << 11, 1 << 5, 7 << 22, "avx512-bf16")] // bit 23 of three is no AMX
+    [InlineData(7, 1, 1 << 11, 1 << 5, (1 << 22) | (3 << 24), "amx")]
+    [InlineData(7, 1, 1 << 11, 1 << 5, 3 << 24, "avx512-bf16")] // 8-bit tiles without BF16
+    [InlineData(7, 1, -1, 0, -1, "avx512-vnni")]
+    [InlineData(7, 1, ~(1 << 11), -1, -1, "vector512")]
+    [InlineData(7, 0, -1, -1, -1, "avx512-vnni")] // no subleaf 1: what it answers is another's
+    [InlineData(6, 1, -1, -1, -1, "vector512")] // no leaf 7
+    [InlineData(0, 0, -1, -1, -1, "vector512")]
+    [InlineData(-1, 0, -1, -1, -1, "vector512")]
+    public void A_processor_has_what_the_leaves_that_it_has_say(int leaves, int subleaves, int ecx, int more, int edx, string highest)
+    {
+        (int, int, int, int) Ask(int leaf, int subleaf) => (leaf, subleaf) switch
+        {
+            (0, 0) => (leaves, -1, -1, -1),
+            (7, 0) => (subleaves, -1, ecx, edx),
+            (7, 1) => (more, -1, -1, -1),
+            _ => throw new InvalidOperationException($"leaf {leaf}, {subleaf} is not defined for this"),
+        };
+        Assert.Equal(highest, ProcessorFeatures.Of(KernelLevel.Vector512, Ask).Highest.Level.Name());
+        Assert.Equal(KernelLevel.Vector256, ProcessorFeatures.Of(KernelLevel.Vector256, Ask).Highest.Level);
+    }
+
     [ExecutablePagesFact]
     public unsafe void Assembled_code_runs_with_the_argument_it_is_given()
     {

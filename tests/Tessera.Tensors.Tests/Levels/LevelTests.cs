@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Tensors.Kernels;
 using Tessera.Tensors.Tests.Fuzz;
 using Tessera.Tensors.Tests.Guards;
@@ -41,6 +42,21 @@ public class LevelTests(ITestOutputHelper output)
         Assert.Empty(outcome.Failures);
         Assert.StartsWith("vector512, ", outcome.Summary, StringComparison.Ordinal);
         Assert.Contains("the system refuses executable pages: Permission denied", outcome.Summary, StringComparison.Ordinal);
+    }
+
+    /// <summary>Processors that lack instructions, of which .NET's settings make one.</summary>
+    [Theory]
+    [InlineData("DOTNET_EnableAVX512", "vector256")]
+    [InlineData("DOTNET_EnableAVX2", "vector128")]
+    [InlineData("DOTNET_EnableHWIntrinsic", "")]
+    public void Where_dotnet_does_without_instructions_so_do_kernels(string setting, string level)
+    {
+        if (RuntimeInformation.ProcessArchitecture != Architecture.X64) return;
+        var outcome = ChildProcess.Fuzz(0, 2, Fuzzed.Operations.Keys, ("TESSERA_KERNELS", ""), (setting, "0"));
+        output.WriteLine(outcome.Summary);
+        Assert.True(outcome.Died is null, outcome.Died);
+        Assert.Empty(outcome.Failures);
+        if (level != "" && Simd.Highest >= KernelLevel.Vector256) Assert.StartsWith($"{level}, ", outcome.Summary, StringComparison.Ordinal);
     }
 
     [Theory]

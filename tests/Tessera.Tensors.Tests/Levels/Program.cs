@@ -1,13 +1,15 @@
 using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
 using Tessera.Tensors.Tests.Fuzz;
 using Tessera.Tensors.Tests.Guards;
 using Tessera.Tensors.Tests.Levels;
 
 // The tests start this assembly as a process of its own, which may die where a kernel leaves its buffers:
 //   fuzz FIRST COUNT OPERATION…   COUNT cases of each operation, each named before it runs
-//   levels                        the names of the levels that can be used here
+//   levels                        the names of the levels that can be used here, and whether assembled code can be
 //   plant MISTAKE                 a kernel that leaves its buffer on purpose
 if (Environment.GetEnvironmentVariable(DeniedPages.Variable) is { Length: > 0 }) DeniedPages.ChooseLevel();
+if (Environment.GetEnvironmentVariable(WindowsCaller.Variable) is { Length: > 0 }) WindowsCaller.CallAll();
 switch (args)
 {
     case ["fuzz", var first, var count, .. var operations]: return Fuzz(ulong.Parse(first), ulong.Parse(count), operations);
@@ -24,6 +26,7 @@ static int Levels()
         else Console.Error.WriteLine($"{level.Name()} cannot be used here: {Simd.Highest.Name()} is the highest, {Simd.WhyNotHigher}");
     }
 
+    Console.Error.WriteLine($"assembled code: {ExecutablePages.WhyRefused() ?? "runs"}");
     return 0;
 }
 
@@ -42,11 +45,17 @@ static int Fuzz(ulong first, ulong count, string[] operations)
             catch (Exception error)
             {
                 failures++;
-                Console.WriteLine($"{ChildProcess.Fails}{operation} {number}: {one.Name}: {error.Message}");
+                Console.WriteLine($"{ChildProcess.Fails}{operation} {number}: {one.Name}: {error.Message}{Where(error)}");
             }
         }
 
-    Console.WriteLine(
-        $"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{(GuardedMemory.IsOn ? ", guarded" : "")}: {Simd.WhyNotHigher}");
+    var calls = WindowsCaller.IsOn ? $", {WindowsCaller.Routines} routines in {WindowsCaller.Calls} calls of Windows', which lost {WindowsCaller.Lost}" : "";
+    if (WindowsCaller.IsOn && WindowsCaller.Lost == "") calls += "nothing";
+    var guarded = GuardedMemory.IsOn ? ", guarded" : "";
+    Console.WriteLine($"{ChildProcess.Ends}{Simd.Level.Name()}, {Simd.Threads} threads{guarded}{calls}: {Simd.WhyNotHigher}");
     return failures == 0 ? 0 : 1;
 }
+
+// Of an error that is no failed comparison.
+static string Where(Exception error) =>
+    error is Xunit.Sdk.XunitException ? "" : string.Join(" |", $" {error.GetType().Name}{Environment.NewLine}{error.StackTrace}".Split(Environment.NewLine));

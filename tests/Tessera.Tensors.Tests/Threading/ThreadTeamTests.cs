@@ -64,6 +64,10 @@ public class ThreadTeamTests
     [InlineData("0")]
     [InlineData("-1")]
     [InlineData("1025")]
+    [InlineData("1000000000")]
+    [InlineData("99999999999999999999")]
+    [InlineData("2.5")]
+    [InlineData(" ")]
     [InlineData("two")]
     public void A_number_of_threads_that_is_none_is_refused(string text) => Assert.Equal(
         $"TESSERA_THREADS must be a number from 1 to 1024, found '{text}'",

@@ -24,8 +24,7 @@ internal sealed unsafe class AmxRoutine(Action<Assembler> write)
         }
 
         // Two threads may both place it at the first call; either copy is as good.
-        if (_placed == null)
-            _placed = (delegate* unmanaged[SuppressGCTransition]<void*, void>)ExecutablePages.Place(Code);
+        if (_placed == null) _placed = AssembledCode.Place(Code);
         _placed(argument);
     }
 }

@@ -80,20 +80,8 @@ internal readonly record struct ProcessorFeatures
             : Vector256.IsHardwareAccelerated ? KernelLevel.Vector256
             : Vector128.IsHardwareAccelerated ? KernelLevel.Vector128
             : KernelLevel.Scalar;
-        if (vectors < KernelLevel.Vector512 || !X86Base.X64.IsSupported) return new ProcessorFeatures { Vectors = vectors };
-
-        // Leaf 7, as in Intel's manual, volume 2A, CPUID.
-        var max = X86Base.CpuId(0, 0).Eax;
-        if (max < 7) return new ProcessorFeatures { Vectors = vectors };
-        var (subleaves, _, ecx, edx) = X86Base.CpuId(7, 0);
-        var more = subleaves >= 1 ? X86Base.CpuId(7, 1).Eax : 0;
-        var features = new ProcessorFeatures
-        {
-            Vectors = vectors,
-            Vnni = Has(ecx, 11),
-            Bf16 = Has(more, 5),
-            Amx = Has(edx, 22) && Has(edx, 24) && Has(edx, 25),
-        };
+        if (!X86Base.X64.IsSupported) return new ProcessorFeatures { Vectors = vectors };
+        var features = Of(vectors, X86Base.CpuId);
         if (!features.Vnni) return features;
         var refused = ExecutablePages.WhyRefused();
         return features with
@@ -102,6 +90,19 @@ internal readonly record struct ProcessorFeatures
             TilesRefused = features.Amx ? ExecutablePages.WhyTilesRefused() : null,
             Bf16DotsPay = features.Bf16 && refused is null && Bf16Rate.DotsPay(),
         };
+    }
+
+    /// <summary>What a processor says of itself, before the system is asked; of one that does not answer, nothing is assumed.</summary>
+    /// <param name="vectors">The widest of .NET's vectors there.</param>
+    /// <param name="ask">CPUID: from a leaf and a subleaf to eax, ebx, ecx, edx (Intel's manual, volume 2A).</param>
+    internal static ProcessorFeatures Of(KernelLevel vectors, Func<int, int, (int Eax, int Ebx, int Ecx, int Edx)> ask)
+    {
+        const int Extended = 7;
+        var none = new ProcessorFeatures { Vectors = vectors };
+        if (vectors < KernelLevel.Vector512 || ask(0, 0).Eax < Extended) return none;
+        var (subleaves, _, ecx, edx) = ask(Extended, 0);
+        var more = subleaves >= 1 ? ask(Extended, 1).Eax : 0;
+        return none with { Vnni = Has(ecx, 11), Bf16 = Has(more, 5), Amx = Has(edx, 22) && Has(edx, 24) && Has(edx, 25) };
     }
 
     private static bool Has(int register, int bit) => (register >> bit & 1) != 0;
