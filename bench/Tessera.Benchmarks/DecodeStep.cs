@@ -14,18 +14,13 @@ internal static class DecodeStep
     /// <param name="steps">How many steps are measured.</param>
     public static void Run(int steps)
     {
-        var model = TrainingStep.Build("decoder");
-        var session = new DecodingSession(model);
-        session.Reserve(1, WarmUpSteps + steps + 1);
-        var sequence = session.Add();
-        var token = 1;
+        var next = Steps(WarmUpSteps + steps);
         var (times, bytes) = (new double[steps], 0L);
         for (var step = -WarmUpSteps; step < steps; step++)
         {
             if (step == 0) bytes = GC.GetTotalAllocatedBytes(precise: true);
             var start = Stopwatch.GetTimestamp();
-            sequence.Read(token);
-            using (Arena.Current.Scope()) token = Best(session.Step().Floats);
+            next();
             if (step >= 0) times[step] = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
         }
 
@@ -33,8 +28,22 @@ internal static class DecodeStep
         Array.Sort(times);
         Console.WriteLine(JsonSerializer.Serialize(new
         {
-            @params = model.ParameterCount(), step_ms = Math.Round(times[steps / 2], 4), managed_bytes_a_step = (double)bytes / steps,
+            @params = TrainingStep.Build("decoder").ParameterCount(), step_ms = Math.Round(times[steps / 2], 4), managed_bytes_a_step = (double)bytes / steps,
         }));
+    }
+
+    /// <summary>A step to call as many times as are reserved.</summary>
+    public static Action Steps(int steps)
+    {
+        var session = new DecodingSession(TrainingStep.Build("decoder"));
+        session.Reserve(1, steps + 1);
+        var (sequence, token) = (session.Add(), 1);
+        return () =>
+        {
+            sequence.Read(token);
+            using var scope = Arena.Current.Scope();
+            token = Best(session.Step().Floats);
+        };
     }
 
     private static int Best(ReadOnlySpan<float> logits) => System.Numerics.Tensors.TensorPrimitives.IndexOfMax(logits);

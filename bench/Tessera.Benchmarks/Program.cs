@@ -14,6 +14,8 @@ try
         case ["llama-cpp", .. var folders]: return LlamaCppCommand.Run(folders);
         case ["kernels", .. var options]: KernelsCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
+        case ["profile", .. var subject]: ProfileCommand.Run(subject); break;
+        case ["profile-child", .. var subject]: ProfileCommand.RunChild(subject); break;
         case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
         case ["score-bias"]: ScoreBiasBenchmark.Run("f32", 16384); break;
         case ["score-bias", "f32" or "bf16"]: ScoreBiasBenchmark.Run(args[1], 16384); break;
@@ -33,6 +35,7 @@ try
                        Tessera.Benchmarks kernels [--levels all|NAME,…] [BENCHMARKDOTNET'S OPTIONS, as --filter *Attention*]
                        Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
                        Tessera.Benchmarks decode-step STEPS
+                       Tessera.Benchmarks profile {ProfileCommand.Usage}
                        Tessera.Benchmarks score-bias {ScoreBiasBenchmark.Usage}
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Threading;
+
 namespace Tessera.Tensors.Kernels;
 
 internal static unsafe partial class FlashAttention
@@ -48,6 +50,7 @@ internal static unsafe partial class FlashAttention
     private static void Run(ref BackwardWork work, Pass pass, int items, double operations)
     {
         (work.Pass, work.Items, work.Parts) = (pass, items, Parts(items, operations));
+        KernelProfile.Note(operations, 0);
         Simd.Run(ref work, work.Parts);
     }
 

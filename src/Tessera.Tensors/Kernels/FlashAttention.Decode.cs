@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -25,6 +26,7 @@ internal static unsafe partial class FlashAttention
         var address = Arena.Current.Take(bytes);
         work.Partial = (float*)address;
         var operations = 2.0 * problem.Batch * work.Rows * problem.KeyCount * (problem.Width + problem.ValueWidth);
+        KernelProfile.Note(operations, 0);
         Simd.Run(ref work, work.Parts = Parts(work.Items, operations));
         var merge = new MergeWork { Decode = work };
         Simd.Run(ref merge, merge.Parts = Simd.Parts((long)problem.Batch * work.Rows, (work.Ranges + 1) * work.RowFloats));

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Threading;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>Products of F32 matrices, whose elements are rounded to fewer bits on the way in where the kind says so.</summary>
@@ -70,6 +72,7 @@ internal static unsafe class MatrixProduct
             product.C = pc;
             product.Bias = pBias;
             var work = new Work { Product = product, Cut = MatrixProductCut.Of(product) };
+            KernelProfile.Note(2.0 * product.M * product.N * product.K, (product.HalfB != null ? 2.0 : 4.0) * product.N * product.K);
             Simd.Run(ref work, work.Cut.Parts);
         }
     }
