@@ -12,6 +12,7 @@ try
     {
         case ["peers", .. var options]: PeersCommand.Run(options); break;
         case ["llama-cpp", .. var folders]: return LlamaCppCommand.Run(folders);
+        case ["llama-child", var file]: LlamaCppRows.RunChild(file); break;
         case ["kernels", .. var options]: KernelsCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
         case ["profile", .. var subject]: ProfileCommand.Run(subject); break;

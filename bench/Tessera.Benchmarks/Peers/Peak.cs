@@ -14,33 +14,42 @@ namespace Tessera.Benchmarks.Peers;
 /// </summary>
 internal static unsafe class Peak
 {
-    private const int WorkingSet = 1 << 29, Trials = 8;
+    private const int WorkingSet = 1 << 29, Passes = 6, Trials = 100;
 
-    private static readonly Lazy<double> s_f32 = new(() => Best(new Multiplications()));
-    private static readonly Lazy<double> s_dots = new(() => Best(new Repeated(PeakRoutine.Dots)));
-    private static readonly Lazy<double> s_tiles = new(() => Best(new Repeated(PeakRoutine.Tiles)));
+    private static readonly Lazy<PeakRoutine> s_dotRoutine = new(() => PeakRoutine.Dots), s_tileRoutine = new(() => PeakRoutine.Tiles);
     private static readonly Lazy<NativeBuffer> s_memory = new(Ones);
-    private static double s_bandwidth;
+    private static double s_f32, s_dots, s_tiles, s_bandwidth;
 
     /// <summary>F32 operations a second, of fused multiplications and additions of the level in use.</summary>
-    public static double F32 => s_f32.Value;
+    public static double F32 => s_f32 > 0 ? s_f32 : Look().F32;
 
     /// <summary>BF16 operations a second: of tiles or dot products where the level has them and they are faster than F32.</summary>
     public static double Bf16 => Simd.Level switch
     {
-        KernelLevel.Amx => s_tiles.Value,
-        KernelLevel.Avx512Bf16 => Math.Max(F32, s_dots.Value),
+        KernelLevel.Amx => s_tiles > 0 ? s_tiles : Look().Tiles,
+        KernelLevel.Avx512Bf16 => Math.Max(F32, s_dots),
         _ => F32,
     };
 
     /// <summary>Bytes a second that are read of an array larger than the caches.</summary>
     public static double Bandwidth => s_bandwidth > 0 ? s_bandwidth : MeasureBandwidth();
 
+    private static bool HasDots => Processor.WhyNot("avx512-bf16") is null;
+
     public static string InWords =>
         $"{Rate(F32)} of F32 multiplications and additions"
-        + (Processor.WhyNot("avx512-bf16") is null ? $", {Rate(s_dots.Value)} of BF16 dot products" : "")
-        + (Simd.Level == KernelLevel.Amx ? $", {Rate(s_tiles.Value)} of BF16 tiles" : "")
+        + (HasDots ? $", {Rate(s_dots)} of BF16 dot products" : "")
+        + (Simd.Level == KernelLevel.Amx ? $", {Rate(s_tiles)} of BF16 tiles" : "")
         + $", {Report.Number(Bandwidth / 1e9)} GB/s read";
+
+    /// <summary>Measures what registers allow once more, since other work on the machine may have been in the way; the best counts.</summary>
+    public static (double F32, double Tiles) Look()
+    {
+        s_f32 = Math.Max(s_f32, Best(new Multiplications()));
+        if (HasDots) s_dots = Math.Max(s_dots, Best(new Repeated(s_dotRoutine.Value)));
+        if (Simd.Level == KernelLevel.Amx) s_tiles = Math.Max(s_tiles, Best(new Repeated(s_tileRoutine.Value)));
+        return (s_f32, s_tiles);
+    }
 
     /// <summary>Operations a second that are possible with numbers of a precision.</summary>
     public static double Of(Precision precision) => precision == Precision.BF16 ? Bf16 : F32;
@@ -74,7 +83,7 @@ internal static unsafe class Peak
     public static double MeasureBandwidth()
     {
         var best = s_bandwidth > 0 ? WorkingSet / s_bandwidth : double.MaxValue;
-        for (var trial = 0; trial < Trials; trial++)
+        for (var trial = 0; trial < Passes; trial++)
         {
             var (work, start) = (new Sums((float*)s_memory.Value.Address), Stopwatch.GetTimestamp());
             ThreadTeam.Shared.Run(ref work, Simd.Threads);
@@ -100,7 +109,7 @@ internal static unsafe class Peak
     /// <summary>As many independent sums as hide the latency of an addition; 256-bit processors have 16 registers.</summary>
     private readonly struct Multiplications : IVectorWork, IPeakWork
     {
-        private const int Rounds = 1 << 21, Sums = 12;
+        private const int Rounds = 1 << 18, Sums = 12;
 
         public double Operations => 2.0 * Rounds * Sums * Simd.Level switch
         {
@@ -133,7 +142,7 @@ internal static unsafe class Peak
     /// <summary>A routine assembled at run time, many times.</summary>
     private readonly struct Repeated(PeakRoutine routine) : IVectorWork, IPeakWork
     {
-        private const int Calls = 1000;
+        private const int Calls = 50; // about a millisecond
 
         public double Operations => Calls * routine.Operations;
 

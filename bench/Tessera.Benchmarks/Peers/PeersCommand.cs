@@ -20,6 +20,7 @@ internal static class PeersCommand
         ("sparse-bf16", (report, _) => SparseRows.Bf16(report)),
         ("matrix-vector", (report, _) => MatrixVectorRows.Run(report)),
         ("decode", (report, _) => DecodeRows.Run(report)),
+        .. LlamaCppRows.All,
     ];
 
     public static string Usage =>
@@ -41,6 +42,7 @@ internal static class PeersCommand
         foreach (var (name, run) in rows)
         {
             Console.Error.WriteLine($"measuring {name} …");
+            Peak.Look();
             try
             {
                 run(report, peers);
