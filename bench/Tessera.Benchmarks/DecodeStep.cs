@@ -28,7 +28,8 @@ internal static class DecodeStep
         Array.Sort(times);
         Console.WriteLine(JsonSerializer.Serialize(new
         {
-            @params = TrainingStep.Build("decoder").ParameterCount(), step_ms = Math.Round(times[steps / 2], 4), managed_bytes_a_step = (double)bytes / steps,
+            @params = TrainingStep.Build("decoder").ParameterCount(), step_ms = Math.Round(times[steps / 2], 4),
+            managed_bytes_a_step = (double)bytes / steps,
         }));
     }
 

@@ -82,7 +82,8 @@ internal static class ProfileCommand
         void Print(string name, double calls, double seconds, double operations, double bytes) =>
             Console.WriteLine(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {name} | {calls:0.#} | {Report.Time(seconds)} | {seconds / step:P1} | {Or(operations / 1e9)} | {Or(operations / seconds / peak)} | {Or(bytes / 1e6)} | {Or(bytes / seconds / bandwidth)} |"));
+                $"| {name} | {calls:0.#} | {Report.Time(seconds)} | {seconds / step:P1} | {Or(operations / 1e9)} "
+                + $"| {Or(operations / seconds / peak)} | {Or(bytes / 1e6)} | {Or(bytes / seconds / bandwidth)} |"));
 
         static string Or(double value) => value > 0 ? Report.Number(value) : "";
         static double Of(JsonElement line, string key) => line.GetProperty(key).GetDouble();

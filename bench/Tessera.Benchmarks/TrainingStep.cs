@@ -105,7 +105,7 @@ internal sealed class TrainingStep
         const double Tokens = Rows * Length, HeadWidth = 64;
         var (weights, pairsOfHeads) = model == "decoder"
             ? (Build(model).ParameterCount() - (320L * Vocabulary), 8 * 5 * 0.5)
-            : (Build(model).ParameterCount() - (320L * Vocabulary) - (4 * 2 * 3 * 256 * 368), 4 * 4 * 1.5); // the second, to the source, is whole
+            : (Build(model).ParameterCount() - (320L * Vocabulary) - (4 * 2 * 3 * 256 * 368), 4 * 4 * 1.5); // its cross-attention is whole
         return (6 * weights * Tokens) + (12 * pairsOfHeads * Tokens * Length * HeadWidth);
     }
 

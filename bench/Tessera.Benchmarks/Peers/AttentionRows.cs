@@ -3,7 +3,7 @@ using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Peers;
 
-/// <summary>Dense causal attention against PyTorch's: fused in the current one, which has BF16 too; of F32 scores in an older one.</summary>
+/// <summary>Dense causal attention against PyTorch's: fused, and in BF16 too, in the current one; of F32 scores in an older one.</summary>
 internal static class AttentionRows
 {
     private const int Rounds = 2, Length = 8192, Runs = 4;

@@ -64,8 +64,8 @@ internal static class Child
     private static Process Start(IReadOnlyList<string> prefixes, string program, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (var name in start.Environment.Keys.Where(name => prefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))).ToList())
-            start.Environment.Remove(name);
+        foreach (var name in start.Environment.Keys.ToList())
+            if (prefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))) start.Environment.Remove(name);
         try
         {
             return Process.Start(start)!;

@@ -25,9 +25,11 @@ internal static class LlamaCppRows
     /// <summary>The files that are compared, by the names of their rows.</summary>
     public static IEnumerable<(string Name, Action<Report, TorchPeer> Run)> All =>
         from model in (string[])["dense", "experts"]
-        from type in model == "dense" ? (ElementType[])[ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.BF16, ElementType.F32]
+        from type in model == "dense"
+            ? (ElementType[])[ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.BF16, ElementType.F32]
             : [ElementType.Q8_0, ElementType.Q4_0]
-        select ($"llama-{model}-{type.ToString().ToLowerInvariant()}", (Action<Report, TorchPeer>)((report, _) => Run(report, model, type)));
+        select ($"llama-{model}-{type.ToString().ToLowerInvariant()}",
+            (Action<Report, TorchPeer>)((report, _) => Run(report, model, type)));
 
     /// <summary>Our side, in a process of its own: prints one line of JSON.</summary>
     /// <param name="file">A GGUF file.</param>
@@ -88,7 +90,7 @@ internal static class LlamaCppRows
                 Targets.LlamaCpp);
             report.Compare(
                 $"{work}: prompt of {PromptTokens}", Text(ours.Prompt), Text(theirs.Prompt), ours.Prompt / theirs.Prompt,
-                Peak.Share(Precision.F32, 2.0 * met, 1 / ours.Prompt), Targets.LlamaCpp);
+                $"{Report.Number(2 * met * ours.Prompt / Most(type))} of peak", Targets.LlamaCpp);
         }
         finally
         {
@@ -97,6 +99,14 @@ internal static class LlamaCppRows
 
         static string Text(double rate) => $"{Report.Number(rate)} tokens/s";
     }
+
+    /// <summary>Operations a second that are possible with weights of a type.</summary>
+    private static double Most(ElementType type) => type switch
+    {
+        ElementType.F32 => Peak.F32,
+        ElementType.BF16 => Peak.Bf16,
+        _ => Peak.Bytes,
+    };
 
     private static string Script => Path.Combine(AppContext.BaseDirectory, "peers", "llama_cpp_rate.mjs");
 
@@ -141,6 +151,7 @@ internal static class LlamaCppRows
     private readonly record struct Rate(double Prompt, double New)
     {
         public Rate Best(JsonElement line) => new(
-            Math.Max(Prompt, TorchPeer.Number(line, "prompt_tokens_per_second")), Math.Max(New, TorchPeer.Number(line, "tokens_per_second")));
+            Math.Max(Prompt, TorchPeer.Number(line, "prompt_tokens_per_second")),
+            Math.Max(New, TorchPeer.Number(line, "tokens_per_second")));
     }
 }

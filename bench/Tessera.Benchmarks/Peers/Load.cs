@@ -25,7 +25,8 @@ internal sealed class Load
         return _before.Length == 0 ? "unknown"
             : string.Create(
                 CultureInfo.InvariantCulture,
-                $"average {_before} before the run, {_lowest} to {_highest} during it; others had {Math.Max(0, others):P0} of the processors' time");
+                $"average {_before} before the run, {_lowest} to {_highest} during it; "
+                + $"others had {Math.Max(0, others):P0} of the processors' time");
     }
 
     private static string Average() => File.Exists("/proc/loadavg") ? File.ReadAllText("/proc/loadavg").Split(' ')[0] : "";

@@ -51,7 +51,6 @@ internal static class Machine
         yield return ("memory", $"{GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / (double)(1 << 30):F0} GiB");
         yield return ("system", $"{RuntimeInformation.OSDescription.Trim()}, {RuntimeInformation.ProcessArchitecture}");
         yield return ("kernels", $"{Processor.Level}{Best()}, {Processor.Threads} threads on each side");
-        yield return ("peaks", Peak.InWords);
         yield return (".NET", Environment.Version.ToString());
         yield return ("PyTorch", torch);
         yield return ("date", $"{DateTime.UtcNow.ToString("yyyy-MM-dd HH:mm", CultureInfo.InvariantCulture)} UTC");

@@ -16,39 +16,59 @@ internal static unsafe class Peak
 {
     private const int WorkingSet = 1 << 29, Passes = 6, Trials = 100;
 
-    private static readonly Lazy<PeakRoutine> s_dotRoutine = new(() => PeakRoutine.Dots), s_tileRoutine = new(() => PeakRoutine.Tiles);
+    private static readonly Lazy<PeakRoutine> s_dotRoutine = new(() => PeakRoutine.Dots), s_byteRoutine = new(() => PeakRoutine.Bytes);
+    private static readonly Lazy<PeakRoutine> s_tileRoutine = new(() => PeakRoutine.Tiles);
     private static readonly Lazy<NativeBuffer> s_memory = new(Ones);
-    private static double s_f32, s_dots, s_tiles, s_bandwidth;
+    private static double s_f32, s_dots, s_bytes, s_tiles, s_bandwidth;
 
     /// <summary>F32 operations a second, of fused multiplications and additions of the level in use.</summary>
-    public static double F32 => s_f32 > 0 ? s_f32 : Look().F32;
+    public static double F32
+    {
+        get
+        {
+            if (s_f32 == 0) Look();
+            return s_f32;
+        }
+    }
 
     /// <summary>BF16 operations a second: of tiles or dot products where the level has them and they are faster than F32.</summary>
-    public static double Bf16 => Simd.Level switch
+    public static double Bf16 => Math.Max(F32, Simd.Level switch
     {
-        KernelLevel.Amx => s_tiles > 0 ? s_tiles : Look().Tiles,
-        KernelLevel.Avx512Bf16 => Math.Max(F32, s_dots),
-        _ => F32,
-    };
+        KernelLevel.Amx => s_tiles,
+        KernelLevel.Avx512Bf16 => s_dots,
+        _ => 0,
+    });
+
+    /// <summary>Operations a second on 8-bit numbers, in 32-bit sums: of tiles, which take twice as many as in BF16, or dot products.</summary>
+    public static double Bytes => Math.Max(F32, Simd.Level == KernelLevel.Amx ? 2 * s_tiles : s_bytes);
 
     /// <summary>Bytes a second that are read of an array larger than the caches.</summary>
-    public static double Bandwidth => s_bandwidth > 0 ? s_bandwidth : MeasureBandwidth();
+    public static double Bandwidth
+    {
+        get
+        {
+            if (s_bandwidth == 0) Look();
+            return s_bandwidth;
+        }
+    }
 
     private static bool HasDots => Processor.WhyNot("avx512-bf16") is null;
 
     public static string InWords =>
         $"{Rate(F32)} of F32 multiplications and additions"
         + (HasDots ? $", {Rate(s_dots)} of BF16 dot products" : "")
+        + (Simd.Level >= KernelLevel.Avx512Vnni ? $", {Rate(s_bytes)} of 8-bit dot products" : "")
         + (Simd.Level == KernelLevel.Amx ? $", {Rate(s_tiles)} of BF16 tiles" : "")
         + $", {Report.Number(Bandwidth / 1e9)} GB/s read";
 
-    /// <summary>Measures what registers allow once more, since other work on the machine may have been in the way; the best counts.</summary>
-    public static (double F32, double Tiles) Look()
+    /// <summary>Measures all once more, since other work may have been in the way; the best counts.</summary>
+    public static void Look()
     {
         s_f32 = Math.Max(s_f32, Best(new Multiplications()));
         if (HasDots) s_dots = Math.Max(s_dots, Best(new Repeated(s_dotRoutine.Value)));
+        if (Simd.Level >= KernelLevel.Avx512Vnni) s_bytes = Math.Max(s_bytes, Best(new Repeated(s_byteRoutine.Value)));
         if (Simd.Level == KernelLevel.Amx) s_tiles = Math.Max(s_tiles, Best(new Repeated(s_tileRoutine.Value)));
-        return (s_f32, s_tiles);
+        MeasureBandwidth();
     }
 
     /// <summary>Operations a second that are possible with numbers of a precision.</summary>
@@ -80,7 +100,7 @@ internal static unsafe class Peak
     }
 
     /// <summary>Measures the bandwidth once more, beside what is compared with it; the best counts.</summary>
-    public static double MeasureBandwidth()
+    public static void MeasureBandwidth()
     {
         var best = s_bandwidth > 0 ? WorkingSet / s_bandwidth : double.MaxValue;
         for (var trial = 0; trial < Passes; trial++)
@@ -90,7 +110,7 @@ internal static unsafe class Peak
             best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
-        return s_bandwidth = WorkingSet / best;
+        s_bandwidth = WorkingSet / best;
     }
 
     private static NativeBuffer Ones()

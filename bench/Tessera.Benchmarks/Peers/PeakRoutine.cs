@@ -19,7 +19,10 @@ internal sealed unsafe class PeakRoutine
     }
 
     /// <summary>BF16 dot products, <c>vdpbf16ps</c>: 16 sums of 16 lanes, two multiplications each.</summary>
-    public static PeakRoutine Dots => new(WriteDots, 16 * 16 * 4);
+    public static PeakRoutine Dots => new(code => WriteSums(code, sum => code.vdpbf16ps(sum, zmm30, zmm31)), 16 * 16 * 4);
+
+    /// <summary>Dot products of bytes, <c>vpdpbusd</c>: 16 sums of 16 lanes, four multiplications each.</summary>
+    public static PeakRoutine Bytes => new(code => WriteSums(code, sum => code.vpdpbusd(sum, zmm30, zmm31)), 16 * 16 * 8);
 
     /// <summary>BF16 tiles, <c>tdpbf16ps</c>: 4 sums of 16 x 16, of 32 multiplications each.</summary>
     public static PeakRoutine Tiles => new(WriteTiles, 4 * 16 * 16 * 64, usesTiles: true);
@@ -40,12 +43,12 @@ internal sealed unsafe class PeakRoutine
         _run(&configuration);
     }
 
-    private static void WriteDots(Assembler code)
+    private static void WriteSums(Assembler code, Action<AssemblerRegisterZMM> add)
     {
         for (var register = 0; register < 32; register++) code.vpxord(Register(register), Register(register), Register(register));
         Loop(code, () =>
         {
-            for (var sum = 0; sum < 16; sum++) code.vdpbf16ps(Register(sum), zmm30, zmm31);
+            for (var sum = 0; sum < 16; sum++) add(Register(sum));
         });
         code.vzeroupper();
         code.ret();

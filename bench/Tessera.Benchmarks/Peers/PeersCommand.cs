@@ -24,7 +24,8 @@ internal static class PeersCommand
     ];
 
     public static string Usage =>
-        $"[--peers FOLDER] [--torch libtorch|pytorch] [--rows NAME,…] [--output FILE.md]; rows: {string.Join(", ", s_rows.Select(row => row.Name))}; a word of names (f32, decoder) takes all that have it";
+        $"[--peers FOLDER] [--torch libtorch|pytorch] [--rows NAME,…] [--output FILE.md]; rows: "
+        + $"{string.Join(", ", s_rows.Select(row => row.Name))}; a word of names (f32, decoder) takes all that have it";
 
     /// <summary>Measures the rows asked for, prints each as it is done, and writes the tables to a file where one is named.</summary>
     /// <exception cref="ArgumentException">An option is unknown, or names no row.</exception>
@@ -34,6 +35,7 @@ internal static class PeersCommand
         var options = Options(arguments);
         var rows = Rows(options.GetValueOrDefault("--rows"));
         var peers = TorchPeer.Find(options.GetValueOrDefault("--peers"), options.GetValueOrDefault("--torch"));
+        Console.WriteLine($"peaks: {Peak.InWords}");
         var load = new Load();
         var facts = Machine.Facts(peers.Version).ToList();
         foreach (var (name, value) in facts) Console.WriteLine($"{name}: {value}");
@@ -58,7 +60,7 @@ internal static class PeersCommand
             {
                 ReportFile.Write(
                     file, Machine.KindName,
-                    report.ToMarkdown([.. facts, ("load", $"{load}")], string.Join(' ', ["Tessera.Benchmarks", "peers", .. arguments])));
+                    report.ToMarkdown([.. facts, ("peaks", Peak.InWords), ("load", $"{load}")], string.Join(' ', ["Tessera.Benchmarks", "peers", .. arguments])));
             }
         }
 

@@ -54,7 +54,7 @@ internal static class ProductRows
     }
 
     /// <summary>Two lines for all shapes with many rows: their geometric mean and the worst.</summary>
-    private static void Sum(Report report, string work, IEnumerable<Sides> all, Targets targets, Targets worstTargets)
+    private static void Sum(Report report, string work, IEnumerable<Sides> all, Targets targets, Targets worsts)
     {
         var sides = all.Where(side => side.Shape.M >= MinRows).ToList();
         report.Compare(
@@ -62,7 +62,7 @@ internal static class ProductRows
             Math.Exp(sides.Average(side => Math.Log(side.Ratio))),
             Share(Math.Exp(sides.Average(side => Math.Log(side.Ours))), sides[0].Precision), targets);
         var worst = sides.MinBy(side => side.Ratio)!;
-        report.Compare($"{work}: the worst, {worst.Shape}", Rate(worst.Ours), Rate(worst.Peer), worst.Ratio, worst.Share, worstTargets);
+        report.Compare($"{work}: the worst, {worst.Shape}", Rate(worst.Ours), Rate(worst.Peer), worst.Ratio, worst.Share, worsts);
 
         string Mean(Func<Sides, double> rate) => Rate(Math.Exp(sides.Average(side => Math.Log(rate(side)))));
     }

@@ -1,6 +1,7 @@
 namespace Tessera.Benchmarks.Peers;
 
-/// <summary>A Markdown file with a section of measurements for each kind of processor. A run replaces its own, and leaves others as they are.</summary>
+/// <summary>A Markdown file with a section of measurements for each kind of processor. A run replaces its own, and leaves others as they
+/// are.</summary>
 internal static class ReportFile
 {
     private const string Heading = "## ";
@@ -13,20 +14,20 @@ internal static class ReportFile
 
         A ratio says how many times faster Tessera is; bar and goal are those for that kind of processor. Products and attention are the
         best of several runs of each side, training steps the median of several and the best of three turns. The peer is PyTorch, or what
-        the line names: the current kernels (libtorch) through TorchSharp where they load, Debian's PyTorch 1.13 otherwise; the section says
-        which. Tessera's share is what its time makes of the peak of a loop that only multiplies, or of the bandwidth of one that only adds
-        up what it reads, measured in the same run with as many threads.
+        the line names: the current kernels (libtorch) through TorchSharp where they load, Debian's PyTorch 1.13 otherwise; the section
+        says which. Tessera's share is what its time makes of the peak of a loop that only multiplies, or of the bandwidth of one that only
+        adds up what it reads, measured in the same run with as many threads.
 
         - Products are `y = x Wᵀ`. In BF16 with 256 rows or more, Tessera's activations are F32 and rounded in each call, its weights packed
           once, as in an optimizer step; with fewer rows its weights are stored in BF16, as for inference. PyTorch has both in BF16.
         - A training step is forward, loss, backward, clipping and AdamW over 16 x 256 tokens, in a process of its own on each side, of the
           same sizes of model. BF16 is mixed precision on both sides, with F32 weights; libtorch's LSTM stays F32. Operations of a step are
           six for each weight that a token meets, and those of attention three times its forward ones.
-        - Attention is causal, 8 heads of 64, one sequence: four operations for each number of each pair forward, ten backward. The blocks of
-          MoBA are chosen by each query for itself among those before its own, by random keys, so that neighbours agree on nothing; choosing
-          is not timed.
-        - Matrix-vector products go over matrices of 512 MiB in all in turn, more than caches hold; the bandwidth is that of a vectorised sum
-          over an array of that size by as many threads.
+        - Attention is causal, 8 heads of 64, one sequence: four operations for each number of each pair forward, ten backward. The blocks
+          of MoBA are chosen by each query for itself among those before its own, by random keys, so that neighbours agree on nothing;
+          choosing is not timed.
+        - Matrix-vector products go over matrices of 512 MiB in all in turn, more than caches hold; the bandwidth is that of a vectorised
+          sum over an array of that size by as many threads.
         - llama.cpp is node-llama-cpp's prebuilt library, on GGUF files that Tessera wrote: random weights, a prompt of 512 tokens, then 64.
 
 

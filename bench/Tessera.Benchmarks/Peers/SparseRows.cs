@@ -4,7 +4,7 @@ using Tensor = Tessera.Tensors.Tensor;
 
 namespace Tessera.Benchmarks.Peers;
 
-/// <summary>Attention that looks at a part of the keys, against Tessera's own of the same length: in F32 dense, in BF16 the same in F32.</summary>
+/// <summary>Attention that looks at a part of the keys, against Tessera's own: in F32 dense attention, in BF16 the same in F32.</summary>
 internal static class SparseRows
 {
     private const int Rounds = 2, Window = 256, BlockSize = 512, Top = 3;
@@ -38,8 +38,8 @@ internal static class SparseRows
     }
 
     private static void Compare(
-        Report report, string work, string peer, (AttentionRun Run, BlockMask Mask) ours, (AttentionRun Run, BlockMask Mask) theirs, double pairs,
-        Targets targets)
+        Report report, string work, string peer, (AttentionRun Run, BlockMask Mask) ours, (AttentionRun Run, BlockMask Mask) theirs,
+        double pairs, Targets targets)
     {
         var (best, other) = (AttentionTime.None, AttentionTime.None);
         AttentionRun.WarmUp(theirs.Run.Precision, Dense);

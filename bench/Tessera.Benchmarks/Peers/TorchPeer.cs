@@ -13,7 +13,8 @@ internal sealed class TorchPeer
     private const string Python = "/usr/bin/python3", Program = "TorchSharpPeer.dll";
 
     // What a shell may have set for other programs, to the harm of this one.
-    private static readonly string[] s_unset = ["OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "ONEDNN_", "DNNL_", "ATEN_", "MALLOC_"];
+    private static readonly string[] s_unset =
+        ["OMP_", "GOMP_", "KMP_", "MKL_", "OPENBLAS_", "GOTO_", "ONEDNN_", "DNNL_", "ATEN_", "MALLOC_"];
 
     private readonly string? _program;
     private readonly string? _scripts;
@@ -33,7 +34,8 @@ internal sealed class TorchPeer
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
     public static TorchPeer Find(string? scripts, string? wanted)
     {
-        if (scripts is not null && !Directory.Exists(scripts)) throw new DirectoryNotFoundException($"--peers: there is no folder '{scripts}'");
+        if (scripts is not null && !Directory.Exists(scripts))
+            throw new DirectoryNotFoundException($"--peers: there is no folder '{scripts}'");
         if (wanted is not (null or "libtorch" or "pytorch"))
             throw new ArgumentException($"--torch: '{wanted}' is no peer; allowed: libtorch, pytorch");
         var why = new List<string>();
@@ -78,8 +80,8 @@ internal sealed class TorchPeer
             ? value.GetDouble()
             : throw new NotHereException($"a peer printed {line}, which has no number '{key}'");
 
-    /// <summary>A folder, or file, of the checkout that this program was built from.</summary>
-    public static string? Above(string start, params string[] parts)
+    /// <summary>A folder below a folder or one of those above it; null where there is none.</summary>
+    private static string? Above(string start, params string[] parts)
     {
         for (var place = new DirectoryInfo(start); place is not null; place = place.Parent)
         {
@@ -96,7 +98,8 @@ internal sealed class TorchPeer
             ?? throw new NotHereException("bench/peers/torchsharp is not above this program");
         var program = Path.Combine(project, "bin", "Release", "net10.0", Program);
         if (!File.Exists(program)) throw new NotHereException($"not built; dotnet build -c Release {project}");
-        return new TorchPeer(Child.RunWithout(s_unset, "dotnet", [program, "version"]).Lines[0].GetProperty("version").GetString()!, program);
+        var version = Child.RunWithout(s_unset, "dotnet", [program, "version"]).Lines[0].GetProperty("version").GetString()!;
+        return new TorchPeer(version, program);
     }
 
     private static TorchPeer Older(string? scripts, List<string> why)
@@ -109,14 +112,16 @@ internal sealed class TorchPeer
             print(json.dumps(dict(version=", ".join(["PyTorch " + torch.__version__, *products]))))
             """;
         var version = Child.RunWithout(s_unset, Python, ["-c", Print]).Lines[0].GetProperty("version").GetString()!;
-        return new TorchPeer(string.Join("; ", [version, .. why]), scripts: scripts ?? Above(Environment.CurrentDirectory, "shared", "peers"));
+        scripts ??= Above(Environment.CurrentDirectory, "shared", "peers");
+        return new TorchPeer(string.Join("; ", [version, .. why]), scripts: scripts);
     }
 
     private string Script(string name)
     {
         var own = Path.Combine(AppContext.BaseDirectory, "peers", name);
         if (File.Exists(own)) return own;
-        if (_scripts is null) throw new NotHereException($"{name} was not found: no folder shared/peers here or above; name one with --peers");
+        if (_scripts is null)
+            throw new NotHereException($"{name} was not found: no folder shared/peers here or above; name one with --peers");
         var path = Path.Combine(_scripts, name);
         return File.Exists(path) ? path : throw new NotHereException($"{path} does not exist");
     }

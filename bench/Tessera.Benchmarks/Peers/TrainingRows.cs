@@ -3,7 +3,7 @@ using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Peers;
 
-/// <summary>Optimizer steps of the two models of <c>torch_train.py</c> against PyTorch's; each side in a process of its own, in turn.</summary>
+/// <summary>Optimizer steps of <c>torch_train.py</c>'s two models against PyTorch's; each side in a process of its own, in turn.</summary>
 internal static class TrainingRows
 {
     private const int Rounds = 3, OurSteps = 10, PeerSteps = 4;

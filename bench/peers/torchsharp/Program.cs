@@ -17,7 +17,8 @@ switch (args)
     case ["train", ..]: Training.Run(options, Print); break;
     case ["lstm", ..]: LstmTimes.Run(options, Print); break;
     default:
-        Console.Error.WriteLine("usage: TorchSharpPeer version|gemm|attention|train|lstm [--threads N] [--dtype …] [--model …] [--steps N] [--lengths N]");
+        Console.Error.WriteLine(
+            "usage: TorchSharpPeer version|gemm|attention|train|lstm [--threads N] [--dtype …] [--model …] [--steps N] [--lengths N]");
         return 2;
 }
 
@@ -33,5 +34,6 @@ internal sealed class Options(string[] arguments)
     public string Text(string name, string otherwise) =>
         Array.IndexOf(arguments, "--" + name) is >= 0 and var place && place + 1 < arguments.Length ? arguments[place + 1] : otherwise;
 
-    public int Int(string name, int otherwise) => int.Parse(Text(name, otherwise.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
+    public int Int(string name, int otherwise) =>
+        int.Parse(Text(name, otherwise.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
 }
