@@ -42,11 +42,12 @@ internal static class ProfileCommand
         for (var step = 0; step < steps; step++) next();
         var seconds = Stopwatch.GetElapsedTime(start).TotalSeconds / steps;
         Console.WriteLine(JsonSerializer.Serialize(new { seconds, peak, f32, bandwidth }));
-        foreach (var (type, entry) in KernelProfile.Entries)
+        foreach (var ((type, sizes), entry) in KernelProfile.Entries)
         {
             Console.WriteLine(JsonSerializer.Serialize(new
             {
-                name = Name(type), calls = (double)entry.Calls / steps, seconds = (double)entry.Ticks / Stopwatch.Frequency / steps,
+                name = sizes.M == 0 ? Name(type) : $"{Name(type)} {sizes.M} x {sizes.N} x {sizes.K}",
+                calls = (double)entry.Calls / steps, seconds = (double)entry.Ticks / Stopwatch.Frequency / steps,
                 operations = entry.Operations / steps, bytes = entry.Bytes / steps,
             }));
         }

@@ -3,8 +3,9 @@
      npm i node-llama-cpp            in the folder you run from, or in one given by NODE_LLAMA_CPP (the folder that holds node_modules)
      node llama_cpp_rate.mjs MODEL.gguf THREADS PROMPT_TOKENS NEW_TOKENS RUNS
 
-   Prints {"prompt_tokens_per_second", "tokens_per_second", "tool"}: the best of the runs after one that warms up. The prompt is one batch;
-   the first new token is left out of the clock, since it ends the prompt. Weights are mapped, keys and values F16, as llama.cpp does. */
+   Prints {"prompt_tokens_per_second", "tokens_per_second", "tool"}: the best of the runs after one that warms up; {} where no file is named
+   and llama.cpp is there. The prompt is one batch; the first new token is left out of the clock, since it ends the prompt. Weights are
+   mapped, keys and values F16, as llama.cpp does. */
 import path from "node:path";
 import { createRequire } from "node:module";
 import { pathToFileURL } from "node:url";
@@ -14,6 +15,7 @@ const [file, threads, promptTokens, newTokens, runs] = process.argv.slice(2).map
 const find = createRequire(path.join(path.resolve(process.env.NODE_LLAMA_CPP ?? "."), "x.js"));
 let found;
 try { found = find.resolve("node-llama-cpp"); } catch { console.error("node-llama-cpp is not installed; npm i node-llama-cpp, or say where it is with NODE_LLAMA_CPP"); process.exit(3); }
+if (!file) { console.log("{}"); process.exit(0); }
 const { getLlama } = await import(pathToFileURL(found));
 const llama = await getLlama({ gpu: false, build: "never", maxThreads: threads, progressLogs: false, logLevel: "error" });
 const model = await llama.loadModel({ modelPath: path.resolve(file), gpuLayers: 0 });

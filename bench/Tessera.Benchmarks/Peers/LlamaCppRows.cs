@@ -22,6 +22,9 @@ internal static class LlamaCppRows
 {
     private const int Rounds = 2, Runs = 3, PromptTokens = 512, NewTokens = 64, Vocabulary = 32000;
 
+    private static readonly Lazy<string?> s_missing = new(WhyMissing);
+    private static bool s_isSaid;
+
     /// <summary>The files that are compared, by the names of their rows.</summary>
     public static IEnumerable<(string Name, Action<Report, TorchPeer> Run)> All =>
         from model in (string[])["dense", "experts"]
@@ -70,6 +73,13 @@ internal static class LlamaCppRows
 
     private static void Run(Report report, string name, ElementType type)
     {
+        if (s_missing.Value is { } reason)
+        {
+            if (!s_isSaid) report.Skip("llama.cpp, all rows", reason);
+            s_isSaid = true;
+            return;
+        }
+
         var folder = Directory.CreateTempSubdirectory("tessera-llama-cpp").FullName;
         try
         {
@@ -107,6 +117,19 @@ internal static class LlamaCppRows
         ElementType.BF16 => Peak.Bf16,
         _ => Peak.Bytes,
     };
+
+    private static string? WhyMissing()
+    {
+        try
+        {
+            Child.Run("node", Script);
+            return null;
+        }
+        catch (NotHereException missing)
+        {
+            return missing.Message;
+        }
+    }
 
     private static string Script => Path.Combine(AppContext.BaseDirectory, "peers", "llama_cpp_rate.mjs");
 

@@ -10,16 +10,17 @@ namespace Tessera.Tensors.Threading;
 /// </summary>
 internal static class KernelProfile
 {
-    private static readonly Dictionary<Type, Entry> s_entries = [];
+    private static readonly Dictionary<(Type, Sizes), Entry> s_entries = [];
 
     [ThreadStatic] private static bool s_isInside;
     [ThreadStatic] private static double s_operations, s_bytes;
+    [ThreadStatic] private static Sizes s_sizes;
 
     /// <summary>Whether kernels are counted.</summary>
     public static bool IsOn { get; } = AppContext.TryGetSwitch("Tessera.KernelProfile", out var isOn) && isOn;
 
     /// <summary>What was counted since the last <see cref="Clear"/>.</summary>
-    public static IReadOnlyDictionary<Type, Entry> Entries => s_entries;
+    public static IReadOnlyDictionary<(Type Work, Sizes Sizes), Entry> Entries => s_entries;
 
     /// <summary>Forgets what was counted.</summary>
     public static void Clear() => s_entries.Clear();
@@ -28,11 +29,12 @@ internal static class KernelProfile
     /// not replace what was said.</summary>
     /// <param name="operations">Multiplications and additions.</param>
     /// <param name="bytes">Bytes moved at least.</param>
+    /// <param name="sizes">Of a product, which has a line for each.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void Note(double operations, double bytes, bool isEstimate = false)
+    public static void Note(double operations, double bytes, Sizes sizes = default, bool isEstimate = false)
     {
         if (!IsOn || s_isInside || (isEstimate && s_operations > 0)) return;
-        (s_operations, s_bytes) = (operations, bytes);
+        (s_operations, s_bytes, s_sizes) = (operations, bytes, sizes);
     }
 
     /// <summary>Starts counting a job, unless it is part of another one.</summary>
@@ -49,12 +51,15 @@ internal static class KernelProfile
         s_isInside = false;
         lock (s_entries)
         {
-            var entry = s_entries.GetValueOrDefault(work);
-            s_entries[work] = new Entry(entry.Calls + 1, entry.Ticks + ticks, entry.Operations + s_operations, entry.Bytes + s_bytes);
+            var entry = s_entries.GetValueOrDefault((work, s_sizes));
+            s_entries[(work, s_sizes)] = new Entry(entry.Calls + 1, entry.Ticks + ticks, entry.Operations + s_operations, entry.Bytes + s_bytes);
         }
 
-        (s_operations, s_bytes) = (0, 0);
+        (s_operations, s_bytes, s_sizes) = (0, 0, default);
     }
+
+    /// <summary>Of a product [m, k] by [k, n].</summary>
+    public readonly record struct Sizes(int M, int N, int K);
 
     /// <summary>All jobs of one type: how many, ticks of <see cref="Stopwatch"/>, and what they said they do, 0 where nothing.</summary>
     public readonly record struct Entry(long Calls, long Ticks, double Operations, double Bytes);

@@ -20,7 +20,7 @@ public sealed class KernelProfileTests
         Assert.True(KernelProfile.TryEnter(out var start));
         Assert.False(KernelProfile.TryEnter(out _));
         KernelProfile.Leave(typeof(KernelProfileTests), start);
-        var entry = KernelProfile.Entries[typeof(KernelProfileTests)];
+        var entry = KernelProfile.Entries[(typeof(KernelProfileTests), default)];
         KernelProfile.Clear();
         Assert.Equal((1L, 0.0, 0.0), (entry.Calls, entry.Operations, entry.Bytes));
         Assert.True(entry.Ticks >= 0);
