@@ -22,17 +22,13 @@ internal static class DecodeStep
     {
         var folder = model is null ? null : ModelFolder.Load(model, asStored: true);
         var decoder = folder?.Model ?? TrainingStep.Build("decoder");
-        var session = new DecodingSession(decoder, cache);
-        session.Reserve(1, WarmUpSteps + steps + 1);
-        var sequence = session.Add();
-        var token = 1;
+        var next = Steps(decoder, WarmUpSteps + steps, cache);
         var (times, tokens, bytes, passes) = (new double[steps], new int[steps], 0L, 0L);
         for (var step = -WarmUpSteps; step < steps; step++)
         {
             if (step == 0) (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true), Processor.TeamPasses);
             var start = Stopwatch.GetTimestamp();
-            sequence.Read(token);
-            using (Arena.Current.Scope()) token = Best(session.Step().Floats);
+            var token = next();
             if (step >= 0) (times[step], tokens[step]) = (Stopwatch.GetElapsedTime(start).TotalMilliseconds, token);
         }
 
@@ -45,6 +41,22 @@ internal static class DecodeStep
             tokens_a_second = Math.Round(1e3 / times[steps / 2], 1), team_passes_a_step = (double)passes / steps,
             managed_bytes_a_step = (double)bytes / steps, tokens = Hash(tokens),
         }));
+    }
+
+    /// <summary>A step of the decoder to call as many times as are reserved, which gives the token.</summary>
+    public static Func<int> Steps(int steps) => Steps(TrainingStep.Build("decoder"), steps, ElementType.F32);
+
+    private static Func<int> Steps(SequenceModel model, int steps, ElementType cache)
+    {
+        var session = new DecodingSession(model, cache);
+        session.Reserve(1, steps + 1);
+        var (sequence, token) = (session.Add(), 1);
+        return () =>
+        {
+            sequence.Read(token);
+            using var scope = Arena.Current.Scope();
+            return token = Best(session.Step().Floats);
+        };
     }
 
     private static int Best(ReadOnlySpan<float> logits) => System.Numerics.Tensors.TensorPrimitives.IndexOfMax(logits);

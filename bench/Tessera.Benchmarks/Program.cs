@@ -13,8 +13,11 @@ try
     {
         case ["peers", .. var options]: PeersCommand.Run(options); break;
         case ["llama-cpp", .. var folders]: return LlamaCppCommand.Run(folders);
+        case ["llama-child", var file]: LlamaCppRows.RunChild(file); break;
         case ["kernels", .. var options]: KernelsCommand.Run(options); break;
         case ["training-step", var model, var precision, var steps]: TrainingStep.Run(model, precision, Number(steps)); break;
+        case ["profile", .. var subject]: ProfileCommand.Run(subject); break;
+        case ["profile-child", .. var subject]: ProfileCommand.RunChild(subject); break;
         case ["decode-step", var steps]: DecodeStep.Run(Number(steps)); break;
         case ["decode-step", var steps, var model]: DecodeStep.Run(Number(steps), model); break;
         case ["decode-step", var steps, var model, "f32" or "bf16" or "q8_0"]:
@@ -38,6 +41,7 @@ try
                        Tessera.Benchmarks kernels [--levels all|NAME,…] [BENCHMARKDOTNET'S OPTIONS, as --filter *Attention*]
                        Tessera.Benchmarks training-step decoder|hybrid f32|bf16 STEPS
                        Tessera.Benchmarks decode-step STEPS [MODEL [f32|bf16|q8_0]]
+                       Tessera.Benchmarks profile {ProfileCommand.Usage}
                        Tessera.Benchmarks score-bias {ScoreBiasBenchmark.Usage}
                        Tessera.Benchmarks kill-resume TESSERA.DLL recipes/quickstart.json KILLS
                        Tessera.Benchmarks training-memory recipes/quickstart.json STEPS

@@ -9,6 +9,13 @@ internal readonly record struct AttentionTime(double Forward, double Backward)
     public static readonly AttentionTime None = new(double.MaxValue, double.MaxValue);
 
     public AttentionTime Best(AttentionTime other) => new(Math.Min(Forward, other.Forward), Math.Min(Backward, other.Backward));
+
+    /// <summary>Of the peak: two products a pair of a query and a key forward, five backward.</summary>
+    public (string Forward, string Backward) Shares(Precision precision, double pairs)
+    {
+        var product = 2.0 * pairs * AttentionRun.Heads * AttentionRun.Width;
+        return (Peak.Share(precision, 2 * product, Forward), Peak.Share(precision, 5 * product, Backward));
+    }
 }
 
 /// <summary>Attention of 8 heads of 64 over one sequence, forward and backward.</summary>
@@ -33,6 +40,8 @@ internal sealed class AttentionRun
     }
 
     public int Length { get; }
+
+    public Precision Precision => _precision;
 
     public Tensor Queries { get; }
 

@@ -17,10 +17,14 @@ internal static class Child
 
     /// <summary>Runs a program to its end.</summary>
     /// <exception cref="NotHereException">It is missing, fails, or prints something else than lines of JSON.</exception>
-    public static ChildResult Run(string program, params IReadOnlyList<string> arguments)
+    public static ChildResult Run(string program, params IReadOnlyList<string> arguments) => RunWithout([], program, arguments);
+
+    /// <summary>Runs a program to its end without the environment variables that begin with any of some prefixes.</summary>
+    /// <exception cref="NotHereException">It is missing, fails, or prints something else than lines of JSON.</exception>
+    public static ChildResult RunWithout(IReadOnlyList<string> prefixes, string program, IReadOnlyList<string> arguments)
     {
         var name = $"{Path.GetFileName(program)} {string.Join(' ', arguments.Select(Path.GetFileName))}";
-        using var process = Start(program, arguments);
+        using var process = Start(prefixes, program, arguments);
         var (output, errors) = (process.StandardOutput.ReadToEndAsync(), process.StandardError.ReadToEndAsync());
         var (peak, clock) = (0L, Stopwatch.StartNew());
         while (!process.WaitForExit(20))
@@ -57,9 +61,11 @@ internal static class Child
         }
     }
 
-    private static Process Start(string program, IReadOnlyList<string> arguments)
+    private static Process Start(IReadOnlyList<string> prefixes, string program, IReadOnlyList<string> arguments)
     {
         var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        foreach (var name in start.Environment.Keys.ToList())
+            if (prefixes.Any(prefix => name.StartsWith(prefix, StringComparison.Ordinal))) start.Environment.Remove(name);
         try
         {
             return Process.Start(start)!;

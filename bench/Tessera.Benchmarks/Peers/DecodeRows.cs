@@ -17,18 +17,20 @@ internal static class DecodeRows
             together = Math.Min(together, Time(Processor.Threads, out bytes));
         }
 
+        const double Bytes = sizeof(float) * (14.24e6 - (320 * 8192)); // of weights that a token meets
         const string Work = "decode step, decoder of 14.2 M, F32";
         report.Check(
             $"{Work}: {Processor.Threads} threads over 1",
             $"{Report.Time(alone)} / {Report.Time(together)} = {Report.Number(alone / together)}",
             "1.70", alone >= 1.7 * together);
+        report.Check($"{Work}: weights read", Peak.ShareOfBandwidth(Bytes / together), "–", true);
         report.Check($"{Work}: managed bytes a step", Report.Number(bytes), "0", bytes == 0);
     }
 
     private static double Time(int threads, out double bytes)
     {
         var line = Child.RunOwnWithThreads(threads, "decode-step", Steps.ToString(CultureInfo.InvariantCulture)).Lines[^1];
-        bytes = PeerScripts.Number(line, "managed_bytes_a_step");
-        return PeerScripts.Number(line, "step_ms") / 1e3;
+        bytes = TorchPeer.Number(line, "managed_bytes_a_step");
+        return TorchPeer.Number(line, "step_ms") / 1e3;
     }
 }

@@ -10,17 +10,18 @@ internal static class LstmRows
 {
     private const int Rounds = 3;
 
-    public static void Run(Report report, PeerScripts peers)
+    public static void Run(Report report, TorchPeer peers)
     {
         var (ours, theirs) = (double.MaxValue, double.MaxValue);
         var work = new Lstm();
         for (var round = 0; round < Rounds; round++)
         {
-            theirs = Math.Min(theirs, PeerScripts.Number(peers.Run("torch_lstm.py").Lines[0], "step_ms") / 1e3);
+            theirs = Math.Min(theirs, TorchPeer.Number(peers.Run("lstm").Lines[0], "step_ms") / 1e3);
             ours = Math.Min(ours, Timing.Best(work.Run));
         }
 
-        report.CompareTimes("LSTM, 2 layers of 2 x 128, 16 x 256 steps, F32: forward + backward", ours, theirs, Targets.Lstm);
+        report.CompareTimes("LSTM, 2 layers of 2 x 128, 16 x 256 steps, F32: forward + backward", ours, theirs,
+            Peak.Share(Precision.F32, 6.0 * work.Parameters * Lstm.Tokens, ours), Targets.Lstm);
     }
 
     /// <summary>The encoder and an input whose gradient is wanted too.</summary>
@@ -44,6 +45,10 @@ internal static class LstmRows
             }.Build(new PartBuilder(64, "lstm", new CounterRandom(1)));
             _parameters = _lstm.Parameters();
         }
+
+        public const int Tokens = 16 * 256;
+
+        public long Parameters => _parameters.Sum(each => each.Parameter.Value.Shape.Count);
 
         public void Run()
         {

@@ -1,7 +1,5 @@
 using System.Diagnostics;
-using System.Numerics.Tensors;
 using Tessera.Tensors;
-using Tensor = Tessera.Tensors.Tensor;
 
 namespace Tessera.Benchmarks.Peers;
 
@@ -20,47 +18,20 @@ internal static class MatrixVectorRows
         var (x, drawn) = (Drawn.Normal([1, Size], 1), Drawn.Normal([Size, Size], 2));
         ElementType[] types = [ElementType.Q8_0, ElementType.BF16, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K];
         Side[] sides = [.. types.Select(type => new Side(drawn, type))];
-        var array = Tensor.Allocate([WorkingSet / sizeof(float)]);
-        array.Floats.Fill(1); // pages that were never written would all be the same one
-        var memory = 0.0;
         for (var round = 0; round < Rounds; round++)
         {
-            memory = Math.Max(memory, ReadRate(array));
+            Peak.MeasureBandwidth();
             foreach (var side in sides) side.Measure(x);
         }
 
         foreach (var side in sides)
         {
-            var work = $"{side.Type} matrix-vector, {Size} x {Size}: bytes moved, over read bandwidth";
-            if (side.Type is ElementType.Q8_0 or ElementType.BF16)
-                report.Compare(work, Text(side.Rate), Text(memory), side.Rate / memory, Targets.MatrixVector);
-            else report.Detail(work, Text(side.Rate), Text(memory), side.Rate / memory);
+            report.Compare(
+                $"{side.Type} matrix-vector, {Size} x {Size}: bytes moved, over read bandwidth", Text(side.Rate), Text(Peak.Bandwidth),
+                side.Rate / Peak.Bandwidth, Peak.ShareOfBandwidth(side.Rate), Targets.MatrixVector);
         }
 
         static string Text(double rate) => $"{Report.Number(rate / 1e9)} GB/s";
-    }
-
-    /// <summary>Bytes a second of a vectorised sum by as many threads as Tessera uses.</summary>
-    private static double ReadRate(Tensor array)
-    {
-        var best = double.MaxValue;
-        for (var pass = 0; pass < Passes; pass++)
-        {
-            var start = Stopwatch.GetTimestamp();
-            var threads = Enumerable.Range(0, Processor.Threads).Select(part => new Thread(() => Sum(array, part))).ToList();
-            threads.ForEach(thread => thread.Start());
-            threads.ForEach(thread => thread.Join());
-            best = Math.Min(best, Stopwatch.GetElapsedTime(start).TotalSeconds);
-        }
-
-        return WorkingSet / best;
-    }
-
-    private static void Sum(Tensor array, int part)
-    {
-        var each = array.Floats.Length / Processor.Threads;
-        if (TensorPrimitives.Sum<float>(array.Floats.Slice(part * each, each)) == 0)
-            throw new InvalidOperationException("ones add up to zero");
     }
 
     /// <summary>Matrices of one type, and the best rate of going over them.</summary>

@@ -4,36 +4,55 @@ using Tensor = Tessera.Tensors.Tensor;
 
 namespace Tessera.Benchmarks.Peers;
 
-/// <summary>Attention that looks at a part of the keys, against Tessera's own dense causal attention of the same length.</summary>
+/// <summary>Attention that looks at a part of the keys, against Tessera's own: in F32 dense attention, in BF16 the same in F32.</summary>
 internal static class SparseRows
 {
     private const int Rounds = 2, Window = 256, BlockSize = 512, Top = 3;
 
-    public static void Run(Report report, Precision precision)
+    private static readonly (string Work, int Length, Func<AttentionRun, BlockMask> Narrow, double Pairs, Targets Targets)[] s_kinds =
+    [
+        ($"window {Window} at 16384", 16384, run => Dense(run).Within(Window), 16384.0 * Window, Targets.Window),
+        ($"MoBA, blocks of {BlockSize}, top {Top}, at 32768", 32768, run => Dense(run).Blocks(Choose(run), BlockSize),
+            32768 * BlockSize * (Top - 0.5), Targets.ChosenBlocks),
+    ];
+
+    /// <summary>In F32, against own dense attention.</summary>
+    public static void F32(Report report)
     {
-        Compare(
-            report, $"window {Window} at 16384, {precision}", new AttentionRun(16384, precision),
-            run => Dense(run).Within(Window), Targets.Window, precision);
-        Compare(
-            report, $"MoBA, blocks of {BlockSize}, top {Top}, at 32768, {precision}", new AttentionRun(32768, precision),
-            run => Dense(run).Blocks(Choose(run), BlockSize), Targets.ChosenBlocks, precision);
+        foreach (var (work, length, narrow, pairs, targets) in s_kinds)
+        {
+            var run = new AttentionRun(length, Precision.F32);
+            Compare(report, $"{work}, F32", "dense", (run, narrow(run)), (run, Dense(run)), pairs, targets);
+        }
+    }
+
+    /// <summary>In BF16, against the same in F32.</summary>
+    public static void Bf16(Report report)
+    {
+        foreach (var (work, length, narrow, pairs, _) in s_kinds)
+        {
+            var (run, other) = (new AttentionRun(length, Precision.BF16), new AttentionRun(length, Precision.F32));
+            var mask = narrow(run);
+            Compare(report, $"{work}, BF16", "F32", (run, mask), (other, mask), pairs, Targets.SparseBf16);
+        }
     }
 
     private static void Compare(
-        Report report, string work, AttentionRun run, Func<AttentionRun, BlockMask> narrow, Targets targets, Precision precision)
+        Report report, string work, string peer, (AttentionRun Run, BlockMask Mask) ours, (AttentionRun Run, BlockMask Mask) theirs,
+        double pairs, Targets targets)
     {
-        var (dense, sparse) = (AttentionTime.None, AttentionTime.None);
-        var (all, some) = (Dense(run), narrow(run));
-        AttentionRun.WarmUp(precision, Dense);
-        AttentionRun.WarmUp(precision, narrow);
+        var (best, other) = (AttentionTime.None, AttentionTime.None);
+        AttentionRun.WarmUp(theirs.Run.Precision, Dense);
+        AttentionRun.WarmUp(ours.Run.Precision, run => Dense(run).Within(Window));
         for (var round = 0; round < Rounds; round++)
         {
-            dense = dense.Best(run.Measure(all, runs: 1));
-            sparse = sparse.Best(run.Measure(some, runs: 3));
+            other = other.Best(theirs.Run.Measure(theirs.Mask, runs: peer == "dense" ? 1 : 3));
+            best = best.Best(ours.Run.Measure(ours.Mask, runs: 3));
         }
 
-        report.CompareTimes($"{work}: forward, against own dense", sparse.Forward, dense.Forward, targets);
-        report.CompareTimes($"{work}: backward, against own dense", sparse.Backward, dense.Backward, targets);
+        var (forward, backward) = best.Shares(ours.Run.Precision, pairs);
+        report.CompareTimes($"{work}: forward, against own {peer}", best.Forward, other.Forward, forward, targets);
+        report.CompareTimes($"{work}: backward, against own {peer}", best.Backward, other.Backward, backward, targets);
     }
 
     private static BlockMask Dense(AttentionRun run) => BlockMask.Causal(run.Length, run.Length);

@@ -3,24 +3,25 @@ using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Peers;
 
-/// <summary>Optimizer steps of the two models against <c>torch_train.py</c>; each side in a process of its own, in turn.</summary>
+/// <summary>Optimizer steps of <c>torch_train.py</c>'s two models against PyTorch's; each side in a process of its own, in turn.</summary>
 internal static class TrainingRows
 {
     private const int Rounds = 3, OurSteps = 10, PeerSteps = 4;
 
-    public static void Run(Report report, PeerScripts peers, string model, Precision precision, Targets targets)
+    public static void Run(Report report, TorchPeer peers, string model, Precision precision, Targets targets)
     {
         var (ours, theirs, name) = (new Side(), new Side(), precision.ToString().ToLowerInvariant());
         for (var round = 0; round < Rounds; round++)
         {
             theirs.Add(
                 peers.Run(
-                    "torch_train.py", "--model", model, "--dtype", precision == Precision.F32 ? "fp32" : name, "--steps", Text(PeerSteps)));
+                    "train", "--model", model, "--dtype", precision == Precision.F32 ? "fp32" : name, "--steps", Text(PeerSteps)));
             ours.Add(Child.RunOwn("training-step", model, name, Text(OurSteps)));
         }
 
         var work = $"training step, {model}, {precision}";
-        report.CompareTimes($"{work} ({Millions(ours)} parameters, PyTorch {Millions(theirs)})", ours.Seconds, theirs.Seconds, targets);
+        report.CompareTimes($"{work} ({Millions(ours)} parameters, PyTorch {Millions(theirs)})", ours.Seconds, theirs.Seconds,
+            Peak.Share(precision, TrainingStep.Operations(model), ours.Seconds), targets);
         Check(report, work, ours, theirs);
 
         static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
@@ -58,8 +59,8 @@ internal static class TrainingRows
         public void Add(ChildResult run)
         {
             var line = run.Lines[^1];
-            Seconds = Math.Min(Seconds, PeerScripts.Number(line, "step_ms") / 1e3);
-            Parameters = PeerScripts.Number(line, "params");
+            Seconds = Math.Min(Seconds, TorchPeer.Number(line, "step_ms") / 1e3);
+            Parameters = TorchPeer.Number(line, "params");
             PeakBytes = Math.Max(PeakBytes, run.PeakBytes);
             if (line.TryGetProperty("managed_bytes_a_step", out var bytes)) ManagedBytes = bytes.GetDouble();
             if (line.TryGetProperty("weights", out var weights)) Weights.Add(weights.GetString()!);

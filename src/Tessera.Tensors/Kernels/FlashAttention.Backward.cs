@@ -1,4 +1,5 @@
 using Tessera.Tensors.Kernels.Jit;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -50,6 +51,7 @@ internal static unsafe partial class FlashAttention
     private static void Run(ref BackwardWork work, Pass pass, int items, double operations)
     {
         (work.Pass, work.Items, work.Parts) = (pass, items, Parts(items, operations));
+        KernelProfile.Note(operations, 0);
         Simd.Run(ref work, work.Parts);
     }
 

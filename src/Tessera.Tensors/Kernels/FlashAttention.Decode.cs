@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics.X86;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -31,6 +32,7 @@ internal static unsafe partial class FlashAttention
         var address = Arena.Current.Take(bytes);
         work.Partial = (float*)address;
         var operations = 2.0 * problem.Batch * work.Rows * problem.KeyCount * (problem.Width + problem.ValueWidth);
+        KernelProfile.Note(operations, 0);
         Simd.Run(ref work, work.Parts = (int)Math.Clamp(operations / MinWorkOfDecodePart, 1, work.Items));
         var merge = new MergeWork { Decode = work };
         Simd.Run(ref merge, merge.Parts = Simd.Parts((long)problem.Batch * work.Rows, (work.Ranges + 1) * work.RowFloats));

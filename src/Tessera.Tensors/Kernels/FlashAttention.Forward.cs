@@ -1,4 +1,5 @@
 using Tessera.Tensors.Kernels.Jit;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -20,6 +21,7 @@ internal static unsafe partial class FlashAttention
         problem.States = (RowState*)states;
         var work = new ForwardWork { Problem = problem, QueriesOfItem = QueriesOfItem(problem) };
         work.Items = problem.Batch * problem.Heads * Words(problem.QueryCount, work.QueriesOfItem);
+        KernelProfile.Note(operations, 0);
         Simd.Run(ref work, work.Parts = Parts(work.Items, operations));
         Arena.Current.Return(states, rows * sizeof(RowState));
         GiveBack(gathered);

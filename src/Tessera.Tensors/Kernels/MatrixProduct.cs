@@ -78,6 +78,9 @@ internal static unsafe class MatrixProduct
             product.C = pc;
             product.Bias = pBias;
             var work = new Work { Product = product, Cut = MatrixProductCut.Of(product) };
+            KernelProfile.Note(
+                2.0 * product.M * product.N * product.K, (product.HalfB != null ? 2.0 : 4.0) * product.N * product.K,
+                new(product.M, product.N, product.K));
             if (joins && MatrixProductDots.Suits(product)) JointWork.Add(ref work, work.Cut.Parts);
             else Simd.Run(ref work, work.Cut.Parts);
         }

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Threading;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>
@@ -62,6 +64,7 @@ internal static unsafe class MatrixProductGroups
             work.Split = Split(pieces, n);
             work.Pieces = pieces * work.Split;
             work.Parts = Parts(work.Pieces, (long)offsets[^1] * n * k);
+            KernelProfile.Note(2.0 * offsets[^1] * n * k, 0);
             Simd.Run(ref work, work.Parts);
         }
     }
@@ -95,6 +98,7 @@ internal static unsafe class MatrixProductGroups
             };
             work.Pieces = groups * work.Split;
             work.Parts = Parts(work.Pieces, (long)offsets[^1] * m * n);
+            KernelProfile.Note(2.0 * offsets[^1] * m * n, 0);
             Simd.Run(ref work, work.Parts);
         }
     }

@@ -70,8 +70,11 @@ internal static unsafe class Simd
     /// <summary>How many parts to cut <paramref name="items"/> into so that each is worth a thread's while.</summary>
     /// <param name="items">Rows or elements that can be done independently.</param>
     /// <param name="costEach">What one item costs, in floats touched.</param>
-    public static int Parts(long items, long costEach) =>
-        (int)Math.Clamp(items * costEach / 16384, 1, Math.Min(items, 4L * Threads) is var max && max < 1 ? 1 : max);
+    public static int Parts(long items, long costEach)
+    {
+        KernelProfile.Note(0, (double)items * costEach * sizeof(float), isEstimate: true);
+        return (int)Math.Clamp(items * costEach / 16384, 1, Math.Min(items, 4L * Threads) is var max && max < 1 ? 1 : max);
+    }
 
     /// <summary>The items of one part when <paramref name="items"/> are cut into <paramref name="parts"/>.</summary>
     public static (int Start, int End) Share(int items, int parts, int part) =>

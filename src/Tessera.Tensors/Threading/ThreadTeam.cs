@@ -56,6 +56,13 @@ internal sealed unsafe class ThreadTeam
     /// exception in one of them is thrown again here.</summary>
     public void Run<TWork>(ref TWork work, int parts) where TWork : struct, IParallelWork, allows ref struct
     {
+        if (KernelProfile.IsOn && !s_working && KernelProfile.TryEnter(out var start))
+        {
+            Run(ref work, parts);
+            KernelProfile.Leave(typeof(TWork), start);
+            return;
+        }
+
         // Inside a part, or while another thread's job has the team, the caller does its own work alone.
         if (parts <= 1 || Threads == 1 || s_working || !_oneJobAtATime.TryEnter())
         {
