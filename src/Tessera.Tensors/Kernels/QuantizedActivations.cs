@@ -13,6 +13,9 @@ internal unsafe struct QuantizedActivations
 {
     public const int Block = 32;
 
+    /// <summary>Of more rows than this, tiles are better.</summary>
+    private const int MaxOrdered = 32;
+
     private const float Smallest = 1e-35f; // below it 127 / max|x| overflows
 
     /// <summary>[rows, columns].</summary>
@@ -24,19 +27,32 @@ internal unsafe struct QuantizedActivations
     /// <summary>[rows, columns / 32]: the sum of the block's numbers times its scale.</summary>
     public float* Sums;
 
+    /// <summary>The rows once more, in the order of <see cref="StoredProductDotRows"/>; null where nothing reads them so.</summary>
+    public byte* Ordered;
+
     public int Rows, Columns;
 
     public readonly int Blocks => Columns / Block;
 
+    /// <summary>Bytes from one ordered row to the next.</summary>
+    public readonly long OrderedStride => (long)Columns / StoredProductDotRows.Columns * StoredProductDotRows.Bytes;
+
     /// <summary>The memory that so many rows and columns take.</summary>
-    public static long Bytes(int rows, int columns) => rows * (columns + (2L * (columns / Block) * sizeof(float)));
+    public static long Bytes(int rows, int columns) =>
+        OrderedBytes(rows, columns) + (rows * (columns + (2L * (columns / Block) * sizeof(float))));
+
+    private static long OrderedBytes(int rows, int columns) => rows <= MaxOrdered && StoredProductDotRows.Suits(columns)
+        ? (long)rows * (columns / StoredProductDotRows.Columns) * StoredProductDotRows.Bytes
+        : 0;
 
     /// <summary>Rounds the rows of <paramref name="x"/>, whose columns are a multiple of 32.</summary>
     /// <param name="x">Rows of F32.</param>
     /// <param name="memory">Of <see cref="Bytes"/>.</param>
     public static QuantizedActivations Of(Matrix x, nint memory)
     {
-        var result = new QuantizedActivations { Rows = x.Rows, Columns = x.Columns, Scales = (float*)memory };
+        var ordered = OrderedBytes(x.Rows, x.Columns);
+        var result = new QuantizedActivations { Rows = x.Rows, Columns = x.Columns, Scales = (float*)(memory + ordered) };
+        if (ordered > 0) result.Ordered = (byte*)memory;
         result.Sums = result.Scales + ((long)x.Rows * result.Blocks);
         result.Numbers = (sbyte*)(result.Sums + ((long)x.Rows * result.Blocks));
         fixed (float* from = x.Data)
@@ -52,7 +68,7 @@ internal unsafe struct QuantizedActivations
     public readonly QuantizedActivations Part(int start, int count) => new()
     {
         Numbers = Numbers + ((long)start * Columns), Scales = Scales + ((long)start * Blocks), Sums = Sums + ((long)start * Blocks),
-        Rows = count, Columns = Columns,
+        Ordered = Ordered == null ? null : Ordered + (start * OrderedStride), Rows = count, Columns = Columns,
     };
 
     /// <summary>Writes what the rows stand for.</summary>
@@ -83,7 +99,18 @@ internal unsafe struct QuantizedActivations
                     var at = ((long)row * To.Blocks) + block;
                     Round(from + (block * Block), numbers + (block * Block), out To.Scales[at], out To.Sums[at]);
                 }
+
+                if (To.Ordered != null) Order(row, numbers);
             }
+        }
+
+        private readonly void Order(int row, sbyte* numbers)
+        {
+            var scales = To.Scales + ((long)row * To.Blocks);
+            var sums = To.Sums + ((long)row * To.Blocks);
+            var to = To.Ordered + (row * To.OrderedStride);
+            for (var block = 0; block < To.Blocks; block += StoredProductDotRows.Parts, to += StoredProductDotRows.Bytes)
+                StoredProductDotRows.Order(numbers + (block * Block), scales + block, sums + block, to);
         }
 
         private static void Round(float* from, sbyte* to, out float scale, out float sum)

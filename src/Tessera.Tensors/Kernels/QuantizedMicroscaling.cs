@@ -100,4 +100,6 @@ internal readonly unsafe struct Mxfp4Block : IStoredBlock<Mxfp4Block>
     public float LastScale(int part) => Scale(part);
 
     public float Minimum(int part) => 0;
+
+    public float LastMinimum(int part) => Minimum(part);
 }

@@ -14,13 +14,14 @@ internal unsafe interface IStoredBlock<TSelf> where TSelf : struct, IStoredBlock
     /// <summary>Whether the last 16 elements of a part have a scale of their own.</summary>
     static abstract bool HasLastScale { get; }
 
-    /// <summary>Whether a part has a minimum, which is taken away from each of its elements.</summary>
+    /// <summary>Whether a part has a minimum, which is taken away from each of its elements; the last 16 have one of their own where they
+    /// have such a scale.</summary>
     static abstract bool HasMinimum { get; }
 
     static abstract TSelf Open(byte* block);
 
     /// <summary>The facts of the 8 parts from here on, in several blocks if they are small: 8 scales, 8 scales of the last 16
-    /// elements and 8 minima, where there are any.</summary>
+    /// elements, 8 minima and 8 minima of the last 16 elements, where there are any.</summary>
     static abstract void GroupScales(byte* block, float* to);
 
     /// <summary>The numbers that scales multiply; the block need not be open.</summary>
@@ -31,6 +32,8 @@ internal unsafe interface IStoredBlock<TSelf> where TSelf : struct, IStoredBlock
     float LastScale(int part);
 
     float Minimum(int part);
+
+    float LastMinimum(int part);
 }
 
 /// <summary>Scales and minima of several parts at once.</summary>
@@ -86,6 +89,8 @@ internal readonly unsafe struct Q8Block : IStoredBlock<Q8Block>
     public float LastScale(int part) => Scale(part);
 
     public float Minimum(int part) => 0;
+
+    public float LastMinimum(int part) => Minimum(part);
 }
 
 /// <summary>A block of Q4_0.</summary>
@@ -123,6 +128,8 @@ internal readonly unsafe struct Q4Block : IStoredBlock<Q4Block>
     public float LastScale(int part) => Scale(part);
 
     public float Minimum(int part) => 0;
+
+    public float LastMinimum(int part) => Minimum(part);
 }
 
 /// <summary>A block of Q4_K.</summary>
@@ -171,6 +178,8 @@ internal readonly unsafe struct Q4KBlock : IStoredBlock<Q4KBlock>
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public float Minimum(int part) => _minimum * (int)(byte)(_minima >> (8 * part));
+
+    public float LastMinimum(int part) => Minimum(part);
 }
 
 /// <summary>A block of Q6_K.</summary>
@@ -224,4 +233,6 @@ internal readonly unsafe struct Q6KBlock : IStoredBlock<Q6KBlock>
     public float LastScale(int part) => _scale * ((sbyte*)_block)[Q6KFormat.Scales + (2 * part) + 1];
 
     public float Minimum(int part) => 0;
+
+    public float LastMinimum(int part) => Minimum(part);
 }

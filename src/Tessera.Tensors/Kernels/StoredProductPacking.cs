@@ -44,12 +44,14 @@ internal static unsafe class StoredProductPacking
         for (var i = 0; i < Outputs; i++)
         {
             var block = B.Open(rows[i] + at);
+            var last = StoredProductTile.BlockBytes(4, B.HasMinimum) / sizeof(float);
             var scales = (float*)(to + (Quads<B>() * Vector)) + i;
             for (var part = 0; part < B.Parts; part++)
             {
                 scales[0] = block.Scale(part);
-                if (B.HasLastScale) scales[StoredProductTile.BlockBytes(4, false) / sizeof(float)] = block.LastScale(part);
+                if (B.HasLastScale) scales[last] = block.LastScale(part);
                 if (B.HasMinimum) scales[Vector / sizeof(float)] = block.Minimum(part);
+                if (B.HasMinimum && B.HasLastScale) scales[last + (Vector / sizeof(float))] = block.LastMinimum(part);
                 scales += PartBytes<B>() / sizeof(float);
             }
         }
@@ -75,7 +77,7 @@ internal static unsafe class StoredProductPacking
     /// <summary>Where four columns lie; those of the last 16 of a part may belong to another block.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int Quad<B>(int quad) where B : struct, IStoredBlock<B> =>
-        B.HasLastScale ? StoredProductTile.BlockBytes(4, false) + ((quad - 4) * Vector) : quad * Vector;
+        B.HasLastScale ? StoredProductTile.BlockBytes(4, B.HasMinimum) + ((quad - 4) * Vector) : quad * Vector;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<int> Two<B>(byte** rows, long at, int part) where B : struct, IStoredBlock<B> =>

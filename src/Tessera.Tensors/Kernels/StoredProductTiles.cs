@@ -18,7 +18,7 @@ internal static unsafe class StoredProductTiles
     /// <summary><c>y = x wᵀ + bias</c>, of at least one row and column.</summary>
     public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
     {
-        var rows = StoredProductRows.Of(x, w.Type == ElementType.Q6_K ? 4 : 8);
+        var rows = StoredProductRows.Of(x, w.Type.HasLastScale() ? 4 : 8);
         fixed (byte* weights = w.Data)
         fixed (float* target = y, added = bias)
         {
@@ -61,6 +61,14 @@ internal static unsafe class StoredProductTiles
                 case ElementType.Q4_0: Run<Q4Block>(part); break;
                 case ElementType.Q4_K: Run<Q4KBlock>(part); break;
                 case ElementType.MXFP4: Run<Mxfp4Block>(part); break;
+                case ElementType.Q4_1: Run<Q41Block>(part); break;
+                case ElementType.Q5_0: Run<Q50Block>(part); break;
+                case ElementType.Q5_1: Run<Q51Block>(part); break;
+                case ElementType.Q5_K: Run<Q5KBlock>(part); break;
+                case ElementType.Q2_K: Run<Q2KBlock>(part); break;
+                case ElementType.Q3_K: Run<Q3KBlock>(part); break;
+                case ElementType.IQ4_NL: Run<Iq4Block>(part); break;
+                case ElementType.IQ4_XS: Run<Iq4XsBlock>(part); break;
                 default: Run<Q6KBlock>(part); break;
             }
         }
