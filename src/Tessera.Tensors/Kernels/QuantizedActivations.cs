@@ -13,8 +13,8 @@ internal unsafe struct QuantizedActivations
 {
     public const int Block = 32;
 
-    /// <summary>Of more rows than this, tiles are better.</summary>
-    private const int MaxOrdered = 32;
+    /// <summary>Of more rows than this, most weights are multiplied in tiles, and what is not orders its rows itself.</summary>
+    private const int MaxOrdered = 8;
 
     private const float Smallest = 1e-35f; // below it 127 / max|x| overflows
 
@@ -41,9 +41,29 @@ internal unsafe struct QuantizedActivations
     public static long Bytes(int rows, int columns) =>
         OrderedBytes(rows, columns) + (rows * (columns + (2L * (columns / Block) * sizeof(float))));
 
+    /// <summary>The rows with their order.</summary>
+    /// <param name="memory">Of <see cref="Rows"/> times <see cref="OrderedStride"/>.</param>
+    public readonly QuantizedActivations WithOrder(nint memory)
+    {
+        var result = this;
+        result.Ordered = (byte*)memory;
+        for (var row = 0; row < Rows; row++) result.Order(row);
+        return result;
+    }
+
     private static long OrderedBytes(int rows, int columns) => rows <= MaxOrdered && StoredProductDotRows.Suits(columns)
         ? (long)rows * (columns / StoredProductDotRows.Columns) * StoredProductDotRows.Bytes
         : 0;
+
+    private readonly void Order(int row)
+    {
+        var numbers = Numbers + ((long)row * Columns);
+        var scales = Scales + ((long)row * Blocks);
+        var sums = Sums + ((long)row * Blocks);
+        var to = Ordered + (row * OrderedStride);
+        for (var block = 0; block < Blocks; block += StoredProductDotRows.Parts, to += StoredProductDotRows.Bytes)
+            StoredProductDotRows.Order(numbers + (block * Block), scales + block, sums + block, to);
+    }
 
     /// <summary>Rounds the rows of <paramref name="x"/>, whose columns are a multiple of 32.</summary>
     /// <param name="x">Rows of F32.</param>
@@ -100,17 +120,8 @@ internal unsafe struct QuantizedActivations
                     Round(from + (block * Block), numbers + (block * Block), out To.Scales[at], out To.Sums[at]);
                 }
 
-                if (To.Ordered != null) Order(row, numbers);
+                if (To.Ordered != null) To.Order(row);
             }
-        }
-
-        private readonly void Order(int row, sbyte* numbers)
-        {
-            var scales = To.Scales + ((long)row * To.Blocks);
-            var sums = To.Sums + ((long)row * To.Blocks);
-            var to = To.Ordered + (row * To.OrderedStride);
-            for (var block = 0; block < To.Blocks; block += StoredProductDotRows.Parts, to += StoredProductDotRows.Bytes)
-                StoredProductDotRows.Order(numbers + (block * Block), scales + block, sums + block, to);
         }
 
         private static void Round(float* from, sbyte* to, out float scale, out float sum)

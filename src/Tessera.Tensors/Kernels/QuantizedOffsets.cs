@@ -41,6 +41,7 @@ internal static unsafe class Q50Format
 
     public static void Store(float* from, byte* to, int blocks)
     {
+        var numbers = stackalloc byte[Elements];
         for (; blocks > 0; blocks--, from += Elements, to += Bytes)
         {
             var greatest = 0f;
@@ -49,7 +50,6 @@ internal static unsafe class Q50Format
             var scale = greatest / -Zero;
             QuantizedFormat.StoreScale(to, scale);
             var inverse = scale == 0 ? 0 : 1 / scale;
-            var numbers = stackalloc byte[Elements];
             for (var i = 0; i < Elements; i++) numbers[i] = (byte)Math.Min(31, (int)((from[i] * inverse) + (Zero + 0.5f)));
             StoreNumbers(numbers, to + High);
         }
@@ -92,10 +92,10 @@ internal static unsafe class Q51Format
 
     public static void Store(float* from, byte* to, int blocks)
     {
+        var numbers = stackalloc byte[Elements];
         for (; blocks > 0; blocks--, from += Elements, to += Bytes)
         {
             var inverse = Q41Format.StoreRange(from, 31, to, out var min);
-            var numbers = stackalloc byte[Elements];
             for (var i = 0; i < Elements; i++) numbers[i] = (byte)(int)(((from[i] - min) * inverse) + 0.5f);
             Q50Format.StoreNumbers(numbers, to + High);
         }

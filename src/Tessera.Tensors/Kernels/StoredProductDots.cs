@@ -26,6 +26,15 @@ internal static unsafe class StoredProductDots
     /// <summary><c>y = x wᵀ + bias</c>.</summary>
     public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
     {
+        if (x.Ordered == null && StoredProductDotRows.Suits(x.Columns))
+        {
+            var bytes = x.Rows * x.OrderedStride;
+            var memory = Arena.Current.Take(bytes);
+            Multiply(x.WithOrder(memory), w, y, bias);
+            Arena.Current.Return(memory, bytes);
+            return;
+        }
+
         fixed (byte* weights = w.Data)
         fixed (float* target = y, added = bias)
         {

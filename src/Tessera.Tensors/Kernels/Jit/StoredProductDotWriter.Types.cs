@@ -66,7 +66,7 @@ internal sealed partial class StoredProductDotWriter
                 (_shifts, _oddShifts) = (Quarters(0, 4, 0, 4), Quarters(2, 6, 2, 6));
                 (_highShifts, _oddHighShifts) = (Quarters(2, 0, 62, 60), Quarters(1, 63, 61, 59));
                 _scaleShifts = Constant([.. new byte[8], .. BitConverter.GetBytes(4L), .. new byte[48]]);
-                _bitBytes = Lanes(lane => new[] { 4, 2, 0, 30 }[lane % 4]);
+                _bitBytes = Lanes(lane => (36 - (2 * (lane % 4))) % 32); // left by 4, 2, 0 and −2
                 (_bits, _table, _lastBitBytes) = (Bytes(15), Bytes(0x30), Bytes(Q3KFormat.ZeroScale));
                 break;
             case ElementType.Q2_K:
