@@ -4,13 +4,13 @@ using Tessera.Tensors;
 
 namespace Tessera.Benchmarks.Kernels;
 
-/// <summary>Flash attention, 8 heads of 64 over 2,048 tokens, and one query over a cache of as many.</summary>
+/// <summary>Flash attention, 8 heads of 64 over 2,048 tokens, and one query or 16 (a draft) over a cache of as many.</summary>
 public class AttentionBenchmarks : KernelBenchmark
 {
-    private const int Length = 2048, Heads = 8, Width = 64;
+    private const int Length = 2048, Heads = 8, Width = 64, Draft = 16;
 
-    private Tensor _queries = null!, _keys = null!, _values = null!, _query = null!;
-    private BlockMask _mask = null!, _last = null!;
+    private Tensor _queries = null!, _keys = null!, _values = null!, _query = null!, _draft = null!;
+    private BlockMask _mask = null!, _last = null!, _lastOnes = null!;
 
     [Params("causal", "window", "full")]
     public string Mask { get; set; } = "";
@@ -22,7 +22,8 @@ public class AttentionBenchmarks : KernelBenchmark
         _keys = Drawn.Normal([1, Length, Heads, Width], 2).WithGradient();
         _values = Drawn.Normal([1, Length, Heads, Width], 3).WithGradient();
         _query = Drawn.Normal([1, 1, Heads, Width], 4);
-        (_mask, _last) = (Of(Length), Of(1));
+        _draft = Drawn.Normal([1, Draft, Heads, Width], 5);
+        (_mask, _last, _lastOnes) = (Of(Length), Of(1), Of(Draft));
     }
 
     [Benchmark]
@@ -40,6 +41,9 @@ public class AttentionBenchmarks : KernelBenchmark
 
     [Benchmark]
     public void Decode() => Forward(() => Op.Attention(_query, _keys, _values, _last));
+
+    [Benchmark]
+    public void VerifyBf16() => Forward(() => Op.Attention(_draft, _keys, _values, _lastOnes), Precision.BF16);
 
     private BlockMask Of(int queries) => Mask switch
     {

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels.Jit;
+
 namespace Tessera.Tensors.Kernels;
 
 internal static unsafe partial class FlashAttention
@@ -87,7 +89,7 @@ internal static unsafe partial class FlashAttention
                 for (var head = 0; head < Problem.Heads; head++)
                 {
                     float* output = Problem.Output.At(batch, head, query), gradient = Gradients.Output.At(batch, head, query);
-                    Gradients.Flow[Problem.RowOffset(batch, head, query)] = Problem.Bf16
+                    Gradients.Flow[Problem.RowOffset(batch, head, query)] = Problem.Factors != AttentionFactors.F32
                         ? AttentionBf16.Dot(output, gradient, Problem.ValueWidth)
                         : Dot<V>(output, gradient, Problem.ValueWidth);
                 }
@@ -124,9 +126,15 @@ internal static unsafe partial class FlashAttention
             var (start, end) = Simd.Share(Items, Parts, part);
             for (var item = start; item < end; item++)
             {
-                if (Problem.Bf16) Do<Lanes512, AttentionBf16>(item);
-                else Do<V, AttentionF32<V>>(item);
+                switch (Problem.Factors)
+                {
+                    case AttentionFactors.Bf16Tiles: Do<Lanes512, AttentionAmx>(item); break;
+                    case AttentionFactors.Bf16Dots: Do<Lanes512, AttentionBf16>(item); break;
+                    default: Do<V, AttentionF32<V>>(item); break;
+                }
             }
+
+            AmxTiles.Release();
         }
 
         private readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>

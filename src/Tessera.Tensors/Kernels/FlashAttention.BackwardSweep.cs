@@ -132,6 +132,7 @@ internal static unsafe partial class FlashAttention
         private void Visit(int firstKey, int lastKey)
         {
             var packed = false;
+            (firstKey, lastKey) = _tile.Reach(_problem, firstKey, lastKey);
             for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {
                 var coverage = _tile.Visit(_problem, key);
@@ -177,18 +178,8 @@ internal static unsafe partial class FlashAttention
             var values = _problem.ValueWords.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey);
             F.Multiply(
                 values, _problem.ValueWords.Stride, 1, _packedOutput, _tile.Lanes, _scores, _tile.Lanes, _tile.Keys, _tile.Lanes,
-                Words(_problem.ValueWidth, F.PerWord), add: false);
-            for (var lane = 0; lane < _tile.Lanes; lane += V.Count)
-            {
-                V logSum = V.Load(_logSum + lane), flow = V.Load(_flow + lane);
-                for (var i = lane; i < _tile.Keys * _tile.Lanes; i += _tile.Lanes)
-                {
-                    var probability = V.Exp2(V.Load(_tile.Scores + i) - logSum);
-                    probability.Store(_tile.Scores + i);
-                    (probability * (V.Load(_scores + i) - flow)).Store(_scores + i);
-                }
-            }
-
+                F.Words(_problem.ValueWidth), add: false);
+            FlashAttentionSoftmax.Differentiate<V>(_tile.Scores, _scores, _tile.Keys, _tile.Lanes, _logSum, _flow);
             if (_bias) _problem.Bias.AddGradient<V, F>(_problem, _gradients.Bias, _tile, _scores, _sums);
             if (_problem.SoftCap <= 0) return;
             for (var i = 0; i < _tile.Keys * _tile.Lanes; i += V.Count) (V.Load(_scores + i) * V.Load(_slope + i)).Store(_scores + i);
@@ -213,9 +204,9 @@ internal static unsafe partial class FlashAttention
             if (!_querySide) return;
             F.FoldRows(_scores, keys, lanes);
             var keySums = _problem.KeySums.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey / F.PerWord);
+            var (number, word) = F.SumStrides(_problem.KeySums.Stride);
             F.Multiply(
-                keySums, 1, _problem.KeySums.Stride, _scores, lanes, _queryGradient, lanes, _problem.Width, lanes,
-                Words(keys, F.PerWord), add: true);
+                keySums, number, word, _scores, lanes, _queryGradient, lanes, _problem.Width, lanes, F.Words(keys), add: true);
         }
 
         private readonly void AddQueryGradient()

@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels.Jit;
+
 namespace Tessera.Tensors.Kernels;
 
 internal static unsafe partial class FlashAttention
@@ -43,9 +45,15 @@ internal static unsafe partial class FlashAttention
             var (start, end) = Simd.Share(Items, Parts, part);
             for (var item = start; item < end; item++)
             {
-                if (Problem.Bf16) Do<Lanes512, AttentionBf16>(item);
-                else Do<V, AttentionF32<V>>(item);
+                switch (Problem.Factors)
+                {
+                    case AttentionFactors.Bf16Tiles: Do<Lanes512, AttentionAmx>(item); break;
+                    case AttentionFactors.Bf16Dots: Do<Lanes512, AttentionBf16>(item); break;
+                    default: Do<V, AttentionF32<V>>(item); break;
+                }
             }
+
+            AmxTiles.Release();
         }
 
         private readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
@@ -67,8 +75,9 @@ internal static unsafe partial class FlashAttention
         private readonly ref readonly FlashAttentionProblem _problem;
         private FlashAttentionTile _tile;
 
-        /// <summary>[lanes] each: the largest score so far, the sum of the powers below it, the sum of power times score
-        /// below the maximum (for the entropy), and by what the last tile scales what came before.</summary>
+        /// <summary>[lanes] each: a reference near the largest score so far (<see cref="FlashAttentionSoftmax.Slack"/>), the sum of the
+        /// powers above it, the sum of power times score above it (for the entropy), and by what the last tile scales what came
+        /// before.</summary>
         private readonly float* _greatest, _sum, _spread, _decay;
 
         /// <summary>[value width, lanes].</summary>
@@ -81,7 +90,7 @@ internal static unsafe partial class FlashAttention
         {
             _problem = ref problem;
             const int Size = FlashAttentionTile.Size;
-            long lanes = Size + V.Count, width = problem.Width, valueWidth = problem.ValueWidth;
+            long lanes = Size + V.Count, width = RoundUp(problem.Width, V.Count * F.PerWord), valueWidth = problem.ValueWidth;
             var next = FlashAttentionScratch.Floats(
                 (2 * Size) + (lanes * (width + valueWidth + Size + 4)) + (Size * Math.Max(width, valueWidth))
                 + problem.Bias.RoomFloats(backward: false));
@@ -150,6 +159,7 @@ internal static unsafe partial class FlashAttention
                 (float*)queries, stride, _problem.Width, _problem.Scale * FlashAttentionProblem.Log2E, _tile.PackedQueries);
             _problem.Bias.Pack<V, F>(_tile, backward: false);
             Start(sinks);
+            (firstKey, lastKey) = _tile.Reach(_problem, firstKey, lastKey);
             for (var key = firstKey; key < lastKey; key += FlashAttentionTile.Size)
             {
                 var coverage = _tile.Visit(_problem, key);
@@ -195,46 +205,39 @@ internal static unsafe partial class FlashAttention
             for (var i = 0; i < _problem.ValueWidth * _tile.Lanes; i += V.Count) V.Zero.Store(_output + i);
         }
 
-        /// <summary>Turns scores into powers below the new maxima; says whether a maximum has moved.</summary>
+        /// <summary>Turns scores into powers of two of what they are above the references; says whether one of these has moved.</summary>
         private readonly bool Soften()
         {
-            var moved = false;
-            for (var lane = 0; lane < _tile.Lanes; lane += V.Count)
+            var (keys, lanes) = (_tile.Keys, _tile.Lanes);
+            FlashAttentionSoftmax.Largest<V>(_tile.Scores, keys, lanes, _decay);
+            var moved = FlashAttentionSoftmax.Raise(_greatest, _decay, lanes);
+            for (var lane = 0; lane < lanes && moved; lane += V.Count)
             {
-                V old = V.Load(_greatest + lane), greatest = old;
-                for (var key = 0; key < _tile.Keys; key++) greatest = V.Larger(greatest, V.Load(_tile.Scores + (key * _tile.Lanes) + lane));
-
-                var decay = V.Exp2(old - greatest);
-                moved |= decay.Sum() != V.Count;
-                if (_problem.Entropy != null) AddSpread(lane, old, greatest, decay);
-                var sum = V.Load(_sum + lane) * decay;
-                for (var key = 0; key < _tile.Keys; key++)
-                {
-                    var score = _tile.Scores + (key * _tile.Lanes) + lane;
-                    var power = V.Exp2(V.Load(score) - greatest);
-                    power.Store(score);
-                    sum += power;
-                }
-
-                greatest.Store(_greatest + lane);
-                sum.Store(_sum + lane);
+                V rise = V.Load(_decay + lane), decay = V.Exp2(rise), sum = V.Load(_sum + lane);
                 decay.Store(_decay + lane);
+                (decay * sum).Store(_sum + lane);
+                (decay * (V.Load(_spread + lane) + (rise * sum))).Store(_spread + lane);
             }
 
+            if (_problem.Entropy != null) AddSpread();
+            FlashAttentionSoftmax.Powers<V>(_tile.Scores, keys, lanes, _greatest, _sum);
             return moved;
         }
 
-        private readonly void AddSpread(int lane, V old, V greatest, V decay)
+        private readonly void AddSpread()
         {
-            var spread = decay * (V.Load(_spread + lane) + ((old - greatest) * V.Load(_sum + lane)));
-            for (var key = 0; key < _tile.Keys; key++)
+            for (var lane = 0; lane < _tile.Lanes; lane += V.Count)
             {
-                // A hidden score is −∞ and its power 0; the bound keeps their product 0.
-                var below = V.Larger(V.All(-1000), V.Load(_tile.Scores + (key * _tile.Lanes) + lane) - greatest);
-                spread = V.MultiplyAdd(V.Exp2(below), below, spread);
-            }
+                V reference = V.Load(_greatest + lane), spread = V.Load(_spread + lane);
+                for (var key = 0; key < _tile.Keys; key++)
+                {
+                    // A hidden score is −∞ and its power 0; the bound keeps their product 0.
+                    var above = V.Larger(V.All(-1000), V.Load(_tile.Scores + (key * _tile.Lanes) + lane) - reference);
+                    spread = V.MultiplyAdd(V.Exp2(above), above, spread);
+                }
 
-            spread.Store(_spread + lane);
+                spread.Store(_spread + lane);
+            }
         }
 
         private readonly void ScaleOutput()
@@ -253,9 +256,10 @@ internal static unsafe partial class FlashAttention
         {
             F.FoldRows(_tile.Scores, _tile.Keys, _tile.Lanes);
             var values = _problem.ValueSums.At(_tile.Batch, _tile.Head / _problem.Group, _tile.FirstKey / F.PerWord);
+            var (number, word) = F.SumStrides(_problem.ValueSums.Stride);
             F.Multiply(
-                values, 1, _problem.ValueSums.Stride, _tile.Scores, _tile.Lanes, _output, _tile.Lanes, _problem.ValueWidth, _tile.Lanes,
-                Words(_tile.Keys, F.PerWord), add: true);
+                values, number, word, _tile.Scores, _tile.Lanes, _output, _tile.Lanes, _problem.ValueWidth, _tile.Lanes,
+                F.Words(_tile.Keys), add: true);
         }
     }
 }

@@ -11,14 +11,13 @@ internal static unsafe partial class FlashAttention
     /// <returns>The memory taken for it, to be given back; none where all stays as it is.</returns>
     private static (nint Address, long Bytes) Gather(ref FlashAttentionProblem problem, bool backward)
     {
-        var bf16 = problem.Bf16;
+        var bf16 = problem.Factors != AttentionFactors.F32;
         var mustConvert = bf16 || !problem.Keys.AreFloats || !problem.Values.AreFloats;
         var near = problem.KeyHeads == 1 || problem.QueryCount <= 2 * FlashAttentionTile.Size;
         if (!mustConvert && (near || problem.Keys.AreBlocks)) return default;
 
         int first = problem.FirstKey, keys = problem.KeyCount - first, pairedKeys = bf16 ? Tiles(keys) * FlashAttentionTile.Size / 2 : 0;
-        var perWord = bf16 ? AttentionBf16.PerWord : 1;
-        int width = Words(problem.Width, perWord), valueWidth = bf16 && !backward ? 0 : Words(problem.ValueWidth, perWord);
+        int width = Words(problem, problem.Width), valueWidth = bf16 && !backward ? 0 : Words(problem, problem.ValueWidth);
         var summed = backward ? problem.Width : problem.ValueWidth;
         var heads = (long)problem.Batch * problem.KeyHeads;
         var bytes = sizeof(float) * heads * (((long)keys * (width + valueWidth)) + ((long)pairedKeys * summed));
@@ -39,6 +38,13 @@ internal static unsafe partial class FlashAttention
         return (address, bytes);
     }
 
+    private static int Words(in FlashAttentionProblem problem, int numbers) => problem.Factors switch
+    {
+        AttentionFactors.Bf16Tiles => AttentionAmx.Words(numbers),
+        AttentionFactors.Bf16Dots => AttentionBf16.Words(numbers),
+        _ => numbers,
+    };
+
     private static void GiveBack((nint Address, long Bytes) gathered)
     {
         if (gathered.Address != 0) Arena.Current.Return(gathered.Address, gathered.Bytes);
@@ -57,8 +63,12 @@ internal static unsafe partial class FlashAttention
             var (start, end) = Simd.Share(Items, Parts, part);
             for (var item = start; item < end; item++)
             {
-                if (Problem.Bf16) Gather<Lanes512, AttentionBf16>(item);
-                else Gather<V, AttentionF32<V>>(item);
+                switch (Problem.Factors)
+                {
+                    case AttentionFactors.Bf16Tiles: Gather<Lanes512, AttentionAmx>(item); break;
+                    case AttentionFactors.Bf16Dots: Gather<Lanes512, AttentionBf16>(item); break;
+                    default: Gather<V, AttentionF32<V>>(item); break;
+                }
             }
         }
 
@@ -70,7 +80,7 @@ internal static unsafe partial class FlashAttention
             if (!Problem.Keys.Keeps(batch, first)) return;
             var keys = Math.Min(FlashAttentionTile.Size, Problem.KeyCount - first);
             int width = Problem.Width, valueWidth = Problem.ValueWidth;
-            var room = FlashAttentionScratch.Floats(FlashAttentionTile.Size * ((long)width + valueWidth));
+            var room = FlashAttentionScratch.Floats(FlashAttentionTile.Size * ((2L * width) + (2L * valueWidth)));
             var keyRows = Problem.Keys.Read(batch, head, first, keys, width, room);
             var valueRows = keyRows;
             if (!Problem.Values.Are(Problem.Keys))
@@ -84,7 +94,8 @@ internal static unsafe partial class FlashAttention
 
             if (F.PerWord == 1) return;
             var (rows, summed) = Backward ? (keyRows, width) : (valueRows, valueWidth);
-            F.PackRows((float*)rows.Address, rows.Stride, keys, keys, summed, 1, Pairs.At(batch, head, first / 2), summed);
+            room += FlashAttentionTile.Size * ((nint)width + valueWidth);
+            F.PackSums((float*)rows.Address, rows.Stride, keys, summed, room, Pairs.At(batch, head, first / 2));
         }
     }
 }

@@ -1,9 +1,9 @@
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>What is known of a row of scores after some of its keys.</summary>
-/// <param name="Greatest">The largest score.</param>
-/// <param name="Sum">The sum of the powers of two of scores below the largest.</param>
-/// <param name="Spread">The sum of those powers times the scores below the largest, for the entropy.</param>
+/// <param name="Greatest">The largest score, or a reference somewhat below it.</param>
+/// <param name="Sum">The sum of the powers of two of scores less that.</param>
+/// <param name="Spread">The sum of those powers times the scores less that, for the entropy.</param>
 internal readonly record struct RowState(float Greatest, float Sum, float Spread)
 {
     /// <summary>Below every score, yet differences with it are finite.</summary>

@@ -4,12 +4,14 @@ using Tessera.Tensors.Kernels.Jit;
 
 namespace Tessera.Tensors.Kernels;
 
-/// <summary>Factors in BF16, for levels from <see cref="KernelLevel.Avx512Bf16"/> up.</summary>
+/// <summary>Factors in BF16, multiplied by dot products of vectors: for <see cref="KernelLevel.Avx512Bf16"/>.</summary>
 internal readonly unsafe struct AttentionBf16 : IAttentionFactors<Lanes512>
 {
     private const int Lanes = 16;
 
     public static int PerWord => 2;
+
+    public static int Words(int numbers) => (numbers + 1) / 2;
 
     public static void PackRows(float* from, nint stride, int rows, int halves, int width, float factor, float* to, int paddedWidth)
     {
@@ -21,11 +23,19 @@ internal readonly unsafe struct AttentionBf16 : IAttentionFactors<Lanes512>
         }
     }
 
-    public static void PackAlong(float* row, int width, float* to)
+    public static void PackAlong(float* row, int width, float* to) => PackAlong(row, width, Words(width), to);
+
+    /// <summary>As above, with zeros to some number of words.</summary>
+    public static void PackAlong(float* row, int width, int words, float* to)
     {
         var half = (width + 1) / 2;
-        PackRow(row, half, row + half, width - half, 1, to, half);
+        PackRow(row, half, row + half, width - half, 1, to, words);
     }
+
+    public static void PackSums(float* rows, nint stride, int keys, int width, float* room, float* to) =>
+        PackRows(rows, stride, keys, keys, width, 1, to, width);
+
+    public static (nint Number, nint Word) SumStrides(nint width) => (1, width);
 
     /// <summary>Puts two rows of inputs into some words, one beside the other, filled up with zeros.</summary>
     [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]

@@ -1,5 +1,18 @@
 namespace Tessera.Tensors.Kernels;
 
+/// <summary>Who multiplies the factors of attention's products.</summary>
+internal enum AttentionFactors
+{
+    /// <summary><see cref="AttentionF32{V}"/>.</summary>
+    F32,
+
+    /// <summary><see cref="AttentionBf16"/>.</summary>
+    Bf16Dots,
+
+    /// <summary><see cref="AttentionAmx"/>.</summary>
+    Bf16Tiles,
+}
+
 /// <summary>
 /// In which numbers the factors of attention's products are. They are kept in 32-bit words: an F32, or two BF16 that are
 /// multiplied with those of another word and added. Which two go into a word is free as long as both factors agree; here a
@@ -10,11 +23,14 @@ internal unsafe interface IAttentionFactors<V> where V : struct, ILanes<V>
     /// <summary>Numbers in a word: 1 or 2.</summary>
     static abstract int PerWord { get; }
 
-    /// <summary>Puts a row of inputs into ⌈width / <see cref="PerWord"/>⌉ words: its first half with its second.</summary>
+    /// <summary>Words that a sum over some numbers takes, with zeros at its end where it must have more.</summary>
+    static abstract int Words(int numbers);
+
+    /// <summary>Puts a row of inputs into <see cref="Words"/>: its first half with its second.</summary>
     static abstract void PackAlong(float* row, int width, float* to);
 
     /// <summary>Puts rows of numbers, times a factor, into words: row j of the first half with row j of the second, an odd one out with
-    /// zeros. May be done in place.</summary>
+    /// zeros; <see cref="Words"/> rows in all. May be done in place.</summary>
     /// <param name="from">Rows of inputs, <paramref name="stride"/> apart.</param>
     /// <param name="stride">Numbers between rows.</param>
     /// <param name="rows">How many rows there are.</param>
@@ -24,6 +40,20 @@ internal unsafe interface IAttentionFactors<V> where V : struct, ILanes<V>
     /// <param name="to">Rows of words.</param>
     /// <param name="paddedWidth">Words in a row, zero beyond <paramref name="width"/>.</param>
     static abstract void PackRows(float* from, nint stride, int rows, int halves, int width, float factor, float* to, int paddedWidth);
+
+    /// <summary>Puts the rows of a tile of keys into words, for sums over the keys in which they are the left factor.</summary>
+    /// <param name="rows">Rows of inputs, <paramref name="stride"/> apart.</param>
+    /// <param name="stride">Numbers between rows.</param>
+    /// <param name="keys">How many rows there are.</param>
+    /// <param name="width">Numbers in a row.</param>
+    /// <param name="room">[width, tile].</param>
+    /// <param name="to">[tile / <see cref="PerWord"/>, width], laid out as <see cref="SumStrides"/> says.</param>
+    static abstract void PackSums(float* rows, nint stride, int keys, int width, float* room, float* to);
+
+    /// <summary>How many words apart, in a tile of keys so packed, two numbers of a key are and two words of a sum; F32 need not be
+    /// packed.</summary>
+    /// <param name="width">Numbers in a row, or from a row to the next.</param>
+    static abstract (nint Number, nint Word) SumStrides(nint width);
 
     /// <summary>Puts rows of computed numbers into words as <see cref="PackRows"/> does, in place.</summary>
     static abstract void FoldRows(float* numbers, int rows, int lanes);
@@ -44,6 +74,8 @@ internal readonly unsafe struct AttentionF32<V> : IAttentionFactors<V> where V :
 {
     public static int PerWord => 1;
 
+    public static int Words(int numbers) => numbers;
+
     public static void PackRows(float* from, nint stride, int rows, int halves, int width, float factor, float* to, int paddedWidth)
     {
         for (var row = 0; row < halves; row++, to += paddedWidth)
@@ -55,6 +87,13 @@ internal readonly unsafe struct AttentionF32<V> : IAttentionFactors<V> where V :
     }
 
     public static void PackAlong(float* row, int width, float* to) => FlashAttention.ScaleRow<V>(row, 1, width, to);
+
+    public static void PackSums(float* rows, nint stride, int keys, int width, float* room, float* to)
+    {
+        for (var key = 0; key < keys; key++) FlashAttention.ScaleRow<V>(rows + (key * stride), 1, width, to + (key * (nint)width));
+    }
+
+    public static (nint Number, nint Word) SumStrides(nint width) => (1, width);
 
     public static void FoldRows(float* numbers, int rows, int lanes)
     {

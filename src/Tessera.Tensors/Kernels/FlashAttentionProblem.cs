@@ -1,3 +1,5 @@
+using Tessera.Tensors.Kernels.Jit;
+
 namespace Tessera.Tensors.Kernels;
 
 /// <summary>What attention is asked to do: sizes, inputs, and how single scores are made.</summary>
@@ -21,12 +23,12 @@ internal unsafe struct FlashAttentionProblem
     public AttentionRows KeyWords, ValueWords;
 
     /// <summary>…and for sums over the keys: in BF16 the keys of a tile are put into half as many rows, from row ⌊first key / 2⌋
-    /// on.</summary>
+    /// on, as <see cref="IAttentionFactors{V}.PackSums"/> does.</summary>
     public AttentionRows KeySums, ValueSums;
 
-    /// <summary>Whether factors are rounded to BF16; where few queries go over a cache, reading it is all that counts, and they are
-    /// not.</summary>
-    public bool Bf16;
+    /// <summary>What factors are. Where few queries go over a cache, reading it is what counts, and they stay F32; so they do where BF16
+    /// dot products do no more than F32 multiplications (<see cref="Simd.Bf16DotsPay"/>).</summary>
+    public AttentionFactors Factors;
 
     /// <summary>[batch, heads, queries]: log₂ of the sum of the exponentials of each row's scores, 0 for a row without keys.</summary>
     public float* LogSum;
@@ -64,7 +66,10 @@ internal unsafe struct FlashAttentionProblem
         (KeyWords, ValueWords, KeySums, ValueSums) = (Keys, Values, Keys, Values);
         Output = new AttentionRows(output);
         LogSum = AttentionRows.Address(logSum.Floats);
-        Bf16 = precision == Precision.BF16 && Simd.Level >= KernelLevel.Avx512Bf16 && !FlashAttention.IsDecode(this);
+        Factors = precision != Precision.BF16 || FlashAttention.IsDecode(this) ? AttentionFactors.F32
+            : AmxTiles.Available ? (AttentionAmx.Pays(QueryCount, KeyCount) ? AttentionFactors.Bf16Tiles : AttentionFactors.F32)
+            : Simd.Bf16DotsPay ? AttentionFactors.Bf16Dots
+            : AttentionFactors.F32;
         if (settings.Sinks is { } sinks) Sinks = AttentionRows.Address(sinks.Floats);
         if (settings.Entropy is { } entropy) Entropy = AttentionRows.Address(entropy.Floats);
         Bias = new FlashAttentionBias(settings.Bias);

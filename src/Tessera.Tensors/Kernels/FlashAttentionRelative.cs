@@ -149,7 +149,7 @@ internal readonly unsafe struct FlashAttentionRelative
         where V : struct, ILanes<V>
         where F : struct, IAttentionFactors<V>
     {
-        var words = FlashAttention.Words(_width, F.PerWord);
+        var words = F.Words(_width);
         for (var n = 0; n < Size; n++) F.PackAlong(Key(tile.Head, first + n), _width, room.Keys + (n * words));
         F.Multiply(room.Keys, words, 1, room.PackedQueries, tile.Lanes, products, tile.Lanes, Size, tile.Lanes, words, add: false);
     }
@@ -183,10 +183,10 @@ internal readonly unsafe struct FlashAttentionRelative
 
         if (gradients.PositionQueries.IsNull) return;
         for (var n = 0; n < Size; n++) FlashAttention.ScaleRow<V>(Key(tile.Head, first + n), 1, _width, room.Keys + (n * _width));
-        F.PackRows(room.Keys, _width, Size, Size, _width, 1, room.Keys, _width);
+        F.PackSums(room.Keys, _width, Size, _width, room.TurnedKeys, room.KeySums);
         F.FoldRows(products, Size, lanes);
-        var keyWords = FlashAttention.Words(Size, F.PerWord);
-        F.Multiply(room.Keys, 1, _width, products, lanes, room.QueryGradient, lanes, _width, lanes, keyWords, add: true);
+        var (number, word) = F.SumStrides(_width);
+        F.Multiply(room.KeySums, number, word, products, lanes, room.QueryGradient, lanes, _width, lanes, F.Words(Size), add: true);
     }
 
     /// <summary>A tile's working memory.</summary>
@@ -206,10 +206,10 @@ internal readonly unsafe struct FlashAttentionRelative
         public float* PackedQueries => start + Header;
 
         /// <summary>[64 distances, width]: position keys, in words.</summary>
-        public float* Keys => PackedQueries + (Size * (nint)width);
+        public float* Keys => PackedQueries + (Size * (nint)paddedWidth);
 
         /// <summary>[128 distances, lanes], from the smallest on.</summary>
-        public float* Products => Keys + (Size * (nint)width);
+        public float* Products => Keys + (Size * (nint)paddedWidth);
 
         /// <summary>[64 distances, lanes]: the products of the smaller half of a tile's distances, the larger of the next one's.</summary>
         public float* Kept => Products + (2 * Size * Size);
@@ -229,6 +229,12 @@ internal readonly unsafe struct FlashAttentionRelative
         /// <summary>[64 distances, padded width].</summary>
         public float* KeyGradient => QueryGradient + (Size * (nint)width);
 
-        public long Floats(bool backward) => (backward ? KeyGradient + (Size * (nint)paddedWidth) : Carried) - start;
+        /// <summary>[width, 64 distances] and [64 distances, width]: as <see cref="IAttentionFactors{V}.PackSums"/> takes and leaves
+        /// position keys.</summary>
+        public float* TurnedKeys => KeyGradient + (Size * (nint)paddedWidth);
+
+        public float* KeySums => TurnedKeys + (Size * (nint)width);
+
+        public long Floats(bool backward) => (backward ? KeySums + (Size * (nint)width) : Carried) - start;
     }
 }

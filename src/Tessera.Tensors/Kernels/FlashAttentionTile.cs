@@ -93,6 +93,14 @@ internal unsafe struct FlashAttentionTile
         if (F.PerWord > 1) F.PackRows(packed, Lanes, width, width, Lanes, 1, packed, Lanes);
     }
 
+    /// <summary>Those of some keys, from the first of a tile on, beyond which no query of the tile sees any.</summary>
+    public readonly (int First, int Last) Reach(in FlashAttentionProblem problem, int firstKey, int lastKey)
+    {
+        if (_indices != null) return (firstKey, lastKey);
+        var (first, last) = problem.Mask.Reach(Batch, Head, FirstQuery, Queries);
+        return (Math.Max(firstKey, first / Size * Size), Math.Min(lastKey, last));
+    }
+
     /// <summary>Moves to a tile of keys and says what of it the mask lets through.</summary>
     public Coverage Visit(in FlashAttentionProblem problem, int firstKey)
     {
@@ -131,7 +139,7 @@ internal unsafe struct FlashAttentionTile
         var keys = problem.KeyWords.At(Batch, Head / problem.Group, FirstKey);
         F.Multiply(
             keys, problem.KeyWords.Stride, 1, PackedQueries, Lanes, Scores, Lanes, Keys, Lanes,
-            FlashAttention.Words(problem.Width, F.PerWord), add: false);
+            F.Words(problem.Width), add: false);
         if (problem.SoftCap > 0) Cap<V>(Scores, Keys * Lanes, problem.SoftCap * FlashAttentionProblem.Log2E, slope);
         if (!problem.Bias.IsNone) problem.Bias.Add<V, F>(problem, this);
         if (coverage == Coverage.Some) Hide<V>();

@@ -78,6 +78,10 @@ public abstract partial class BlockMask : Recycled
     /// <see cref="Keys"/> or more says that none are left. So who looks for the next tile need not ask about each.</summary>
     internal virtual int NextKey(int batch, int key) => key;
 
+    /// <summary>No query of some consecutive ones sees a key before the first or from the last on; so who goes over tiles of keys need
+    /// not ask about each.</summary>
+    internal virtual (int First, int Last) Reach(int batch, int head, int firstQuery, int queries) => (0, Keys);
+
     /// <summary>How many keys go together in the blocks that queries choose one by one, a multiple of 64; 0 where neighbouring
     /// queries see about the same keys.</summary>
     internal virtual int ChosenBlock => 0;

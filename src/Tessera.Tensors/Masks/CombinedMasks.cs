@@ -44,6 +44,14 @@ internal sealed class CombinedMask : BlockMask
         return _both ? Math.Max(left, right) : Math.Min(left, right);
     }
 
+    internal override (int First, int Last) Reach(int batch, int head, int firstQuery, int queries)
+    {
+        var (left, right) = (_left.Reach(batch, head, firstQuery, queries), _right.Reach(batch, head, firstQuery, queries));
+        return _both
+            ? (Math.Max(left.First, right.First), Math.Min(left.Last, right.Last))
+            : (Math.Min(left.First, right.First), Math.Max(left.Last, right.Last));
+    }
+
     internal override int ChosenBlock => Math.Max(_left.ChosenBlock, _right.ChosenBlock);
 
     internal override (ulong Some, ulong All) Seen(int batch, int head, int firstQuery, int queries, int firstKey, int keys)
@@ -90,6 +98,9 @@ internal sealed class PerHeadMask : BlockMask
 
     public override Coverage Tile(int batch, int head, int firstQuery, int queries, int firstKey, int keys) =>
         _heads[head].Tile(batch, head, firstQuery, queries, firstKey, keys);
+
+    internal override (int First, int Last) Reach(int batch, int head, int firstQuery, int queries) =>
+        _heads[head].Reach(batch, head, firstQuery, queries);
 
     internal override int ChosenBlock => _heads.Max(head => head.ChosenBlock);
 

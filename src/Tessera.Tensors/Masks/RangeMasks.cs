@@ -20,6 +20,10 @@ internal abstract class RangeMask : BlockMask
         return last.From <= firstKey && first.To >= firstKey + keys ? Coverage.All : Coverage.Some;
     }
 
+    internal sealed override (int First, int Last) Reach(int batch, int head, int firstQuery, int queries) =>
+        (Math.Max(0, Range(batch, Position(batch, firstQuery)).From),
+         Math.Min(Keys, Range(batch, Position(batch, firstQuery + queries - 1)).To));
+
     internal sealed override int NextKey(int batch, int key) =>
         Queries == 0 || Range(batch, Position(batch, Queries - 1)).To <= key ? Keys : Math.Max(key, Range(batch, Position(batch, 0)).From);
 }

@@ -34,8 +34,8 @@ public static partial class Op
     /// <c>y = softmax(scale · q kᵀ + bias, over the keys the mask allows) v</c>, head by head. Time grows with the number of
     /// 64 × 64 tiles the mask touches, memory with the length. A query that may see no key gets zeros. Where queries choose blocks
     /// of keys one by one (<see cref="BlockMask.Blocks"/>), those that chose the same block are put into tiles together.
-    /// <para>Under <see cref="Precision.BF16"/> the factors of all products are rounded to BF16 on levels from avx512-bf16 up, except
-    /// where so few queries look at the keys that reading those is all that counts; softmax and sums are F32. Otherwise, and
+    /// <para>Under <see cref="Precision.BF16"/> the factors of all products are rounded to BF16 on the levels avx512-bf16 and amx, except
+    /// where so few queries look at the keys that reading those is what counts; softmax and sums are F32. Otherwise, and
     /// under <see cref="Precision.F16"/>, everything is F32.</para>
     /// <para>What is not finite in a query, and NaN or +∞ in one of its biases for a key that it sees, spoils its own result; what is not
     /// finite in a key spoils the results of the queries that see it; in a value also those of other queries in the tiles that are visited

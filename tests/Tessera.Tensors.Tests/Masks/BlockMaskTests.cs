@@ -50,6 +50,7 @@ public class BlockMaskTests
         var claims = Enumerable.Range(0, 16).Select(i => mask.Tile(0, 0, i / 4 * 64, 64, i % 4 * 64, 64)).ToArray();
         Assert.Equal(visited, claims.Count(claim => claim != Coverage.None));
         Assert.Equal(window == 0 ? 6 : 0, claims.Count(claim => claim == Coverage.All));
+        Assert.Equal(window == 0 ? (0, 192) : (64, 192), mask.Reach(0, 0, 128, 64));
     }
 
     [Fact]
@@ -179,9 +180,14 @@ public class BlockMaskTests
         {
             for (var query = 0; query < mask.Queries; query += 64)
             {
+                var (first, last) = mask.Reach(head, head, query, Math.Min(64, mask.Queries - query));
                 for (var key = 0; key < mask.Keys; key += 64)
                 {
                     var (batch, queries, keys) = (head, Math.Min(64, mask.Queries - query), Math.Min(64, mask.Keys - key));
+                    for (var i = 0; i < queries * keys; i++)
+                        if (key + (i % keys) < first || key + (i % keys) >= last)
+                            Assert.False(
+                                mask.Allows(batch, head, query + (i / keys), key + (i % keys)), $"{name} sees beyond {first} to {last}");
                     var seen = 0;
                     for (var i = 0; i < queries * keys; i++) seen += mask.Allows(batch, head, query + (i / keys), key + (i % keys)) ? 1 : 0;
                     var claim = mask.Tile(batch, head, query, queries, key, keys);

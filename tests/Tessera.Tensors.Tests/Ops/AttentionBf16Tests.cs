@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Tensors.Kernels;
+using Tessera.Tensors.Kernels.Jit;
 using Tessera.Testing;
 
 namespace Tessera.Tensors.Tests.Ops;
@@ -119,7 +120,7 @@ public class AttentionBf16Tests
             AttentionTests.Random([1, 40, 1, 16], 1), AttentionTests.Random([1, 40, 1, 16], 2), AttentionTests.Random([1, 40, 1, 16], 3));
         var exact = Op.Attention(q, k, v, BlockMask.Full(40, 40)).ToArray();
         using var precision = Autocast.Enter(Precision.BF16);
-        Assert.Equal(Simd.Level < KernelLevel.Avx512Bf16, exact.SequenceEqual(Op.Attention(q, k, v, BlockMask.Full(40, 40)).ToArray()));
+        Assert.Equal(!AmxTiles.Available && !Simd.Bf16DotsPay, exact.SequenceEqual(Op.Attention(q, k, v, BlockMask.Full(40, 40)).ToArray()));
     }
 
     [Theory]
@@ -136,11 +137,12 @@ public class AttentionBf16Tests
         for (var i = 0; i < y.Length; i++) Assert.Equal(i % 16 == 5, float.IsNaN(y[i]));
     }
 
-    private static void Agree(AttentionTests.Sizes s)
+    internal static void Agree(AttentionTests.Sizes s)
     {
         using var precision = Autocast.Enter(Precision.BF16);
         AttentionTests.AgreeWithTranscription(s, FromExact, values => values);
-        if (Simd.Level >= KernelLevel.Avx512Bf16) AttentionTests.AgreeWithTranscription(s, FromRounded, Round);
+        var rounds = AmxTiles.Available ? AttentionAmx.Pays(s.Queries, s.Keys) : Simd.Bf16DotsPay;
+        if (rounds) AttentionTests.AgreeWithTranscription(s, FromRounded, Round);
     }
 
     private static double Round(double value)
