@@ -13,15 +13,15 @@ internal static class Q2KFormat
 }
 
 /// <summary>
-/// Q3_K: 32 bytes with the high bits of 256 numbers (bit i of byte j is that of element 32 i + j), 64 bytes with their low 2 bits as those of
-/// Q2_K, 12 bytes with 16 scales s of 6 bits, and an F16 scale: <c>x = d (s − 32) (q − 4)</c>.
+/// Q3_K: 32 bytes with the high bits of 256 numbers (bit i of byte j is that of element 32 i + j), 64 bytes with their low 2 bits as those
+/// of Q2_K, 12 bytes with 16 scales s of 6 bits, and an F16 scale: <c>x = d (s − 32) (q − 4)</c>.
 /// </summary>
 internal static unsafe class Q3KFormat
 {
     public const int Bytes = 110, Numbers = 32, Scales = 96, Scale = 108, Zero = 4, ZeroScale = 32;
 
-    /// <summary>The 16 scales: of the first 8 the low 4 bits are the low halves of 8 bytes, of the last 8 their high halves; the high 2 bits
-    /// are those of the last 4 bytes.</summary>
+    /// <summary>The 16 scales: of the first 8 the low 4 bits are the low halves of 8 bytes, of the last 8 their high halves; the high 2
+    /// bits are those of the last 4 bytes.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<sbyte> AllScales(byte* scales)
     {
@@ -90,8 +90,8 @@ internal readonly unsafe struct Q2KBlock : IStoredBlock<Q2KBlock>
     {
         // Each pair of bytes is a part's and its last elements'.
         var pairs = Vector128.Load((short*)block);
-        var (scale, minimum) = (
-            Vector256.Create(QuantizedFormat.Scale(block + Q2KFormat.Scale)), Vector256.Create(QuantizedFormat.Scale(block + Q2KFormat.Minimum)));
+        var scale = Vector256.Create(QuantizedFormat.Scale(block + Q2KFormat.Scale));
+        var minimum = Vector256.Create(QuantizedFormat.Scale(block + Q2KFormat.Minimum));
         var half = Vector128.Create((short)15);
         (StoredProductBlocks.Numbers(pairs & half) * scale).Store(to);
         (StoredProductBlocks.Numbers((pairs >> 8) & half) * scale).Store(to + 8);

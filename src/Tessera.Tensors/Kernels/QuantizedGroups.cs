@@ -66,7 +66,7 @@ internal static unsafe class Q4KFormat
                 to[Numbers + (pair / 2) + i] = (byte)(numbers[pair + i] | (numbers[pair + Group + i] << 4));
     }
 
-    /// <summary>Finds numbers up to <paramref name="max"/>, and stores scales and minima as all types with groups of 32 have them.</summary>
+    /// <summary>Finds numbers up to <paramref name="max"/>, and stores scales and minima as types with groups of 32 do.</summary>
     internal static void Store(float* from, int max, float first, int trials, byte* numbers, byte* to)
     {
         var scales = stackalloc float[Groups];

@@ -162,8 +162,8 @@ internal static unsafe class StoredProductDots
                     ScaleRows<B, TRows>(of + (2 * Group), scales, blocks, own + RowsScales);
                     for (var part = 0; part < Group; part++)
                         Step<V, B, TRows>(
-                            Vector256.Create((sbyte)-1), x + (part * QuantizedActivations.Block), rowX, own + RowsScales + part, ref s0, ref s1,
-                            ref s2, ref s3);
+                            Vector256.Create((sbyte)-1), x + (part * QuantizedActivations.Block), rowX, own + RowsScales + part,
+                            ref s0, ref s1, ref s2, ref s3);
                 }
                 else if (B.HasMinimum)
                 {
@@ -176,8 +176,9 @@ internal static unsafe class StoredProductDots
                     // One row has registers for two sums, so that additions need not wait for each other.
                     Step<V, B, TRows>(Numbers<B>(w, part), x, rowX, own + part, ref s0, ref s1, ref s2, ref s3);
                     x += QuantizedActivations.Block;
-                    if (TRows.Count == 1) Step<V, B, TRows>(Numbers<B>(w, part + 1), x, rowX, own + part + 1, ref s1, ref s0, ref s2, ref s3);
-                    else Step<V, B, TRows>(Numbers<B>(w, part + 1), x, rowX, own + part + 1, ref s0, ref s1, ref s2, ref s3);
+                    var next = Numbers<B>(w, part + 1);
+                    if (TRows.Count == 1) Step<V, B, TRows>(next, x, rowX, own + part + 1, ref s1, ref s0, ref s2, ref s3);
+                    else Step<V, B, TRows>(next, x, rowX, own + part + 1, ref s0, ref s1, ref s2, ref s3);
                     x += QuantizedActivations.Block;
                 }
 

@@ -7,8 +7,8 @@ namespace Tessera.Tensors.Kernels.Jit;
 internal sealed partial class StoredProductDotWriter
 {
     private readonly AssemblerRegisterZMM[] _spread = new AssemblerRegisterZMM[4];
-    private AssemblerRegisterZMM _twice, _15, _mask, _table, _shifts, _oddShifts, _highShifts, _oddHighShifts, _scaleShifts, _bits, _bitBytes,
-        _lastBitBytes;
+    private AssemblerRegisterZMM _twice, _15, _mask, _table, _bits, _bitBytes, _lastBitBytes;
+    private AssemblerRegisterZMM _shifts, _oddShifts, _highShifts, _oddHighShifts, _scaleShifts;
 
     /// <summary>The power of two that numbers are raised by to have no sign, or null.</summary>
     private int? Raised => type switch
@@ -237,7 +237,7 @@ internal sealed partial class StoredProductDotWriter
                 a.vpxord(s_last, s_last, _mask);
                 break;
             case ElementType.Q4_0 or ElementType.Q4_1 or ElementType.MXFP4 or ElementType.IQ4_NL:
-                Join(zmm2, w, odd, type == ElementType.Q4_1 ? Q41Format.Numbers : type == ElementType.MXFP4 ? Mxfp4Format.Numbers : Q4Format.Numbers);
+                Join(zmm2, w, odd, type.BlockBytes() - 16); // which are the last
                 WriteNibbles(zmm2, zmm2);
                 break;
             case ElementType.Q5_0 or ElementType.Q5_1:
@@ -250,7 +250,8 @@ internal sealed partial class StoredProductDotWriter
                 break;
             case ElementType.IQ4_XS:
                 a.vmovdqu32(zmm2, __zmmword_ptr[w + Iq4Format.GroupsNumbers]);
-                a.vshufi64x2(zmm2, zmm2, __zmmword_ptr[w + Iq4Format.GroupsNumbers + Vector], (byte)(odd == 0 ? 0b10_00_10_00 : 0b11_01_11_01));
+                var quarters = (byte)(odd == 0 ? 0b10_00_10_00 : 0b11_01_11_01);
+                a.vshufi64x2(zmm2, zmm2, __zmmword_ptr[w + Iq4Format.GroupsNumbers + Vector], quarters);
                 WriteNibbles(zmm2, zmm2);
                 break;
             case ElementType.Q4_K or ElementType.Q5_K:
@@ -317,7 +318,7 @@ internal sealed partial class StoredProductDotWriter
         else if (type == ElementType.Q3_K) AddHighBits(to, __xmmword_ptr[w + at], null, odd);
     }
 
-    /// <summary>Turns bytes, the same or others for the vector's upper half, so that the bits of each quarter are where they count.</summary>
+    /// <summary>Turns bytes, the same or others for the upper half, so that the bits of each quarter are where they count.</summary>
     private void AddHighBits(AssemblerRegisterZMM to, AssemblerMemoryOperand bytes, AssemblerMemoryOperand? upper, int odd)
     {
         a.vbroadcasti32x4(zmm4, bytes);

@@ -96,7 +96,9 @@ internal sealed partial class StoredProductDotWriter(Assembler a, ElementType ty
     /// <summary>Integer sums of one vector's products, or of two.</summary>
     private void Multiply(int row, int odd, int half, AssemblerRegisterZMM numbers, AssemblerRegisterZMM? more)
     {
-        var start = more is null ? StoredProductDotRows.QuadSums + (((2 * odd) + half) * Vector) : StoredProductDotRows.PairSums + (odd * Vector);
+        var start = more is null
+            ? StoredProductDotRows.QuadSums + (((2 * odd) + half) * Vector)
+            : StoredProductDotRows.PairSums + (odd * Vector);
         if (Raised is { } shift) a.vpslld(s_sum, X(row, start), (byte)shift);
         else a.vpxord(s_sum, s_sum, s_sum);
         a.vpdpbusd(s_sum, numbers, X(row, ((2 * odd) + half) * Vector));
