@@ -39,6 +39,34 @@ public enum ElementType
     /// <summary>Blocks of 32 four-bit floats with a power of two as their scale, 4.25 bits an element: the microscaling format of
     /// gpt-oss's experts.</summary>
     MXFP4,
+
+    /// <summary>Blocks of 32 four-bit numbers with an F16 scale and an F16 minimum: <c>x = d q + m</c>, 5 bits an element.</summary>
+    Q4_1,
+
+    /// <summary>Blocks of 32 five-bit numbers with an F16 scale: <c>x = d (q − 16)</c>, 5.5 bits an element.</summary>
+    Q5_0,
+
+    /// <summary>Blocks of 32 five-bit numbers with an F16 scale and an F16 minimum: <c>x = d q + m</c>, 6 bits an element.</summary>
+    Q5_1,
+
+    /// <summary>Blocks of 256 five-bit numbers in 8 groups, with scales as <see cref="Q4_K"/> has them, 5.5 bits an element.</summary>
+    Q5_K,
+
+    /// <summary>Blocks of 256 two-bit numbers in 16 groups, each with a scale and a minimum of 4 bits, which share two F16 scales:
+    /// <c>x = d s q − dmin m</c>, 2.625 bits an element. It is read, not written.</summary>
+    Q2_K,
+
+    /// <summary>Blocks of 256 three-bit numbers in 16 groups, each with a scale of 6 bits, which share an F16 scale:
+    /// <c>x = d (s − 32) (q − 4)</c>, 3.4375 bits an element. It is read, not written.</summary>
+    Q3_K,
+
+    /// <summary>Blocks of 32 four-bit numbers that name one of 16 values, with an F16 scale: <c>x = d table[q]</c>, 4.5 bits an element.
+    /// It is read, not written.</summary>
+    IQ4_NL,
+
+    /// <summary>Blocks of 256 numbers as those of <see cref="IQ4_NL"/> in 8 groups, each with a scale of 6 bits, which share an F16
+    /// scale: <c>x = d (s − 32) table[q]</c>, 4.25 bits an element. It is read, not written.</summary>
+    IQ4_XS,
 }
 
 /// <summary>Facts about an <see cref="ElementType"/>.</summary>
@@ -72,6 +100,13 @@ public static class ElementTypes
     /// <summary>Whether elements of this type are products of integers and scales of a block.</summary>
     internal static bool IsQuantized(this ElementType type) => type >= ElementType.Q8_0;
 
+    /// <summary>Whether numbers can be stored in this type; those of the others come from files. I32 is no type of real numbers.</summary>
+    public static bool IsWritten(this ElementType type) => type.IsReal()
+        && type is not (ElementType.Q2_K or ElementType.Q3_K or ElementType.IQ4_NL or ElementType.IQ4_XS);
+
+    /// <summary>Whether the last 16 of each 32 elements of a quantized type have a scale of their own.</summary>
+    internal static bool HasLastScale(this ElementType type) => type is ElementType.Q6_K or ElementType.Q3_K or ElementType.Q2_K;
+
     /// <summary>Whether the type stands for real numbers, so that it can be converted to and from F32.</summary>
     public static bool IsReal(this ElementType type) => type != ElementType.I32;
 
@@ -101,6 +136,14 @@ public static class ElementTypes
         ElementType.Q4_K => (256, 144),
         ElementType.Q6_K => (256, 210),
         ElementType.MXFP4 => (32, 17),
+        ElementType.Q4_1 => (32, 20),
+        ElementType.Q5_0 => (32, 22),
+        ElementType.Q5_1 => (32, 24),
+        ElementType.Q5_K => (256, 176),
+        ElementType.Q2_K => (256, 84),
+        ElementType.Q3_K => (256, 110),
+        ElementType.IQ4_NL => (32, 18),
+        ElementType.IQ4_XS => (256, 136),
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type"),
     };
 }

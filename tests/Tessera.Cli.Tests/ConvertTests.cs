@@ -45,7 +45,7 @@ public sealed class ConvertTests(TinyRun tiny)
         var source = Source("llama");
         tiny.Write("there.gguf", "something");
         Complains("'there.gguf' is there already; use --force to replace it", "convert", source, "there.gguf");
-        Complains("--type is 'q5_k'; allowed: f32, bf16, f16, q8_0, q6_k, q4_k, q4_0", "convert", source, "x.gguf", "--type", "q5_k");
+        Complains("--type is 'q3_k'; allowed: f32, bf16, f16, q8_0, q6_k, q5_k, q5_1, q5_0, q4_k, q4_1, q4_0", "convert", source, "x.gguf", "--type", "q3_k");
         Complains(
             "--max-shard-size is '5 bananas'; allowed: a number above 0 with KB, MB or GB", "convert", source, "x", "--max-shard-size",
             "5 bananas");

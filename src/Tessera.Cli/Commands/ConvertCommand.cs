@@ -11,7 +11,10 @@ namespace Tessera.Cli.Commands;
 internal static class ConvertCommand
 {
     private static readonly ElementType[] s_types =
-        [ElementType.F32, ElementType.BF16, ElementType.F16, ElementType.Q8_0, ElementType.Q6_K, ElementType.Q4_K, ElementType.Q4_0];
+    [
+        ElementType.F32, ElementType.BF16, ElementType.F16, ElementType.Q8_0, ElementType.Q6_K, ElementType.Q5_K, ElementType.Q5_1,
+        ElementType.Q5_0, ElementType.Q4_K, ElementType.Q4_1, ElementType.Q4_0,
+    ];
 
     public static Command Create()
     {

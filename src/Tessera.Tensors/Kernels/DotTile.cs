@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -48,6 +49,8 @@ internal static unsafe class DotTile
     /// <summary>The most rows of either side.</summary>
     public const int Max = 4;
 
+    private const int Ahead = 4096;
+
     /// <summary>Sums the whole vectors of each pair of rows.</summary>
     /// <param name="rows">Rows of x: 1, 2 or 4.</param>
     /// <param name="others">Rows of w: 1 or 4.</param>
@@ -88,8 +91,16 @@ internal static unsafe class DotTile
         for (; whole > 0; whole--)
         {
             V w0 = E.Load<V>(w), w1 = V.Zero, w2 = V.Zero, w3 = V.Zero;
+            if (E.Bytes < sizeof(float)) FetchAhead(w);
             if (TOthers.Count > 1)
             {
+                if (E.Bytes < sizeof(float))
+                {
+                    FetchAhead(w + rowW);
+                    FetchAhead(w + (2 * rowW));
+                    FetchAhead(w + (3 * rowW));
+                }
+
                 w1 = E.Load<V>(w + rowW);
                 w2 = E.Load<V>(w + (2 * rowW));
                 w3 = E.Load<V>(w + (3 * rowW));
@@ -119,6 +130,12 @@ internal static unsafe class DotTile
         V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
         for (; whole >= 4; whole -= 4, w += 4 * step, x += 4 * V.Count)
         {
+            if (E.Bytes < sizeof(float))
+            {
+                FetchAhead(w);
+                if (V.Count == 16) FetchAhead(w + (2 * step));
+            }
+
             s0 = V.MultiplyAdd(E.Load<V>(w), V.Load(x), s0);
             s1 = V.MultiplyAdd(E.Load<V>(w + step), V.Load(x + V.Count), s1);
             s2 = V.MultiplyAdd(E.Load<V>(w + (2 * step)), V.Load(x + (2 * V.Count)), s2);
@@ -128,6 +145,13 @@ internal static unsafe class DotTile
         s0 = s0 + s1 + (s2 + s3);
         for (; whole > 0; whole--, w += step, x += V.Count) s0 = V.MultiplyAdd(E.Load<V>(w), V.Load(x), s0);
         s0.Store(sums);
+    }
+
+    /// <summary>Asks for memory further ahead than the processor does by itself, and across pages.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void FetchAhead(byte* w)
+    {
+        if (Sse.IsSupported) Sse.Prefetch0(w + Ahead);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -13,6 +13,9 @@ internal unsafe struct QuantizedActivations
 {
     public const int Block = 32;
 
+    /// <summary>Of more rows than this, most weights are multiplied in tiles, and what is not orders its rows itself.</summary>
+    private const int MaxOrdered = 8;
+
     private const float Smallest = 1e-35f; // below it 127 / max|x| overflows
 
     /// <summary>[rows, columns].</summary>
@@ -24,19 +27,52 @@ internal unsafe struct QuantizedActivations
     /// <summary>[rows, columns / 32]: the sum of the block's numbers times its scale.</summary>
     public float* Sums;
 
+    /// <summary>The rows once more, in the order of <see cref="StoredProductDotRows"/>; null where nothing reads them so.</summary>
+    public byte* Ordered;
+
     public int Rows, Columns;
 
     public readonly int Blocks => Columns / Block;
 
+    /// <summary>Bytes from one ordered row to the next.</summary>
+    public readonly long OrderedStride => (long)Columns / StoredProductDotRows.Columns * StoredProductDotRows.Bytes;
+
     /// <summary>The memory that so many rows and columns take.</summary>
-    public static long Bytes(int rows, int columns) => rows * (columns + (2L * (columns / Block) * sizeof(float)));
+    public static long Bytes(int rows, int columns) =>
+        OrderedBytes(rows, columns) + (rows * (columns + (2L * (columns / Block) * sizeof(float))));
+
+    /// <summary>The rows with their order.</summary>
+    /// <param name="memory">Of <see cref="Rows"/> times <see cref="OrderedStride"/>.</param>
+    public readonly QuantizedActivations WithOrder(nint memory)
+    {
+        var result = this;
+        result.Ordered = (byte*)memory;
+        for (var row = 0; row < Rows; row++) result.Order(row);
+        return result;
+    }
+
+    private static long OrderedBytes(int rows, int columns) => rows <= MaxOrdered && StoredProductDotRows.Suits(columns)
+        ? (long)rows * (columns / StoredProductDotRows.Columns) * StoredProductDotRows.Bytes
+        : 0;
+
+    private readonly void Order(int row)
+    {
+        var numbers = Numbers + ((long)row * Columns);
+        var scales = Scales + ((long)row * Blocks);
+        var sums = Sums + ((long)row * Blocks);
+        var to = Ordered + (row * OrderedStride);
+        for (var block = 0; block < Blocks; block += StoredProductDotRows.Parts, to += StoredProductDotRows.Bytes)
+            StoredProductDotRows.Order(numbers + (block * Block), scales + block, sums + block, to);
+    }
 
     /// <summary>Rounds the rows of <paramref name="x"/>, whose columns are a multiple of 32.</summary>
     /// <param name="x">Rows of F32.</param>
     /// <param name="memory">Of <see cref="Bytes"/>.</param>
     public static QuantizedActivations Of(Matrix x, nint memory)
     {
-        var result = new QuantizedActivations { Rows = x.Rows, Columns = x.Columns, Scales = (float*)memory };
+        var ordered = OrderedBytes(x.Rows, x.Columns);
+        var result = new QuantizedActivations { Rows = x.Rows, Columns = x.Columns, Scales = (float*)(memory + ordered) };
+        if (ordered > 0) result.Ordered = (byte*)memory;
         result.Sums = result.Scales + ((long)x.Rows * result.Blocks);
         result.Numbers = (sbyte*)(result.Sums + ((long)x.Rows * result.Blocks));
         fixed (float* from = x.Data)
@@ -52,7 +88,7 @@ internal unsafe struct QuantizedActivations
     public readonly QuantizedActivations Part(int start, int count) => new()
     {
         Numbers = Numbers + ((long)start * Columns), Scales = Scales + ((long)start * Blocks), Sums = Sums + ((long)start * Blocks),
-        Rows = count, Columns = Columns,
+        Ordered = Ordered == null ? null : Ordered + (start * OrderedStride), Rows = count, Columns = Columns,
     };
 
     /// <summary>Writes what the rows stand for.</summary>
@@ -84,6 +120,8 @@ internal unsafe struct QuantizedActivations
                     var at = ((long)row * To.Blocks) + block;
                     Round(from + (block * Block), numbers + (block * Block), out To.Scales[at], out To.Sums[at]);
                 }
+
+                if (To.Ordered != null) To.Order(row);
             }
         }
 

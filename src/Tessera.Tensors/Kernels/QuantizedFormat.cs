@@ -35,6 +35,14 @@ internal static unsafe class QuantizedFormat
             case ElementType.Q4_K: Q4KFormat.Load(from, to, blocks); break;
             case ElementType.Q6_K: Q6KFormat.Load(from, to, blocks); break;
             case ElementType.MXFP4: Mxfp4Format.Load(from, to, blocks); break;
+            case ElementType.Q4_1: LoadBlocks<Q41Block>(from, to, blocks); break;
+            case ElementType.Q5_0: LoadBlocks<Q50Block>(from, to, blocks); break;
+            case ElementType.Q5_1: LoadBlocks<Q51Block>(from, to, blocks); break;
+            case ElementType.Q5_K: LoadBlocks<Q5KBlock>(from, to, blocks); break;
+            case ElementType.Q2_K: LoadBlocks<Q2KBlock>(from, to, blocks); break;
+            case ElementType.Q3_K: LoadBlocks<Q3KBlock>(from, to, blocks); break;
+            case ElementType.IQ4_NL: LoadBlocks<Iq4Block>(from, to, blocks); break;
+            case ElementType.IQ4_XS: LoadBlocks<Iq4XsBlock>(from, to, blocks); break;
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "not a type of real numbers");
         }
     }
@@ -53,7 +61,28 @@ internal static unsafe class QuantizedFormat
             case ElementType.Q4_K: Q4KFormat.Store(from, to, blocks); break;
             case ElementType.Q6_K: Q6KFormat.Store(from, to, blocks); break;
             case ElementType.MXFP4: Mxfp4Format.Store(from, to, blocks); break;
+            case ElementType.Q4_1: Q41Format.Store(from, to, blocks); break;
+            case ElementType.Q5_0: Q50Format.Store(from, to, blocks); break;
+            case ElementType.Q5_1: Q51Format.Store(from, to, blocks); break;
+            case ElementType.Q5_K: Q5KFormat.Store(from, to, blocks); break;
+            case ElementType.Q2_K or ElementType.Q3_K or ElementType.IQ4_NL or ElementType.IQ4_XS:
+                throw new ArgumentException($"convert: {type} is read from files, not written; llama.cpp's tools write it");
             default: throw new ArgumentOutOfRangeException(nameof(type), type, "not a type of real numbers");
+        }
+    }
+
+    /// <summary>Expands whole blocks as a product reads them.</summary>
+    private static void LoadBlocks<B>(byte* from, float* to, int blocks) where B : struct, IStoredBlock<B>
+    {
+        for (; blocks > 0; blocks--, from += B.Bytes)
+        {
+            var block = B.Open(from);
+            for (var part = 0; part < B.Parts; part++, to += 32)
+            {
+                var numbers = B.Numbers(from, part);
+                Expand(numbers.GetLower(), block.Scale(part), block.Minimum(part), to);
+                Expand(numbers.GetUpper(), block.LastScale(part), block.LastMinimum(part), to + 16);
+            }
         }
     }
 

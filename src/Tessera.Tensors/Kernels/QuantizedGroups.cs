@@ -60,13 +60,22 @@ internal static unsafe class Q4KFormat
     private static void Store(float* from, byte* to)
     {
         var numbers = stackalloc byte[Elements];
+        Store(from, MaxNumber, first: -1, trials: 21, numbers, to);
+        for (var pair = 0; pair < Elements; pair += 2 * Group)
+            for (var i = 0; i < Group; i++)
+                to[Numbers + (pair / 2) + i] = (byte)(numbers[pair + i] | (numbers[pair + Group + i] << 4));
+    }
+
+    /// <summary>Finds numbers up to <paramref name="max"/>, and stores scales and minima as types with groups of 32 do.</summary>
+    internal static void Store(float* from, int max, float first, int trials, byte* numbers, byte* to)
+    {
         var scales = stackalloc float[Groups];
         var minima = stackalloc float[Groups];
         float greatestScale = 0, greatestMinimum = 0;
         for (var group = 0; group < Groups; group++)
         {
             scales[group] = QuantizedSearch.ScaleAndMinimum(
-                from + (group * Group), Group, MaxNumber, numbers + (group * Group), out minima[group]);
+                from + (group * Group), Group, max, first, trials, numbers + (group * Group), out minima[group]);
             greatestScale = MathF.Max(greatestScale, scales[group]);
             greatestMinimum = MathF.Max(greatestMinimum, minima[group]);
         }
@@ -79,12 +88,8 @@ internal static unsafe class Q4KFormat
             var (s, m) = ScaleAndMinimum(to + Scales, group);
             if (scale * s == 0) continue;
             for (var i = group * Group; i < (group + 1) * Group; i++)
-                numbers[i] = (byte)QuantizedFormat.Nearest((from[i] + (minimum * m)) / (scale * s), 0, MaxNumber);
+                numbers[i] = (byte)QuantizedFormat.Nearest((from[i] + (minimum * m)) / (scale * s), 0, max);
         }
-
-        for (var pair = 0; pair < Elements; pair += 2 * Group)
-            for (var i = 0; i < Group; i++)
-                to[Numbers + (pair / 2) + i] = (byte)(numbers[pair + i] | (numbers[pair + Group + i] << 4));
     }
 
     private static void StoreScales(float* scales, float greatestScale, float* minima, float greatestMinimum, byte* to)

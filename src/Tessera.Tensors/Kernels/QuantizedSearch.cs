@@ -11,9 +11,15 @@ internal static unsafe class QuantizedSearch
 
     /// <summary>The scale s and minimum m for <c>x ≈ s q − m</c>, q from 0 to <paramref name="max"/>, m not negative; errors
     /// weigh <c>√mean(x²) + |x|</c>.</summary>
-    public static float ScaleAndMinimum(float* x, int count, int max, byte* numbers, out float minimum)
+    /// <param name="x">The elements.</param>
+    /// <param name="count">How many.</param>
+    /// <param name="max">The greatest number.</param>
+    /// <param name="first">What the first trial adds to <paramref name="max"/>; each further one adds 0.1 more.</param>
+    /// <param name="trials">How many there are.</param>
+    /// <param name="numbers">The numbers found.</param>
+    /// <param name="minimum">The minimum found.</param>
+    public static float ScaleAndMinimum(float* x, int count, int max, float first, int trials, byte* numbers, out float minimum)
     {
-        const int Trials = 21;
         var weights = stackalloc float[count];
         var trial = stackalloc byte[count];
         Weigh(x, count, weights, out var sumW, out var sumX);
@@ -30,9 +36,9 @@ internal static unsafe class QuantizedSearch
         var scale = 1 / (max / (greatest - min));
         Round(x, count, max / (greatest - min), min, max, numbers);
         var best = Error(x, weights, count, numbers, scale, min);
-        for (var i = 0; i < Trials; i++)
+        for (var i = 0; i < trials; i++)
         {
-            Round(x, count, (-1 + (0.1f * i) + max) / (greatest - min), min, max, trial);
+            Round(x, count, (first + (0.1f * i) + max) / (greatest - min), min, max, trial);
             if (!Fit(x, weights, count, trial, sumW, sumX, out var trialScale, out var trialMinimum)) continue;
             var error = Error(x, weights, count, trial, trialScale, trialMinimum);
             if (!(error < best)) continue;

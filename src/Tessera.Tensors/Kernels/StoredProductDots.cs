@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using Tessera.Tensors.Kernels.Jit;
 using Tessera.Tensors.Threading;
 
@@ -17,19 +18,30 @@ internal static unsafe class StoredProductDots
     /// <summary>Parts whose scales are computed together.</summary>
     private const int Group = 8;
 
-    /// <summary><c>y = x wᵀ + bias</c>.</summary>
+    /// <summary>Scales, and scales of last halves, of a group and four rows.</summary>
+    private const int RowsScales = 4 * 2 * Group;
+
+    /// <summary>Bytes ahead of which memory is asked for: further than processors do by themselves, and across pages.</summary>
+    private const int Ahead = 4096, Line = 64;
+
+    /// <summary><c>y = x wᵀ + bias</c>; a part of what is open (<see cref="JointWork"/>) where x is ordered already.</summary>
     public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
     {
+        var bytes = x.Ordered == null && StoredProductDotRows.Suits(x.Columns) ? x.Rows * x.OrderedStride : 0;
+        var memory = bytes == 0 ? 0 : Arena.Current.Take(bytes);
         fixed (byte* weights = w.Data)
         fixed (float* target = y, added = bias)
         {
             var work = new Work
             {
-                X = x, Weights = weights, Y = target, Bias = added, Outputs = w.Rows, RowBytes = w.RowBytes, Type = w.Type,
-                Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns),
+                X = bytes == 0 ? x : x.WithOrder(memory), Weights = weights, Y = target, Bias = added, Outputs = w.Rows,
+                RowBytes = w.RowBytes, Type = w.Type, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns),
             };
-            JointWork.Add(ref work, work.Parts);
+            if (bytes == 0) JointWork.Add(ref work, work.Parts);
+            else Simd.Run(ref work, work.Parts);
         }
+
+        if (bytes > 0) Arena.Current.Return(memory, bytes);
     }
 
     /// <summary>The product whose outputs are shared among <see cref="Work.Parts"/>.</summary>
@@ -44,20 +56,25 @@ internal static unsafe class StoredProductDots
 
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
-            if (Simd.Level >= KernelLevel.Avx512Vnni && StoredProductDot.Has(Type) && X.Blocks % Group == 0 && X.Blocks > 0)
+            if (X.Ordered != null)
             {
                 RunAssembled(part);
                 return;
             }
 
-            var (start, end) = Simd.Share(Outputs, Parts, part);
-            switch (Type)
+            var blocks = new OfBlocks<V>(this);
+            Type.Run(ref blocks, part);
+        }
+
+        /// <summary>The work with vectors of a width.</summary>
+        private readonly struct OfBlocks<V>(Work work) : IStoredBlockWork where V : struct, ILanes<V>
+        {
+            private readonly Work _work = work;
+
+            public void Run<B>(int part) where B : struct, IStoredBlock<B>
             {
-                case ElementType.Q8_0: Run<V, Q8Block>(start, end); break;
-                case ElementType.Q4_0: Run<V, Q4Block>(start, end); break;
-                case ElementType.Q4_K: Run<V, Q4KBlock>(start, end); break;
-                case ElementType.MXFP4: Run<V, Mxfp4Block>(start, end); break;
-                default: Run<V, Q6KBlock>(start, end); break;
+                var (start, end) = Simd.Share(_work.Outputs, _work.Parts, part);
+                _work.Run<V, B>(start, end);
             }
         }
 
@@ -65,7 +82,7 @@ internal static unsafe class StoredProductDots
             where V : struct, ILanes<V>
             where B : struct, IStoredBlock<B>
         {
-            var scratch = stackalloc float[(3 * Group) + (4 * 2 * Group)];
+            var scratch = stackalloc float[(4 * Group) + (2 * RowsScales)];
             for (var first = start; first < end; first += OutputsAtOnce)
             {
                 for (int row = 0, rows; row < X.Rows; row += rows)
@@ -84,24 +101,30 @@ internal static unsafe class StoredProductDots
         private readonly void RunAssembled(int part)
         {
             var (start, end) = Simd.Share(Outputs, Parts, part);
-            var run = StoredProductDot.Routine(Type);
-            var scratch = stackalloc byte[StoredProductDot.ScratchBytes];
             for (int first = start, count; first < end; first += count)
             {
                 count = Math.Min(OutputsAtOnce, end - first);
-                for (var row = 0; row < X.Rows; row++)
+                for (int row = 0, rows; row < X.Rows; row += rows)
                 {
-                    var y = Y + ((long)row * Outputs) + first;
-                    var x = X.Part(row, 1);
-                    var arguments = new StoredProductDot.Arguments
-                    {
-                        Weights = Weights + (first * RowBytes), RowBytes = RowBytes, Outputs = count, X = x.Numbers, Scales = x.Scales,
-                        Sums = x.Sums, Groups = X.Blocks / Group, Y = y, Scratch = scratch,
-                    };
-                    run(&arguments);
-                    for (var i = 0; i < count && Bias != null; i++) y[i] += Bias[first + i];
+                    rows = Math.Min(StoredProductDot.MaxRows, X.Rows - row);
+                    var pairs = rows == 1 ? count / StoredProductDot.MaxOutputs * StoredProductDot.MaxOutputs : 0;
+                    if (pairs > 0) RunAssembled(row, rows, first, pairs, StoredProductDot.MaxOutputs);
+                    if (count > pairs) RunAssembled(row, rows, first + pairs, count - pairs, 1);
                 }
             }
+        }
+
+        private readonly void RunAssembled(int row, int rows, int first, int count, int atOnce)
+        {
+            var y = Y + ((long)row * Outputs) + first;
+            var arguments = new StoredProductDot.Arguments
+            {
+                Weights = Weights + (first * RowBytes), RowBytes = RowBytes, Outputs = count, X = X.Ordered + (row * X.OrderedStride),
+                RowX = X.OrderedStride, Groups = X.Columns / StoredProductDotRows.Columns, Y = y, RowY = (long)Outputs * sizeof(float),
+            };
+            StoredProductDot.Routine(Type, rows, atOnce)(&arguments);
+            for (var i = 0; i < rows && Bias != null; i++)
+                for (var j = 0; j < count; j++) y[((long)i * Outputs) + j] += Bias[first + j];
         }
 
         /// <summary>One output of up to four rows; the sums stay in registers.</summary>
@@ -121,13 +144,23 @@ internal static unsafe class StoredProductDots
             var sums = X.Sums + (row * blocks);
             V s0 = V.Zero, s1 = V.Zero, s2 = V.Zero, s3 = V.Zero;
             Vector256<float> m0 = default, m1 = default, m2 = default, m3 = default;
-            var own = of + (3 * Group);
+            var own = of + (4 * Group);
             var left = X.Blocks;
             for (; left >= Group; left -= Group)
             {
+                FetchAhead<B>(w);
                 B.GroupScales(w, of);
                 ScaleRows<B, TRows>(of, scales, blocks, own);
-                if (B.HasMinimum)
+                if (B.HasMinimum && B.HasLastScale)
+                {
+                    // Sums of halves are products with ones; they are taken away.
+                    ScaleRows<B, TRows>(of + (2 * Group), scales, blocks, own + RowsScales);
+                    for (var part = 0; part < Group; part++)
+                        Step<V, B, TRows>(
+                            Vector256.Create((sbyte)-1), x + (part * QuantizedActivations.Block), rowX, own + RowsScales + part,
+                            ref s0, ref s1, ref s2, ref s3);
+                }
+                else if (B.HasMinimum)
                 {
                     AddMinima<TRows>(of + (2 * Group), sums, blocks, ref m0, ref m1, ref m2, ref m3);
                     sums += Group;
@@ -136,10 +169,11 @@ internal static unsafe class StoredProductDots
                 for (var part = 0; part < Group; part += 2)
                 {
                     // One row has registers for two sums, so that additions need not wait for each other.
-                    Step<V, B, TRows>(w, part, x, rowX, own + part, ref s0, ref s1, ref s2, ref s3);
+                    Step<V, B, TRows>(Numbers<B>(w, part), x, rowX, own + part, ref s0, ref s1, ref s2, ref s3);
                     x += QuantizedActivations.Block;
-                    if (TRows.Count == 1) Step<V, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s1, ref s0, ref s2, ref s3);
-                    else Step<V, B, TRows>(w, part + 1, x, rowX, own + part + 1, ref s0, ref s1, ref s2, ref s3);
+                    var next = Numbers<B>(w, part + 1);
+                    if (TRows.Count == 1) Step<V, B, TRows>(next, x, rowX, own + part + 1, ref s1, ref s0, ref s2, ref s3);
+                    else Step<V, B, TRows>(next, x, rowX, own + part + 1, ref s0, ref s1, ref s2, ref s3);
                     x += QuantizedActivations.Block;
                 }
 
@@ -149,7 +183,12 @@ internal static unsafe class StoredProductDots
 
             // Blocks of one part may leave less than a group.
             for (; left > 0; left--, w += B.Bytes, x += QuantizedActivations.Block, scales++)
+            {
                 AddBlock<V, B, TRows>(w, x, rowX, scales, blocks, ref s0, ref s1, ref s2, ref s3);
+                if (!B.HasMinimum) continue;
+                AddMinimum<TRows>(B.Open(w).Minimum(0), sums, blocks, ref m0, ref m1, ref m2, ref m3);
+                sums++;
+            }
 
             var y = Y + ((long)row * Outputs) + output;
             var bias = Bias == null ? 0 : Bias[output];
@@ -186,6 +225,19 @@ internal static unsafe class StoredProductDots
             if (TRows.Count > 3) m3 += minima * Vector256.Load(sums + (3 * blocks));
         }
 
+        /// <summary>The minimum of a block of one part times the sums of each row's.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void AddMinimum<TRows>(
+            float minimum, float* sums, long blocks, ref Vector256<float> m0, ref Vector256<float> m1, ref Vector256<float> m2,
+            ref Vector256<float> m3)
+            where TRows : struct, IKnown
+        {
+            m0 += Vector256.CreateScalar(minimum * sums[0]);
+            if (TRows.Count > 1) m1 += Vector256.CreateScalar(minimum * sums[blocks]);
+            if (TRows.Count > 2) m2 += Vector256.CreateScalar(minimum * sums[2 * blocks]);
+            if (TRows.Count > 3) m3 += Vector256.CreateScalar(minimum * sums[3 * blocks]);
+        }
+
         /// <summary>Adds a block of one part to the sums.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void AddBlock<V, B, TRows>(
@@ -202,14 +254,26 @@ internal static unsafe class StoredProductDots
             if (TRows.Count > 3) s3 = V.AddDot(numbers, x + (3 * rowX), scale * scales[3 * blocks], s3);
         }
 
+        /// <summary>The numbers of one part of the group.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static Vector256<sbyte> Numbers<B>(byte* w, int part) where B : struct, IStoredBlock<B> =>
+            B.Parts == 1 ? B.Numbers(w + (part * B.Bytes), 0) : B.Numbers(w, part);
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private static void FetchAhead<B>(byte* w) where B : struct, IStoredBlock<B>
+        {
+            if (!Sse.IsSupported) return;
+            for (var at = Ahead; at < Ahead + (Group / B.Parts * B.Bytes); at += Line) Sse.Prefetch0(w + at);
+        }
+
         /// <summary>Adds one part of the group to the sums.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Step<V, B, TRows>(byte* w, int part, sbyte* x, long rowX, float* scale, ref V s0, ref V s1, ref V s2, ref V s3)
+        private static void Step<V, B, TRows>(
+            Vector256<sbyte> numbers, sbyte* x, long rowX, float* scale, ref V s0, ref V s1, ref V s2, ref V s3)
             where V : struct, ILanes<V>
             where B : struct, IStoredBlock<B>
             where TRows : struct, IKnown
         {
-            var numbers = B.Parts == 1 ? B.Numbers(w + (part * B.Bytes), 0) : B.Numbers(w, part);
             s0 = Add<V, B>(numbers, x, scale, s0);
             if (TRows.Count > 1) s1 = Add<V, B>(numbers, x + rowX, scale + (2 * Group), s1);
             if (TRows.Count > 2) s2 = Add<V, B>(numbers, x + (2 * rowX), scale + (4 * Group), s2);

@@ -28,6 +28,15 @@ internal static unsafe class StoredProductGroups
         }
 
         if (groups == 0) return;
+        if (x.Ordered == null && StoredProductDotRows.Suits(x.Columns))
+        {
+            var bytes = x.Rows * x.OrderedStride;
+            var memory = Arena.Current.Take(bytes);
+            MultiplyFew(x.WithOrder(memory), w, offsets, max, y);
+            Arena.Current.Return(memory, bytes);
+            return;
+        }
+
         fixed (byte* weights = w.Data)
         fixed (float* target = y)
         fixed (int* places = offsets)

@@ -9,8 +9,8 @@ namespace Tessera.Tensors.Kernels;
 /// Products of many rounded rows with a quantized weight on processors with AVX-512 VNNI or AMX: 32 outputs at a time are unpacked, over
 /// all columns, into blocks of one layout for all types, stay in the second-level cache, and meet all rows, as many blocks at a time as the
 /// first-level cache holds.
-/// <para>Weights are unpacked anew in each call: it costs as much as some five rows do, and unpacked they would take up to three times the
-/// memory.</para>
+/// <para>Weights are unpacked anew in each call: it costs about as much as 16 rows of Q8_0 do, and unpacked they would take up to three
+/// times the memory.</para>
 /// </summary>
 internal static unsafe class StoredProductTiles
 {
@@ -73,14 +73,21 @@ internal static unsafe class StoredProductTiles
         rows.Return();
     }
 
-    private static StoredProductLayout Layout(ElementType type) => type switch
+    private static StoredProductLayout Layout(ElementType type)
     {
-        ElementType.Q4_K => StoredProductLayout.Of<Q4KBlock>(),
-        ElementType.Q6_K => StoredProductLayout.Of<Q6KBlock>(),
-        _ => StoredProductLayout.Of<Q8Block>(),
-    };
+        var layout = default(LayoutOf);
+        type.Run(ref layout, part: 0);
+        return layout.Layout;
+    }
 
-    private struct Work : IParallelWork
+    private struct LayoutOf : IStoredBlockWork
+    {
+        public StoredProductLayout Layout;
+
+        public void Run<B>(int part) where B : struct, IStoredBlock<B> => Layout = StoredProductLayout.Of<B>();
+    }
+
+    private struct Work : IParallelWork, IStoredBlockWork
     {
         public StoredProductRows Rows;
         public byte* Weights;
@@ -89,19 +96,9 @@ internal static unsafe class StoredProductTiles
         public long RowBytes;
         public ElementType Type;
 
-        public readonly void Run(int part)
-        {
-            switch (Type)
-            {
-                case ElementType.Q8_0: Run<Q8Block>(part); break;
-                case ElementType.Q4_0: Run<Q4Block>(part); break;
-                case ElementType.Q4_K: Run<Q4KBlock>(part); break;
-                case ElementType.MXFP4: Run<Mxfp4Block>(part); break;
-                default: Run<Q6KBlock>(part); break;
-            }
-        }
+        public void Run(int part) => Type.Run(ref this, part);
 
-        private readonly void Run<B>(int part) where B : struct, IStoredBlock<B>
+        public readonly void Run<B>(int part) where B : struct, IStoredBlock<B>
         {
             var (first, end) = Simd.Share(Pieces, PieceParts, part / RowParts);
             var panel = (byte*)NativeBuffer.AtLeast(ref s_panel, (long)Rows.Blocks * Rows.Layout.BlockBytes);

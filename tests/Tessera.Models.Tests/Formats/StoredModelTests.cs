@@ -73,6 +73,9 @@ public sealed class StoredModelTests : IDisposable
     [InlineData(ElementType.Q4_0)]
     [InlineData(ElementType.Q4_K)]
     [InlineData(ElementType.Q6_K)]
+    [InlineData(ElementType.Q5_0)]
+    [InlineData(ElementType.Q5_1)]
+    [InlineData(ElementType.Q5_K)]
     public void Products_with_weights_where_they_lie_have_the_bits_of_products_with_copies(ElementType type)
     {
         using var scope = Arena.Current.Scope();

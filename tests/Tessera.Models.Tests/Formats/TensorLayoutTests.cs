@@ -12,7 +12,7 @@ public sealed class TensorLayoutTests : IDisposable
 
     private readonly TemporaryFolder _folder = new();
 
-    public static TheoryData<ElementType> Types => [ElementType.F32, ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K, ElementType.MXFP4];
+    public static TheoryData<ElementType> Types => [ElementType.F32, ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K, ElementType.MXFP4, ElementType.Q4_1, ElementType.Q5_0, ElementType.Q5_1, ElementType.Q5_K];
 
     public static TheoryData<ElementType> PlainTypes => [ElementType.F32, ElementType.F16, ElementType.BF16];
 

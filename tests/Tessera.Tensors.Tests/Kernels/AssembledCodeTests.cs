@@ -13,10 +13,10 @@ public unsafe class AssembledCodeTests
         var start = (byte*)&arguments;
         Verify(nameof(arguments.Weights), &arguments.Weights);
         Verify(nameof(arguments.RowBytes), &arguments.RowBytes);
-        Verify(nameof(arguments.Scales), &arguments.Scales);
+        Verify(nameof(arguments.X), &arguments.X);
         Verify(nameof(arguments.Groups), &arguments.Groups);
         Verify(nameof(arguments.Y), &arguments.Y);
-        Verify(nameof(arguments.Scratch), &arguments.Scratch);
+        Verify(nameof(arguments.RowY), &arguments.RowY);
 
         void Verify(string field, void* address) =>
             Assert.Equal((byte*)address - start, AssembledCode.Field<StoredProductDot.Arguments>(field).Displacement);

@@ -4,15 +4,35 @@ namespace Tessera.Tensors.Tests.Quantization;
 internal static class Stored
 {
     public static ElementType[] Types { get; } =
-        [ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K, ElementType.MXFP4];
+    [
+        ElementType.F16, ElementType.BF16, ElementType.Q8_0, ElementType.Q4_0, ElementType.Q4_K, ElementType.Q6_K, ElementType.MXFP4,
+        ElementType.Q4_1, ElementType.Q5_0, ElementType.Q5_1, ElementType.Q5_K, ElementType.Q2_K, ElementType.Q3_K, ElementType.IQ4_NL,
+        ElementType.IQ4_XS,
+    ];
 
     public static bool RoundsActivations(ElementType type) => type is not (ElementType.F16 or ElementType.BF16);
 
-    /// <summary>An owned weight of random elements, in an arena scope of its own.</summary>
+    /// <summary>An owned weight of random elements, or of random bits where the type is only read, in an arena scope of its own.</summary>
     public static Tensor Weight(ElementType type, Shape shape, int seed, double scale = 0.1)
     {
+        if (!type.IsWritten()) return RandomBits(type, shape, seed, scale / 100);
         using var scope = Arena.Current.Scope();
         return Op.Convert(Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape), type).Keep();
+    }
+
+    /// <summary>Blocks of random bits but for their F16 scales.</summary>
+    private static Tensor RandomBits(ElementType type, Shape shape, int seed, double scale)
+    {
+        var tensor = Tensor.Allocate(shape, type);
+        var bytes = tensor.Bytes;
+        var random = new Random(seed);
+        random.NextBytes(bytes);
+        int[] places = type switch { ElementType.Q2_K => [80, 82], ElementType.Q3_K => [108], _ => [0] };
+        for (var block = 0; block < bytes.Length; block += type.BlockBytes())
+            foreach (var place in places)
+                System.Buffers.Binary.BinaryPrimitives.WriteHalfLittleEndian(
+                    bytes[(block + place)..], (Half)(scale * (random.NextDouble() - (place == 82 ? 0 : 0.5))));
+        return tensor;
     }
 
     /// <summary>What a stored tensor stands for.</summary>

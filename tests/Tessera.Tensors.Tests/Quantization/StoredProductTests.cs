@@ -203,10 +203,10 @@ public class StoredProductTests
         Assert.Contains("linear: weight is I32 [4, 3], expected a type of real numbers", error.Message, StringComparison.Ordinal);
     }
 
-    private static int Inputs(ElementType type, int blocks) => type switch
+    private static int Inputs(ElementType type, int blocks) => type.BlockElements() switch
     {
-        ElementType.Q4_K or ElementType.Q6_K => 256 * Math.Min(blocks, 3),
-        ElementType.Q8_0 or ElementType.Q4_0 or ElementType.MXFP4 => 32 * blocks,
+        256 => 256 * Math.Min(blocks, 3),
+        32 => 32 * blocks,
         _ => blocks * 7,
     };
 

@@ -73,7 +73,7 @@ public class StoredWeightTests
         using var scope = Arena.Current.Scope();
         var stored = Stored.Weight(type, [3, 2304], 3);
         var exact = Op.Convert(stored, ElementType.F32);
-        foreach (var other in Stored.Types)
+        foreach (var other in Stored.Types.Where(each => each.IsWritten()))
             Assert.Equal(Op.Convert(exact, other).Bytes, Op.Convert(stored, other).Bytes);
         Assert.Equal(exact.Bytes, Op.Convert(exact, ElementType.F32).Bytes);
     }
@@ -88,6 +88,14 @@ public class StoredWeightTests
     [InlineData(ElementType.Q4_K, 256, 144)]
     [InlineData(ElementType.Q6_K, 256, 210)]
     [InlineData(ElementType.MXFP4, 32, 17)]
+    [InlineData(ElementType.Q4_1, 32, 20)]
+    [InlineData(ElementType.Q5_0, 32, 22)]
+    [InlineData(ElementType.Q5_1, 32, 24)]
+    [InlineData(ElementType.Q5_K, 256, 176)]
+    [InlineData(ElementType.Q2_K, 256, 84)]
+    [InlineData(ElementType.Q3_K, 256, 110)]
+    [InlineData(ElementType.IQ4_NL, 32, 18)]
+    [InlineData(ElementType.IQ4_XS, 256, 136)]
     public void Blocks_are_those_of_GGUF(ElementType type, int elements, int bytes)
     {
         Assert.Equal((elements, bytes), (type.BlockElements(), type.BlockBytes()));
@@ -118,7 +126,7 @@ public class StoredWeightTests
     public void Numbers_that_a_type_cannot_hold_are_named()
     {
         using var scope = Arena.Current.Scope();
-        foreach (var type in Stored.Types)
+        foreach (var type in Stored.Types.Where(each => each.IsWritten()))
             foreach (var bad in new[] { float.NaN, float.PositiveInfinity, 3e38f })
             {
                 var x = Tensor.From(new float[1536], [2, 768]);

@@ -17,7 +17,9 @@ public static class GgufModel
     private static readonly Dictionary<ElementType, uint> s_fileTypes = new()
     {
         [ElementType.F32] = 0, [ElementType.F16] = 1, [ElementType.Q4_0] = 2, [ElementType.Q8_0] = 7, [ElementType.Q4_K] = 14,
-        [ElementType.Q6_K] = 18, [ElementType.BF16] = 32, [ElementType.MXFP4] = 38,
+        [ElementType.Q6_K] = 18, [ElementType.BF16] = 32, [ElementType.MXFP4] = 38, [ElementType.Q4_1] = 3, [ElementType.Q5_0] = 8,
+        [ElementType.Q5_1] = 9, [ElementType.Q5_K] = 16, [ElementType.Q2_K] = 10, [ElementType.Q3_K] = 11, [ElementType.IQ4_NL] = 25,
+        [ElementType.IQ4_XS] = 30,
     };
 
     /// <summary>The model in a file; its weights are read when they are touched, and the file stays in use until then.</summary>
@@ -61,9 +63,10 @@ public static class GgufModel
         DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null,
         string? architecture = null)
     {
-        if (type is { } asked && !s_fileTypes.ContainsKey(asked))
+        if (type is { } asked && !(s_fileTypes.ContainsKey(asked) && asked.IsWritten()))
             throw new ArgumentException(
-                $"matrices in a GGUF file cannot be {asked}; allowed: {string.Join(", ", s_fileTypes.Keys)}", nameof(type));
+                $"matrices in a GGUF file cannot be {asked}; allowed: "
+                + string.Join(", ", s_fileTypes.Keys.Where(ElementTypes.IsWritten)), nameof(type));
         var chosen = GgufArchitectures.For(options, architecture);
         var writer = new GgufWriter();
         writer.Metadata[GgufArchitecture.Key] = GgufValue.Of(chosen.Name);
@@ -98,8 +101,9 @@ public static class GgufModel
             || tensor.Name.Contains(".ffn_gate_inp", StringComparison.Ordinal) || tensor.Name == "position_embd.weight";
         if (isFine) return ElementType.F32;
         var type = wanted ?? tensor.Type;
-        if (isHead && wanted is ElementType.Q4_0 or ElementType.Q4_K) type = ElementType.Q6_K;
-        if (tensor.Shape[^1] % type.BlockElements() != 0 && type is ElementType.Q4_K or ElementType.Q6_K) type = ElementType.Q8_0;
+        if (isHead && wanted is ElementType.Q4_0 or ElementType.Q4_1 or ElementType.Q5_0 or ElementType.Q4_K or ElementType.Q5_K)
+            type = ElementType.Q6_K;
+        if (tensor.Shape[^1] % type.BlockElements() != 0 && type.BlockElements() == 256) type = ElementType.Q8_0;
         return tensor.Shape[^1] % type.BlockElements() == 0 ? type : ElementType.F16;
     }
 

@@ -137,6 +137,14 @@ internal static class GgufTypes
         GgufType.Q4_K => ElementType.Q4_K,
         GgufType.Q6_K => ElementType.Q6_K,
         GgufType.MXFP4 => ElementType.MXFP4,
+        GgufType.Q4_1 => ElementType.Q4_1,
+        GgufType.Q5_0 => ElementType.Q5_0,
+        GgufType.Q5_1 => ElementType.Q5_1,
+        GgufType.Q5_K => ElementType.Q5_K,
+        GgufType.Q2_K => ElementType.Q2_K,
+        GgufType.Q3_K => ElementType.Q3_K,
+        GgufType.IQ4_NL => ElementType.IQ4_NL,
+        GgufType.IQ4_XS => ElementType.IQ4_XS,
         _ => null,
     };
 
