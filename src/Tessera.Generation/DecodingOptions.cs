@@ -26,8 +26,32 @@ public abstract record DecodingOptions
     /// <summary>No run of so many tokens is written a second time (Paulus et al. 2017, arXiv 1705.04304); any may be where 0.</summary>
     public int NoRepeatNgramSize { get; init; }
 
-    /// <summary>What else changes logits, after <see cref="RepetitionPenalty"/> and <see cref="NoRepeatNgramSize"/>; only in
-    /// code.</summary>
+    /// <summary>Taken once from the logits of tokens that the decoder has read or written, as OpenAI's API defines it; −∞ &lt; penalty
+    /// &lt; ∞, 0 leaves them.</summary>
+    public float PresencePenalty { get; init; }
+
+    /// <summary>Taken from the logits of tokens that the decoder has read or written as often as they came.</summary>
+    public float FrequencyPenalty { get; init; }
+
+    /// <summary>Of how many of the last tokens <see cref="RepetitionPenalty"/>, <see cref="PresencePenalty"/> and
+    /// <see cref="FrequencyPenalty"/> know; all where 0.</summary>
+    public int PenaltyWindow { get; init; }
+
+    /// <summary>Makes going on with a run of tokens that the text holds already less likely; does nothing where null.</summary>
+    public DryOptions? Dry { get; init; }
+
+    /// <summary>Numbers added to the logits of tokens, by their ids.</summary>
+    public IReadOnlyDictionary<int, float>? LogitBias { get; init; }
+
+    /// <summary>In which order logits are changed and tokens taken away, by names of <see cref="OrderNames"/>; what is not set
+    /// may be named. The order of that list where null.</summary>
+    public IReadOnlyList<string>? Order { get; init; }
+
+    /// <summary>What <see cref="Order"/> may name: penalties, which greedy decoding and beam search know too, then rules of sampling. The
+    /// usual order is that of Hugging Face's <c>generate</c>, as far as it knows them.</summary>
+    public static IReadOnlyList<string> OrderNames => DecodingChain.Names;
+
+    /// <summary>What else changes logits, after the penalties and before rules of sampling; only in code.</summary>
     [JsonIgnore]
     public IReadOnlyList<LogitsProcessor> Processors { get; init; } = [];
 
@@ -44,6 +68,18 @@ public abstract record DecodingOptions
         Require(MinNewTokens >= 0 && MinNewTokens <= max, "min new tokens", MinNewTokens, $"0 to {max}");
         Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition penalty", RepetitionPenalty, "greater than 0");
         Require(NoRepeatNgramSize >= 0, "no-repeat n-gram size", NoRepeatNgramSize, "at least 0");
+        Require(float.IsFinite(PresencePenalty), "presence penalty", PresencePenalty, "a finite number");
+        Require(float.IsFinite(FrequencyPenalty), "frequency penalty", FrequencyPenalty, "a finite number");
+        Require(PenaltyWindow >= 0, "penalty window", PenaltyWindow, "at least 0");
+        Dry?.Validate();
+        _ = new DecodingChain(this);
+    }
+
+    /// <summary>The chain of valid options.</summary>
+    internal DecodingChain ValidChain()
+    {
+        Validate();
+        return new DecodingChain(this);
     }
 
     /// <summary>The greatest number of tokens where a caller names one too: the smaller of both.</summary>
@@ -75,7 +111,8 @@ public abstract record DecodingOptions
 /// <summary>Always the likeliest token.</summary>
 public sealed record GreedyOptions : DecodingOptions;
 
-/// <summary>A random token of the model's distribution, sharpened and cut off.</summary>
+/// <summary>A random token of the model's distribution, changed and cut off by rules in the order of
+/// <see cref="DecodingOptions.Order"/>.</summary>
 /// <param name="Temperature">Divides the logits; greater than 0, 1 leaves them.</param>
 /// <param name="TopK">Only the k likeliest tokens; all where 0.</param>
 /// <param name="TopP">Only the likeliest tokens that together have this probability (Holtzman et al. 2019, arXiv 1904.09751);
@@ -83,6 +120,32 @@ public sealed record GreedyOptions : DecodingOptions;
 /// <param name="Seed">Where the random numbers come from: the same seed gives the same text.</param>
 public sealed record SamplingOptions(float Temperature = 1, int TopK = 0, float TopP = 1, ulong Seed = 0) : DecodingOptions
 {
+    /// <summary>Only tokens at least as likely as this share of the likeliest one's probability (Nguyen et al. 2024, arXiv 2407.01082);
+    /// 0 to 1, 0 leaves all.</summary>
+    public float MinP { get; init; }
+
+    /// <summary>Only the tokens nearest to the expected surprise that together have this probability (Meister et al. 2022, arXiv
+    /// 2202.00666); greater than 0, at most 1, which leaves all.</summary>
+    public float TypicalP { get; init; } = 1;
+
+    /// <summary>Only tokens with at least this probability, or the likeliest (Hewitt et al. 2022, arXiv 2210.15191); 0 to below 1, 0 leaves
+    /// all.</summary>
+    public float Epsilon { get; init; }
+
+    /// <summary>XTC: how often the likeliest tokens are taken away, all but one of those that reach <see cref="XtcThreshold"/>; 0 to
+    /// 1.</summary>
+    public float XtcProbability { get; init; }
+
+    /// <summary>From which probability on a token counts for <see cref="XtcProbability"/>; greater than 0, at most 0.5.</summary>
+    public float XtcThreshold { get; init; } = 0.1f;
+
+    /// <summary>Mirostat: the surprise, in bits a token, that the text is kept near (Basu et al. 2020, arXiv 2007.14966); 3 to 5 are usual, 0
+    /// is without it.</summary>
+    public float Mirostat { get; init; }
+
+    /// <summary>How fast <see cref="Mirostat"/> follows; greater than 0.</summary>
+    public float MirostatRate { get; init; } = 0.1f;
+
     /// <inheritdoc/>
     public override void Validate()
     {
@@ -90,6 +153,13 @@ public sealed record SamplingOptions(float Temperature = 1, int TopK = 0, float 
         Require(Temperature > 0 && float.IsFinite(Temperature), "temperature", Temperature, "greater than 0");
         Require(TopK >= 0, "top-k", TopK, "at least 0");
         Require(TopP is > 0 and <= 1, "top-p", TopP, "greater than 0, at most 1");
+        Require(MinP is >= 0 and <= 1, "min-p", MinP, "0 to 1");
+        Require(TypicalP is > 0 and <= 1, "typical-p", TypicalP, "greater than 0, at most 1");
+        Require(Epsilon is >= 0 and < 1, "epsilon", Epsilon, "0 to below 1");
+        Require(XtcProbability is >= 0 and <= 1, "xtc probability", XtcProbability, "0 to 1");
+        Require(XtcThreshold is > 0 and <= 0.5f, "xtc threshold", XtcThreshold, "greater than 0, at most 0.5");
+        Require(Mirostat >= 0 && float.IsFinite(Mirostat), "mirostat", Mirostat, "at least 0");
+        Require(MirostatRate > 0 && float.IsFinite(MirostatRate), "mirostat rate", MirostatRate, "greater than 0");
     }
 }
 

@@ -99,6 +99,16 @@ public sealed record ModelFolder
     public TensorNames NamesOf(LoraAdapters adapters) =>
         AdapterNames.FirstOrDefault(names => PeftAdapter.CanName(adapters, names)) ?? AdapterNames[^1];
 
+    /// <summary>The tokens that hold one of some texts, such as a line break.</summary>
+    /// <param name="texts">None empty.</param>
+    /// <exception cref="ArgumentException">One is empty.</exception>
+    public IReadOnlyList<int> TokensWith(params IReadOnlyList<string> texts)
+    {
+        if (texts.Contains("")) throw new ArgumentException("a text that tokens are to hold is empty", nameof(texts));
+        var tokens = Enumerable.Range(0, Math.Min(Tokenizer.VocabularySize, Model.Vocabulary));
+        return [.. tokens.Where(token => Tokenizer.Decode([token]) is var held && texts.Any(text => held.Contains(text, StringComparison.Ordinal)))];
+    }
+
     /// <summary>Closes the files that the weights are read from; the model is not to be used after it.</summary>
     public void Close()
     {

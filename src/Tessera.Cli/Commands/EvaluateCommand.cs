@@ -104,7 +104,7 @@ internal sealed class EvaluateCommand
             : corpus.Train[0] is { Source: null, Conversation: null } ? s_usualOfTexts : s_usual;
         var validator = new CSharpSyntaxValidator();
         var request = new EvaluationRequest(
-            Metric.Named(names, validator), _decoding.Read(parsed), names.Contains("validity") ? validator : null, count,
+            Metric.Named(names, validator), _decoding.For(parsed, _decoding.Read(parsed), evaluation.Model), names.Contains("validity") ? validator : null, count,
             !parsed.GetValue(_noBaselines), recipe?.Phases[^1].Objective)
         {
             Untrained = evaluation.Recipe is { Start: null },

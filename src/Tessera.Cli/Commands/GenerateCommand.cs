@@ -52,6 +52,7 @@ internal static class GenerateCommand
             if (parsed.GetValue(adapter) is { } adapters) loaded = loaded.Adapt(adapters);
             var model = LanguageModel.Of(loaded, path);
             model.PromptLimit = limit;
+            options = decoding.For(parsed, options, model.Folder);
             if (parsed.GetValue(noAdapter)) SwitchOff(model, path, parsed.GetValue(adapter));
             CommonOptions.ReadWeights(model.Folder.Model, parsed.GetValue(force), cancellation);
             NoteLength(model, texts, parsed.GetValue(chat));

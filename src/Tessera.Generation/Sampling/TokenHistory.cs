@@ -28,6 +28,10 @@ public readonly ref struct TokenHistory
     /// <summary>The generated tokens alone.</summary>
     public ReadOnlySpan<int> Generated => Tokens[PromptLength..];
 
+    /// <summary>The last tokens, of the prompt too.</summary>
+    /// <param name="count">How many; all where 0, or where there are no more.</param>
+    public ReadOnlySpan<int> Last(int count) => count == 0 || count >= Tokens.Length ? Tokens : Tokens[^count..];
+
     /// <summary>Which token of the sequence is to be chosen, from 0: as many have been generated.</summary>
     public int Position => Tokens.Length - PromptLength;
 }

@@ -8,6 +8,8 @@ namespace Tessera.Generation.Tests.Sampling;
 
 public sealed class SamplerTests
 {
+    private static readonly string[] s_otherOrder = ["top-k", "typical", "min-p", "no-repeat", "xtc", "temperature", "mirostat"];
+
     /// <summary>The same seed gives the same texts as ever: the random number, the order of equals and of sums stay as they are.</summary>
     [Fact]
     public void Every_draw_is_that_of_the_whole_list_in_order() =>
@@ -78,6 +80,8 @@ public sealed class SamplerTests
         {
             new GreedyOptions(), new GreedyOptions { NoRepeatNgramSize = 2 },
             new SamplingOptions(0.8f), new SamplingOptions(0.8f, 40, 0.95f), new SamplingOptions(TopP: 0.9f),
+            new SamplingOptions(0.8f, 500) { MinP = 0.001f, TypicalP = 0.9f, XtcProbability = 0.5f, Mirostat = 3, Order = s_otherOrder },
+            new GreedyOptions { PresencePenalty = 1, FrequencyPenalty = 0.1f, Dry = new DryOptions(), LogitBias = new Dictionary<int, float> { [7] = 1 } },
         })
         {
             var (sampler, constraint) = (Sampler.Of(options), new CombinedConstraint(new MinimumLength(250, 2), new ForbiddenTokens(1, 7000)));
@@ -112,27 +116,32 @@ public sealed class SamplerTests
     /// <summary>The whole list in order, the nucleus of what top-k leaves, the draw by subtraction.</summary>
     private static int Draw(float[] logits, SamplingOptions options, int sequence, int position)
     {
-        var probabilities = new float[logits.Length];
-        TensorPrimitives.Subtract(logits, logits.Max(), probabilities);
-        TensorPrimitives.Divide(probabilities, options.Temperature, probabilities);
-        TensorPrimitives.SoftMax(probabilities, probabilities);
-        var draw = new CounterRandom(options.Seed).Derive((ulong)sequence).Uniform((ulong)position);
         var order = Enumerable.Range(0, logits.Length).ToArray();
-        double sum = TensorPrimitives.Sum<float>(probabilities);
-        if (options.TopK > 0 || options.TopP < 1)
+        if (options.TopK > 0) order = [.. Likeliest(order).Take(options.TopK)];
+        var scaled = logits.Select(logit => (logit - logits.Max()) / options.Temperature).ToArray();
+        if (options.TopP < 1)
         {
-            var max = options.TopK == 0 ? logits.Length : options.TopK;
-            order = [.. order.OrderByDescending(token => probabilities[token]).ThenBy(token => token).Take(max)];
-            var total = order.Aggregate(0.0, (total, token) => total + probabilities[token]);
-            var (kept, held) = (0, 0.0);
-            while (kept < order.Length && (kept == 0 || held < options.TopP * total)) held += probabilities[order[kept++]];
-            (order, sum) = (order[..kept], held);
+            order = [.. Likeliest(order)];
+            var (wanted, kept, held) = (options.TopP * Weights(order).Sum(), 0, 0.0);
+            while (kept < order.Length && (kept == 0 || held < wanted)) held += Weights(order)[kept++];
+            order = order[..kept];
         }
 
-        var target = draw * sum;
+        var draw = new CounterRandom(options.Seed).Derive((ulong)sequence).Uniform((ulong)position);
+        // Of a whole vocabulary by its ids, else the likeliest first: what an interval of the random number means.
+        var target = draw * Weights(order).Sum();
         foreach (var token in order)
-            if ((target -= probabilities[token]) < 0) return token;
-        return options is { TopK: 0, TopP: 1 } ? Array.IndexOf(probabilities, probabilities.Max()) : order[^1];
+            if ((target -= Weights([token])[0]) < 0) return token;
+        return order.Last(token => Weights([token])[0] > 0);
+
+        IEnumerable<int> Likeliest(int[] tokens) => tokens.OrderByDescending(token => logits[token]).ThenBy(token => token);
+
+        double[] Weights(int[] tokens)
+        {
+            var weights = tokens.Select(token => scaled[token]).ToArray();
+            TensorPrimitives.Exp(weights, weights);
+            return [.. weights.Select(weight => (double)weight)];
+        }
     }
 
     /// <summary>Some of them equal.</summary>

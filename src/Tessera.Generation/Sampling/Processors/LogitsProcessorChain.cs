@@ -16,15 +16,11 @@ public sealed class LogitsProcessorChain(params IEnumerable<LogitsProcessor> pro
     /// <summary>In the order in which they change logits.</summary>
     public IReadOnlyList<LogitsProcessor> Processors => _processors;
 
-    /// <summary>The processors of options in the order of Hugging Face's <c>generate</c>: repetition penalty, runs that may not come again,
-    /// and those of <see cref="DecodingOptions.Processors"/>.</summary>
-    public static LogitsProcessorChain Of(DecodingOptions options)
-    {
-        var processors = new List<LogitsProcessor>();
-        if (options.RepetitionPenalty != 1) processors.Add(new RepetitionPenalty(options.RepetitionPenalty));
-        if (options.NoRepeatNgramSize > 0) processors.Add(new NoRepeatNgram(options.NoRepeatNgramSize));
-        return new LogitsProcessorChain([.. processors, .. options.Processors]);
-    }
+    /// <summary>The processors of options in their order, and those of <see cref="DecodingOptions.Processors"/>. Those that are ordered
+    /// behind rules of sampling are not among them.</summary>
+    /// <exception cref="ArgumentException">An option is out of range.</exception>
+    public static LogitsProcessorChain Of(DecodingOptions options) =>
+        new([.. options.ValidChain().Processors, .. options.Processors]);
 
     /// <summary>What is made of logits; a token that may not come has −∞.</summary>
     /// <param name="logits">[vocabulary]; not changed.</param>

@@ -10,21 +10,24 @@ namespace Tessera.Generation.Sampling;
 public sealed class RepetitionPenalty : LogitsProcessor
 {
     private readonly float _penalty;
+    private readonly int _window;
 
     /// <summary>A penalty.</summary>
     /// <param name="penalty">Greater than 0; 1 changes nothing, below 1 favours what was said.</param>
-    /// <exception cref="ArgumentOutOfRangeException">It is not.</exception>
-    public RepetitionPenalty(float penalty)
+    /// <param name="window">How many of the last tokens count; all where 0.</param>
+    /// <exception cref="ArgumentOutOfRangeException">One is not.</exception>
+    public RepetitionPenalty(float penalty, int window = 0)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(window);
         if (!(penalty > 0 && float.IsFinite(penalty)))
             throw new ArgumentOutOfRangeException(nameof(penalty), $"repetition penalty is {penalty}; allowed: greater than 0");
-        _penalty = penalty;
+        (_penalty, _window) = (penalty, window);
     }
 
     /// <inheritdoc/>
     public override void Apply(Span<float> logits, TokenHistory history)
     {
-        var tokens = history.Tokens;
+        var tokens = history.Last(_window);
         var rented = ArrayPool<float>.Shared.Rent(tokens.Length);
         // All are read before any is written, so that a token said twice is made less likely once.
         for (var i = 0; i < tokens.Length; i++) rented[i] = logits[tokens[i]];

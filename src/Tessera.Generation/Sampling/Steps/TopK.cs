@@ -1,0 +1,14 @@
+namespace Tessera.Generation.Sampling;
+
+/// <summary>Keeps the k likeliest tokens.
+/// <para>Fan, Lewis, Dauphin 2018, <see href="https://arxiv.org/abs/1805.04833"/>, section 5.4.</para></summary>
+/// <param name="k">At least 1.</param>
+public sealed class TopK(int k) : SamplingStep
+{
+    /// <inheritdoc/>
+    public override void Apply(Candidates candidates, TokenHistory history)
+    {
+        candidates.Order(k);
+        candidates.Take(k);
+    }
+}
