@@ -25,6 +25,7 @@ internal static unsafe partial class FlashAttention
     /// </summary>
     private static void Decode(in FlashAttentionProblem problem)
     {
+        if (problem.Batch == 0) return;
         var work = new DecodeWork { Problem = problem, Ranges = Ranges(problem) };
         work.Slices = Slices(problem, problem.Batch * work.Ranges);
         work.Items = problem.Batch * work.Ranges * work.Slices;

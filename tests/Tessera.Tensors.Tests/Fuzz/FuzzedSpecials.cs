@@ -93,8 +93,17 @@ internal static class FuzzedSpecials
     {
         var row = weight.Bytes.Slice(output * (weight.Bytes.Length / weight.Shape[0]));
         if (weight.Type == ElementType.MXFP4) row[0] = 0xFF; // its scale is a power of two: NaN is all there is
-        else BitConverter.TryWriteBytes(row[(weight.Type == ElementType.Q6_K ? 208 : 0)..], weight.Type == ElementType.BF16 ? (ushort)(scale | 0x7F80) : scale);
+        else BitConverter.TryWriteBytes(row[ScaleOf(weight.Type)..], weight.Type == ElementType.BF16 ? (ushort)(scale | 0x7F80) : scale);
     }
+
+    /// <summary>Where in a block its F16 scale is.</summary>
+    private static int ScaleOf(ElementType type) => type switch
+    {
+        ElementType.Q2_K => 80,
+        ElementType.Q3_K => 108,
+        ElementType.Q6_K => 208,
+        _ => 0,
+    };
 
     /// <summary>Puts the number into one of the inputs that have any.</summary>
     public static void Put((float Value, int Seed) special, (Shape Shape, float[] Values)[] inputs)

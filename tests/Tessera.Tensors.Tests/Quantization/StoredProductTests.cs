@@ -149,9 +149,10 @@ public class StoredProductTests
             return GC.GetAllocatedBytesForCurrentThread() - before;
         }
 
-        for (var i = 0; i < 40; i++) Allocated(); // the runtime allocates too, while it compiles again what is used often
+        // The runtime allocates too, now and then, while it compiles again what is used often: what the products take they take each time.
+        for (var i = 0; i < 40; i++) Allocated();
         var capacity = Arena.Current.Capacity;
-        Assert.Equal(0, Allocated());
+        Assert.Equal(0, Enumerable.Range(0, 3).Min(_ => Allocated()));
         Assert.Equal(capacity, Arena.Current.Capacity);
     });
 
