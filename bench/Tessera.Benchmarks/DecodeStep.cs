@@ -5,6 +5,7 @@ using Tessera.Models;
 using Tessera.Models.Decoding;
 using Tessera.Models.Formats;
 using Tessera.Tensors;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Benchmarks;
 
@@ -26,13 +27,13 @@ internal static class DecodeStep
         var (times, tokens, bytes, passes) = (new double[steps], new int[steps], 0L, 0L);
         for (var step = -WarmUpSteps; step < steps; step++)
         {
-            if (step == 0) (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true), Processor.TeamPasses);
+            if (step == 0) (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true), ThreadTeam.Shared.Passes);
             var start = Stopwatch.GetTimestamp();
             var token = next();
             if (step >= 0) (times[step], tokens[step]) = (Stopwatch.GetElapsedTime(start).TotalMilliseconds, token);
         }
 
-        (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true) - bytes, Processor.TeamPasses - passes);
+        (bytes, passes) = (GC.GetTotalAllocatedBytes(precise: true) - bytes, ThreadTeam.Shared.Passes - passes);
         Array.Sort(times);
         Console.WriteLine(JsonSerializer.Serialize(new
         {

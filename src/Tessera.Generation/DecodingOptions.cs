@@ -72,7 +72,7 @@ public abstract record DecodingOptions
         Require(float.IsFinite(FrequencyPenalty), "frequency penalty", FrequencyPenalty, "a finite number");
         Require(PenaltyWindow >= 0, "penalty window", PenaltyWindow, "at least 0");
         Dry?.Validate();
-        _ = new DecodingChain(this);
+        if (this is not SamplingOptions) _ = new DecodingChain(this);
     }
 
     /// <summary>The chain of valid options.</summary>
@@ -139,8 +139,8 @@ public sealed record SamplingOptions(float Temperature = 1, int TopK = 0, float 
     /// <summary>From which probability on a token counts for <see cref="XtcProbability"/>; greater than 0, at most 0.5.</summary>
     public float XtcThreshold { get; init; } = 0.1f;
 
-    /// <summary>Mirostat: the surprise, in bits a token, that the text is kept near (Basu et al. 2020, arXiv 2007.14966); 3 to 5 are usual, 0
-    /// is without it.</summary>
+    /// <summary>Mirostat: the surprise, in bits a token, that the text is kept near (Basu et al. 2020, arXiv 2007.14966); 3 to 5 are
+    /// usual, 0 is without it.</summary>
     public float Mirostat { get; init; }
 
     /// <summary>How fast <see cref="Mirostat"/> follows; greater than 0.</summary>
@@ -160,6 +160,7 @@ public sealed record SamplingOptions(float Temperature = 1, int TopK = 0, float 
         Require(XtcThreshold is > 0 and <= 0.5f, "xtc threshold", XtcThreshold, "greater than 0, at most 0.5");
         Require(Mirostat >= 0 && float.IsFinite(Mirostat), "mirostat", Mirostat, "at least 0");
         Require(MirostatRate > 0 && float.IsFinite(MirostatRate), "mirostat rate", MirostatRate, "greater than 0");
+        _ = new DecodingChain(this);
     }
 }
 

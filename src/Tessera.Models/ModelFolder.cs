@@ -102,11 +102,13 @@ public sealed record ModelFolder
     /// <summary>The tokens that hold one of some texts, such as a line break.</summary>
     /// <param name="texts">None empty.</param>
     /// <exception cref="ArgumentException">One is empty.</exception>
-    public IReadOnlyList<int> TokensWith(params IReadOnlyList<string> texts)
+    public IReadOnlyList<int> TokensContaining(params IReadOnlyList<string> texts)
     {
         if (texts.Contains("")) throw new ArgumentException("a text that tokens are to hold is empty", nameof(texts));
         var tokens = Enumerable.Range(0, Math.Min(Tokenizer.VocabularySize, Model.Vocabulary));
-        return [.. tokens.Where(token => Tokenizer.Decode([token]) is var held && texts.Any(text => held.Contains(text, StringComparison.Ordinal)))];
+        return [.. tokens.Where(token => Holds(Tokenizer.Decode([token])))];
+
+        bool Holds(string token) => texts.Any(text => token.Contains(text, StringComparison.Ordinal));
     }
 
     /// <summary>Closes the files that the weights are read from; the model is not to be used after it.</summary>

@@ -31,9 +31,12 @@ public sealed class Linear : Module
     /// <summary>W: [outputs, inputs].</summary>
     public Weight Weight { get; }
 
-    /// <summary>Weight and bias, for operations that are fused with the map; null where the weight is not one F32 tensor.</summary>
-    internal FeedForwardMap? AsMap =>
-        Weight.AsTensor is { Type: ElementType.F32 } weight ? new FeedForwardMap(weight, _bias?.Value) : null;
+    /// <summary>Weight and bias, for operations that are made of several maps or fused with them; null where the weight is not one
+    /// tensor.</summary>
+    internal LinearMap? Map => Weight.AsTensor is { } weight ? new LinearMap(weight, _bias?.Value) : null;
+
+    /// <summary>The same, where the weight is F32.</summary>
+    internal LinearMap? FloatMap => Map is { Weight.Type: ElementType.F32 } map ? map : null;
 
     /// <summary>Maps [..., inputs] to [..., outputs].</summary>
     public Tensor Forward(Tensor x, ForwardContext context)
@@ -68,6 +71,4 @@ public sealed class Linear : Module
         first.Map is { } one && second.Map is { } two && third.Map is { } three
             ? Op.Linear(x, one, two, three)
             : (first.Forward(x, context), second.Forward(x, context), third.Forward(x, context));
-
-    private LinearMap? Map => Weight.Form.Map is { } weight ? new LinearMap(weight, _bias?.Value) : null;
 }

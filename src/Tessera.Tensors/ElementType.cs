@@ -101,7 +101,7 @@ public static class ElementTypes
     internal static bool IsQuantized(this ElementType type) => type >= ElementType.Q8_0;
 
     /// <summary>Whether numbers can be stored in this type; those of the others come from files. I32 is no type of real numbers.</summary>
-    public static bool IsWritten(this ElementType type) => type.IsReal()
+    public static bool CanBeWritten(this ElementType type) => type.IsReal()
         && type is not (ElementType.Q2_K or ElementType.Q3_K or ElementType.IQ4_NL or ElementType.IQ4_XS);
 
     /// <summary>Whether the last 16 of each 32 elements of a quantized type have a scale of their own.</summary>

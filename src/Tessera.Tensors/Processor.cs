@@ -4,7 +4,8 @@ namespace Tessera.Tensors;
 
 /// <summary>
 /// What this machine computes with. The kernels have a level, which says what instructions they use; it is chosen when the program
-/// starts: the best of those that the processor has and the system allows, or the one that the environment variable <c>TESSERA_KERNELS</c> names.
+/// starts: the best of those that the processor has and the system allows, or the one that the environment variable
+/// <c>TESSERA_KERNELS</c> names.
 /// Same seed, same level and same number of threads give the same bits.
 /// <para>Reading any of it where <c>TESSERA_KERNELS</c> or <c>TESSERA_THREADS</c> is wrong throws a
 /// <see cref="TypeInitializationException"/> whose inner exception says what is allowed.</para>
@@ -27,9 +28,6 @@ public static class Processor
 
     /// <summary>How many threads the kernels use: one a processor, or as many as <c>TESSERA_THREADS</c> says.</summary>
     public static int Threads => Simd.Threads;
-
-    /// <summary>How many times since the start work has been shared with the other threads.</summary>
-    public static long TeamPasses => Threading.ThreadTeam.Shared.Passes;
 
     /// <summary>What this processor has of what levels need, in the names of the levels; whether the system lets it be used is another
     /// matter.</summary>

@@ -14,7 +14,8 @@ public abstract record TrainingEvent;
 /// <param name="Step">The step that training starts from: 0, or where a run is resumed.</param>
 /// <param name="LeftOut">What the corpora left out, by reason, such as blank files.</param>
 /// <param name="Precision">In which numbers each phase is to compute its products: <c>f32</c>, <c>bf16</c> or <c>f16</c>.</param>
-/// <param name="ComputedIn">In which numbers this machine's kernels compute them: <c>f32</c> for <c>bf16</c> where they gain nothing from it.</param>
+/// <param name="ComputedIn">In which numbers this machine's kernels compute them: <c>f32</c> for <c>bf16</c> where they gain nothing from
+/// it.</param>
 public sealed record Prepared(
     int Examples, int ValidationExamples, int TooLong, int Vocabulary, long Parameters, long ActiveParameters, long Learning, long Step,
     IReadOnlyDictionary<string, int> LeftOut, IReadOnlyList<string> Precision, IReadOnlyList<string> ComputedIn) : TrainingEvent;

@@ -73,8 +73,8 @@ public class AllocationTests
             var x = Op.Dropout(Op.Embedding(_ids, Table), 0.1f, new CounterRandom(1)).Reshape([1, _tokens, Heads, _width / Heads]);
             x = Op.Rotate(x, _ids, _tables, _tables, RotaryLayout.Halves).Reshape([_tokens, _width]);
             x = Op.Add(x, Op.Checkpoint(Op.RmsNorm(x, _weight, 1e-5f), _segment));
-            var map = new FeedForwardMap(Table, _classBias);
-            x = Op.Add(x, Op.FeedForward(x, map, map, new FeedForwardMap(_narrow), Activation.Silu));
+            var map = new LinearMap(Table, _classBias);
+            x = Op.Add(x, Op.FeedForward(x, map, map, new LinearMap(_narrow), Activation.Silu));
             var probabilities = Op.Softmax(Op.Linear(x, _router));
             var choices = Op.TopIndices(Op.LimitGroups(Op.AddRow(probabilities, _shift), groups: 3, active: 2, best: 2), 2);
             var plan = DispatchPlan.From(choices, Experts, TokenPadding.Between(_segments));

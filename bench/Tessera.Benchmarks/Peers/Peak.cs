@@ -39,7 +39,8 @@ internal static unsafe class Peak
         _ => 0,
     });
 
-    /// <summary>Operations a second on 8-bit numbers, in 32-bit sums: of tiles, which take twice as many as in BF16, or dot products.</summary>
+    /// <summary>Operations a second on 8-bit numbers, in 32-bit sums: of tiles, which take twice as many as in BF16, or dot
+    /// products.</summary>
     public static double Bytes => Math.Max(F32, Simd.Level == KernelLevel.Amx ? 2 * s_tiles : s_bytes);
 
     /// <summary>Bytes a second that are read of an array larger than the caches.</summary>

@@ -47,7 +47,8 @@ internal static class ProductRows
                 int Size(string key) => (int)TorchPeer.Number(line, key);
             }
 
-            foreach (var side in sides.Values) side.Ours = Math.Max(side.Ours, side.Shape.Gigaflops / new Product(side.Shape, precision).Measure());
+            foreach (var side in sides.Values)
+                side.Ours = Math.Max(side.Ours, side.Shape.Gigaflops / new Product(side.Shape, precision).Measure());
         }
 
         return [.. sides.Values];

@@ -52,10 +52,14 @@ internal sealed class DecodingArguments
     };
     private readonly Option<string[]> _dryBreakers = new("--dry-breakers")
     {
-        Description = "DRY: no run goes across a token that holds one of these texts; a line break, a colon, a quotation mark and a star unless said.",
+        Description = "DRY: no run goes across a token that holds one of these texts; a line break, a colon, a quotation mark and a star "
+            + "unless said.",
         AllowMultipleArgumentsPerToken = true,
     };
-    private readonly Option<string[]> _bias = new("--logit-bias") { Description = "ID=NUMBER: added to the logit of a token; any number of times." };
+    private readonly Option<string[]> _bias = new("--logit-bias")
+    {
+        Description = "ID=NUMBER: added to the logit of a token; any number of times.",
+    };
     private readonly Option<float> _minP = new("--min-p")
     {
         Description = "Sample from the tokens at least as likely as this share of the likeliest one's probability.",
@@ -69,7 +73,10 @@ internal sealed class DecodingArguments
     {
         Description = "XTC: how often the likeliest tokens are taken away, but for the last that reaches --xtc-threshold.",
     };
-    private readonly Option<float?> _xtcThreshold = new("--xtc-threshold") { Description = "XTC: from which probability on; 0.1 unless said." };
+    private readonly Option<float?> _xtcThreshold = new("--xtc-threshold")
+    {
+        Description = "XTC: from which probability on; 0.1 unless said.",
+    };
     private readonly Option<float> _mirostat = new("--mirostat")
     {
         Description = "Sample so that the text's surprise stays near so many bits a token (3 to 5 are usual).",
@@ -77,7 +84,8 @@ internal sealed class DecodingArguments
     private readonly Option<float?> _mirostatRate = new("--mirostat-rate") { Description = "How fast mirostat follows; 0.1 unless said." };
     private readonly Option<string?> _order = new("--order")
     {
-        Description = $"In which order logits are changed: names between commas; {string.Join(",", DecodingOptions.OrderNames)} unless said.",
+        Description = "In which order logits are changed: names between commas; "
+            + $"{string.Join(",", DecodingOptions.OrderNames)} unless said.",
     };
     private readonly Option<int> _noRepeat = new("--no-repeat") { Description = "No run of so many tokens is written a second time." };
     private readonly Option<int?> _most = new("--max-tokens") { Description = "The greatest number of tokens to generate." };
@@ -123,7 +131,8 @@ internal sealed class DecodingArguments
     public DecodingOptions For(ParseResult parsed, DecodingOptions options, ModelFolder model)
     {
         if (options.Dry is not { } dry) return options;
-        return options with { Dry = dry with { Breakers = model.TokensWith(parsed.GetValue(_dryBreakers) is { Length: > 0 } given ? given : s_usualBreakers) } };
+        var breakers = parsed.GetValue(_dryBreakers) is { Length: > 0 } given ? given : s_usualBreakers;
+        return options with { Dry = dry with { Breakers = model.TokensContaining(breakers) } };
     }
 
     private DecodingOptions Method(ParseResult parsed)

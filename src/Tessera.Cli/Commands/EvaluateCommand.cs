@@ -103,8 +103,9 @@ internal sealed class EvaluateCommand
             : !evaluation.Model.Model.Generates ? s_usualOfLabels
             : corpus.Train[0] is { Source: null, Conversation: null } ? s_usualOfTexts : s_usual;
         var validator = new CSharpSyntaxValidator();
+        var decoding = _decoding.For(parsed, _decoding.Read(parsed), evaluation.Model);
         var request = new EvaluationRequest(
-            Metric.Named(names, validator), _decoding.For(parsed, _decoding.Read(parsed), evaluation.Model), names.Contains("validity") ? validator : null, count,
+            Metric.Named(names, validator), decoding, names.Contains("validity") ? validator : null, count,
             !parsed.GetValue(_noBaselines), recipe?.Phases[^1].Objective)
         {
             Untrained = evaluation.Recipe is { Start: null },

@@ -57,6 +57,7 @@ internal static class InfoCommand
         Processor.Threads,
         MemoryBytes,
         Processor.Level,
+        Best = Processor.BestLevel,
         Highest = Processor.HighestLevel,
         WhyNot = Above.ToDictionary(level => level, level => Processor.WhyNotUsed(level) ?? $"TESSERA_KERNELS asks for {Processor.Level}"),
         Processor.Features,

@@ -47,10 +47,12 @@ internal sealed class DecodingChain
         }
 
         foreach (var name in names) Add(name, options);
-        if (options.Order is null) return;
         foreach (var name in Names.Except(names))
             if (Processor(name, options) is not null || Rule(name, options) is not null)
                 throw new ArgumentException($"order leaves out {name}, which is set; name it where it belongs, or take it away");
+        // Surprise is that of the distribution which mirostat sees, so that nothing may change it afterwards.
+        if (_steps.FindIndex(step => step is Mirostat) is >= 0 and var last && last < _steps.Count - 1)
+            throw new ArgumentException("order has something after mirostat; allowed: mirostat as the last that is set");
     }
 
     /// <inheritdoc cref="DecodingOptions.OrderNames"/>

@@ -7,7 +7,7 @@ namespace Tessera.Generation.Sampling;
 /// <param name="Window">In how many of the last tokens runs are looked for; all where 0.</param>
 public sealed record DryOptions(float Multiplier = 0.8f, float Base = 1.75f, int AllowedLength = 2, int Window = 0)
 {
-    /// <summary>Tokens that no run goes across, such as line breaks: see <see cref="Models.ModelFolder.TokensWith"/>.</summary>
+    /// <summary>Tokens that no run goes across, such as line breaks: see <see cref="Models.ModelFolder.TokensContaining"/>.</summary>
     public IReadOnlyList<int> Breakers { get; init; } = [];
 
     /// <summary>Throws where an option is out of its range.</summary>

@@ -40,10 +40,18 @@ public abstract class Sampler
     /// the token lets it <see cref="TokenConstraint.Accept"/> it.</param>
     /// <param name="wantsLogProbability">Whether the log-probability is computed, which reads all logits once more.</param>
     /// <exception cref="NoTokenAllowedException">No token is left; sequence and constraint are as they were.</exception>
+    /// <exception cref="InvalidOperationException">A logit is NaN.</exception>
     public SampledToken Choose(
         ReadOnlySpan<float> logits, TokenHistory history, TokenConstraint? constraint = null, bool wantsLogProbability = false)
     {
-        var token = Pick(Processors.Apply(logits, history, constraint), history);
+        var changed = Processors.Apply(logits, history, constraint);
+        if (TensorPrimitives.IndexOfMax(changed) is var place && float.IsNaN(changed[place]))
+        {
+            throw new InvalidOperationException(
+                $"the logit of token {place} is NaN at position {history.Position} of sequence {history.Sequence}");
+        }
+
+        var token = Pick(changed, history);
         return new SampledToken(token, wantsLogProbability ? logits[token] - LogSumExp(logits) : null);
     }
 

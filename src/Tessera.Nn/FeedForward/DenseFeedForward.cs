@@ -218,9 +218,9 @@ public sealed class DenseFeedForward : FeedForward
     /// <inheritdoc/>
     public override Tensor Forward(Tensor x, ForwardContext context)
     {
-        if (Tape.IsRecording && _options.IsPlain && _gate is null or { AsMap: not null }
-            && _up.AsMap is { } wide && _down.AsMap is { } narrow)
-            return Op.FeedForward(x, _gate?.AsMap, wide, narrow, _options.Activation);
+        if (Tape.IsRecording && _options.IsPlain && _gate is null or { FloatMap: not null }
+            && _up.FloatMap is { } wide && _down.FloatMap is { } narrow)
+            return Op.FeedForward(x, _gate?.FloatMap, wide, narrow, _options.Activation);
         using var shared = Activations.Of(x);
         if (_gate is null) return _down.Forward(_options.Activate(null, _up.Forward(shared, context)), context);
         var (up, gate) = Linear.Forward(shared, _up, _gate, context);

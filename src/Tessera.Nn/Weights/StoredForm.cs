@@ -34,9 +34,6 @@ public sealed class StoredForm : WeightForm
     public override Tensor? AsTensor => Parameter.Value;
 
     /// <inheritdoc/>
-    public override Tensor? Map => Parameter.Shape.Rank == 2 ? Parameter.Value : null;
-
-    /// <inheritdoc/>
     public override bool IsWritable => Parameter.Type == ElementType.F32;
 
     /// <inheritdoc/>

@@ -20,12 +20,10 @@ public abstract class WeightForm
     /// <summary>Its parameters as the model's, with their names below the weight's; "" is the weight's own name.</summary>
     public abstract IReadOnlyList<(string Name, Parameter Parameter)> Parameters { get; }
 
-    /// <summary>W itself where it is one tensor as it stands, of whatever type, for operations that are fused with it; else null.</summary>
+    /// <summary>W itself where it is one tensor as it stands, of whatever type, and <see cref="Apply"/> is
+    /// <see cref="Op.Linear(Activations, Tensor, Tensor?)"/> of it and nothing else, for operations that are fused with it; else
+    /// null.</summary>
     public virtual Tensor? AsTensor => null;
-
-    /// <summary>W as one tensor of any type, where <see cref="Apply"/> is <see cref="Op.Linear(Activations, Tensor, Tensor?)"/> of it and
-    /// nothing else, so that several weights can be applied together; else null.</summary>
-    public virtual Tensor? Map => null;
 
     /// <summary>Whether W is stored as F32 numbers, which something can be added to.</summary>
     public virtual bool IsWritable => false;

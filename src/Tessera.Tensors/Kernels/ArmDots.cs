@@ -13,7 +13,8 @@ internal static class ArmDots
     /// <summary>Whether this is such a processor.</summary>
     public static bool IsSupported => AdvSimd.Arm64.IsSupported;
 
-    /// <summary>Adds the products of each four neighbours to one sum. Two products must not leave 16 bits: one side is −127 to 127.</summary>
+    /// <summary>Adds the products of each four neighbours to one sum. Two products must not leave 16 bits: one side is −127 to
+    /// 127.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<int> Add(Vector128<int> sums, Vector128<sbyte> left, Vector128<sbyte> right) =>
         Dp.IsSupported ? Dp.DotProduct(sums, left, right) : AddWidened(sums, left, right);

@@ -11,7 +11,8 @@ internal static class Exponential
     /// <summary>Bits of the mantissa of an F32 number.</summary>
     public const int MantissaBits = 23;
 
-    /// <summary>Added to a small number it rounds it to a whole one, n; in the lowest bits then stands n + 127, the exponent of 2ⁿ.</summary>
+    /// <summary>Added to a small number it rounds it to a whole one, n; in the lowest bits then stands n + 127, the exponent of
+    /// 2ⁿ.</summary>
     public const float Shift = (1.5f * (1 << MantissaBits)) + 127;
 
     /// <summary>eˣ, the square of e to the half of x, whose exponent always fits.</summary>

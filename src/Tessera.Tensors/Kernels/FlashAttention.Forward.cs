@@ -45,17 +45,22 @@ internal static unsafe partial class FlashAttention
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
             var (start, end) = Simd.Share(Items, Parts, part);
-            for (var item = start; item < end; item++)
+            try
             {
-                switch (Problem.Factors)
+                for (var item = start; item < end; item++)
                 {
-                    case AttentionFactors.Bf16Tiles: Do<Lanes512, AttentionAmx>(item); break;
-                    case AttentionFactors.Bf16Dots: Do<Lanes512, AttentionBf16>(item); break;
-                    default: Do<V, AttentionF32<V>>(item); break;
+                    switch (Problem.Factors)
+                    {
+                        case AttentionFactors.Bf16Tiles: Do<Lanes512, AttentionAmx>(item); break;
+                        case AttentionFactors.Bf16Dots: Do<Lanes512, AttentionBf16>(item); break;
+                        default: Do<V, AttentionF32<V>>(item); break;
+                    }
                 }
             }
-
-            AmxTiles.Release();
+            finally
+            {
+                AmxTiles.Release();
+            }
         }
 
         private readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>

@@ -6,10 +6,6 @@ namespace Tessera.Tensors.Kernels;
 /// Factors in BF16, multiplied by <see cref="AmxTiles"/>: for <see cref="KernelLevel.Amx"/>. Words are those of
 /// <see cref="AttentionBf16"/>, which is what tiles take: rows of the left factor are dense along the sum, the right factor has a word
 /// of each column side by side. Sums take whole steps of 16 words, and what is a left factor in a sum over the keys is packed turned.
-/// <para>A tile of 64 queries and 64 keys of width 64 is 32 multiplications of 16 cycles for each product, and as many loads of 8
-/// cycles under them; with the sums' loads and stores about 800 cycles, where F32 vectors take 8,200. The softmax of the tile is
-/// 256 vectors of about 8 cycles and the rounding of its powers 400: forward about 4,200 cycles a tile, backward, of five products,
-/// about 7,500. For 8 heads, 8,192 queries, causal, on two cores of 2.6 GHz that is about 55 and 95 ms (not measured).</para>
 /// </summary>
 internal readonly unsafe struct AttentionAmx : IAttentionFactors<Lanes512>
 {

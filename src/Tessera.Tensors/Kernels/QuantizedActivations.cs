@@ -41,12 +41,12 @@ internal unsafe struct QuantizedActivations
     public static long Bytes(int rows, int columns) =>
         OrderedBytes(rows, columns) + (rows * (columns + (2L * (columns / Block) * sizeof(float))));
 
-    /// <summary>The rows with their order.</summary>
+    /// <summary>The rows with their order, on the calling thread.</summary>
     /// <param name="memory">Of <see cref="Rows"/> times <see cref="OrderedStride"/>.</param>
-    public readonly QuantizedActivations WithOrder(nint memory)
+    public readonly QuantizedActivations WithOrder(byte* memory)
     {
         var result = this;
-        result.Ordered = (byte*)memory;
+        result.Ordered = memory;
         for (var row = 0; row < Rows; row++) result.Order(row);
         return result;
     }

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors.Kernels;
 
@@ -58,12 +59,14 @@ internal static unsafe class StoredProduct
     /// <param name="y">m × n.</param>
     /// <param name="bias">n elements, or none.</param>
     /// <param name="kind">What x is rounded to where the weight is not quantized.</param>
-    public static void Multiply(Activations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
+    /// <param name="joins">Whether a product of few rows may be done later, as a part of what is open (<see cref="JointWork"/>).</param>
+    public static void Multiply(
+        Activations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind, bool joins = false)
     {
         var rows = x.Shape.Rows;
         if (rows == 0 || w.Rows == 0) return;
-        if (w.Type.IsQuantized()) Multiply(x.Quantized(), w, y, bias);
-        else MultiplyWide(x, 0, rows, w, y, bias, kind);
+        if (w.Type.IsQuantized()) Multiply(x.Quantized(), w, y, bias, joins);
+        else MultiplyWide(x, 0, rows, w, y, bias, kind, joins);
     }
 
     /// <summary>Rows of y = rows of x × wᵀ in F32, of whatever type the weight is: x is not rounded.</summary>
@@ -158,11 +161,11 @@ internal static unsafe class StoredProduct
     private static Matrix Rows(Matrix matrix, int start, int count) =>
         new(matrix.Data.Slice(start * matrix.RowStride, count * matrix.RowStride), count, matrix.Columns);
 
-    private static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    private static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, bool joins = false)
     {
         if (x.Rows <= (StoredProductTiles.IsSupported ? MaxRowsForTiles : MaxRowsInPlace) || x.Columns == 0)
         {
-            StoredProductDots.Multiply(x, w, y, bias);
+            StoredProductDots.Multiply(x, w, y, bias, joins);
             return;
         }
 
@@ -182,7 +185,8 @@ internal static unsafe class StoredProduct
 
     /// <summary>The product of some rows of x.</summary>
     private static void MultiplyWide(
-        Activations x, int start, int count, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind)
+        Activations x, int start, int count, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, MatrixProductKind kind,
+        bool joins = false)
     {
         var isBf16 = kind == MatrixProductKind.Bf16 && w.Type == ElementType.BF16;
         var rows = Rows(x.Tensor.AsMatrix(), start, count);
@@ -190,12 +194,12 @@ internal static unsafe class StoredProduct
             ThinProductAmx.Multiply(rows, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias);
         else if (count <= MaxRowsWide && isBf16)
         {
-            if (x.Shape.Rows <= MaxRowsRounded) StoredProductBf16.Multiply(x.RoundedToBf16().Part(start, count), w, y, bias);
+            if (x.Shape.Rows <= MaxRowsRounded) StoredProductBf16.Multiply(x.RoundedToBf16().Part(start, count), w, y, bias, joins);
             else MultiplyRounded(rows, w, y, bias);
         }
         else if (isBf16 || (w.Type == ElementType.BF16 && kind == MatrixProductKind.F32 && count > 1))
             MatrixProduct.MultiplyBf16(rows, MemoryMarshal.Cast<byte, ushort>(w.Data), w.Rows, y, bias, kind);
-        else if (count <= MaxRowsWide) StoredProductWide.Multiply(rows, w, y, bias);
+        else if (count <= MaxRowsWide) StoredProductWide.Multiply(rows, w, y, bias, joins);
         else MultiplyPanels(rows, w, y, w.Rows, bias, kind);
     }
 
@@ -204,7 +208,7 @@ internal static unsafe class StoredProduct
     {
         var bytes = Bf16Activations.Bytes(rows.Rows, rows.Columns);
         var memory = Arena.Current.Take(bytes);
-        StoredProductBf16.Multiply(Bf16Activations.Of(rows, memory), w, y, bias);
+        StoredProductBf16.Multiply(Bf16Activations.Of(rows, memory), w, y, bias, joins: false);
         Arena.Current.Return(memory, bytes);
     }
 

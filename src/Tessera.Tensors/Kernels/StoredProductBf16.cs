@@ -12,7 +12,8 @@ internal static unsafe class StoredProductBf16
     /// <param name="w">n × k, BF16.</param>
     /// <param name="y">m × n.</param>
     /// <param name="bias">n elements, or none.</param>
-    public static void Multiply(in Bf16Activations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    /// <param name="joins">Whether it may be done later, as a part of what is open (<see cref="JointWork"/>).</param>
+    public static void Multiply(in Bf16Activations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, bool joins)
     {
         fixed (float* target = y, added = bias)
         fixed (byte* weights = w.Data)
@@ -22,7 +23,8 @@ internal static unsafe class StoredProductBf16
                 X = x.Numbers, StrideX = x.Stride, Weights = weights, Y = target, Bias = added, Rows = x.Rows, Columns = x.Columns,
                 Outputs = w.Rows, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns / 2),
             };
-            JointWork.Add(ref work, work.Parts);
+            if (joins) JointWork.Add(ref work, work.Parts);
+            else Simd.Run(ref work, work.Parts);
         }
     }
 

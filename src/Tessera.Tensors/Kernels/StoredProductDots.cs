@@ -24,8 +24,9 @@ internal static unsafe class StoredProductDots
     /// <summary>Bytes ahead of which memory is asked for: further than processors do by themselves, and across pages.</summary>
     private const int Ahead = 4096, Line = 64;
 
-    /// <summary><c>y = x wᵀ + bias</c>; a part of what is open (<see cref="JointWork"/>) where x is ordered already.</summary>
-    public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    /// <summary><c>y = x wᵀ + bias</c>; later, as a part of what is open (<see cref="JointWork"/>), where it <paramref name="joins"/>
+    /// and x is ordered already.</summary>
+    public static void Multiply(in QuantizedActivations x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, bool joins)
     {
         var bytes = x.Ordered == null && StoredProductDotRows.Suits(x.Columns) ? x.Rows * x.OrderedStride : 0;
         var memory = bytes == 0 ? 0 : Arena.Current.Take(bytes);
@@ -34,10 +35,10 @@ internal static unsafe class StoredProductDots
         {
             var work = new Work
             {
-                X = bytes == 0 ? x : x.WithOrder(memory), Weights = weights, Y = target, Bias = added, Outputs = w.Rows,
+                X = bytes == 0 ? x : x.WithOrder((byte*)memory), Weights = weights, Y = target, Bias = added, Outputs = w.Rows,
                 RowBytes = w.RowBytes, Type = w.Type, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns),
             };
-            if (bytes == 0) JointWork.Add(ref work, work.Parts);
+            if (joins && bytes == 0) JointWork.Add(ref work, work.Parts);
             else Simd.Run(ref work, work.Parts);
         }
 

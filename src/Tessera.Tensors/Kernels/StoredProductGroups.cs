@@ -28,15 +28,6 @@ internal static unsafe class StoredProductGroups
         }
 
         if (groups == 0) return;
-        if (x.Ordered == null && StoredProductDotRows.Suits(x.Columns))
-        {
-            var bytes = x.Rows * x.OrderedStride;
-            var memory = Arena.Current.Take(bytes);
-            MultiplyFew(x.WithOrder(memory), w, offsets, max, y);
-            Arena.Current.Return(memory, bytes);
-            return;
-        }
-
         fixed (byte* weights = w.Data)
         fixed (float* target = y)
         fixed (int* places = offsets)
@@ -53,6 +44,9 @@ internal static unsafe class StoredProductGroups
         }
     }
 
+    /// <summary>The rows of a group in the order of the dot products.</summary>
+    [ThreadStatic] private static NativeBuffer? s_order;
+
     private struct Work : IVectorWork
     {
         public QuantizedActivations X;
@@ -66,13 +60,15 @@ internal static unsafe class StoredProductGroups
         public readonly void Run<V>(int part) where V : struct, ILanes<V>
         {
             var (piece, end) = Simd.Share(Pieces, Parts, part);
+            var order = StoredProductDotRows.Suits(X.Columns) ? (byte*)NativeBuffer.AtLeast(ref s_order, Max * X.OrderedStride) : null;
             for (; piece < end; piece++)
             {
                 var group = Group(piece / Split);
                 var (start, count) = (Offsets[group], Offsets[group + 1] - Offsets[group]);
+                var x = X.Part(start, count);
                 new StoredProductDots.Work
                 {
-                    X = X.Part(start, count), Weights = Weights + ((long)group * Outputs * RowBytes), Y = Y + ((long)start * Outputs),
+                    X = x.Ordered == null && order != null ? x.WithOrder(order) : x, Weights = Weights + ((long)group * Outputs * RowBytes), Y = Y + ((long)start * Outputs),
                     Outputs = Outputs, RowBytes = RowBytes, Type = Type, Parts = Split,
                 }.Run<V>(piece % Split);
             }

@@ -39,7 +39,8 @@ internal unsafe struct StoredProductRows
 
     private byte* Data { get; set; }
 
-    /// <summary>Orders the rows of the groups that have more than <paramref name="more"/>, into memory of the current arena.</summary>
+    /// <summary>Cuts the rows of the groups that have more than <paramref name="more"/> into tiles and, where there is no AMX, orders them,
+    /// in memory of the current arena.</summary>
     /// <param name="x">Rounded rows.</param>
     /// <param name="layout">Of the weight.</param>
     /// <param name="offsets">Group g has the rows from <c>offsets[g]</c> to <c>offsets[g + 1]</c>.</param>
@@ -49,21 +50,23 @@ internal unsafe struct StoredProductRows
         var groups = offsets.Length - 1;
         var maxTiles = (x.Rows / StoredProductTile.MaxRows) + groups;
         var result = new StoredProductRows { X = x, Layout = layout, Blocks = x.Columns / layout.Columns };
-        var data = (long)x.Rows * result.Blocks * layout.RowBytes;
+        // Tiles (AMX) read the rows as they were given.
+        var isOrdered = !AmxTiles.Available;
+        var data = isOrdered ? (long)x.Rows * result.Blocks * layout.RowBytes : 0;
         result._bytes = data + ((long)maxTiles * sizeof(StoredProductRowTile)) + ((long)groups * sizeof(StoredProductRowGroup));
         result._memory = Arena.Current.Take(result._bytes);
         result.Data = (byte*)result._memory;
         result.Tiles = (StoredProductRowTile*)(result.Data + data);
         result.Groups = (StoredProductRowGroup*)(result.Tiles + maxTiles);
         result.Cut(offsets, more);
-        if (result._tiles == 0) return result;
+        if (result._tiles == 0 || !isOrdered) return result;
         result._parts = Math.Min(result._tiles, Simd.Parts(x.Rows, x.Columns));
         var work = new Work { Rows = result };
         ThreadTeam.Shared.Run(ref work, result._parts);
         return result;
     }
 
-    /// <summary>Where a block of a tile lies.</summary>
+    /// <summary>Where a block of a tile lies; not where there is AMX.</summary>
     public readonly byte* At(StoredProductRowTile tile, int block) =>
         Data + ((((long)tile.Start * Blocks) + ((long)block * tile.Count)) * Layout.RowBytes);
 

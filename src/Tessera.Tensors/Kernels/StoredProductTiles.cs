@@ -96,7 +96,17 @@ internal static unsafe class StoredProductTiles
         public long RowBytes;
         public ElementType Type;
 
-        public void Run(int part) => Type.Run(ref this, part);
+        public void Run(int part)
+        {
+            try
+            {
+                Type.Run(ref this, part);
+            }
+            finally
+            {
+                AmxTiles.Release();
+            }
+        }
 
         public readonly void Run<B>(int part) where B : struct, IStoredBlock<B>
         {
@@ -114,8 +124,6 @@ internal static unsafe class StoredProductTiles
                 var (firstTile, endTile) = Simd.Share(group.Tiles, RowParts, part % RowParts);
                 Multiply(group.FirstTile + firstTile, group.FirstTile + endTile, panel, output, count, start);
             }
-
-            AmxTiles.Release();
         }
 
         /// <summary>A panel times the rows of some tiles.</summary>

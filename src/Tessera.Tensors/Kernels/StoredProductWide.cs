@@ -5,8 +5,8 @@ namespace Tessera.Tensors.Kernels;
 /// <summary>Products of few F32 rows with an F16 or BF16 weight, which is read once and widened in registers.</summary>
 internal static unsafe class StoredProductWide
 {
-    /// <summary><c>y = x wᵀ + bias</c>.</summary>
-    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias)
+    /// <summary><c>y = x wᵀ + bias</c>; later, as a part of what is open (<see cref="JointWork"/>), where it <paramref name="joins"/>.</summary>
+    public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, bool joins)
     {
         fixed (byte* weights = w.Data)
         fixed (float* source = x.Data, target = y, added = bias)
@@ -16,7 +16,8 @@ internal static unsafe class StoredProductWide
                 X = source, RowX = x.RowStride, Rows = x.Rows, Columns = x.Columns, Weights = weights, Y = target, Bias = added,
                 Outputs = w.Rows, IsBrain = w.Type == ElementType.BF16, Parts = Simd.Parts(w.Rows, (long)x.Rows * x.Columns),
             };
-            JointWork.Add(ref work, work.Parts);
+            if (joins) JointWork.Add(ref work, work.Parts);
+            else Simd.Run(ref work, work.Parts);
         }
     }
 

@@ -18,12 +18,12 @@ public static partial class Op
     /// <returns>[…, outputs].</returns>
     /// <exception cref="ShapeException">Shapes do not fit, or a tensor is not F32.</exception>
     public static unsafe Tensor FeedForward(
-        Tensor x, FeedForwardMap? gate, FeedForwardMap up, FeedForwardMap down, Activation activation)
+        Tensor x, LinearMap? gate, LinearMap up, LinearMap down, Activation activation)
     {
         var hiddenSize = up.Weight.Shape[0];
-        gate?.Check("gate", x.Shape.Width, hiddenSize);
-        up.Check("up", x.Shape.Width, hiddenSize);
-        down.Check("down", hiddenSize, down.Weight.Shape[0]);
+        gate?.Check("feed-forward", "gate", x.Shape.Width, hiddenSize);
+        up.Check("feed-forward", "up", x.Shape.Width, hiddenSize);
+        down.Check("feed-forward", "down", hiddenSize, down.Weight.Shape[0]);
         var y = Tensor.Temporary(x.Shape.WithWidth(down.Weight.Shape[0]));
         var entry = Tape.Write<FeedForwardEntry>(y, x, gate?.Weight, gate?.Bias, up.Weight, up.Bias, down.Weight, down.Bias);
         var rows = x.Shape.Rows;
@@ -44,12 +44,12 @@ public static partial class Op
     {
         private Tensor _x = null!, _up = null!;
         private Tensor? _gate;
-        private (FeedForwardMap? Gate, FeedForwardMap Up, FeedForwardMap Down) _maps;
+        private (LinearMap? Gate, LinearMap Up, LinearMap Down) _maps;
         private Activation _activation;
         private (MatrixProductKind Up, MatrixProductKind Down) _kinds;
 
         public void Set(
-            Tensor x, Tensor? gate, Tensor up, (FeedForwardMap? Gate, FeedForwardMap Up, FeedForwardMap Down) maps, Activation activation,
+            Tensor x, Tensor? gate, Tensor up, (LinearMap? Gate, LinearMap Up, LinearMap Down) maps, Activation activation,
             (MatrixProductKind Up, MatrixProductKind Down) kinds) =>
             (_x, _gate, _up, _maps, _activation, _kinds) = (x, gate, up, maps, activation, kinds);
 
@@ -70,7 +70,8 @@ public static partial class Op
             var hidden = Tensor.Temporary(_up.Shape);
             var layer = LayerOf(_gate, _up, hidden);
             // From here on the tensors of gate and up hold their gradients.
-            _maps.Down.MultiplyBack(dy, hidden.Floats, accumulate: false, _kinds.Down, ActivationKernels.BackwardEpilogue(_activation, &layer));
+            _maps.Down.MultiplyBack(
+                dy, hidden.Floats, accumulate: false, _kinds.Down, ActivationKernels.BackwardEpilogue(_activation, &layer));
             _maps.Down.AddGradients(dy, hidden, _kinds.Down);
             GiveBack(hidden);
             if (_x.Slot is { } slot)
@@ -89,43 +90,4 @@ public static partial class Op
             fixed (float* address = tensor.Floats) return address; // memory of the arena stays where it is
         }
     }
-}
-
-/// <summary>One of the maps of <see cref="Op.FeedForward"/>.</summary>
-/// <param name="Weight">F32 [outputs, inputs].</param>
-/// <param name="Bias">[outputs], or none.</param>
-public readonly record struct FeedForwardMap(Tensor Weight, Tensor? Bias = null)
-{
-    internal void Check(string name, int inputs, int outputs)
-    {
-        ShapeException.Require(
-            Weight.Shape == [outputs, inputs] && Weight.Type == ElementType.F32, "feed-forward", name, Weight, $"F32 [{outputs}, {inputs}]");
-        if (Bias is not null) ShapeException.Require(Bias.Shape == [outputs], "feed-forward", "bias", Bias, name, Weight);
-    }
-
-    internal void Multiply(Tensor x, Tensor y, MatrixProductKind kind, MatrixProductEpilogue epilogue = default)
-    {
-        MatrixProduct.Multiply(
-            x.AsMatrix(), Weight.AsMatrix().T, y.Floats, accumulate: false, bias: Bias is null ? default : Bias.Floats, kind: kind,
-            packed: PackedParameter.Of(Weight, transposed: true, kind), epilogue: epilogue);
-        GC.KeepAlive(x);
-        GC.KeepAlive(Weight);
-        GC.KeepAlive(Bias);
-    }
-
-    internal void MultiplyBack(
-        Matrix dy, Span<float> dx, bool accumulate, MatrixProductKind kind, MatrixProductEpilogue epilogue = default) =>
-        MatrixProduct.Multiply(
-            dy, Weight.AsMatrix(), dx, accumulate, kind: kind, packed: PackedParameter.Of(Weight, transposed: false, kind),
-            epilogue: epilogue);
-
-    internal void AddGradients(Matrix dy, Tensor x, MatrixProductKind kind)
-    {
-        if (Weight.Slot is { } weight)
-            MatrixProduct.Multiply(dy.T, x.AsMatrix(), weight.Write(out var accumulate), accumulate, kind: kind);
-        if (Bias?.Slot is { } bias) RowKernels.SumRows(dy.Data, bias.Add());
-    }
-
-    internal MatrixProductKind KindFor(int rows, bool isReady) =>
-        MatrixProductKinds.Choose(rows, Weight.Shape[0], Weight.Shape[1], isReady);
 }

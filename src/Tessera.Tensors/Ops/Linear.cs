@@ -50,7 +50,7 @@ public static partial class Op
         }
         else
         {
-            StoredProduct.Multiply(activations, weight.AsStoredMatrix("linear"), y.Floats, added, kind);
+            StoredProduct.Multiply(activations, weight.AsStoredMatrix("linear"), y.Floats, added, kind, joins: true);
         }
 
         if (entry is not null) (entry.X, entry.Weight, entry.Bias, entry.Kind) = (x, weight, bias, kind);

@@ -71,7 +71,8 @@ public static partial class Op
         return y;
     }
 
-    /// <summary>Divides scores by the cap, and writes <c>cap · tanh</c> of them: the derivative by the scores is that of tanh alone.</summary>
+    /// <summary>Divides scores by the cap, and writes <c>cap · tanh</c> of them: the derivative by the scores is that of tanh
+    /// alone.</summary>
     private static void Cap(Span<float> scores, Span<float> capped, float cap)
     {
         SumKernel.Scale(scores, 1 / cap, scores);

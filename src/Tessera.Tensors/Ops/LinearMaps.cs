@@ -2,11 +2,6 @@ using Tessera.Tensors.Threading;
 
 namespace Tessera.Tensors;
 
-/// <summary>One of several linear maps of the same x.</summary>
-/// <param name="Weight">[outputs, inputs], of any type but I32.</param>
-/// <param name="Bias">[outputs], or none.</param>
-public readonly record struct LinearMap(Tensor Weight, Tensor? Bias = null);
-
 public static partial class Op
 {
     /// <summary>Two maps of one x, each as <see cref="Linear(Activations, Tensor, Tensor?)"/> and with its bits: where there are few rows,

@@ -21,7 +21,12 @@ internal unsafe struct JointWork : IParallelWork
     private int _count;
 
     /// <summary>From here on kernels that this thread starts are noted.</summary>
-    public void Open() => t_open = (JointWork*)Unsafe.AsPointer(ref this);
+    /// <exception cref="InvalidOperationException">Another one is open, which would lose what comes after.</exception>
+    public void Open()
+    {
+        if (t_open is not null) throw new InvalidOperationException("kernels are being noted for another job of this thread");
+        t_open = (JointWork*)Unsafe.AsPointer(ref this);
+    }
 
     /// <summary>From here on kernels run at once.</summary>
     public static void Close() => t_open = null;

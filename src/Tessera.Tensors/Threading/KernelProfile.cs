@@ -25,8 +25,8 @@ internal static class KernelProfile
     /// <summary>Forgets what was counted.</summary>
     public static void Clear() => s_entries.Clear();
 
-    /// <summary>Says what the next job of this thread does, or what is added to it where several kernels become one job; an estimate where nothing better is known (<paramref name="isEstimate"/>) does
-    /// not replace what was said.</summary>
+    /// <summary>Says what the next job of this thread does, or what is added to it where several kernels become one job; an estimate
+    /// (<paramref name="isEstimate"/>) adds nothing to what was said.</summary>
     /// <param name="operations">Multiplications and additions.</param>
     /// <param name="bytes">Bytes moved at least.</param>
     /// <param name="sizes">Of a product, which has a line for each.</param>
@@ -34,7 +34,9 @@ internal static class KernelProfile
     public static void Note(double operations, double bytes, Sizes sizes = default, bool isEstimate = false)
     {
         if (!IsOn || s_isInside || (isEstimate && s_operations > 0)) return;
-        (s_operations, s_bytes, s_sizes) = (s_operations + operations, s_bytes + bytes, sizes);
+        // What is known replaces an estimate, and is added to what is known of the job.
+        s_bytes = bytes + (s_operations > 0 ? s_bytes : 0);
+        (s_operations, s_sizes) = (s_operations + operations, sizes);
     }
 
     /// <summary>Starts counting a job, unless it is part of another one.</summary>
@@ -52,7 +54,8 @@ internal static class KernelProfile
         lock (s_entries)
         {
             var entry = s_entries.GetValueOrDefault((work, s_sizes));
-            s_entries[(work, s_sizes)] = new Entry(entry.Calls + 1, entry.Ticks + ticks, entry.Operations + s_operations, entry.Bytes + s_bytes);
+            s_entries[(work, s_sizes)] = new Entry(
+                entry.Calls + 1, entry.Ticks + ticks, entry.Operations + s_operations, entry.Bytes + s_bytes);
         }
 
         (s_operations, s_bytes, s_sizes) = (0, 0, default);

@@ -47,7 +47,7 @@ internal sealed unsafe class ThreadTeam
     public int Threads { get; }
 
     /// <summary>How many jobs the threads have shared since the start.</summary>
-    public long Passes => Volatile.Read(ref _job.Ticket) >> 33;
+    public long Passes => Volatile.Read(ref _job.Ticket) >>> 33;
 
     /// <summary>How many threads sleep.</summary>
     internal int Sleeping => Volatile.Read(ref _job.Sleeping);
@@ -58,8 +58,15 @@ internal sealed unsafe class ThreadTeam
     {
         if (KernelProfile.IsOn && !s_working && KernelProfile.TryEnter(out var start))
         {
-            Run(ref work, parts);
-            KernelProfile.Leave(typeof(TWork), start);
+            try
+            {
+                Run(ref work, parts);
+            }
+            finally
+            {
+                KernelProfile.Leave(typeof(TWork), start);
+            }
+
             return;
         }
 

@@ -51,7 +51,7 @@ internal static class FuzzedRows
         return FuzzCase.Of(
             $"feed-forward, gated: {isGated}",
             t => Op.FeedForward(
-                t[0], isGated ? new FeedForwardMap(t[1]) : null, new FeedForwardMap(t[2]), new FeedForwardMap(t[3]), Activation.Silu),
+                t[0], isGated ? new LinearMap(t[1]) : null, new LinearMap(t[2]), new LinearMap(t[3]), Activation.Silu),
             t =>
             {
                 var up = FuzzedProducts.Linear(t[0], t[2], null, rows, width, hidden);

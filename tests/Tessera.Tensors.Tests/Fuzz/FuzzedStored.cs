@@ -82,7 +82,7 @@ internal static class FuzzedStored
     /// <summary>Each row is converted as it is alone, whatever stands beside it; what F16 and BF16 hold is the nearest there is.</summary>
     public static FuzzCase Convert(Draw draw)
     {
-        var (from, to) = (draw.Pick([ElementType.F32, .. Stored.Types]), draw.Pick([.. Stored.Types.Where(type => type.IsWritten())]));
+        var (from, to) = (draw.Pick([ElementType.F32, .. Stored.Types]), draw.Pick([.. Stored.Types.Where(type => type.CanBeWritten())]));
         var (rows, width, seed) = (draw.Size(65), Inputs(draw, Stored.RoundsActivations(from) ? from : to), draw.Between(1, 1000));
         if (width % to.BlockElements() != 0) width = to.BlockElements();
         return new FuzzCase($"convert {from} [{rows}, {width}] to {to}", _ =>

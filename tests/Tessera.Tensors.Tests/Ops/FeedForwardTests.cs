@@ -95,9 +95,9 @@ public class FeedForwardTests(ITestOutputHelper output)
         Assert.Contains("feed-forward: down is F32 [3, 4]", message, StringComparison.Ordinal);
     }
 
-    private static FeedForwardMap Map(Tensor[] x, int weight, int bias) => new(x[weight], bias < x.Length ? x[bias] : null);
+    private static LinearMap Map(Tensor[] x, int weight, int bias) => new(x[weight], bias < x.Length ? x[bias] : null);
 
-    private static FeedForwardMap Map(Shape shape, int seed) => new(Parameter(shape, seed));
+    private static LinearMap Map(Shape shape, int seed) => new(Parameter(shape, seed));
 
     private static Tensor Parameter(Shape shape, int seed)
     {

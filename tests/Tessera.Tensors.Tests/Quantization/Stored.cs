@@ -15,7 +15,7 @@ internal static class Stored
     /// <summary>An owned weight of random elements, or of random bits where the type is only read, in an arena scope of its own.</summary>
     public static Tensor Weight(ElementType type, Shape shape, int seed, double scale = 0.1)
     {
-        if (!type.IsWritten()) return RandomBits(type, shape, seed, scale / 100);
+        if (!type.CanBeWritten()) return RandomBits(type, shape, seed, scale / 100);
         using var scope = Arena.Current.Scope();
         return Op.Convert(Tensor.From(OperationCheck.Random(shape, seed, scale).Values, shape), type).Keep();
     }

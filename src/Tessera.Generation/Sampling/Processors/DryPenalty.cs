@@ -9,8 +9,8 @@ namespace Tessera.Generation.Sampling;
 /// </summary>
 public sealed class DryPenalty : LogitsProcessor
 {
-    // Longer runs are punished no more: the penalty would not be finite.
-    private const int LongestCounted = 64;
+    // A penalty makes a token all but impossible; it does not take it out.
+    private const float Greatest = 1e4f;
 
     private readonly DryOptions _options;
     private readonly HashSet<int> _breakers;
@@ -49,7 +49,7 @@ public sealed class DryPenalty : LogitsProcessor
     }
 
     private float Penalty(int run) =>
-        _options.Multiplier * MathF.Pow(_options.Base, Math.Min(run, LongestCounted) - _options.AllowedLength);
+        Math.Min(Greatest, _options.Multiplier * MathF.Pow(_options.Base, run - _options.AllowedLength));
 
     /// <summary>How long the end of the text is that no breaker stands in.</summary>
     private int Unbroken(ReadOnlySpan<int> tokens)

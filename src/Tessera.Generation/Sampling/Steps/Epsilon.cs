@@ -7,7 +7,9 @@ namespace Tessera.Generation.Sampling;
 /// <param name="least">In (0, 1).</param>
 public sealed class Epsilon(float least) : SamplingStep
 {
+    private readonly float _least = Checked(least, least is > 0 and < 1, "epsilon", "greater than 0, below 1");
+
     /// <inheritdoc/>
     public override void Apply(Candidates candidates, TokenHistory history) =>
-        candidates.KeepFrom(TensorPrimitives.Max(candidates.Logits) + (float)Math.Log(least * candidates.Total));
+        candidates.KeepFrom(TensorPrimitives.Max(candidates.Logits) + (float)Math.Log(_least * candidates.Total));
 }

@@ -12,14 +12,16 @@ namespace Tessera.Generation.Sampling;
 /// <param name="seed">Where its random numbers come from; they are others than those that draw the token.</param>
 public sealed class ExcludeTopChoices(float probability, float threshold, ulong seed) : SamplingStep
 {
+    private readonly float _probability = Checked(probability, probability is > 0 and <= 1, "xtc probability", "greater than 0, at most 1");
+    private readonly float _threshold = Checked(threshold, threshold is > 0 and <= 0.5f, "xtc threshold", "greater than 0, at most 0.5");
     private readonly CounterRandom _random = new CounterRandom(seed).Derive("xtc");
 
     /// <inheritdoc/>
     public override void Apply(Candidates candidates, TokenHistory history)
     {
-        if (_random.Derive((ulong)history.Sequence).Uniform((ulong)history.Position) >= probability) return;
-        var least = threshold * candidates.Total;
-        candidates.Order((int)(1 / threshold) + 1); // more cannot reach it
+        if (_random.Derive((ulong)history.Sequence).Uniform((ulong)history.Position) >= _probability) return;
+        var least = _threshold * candidates.Total;
+        candidates.Order((int)Math.Min(candidates.Count, (1 / _threshold) + 1)); // more cannot reach it
         var weights = candidates.Weights;
         var good = 0;
         while (good < weights.Length && weights[good] >= least) good++;

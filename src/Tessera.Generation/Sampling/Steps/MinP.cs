@@ -7,7 +7,9 @@ namespace Tessera.Generation.Sampling;
 /// <param name="share">In (0, 1].</param>
 public sealed class MinP(float share) : SamplingStep
 {
+    private readonly float _share = Checked(share, share is > 0 and <= 1, "min-p", "greater than 0, at most 1");
+
     /// <inheritdoc/>
     public override void Apply(Candidates candidates, TokenHistory history) =>
-        candidates.KeepFrom(TensorPrimitives.Max(candidates.Logits) + MathF.Log(share));
+        candidates.KeepFrom(TensorPrimitives.Max(candidates.Logits) + MathF.Log(_share));
 }

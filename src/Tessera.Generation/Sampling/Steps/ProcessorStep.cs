@@ -1,6 +1,7 @@
 namespace Tessera.Generation.Sampling;
 
-/// <summary>A processor of logits that stands behind rules of sampling: it changes the tokens that they have left, and brings none back.</summary>
+/// <summary>A processor of logits that stands behind rules of sampling: it changes the tokens that they have left, and brings none
+/// back.</summary>
 /// <param name="processor">The processor.</param>
 internal sealed class ProcessorStep(LogitsProcessor processor) : SamplingStep
 {

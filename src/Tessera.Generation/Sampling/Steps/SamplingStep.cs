@@ -17,4 +17,13 @@ public abstract class SamplingStep
     public virtual void Drawn(double probability, TokenHistory history)
     {
     }
+
+    /// <summary>An option, where it is in its range.</summary>
+    /// <param name="value">The option.</param>
+    /// <param name="isAllowed">Whether it is.</param>
+    /// <param name="option">What messages call it.</param>
+    /// <param name="allowed">Its range, in words.</param>
+    /// <exception cref="ArgumentException">It is not; the message says all of it.</exception>
+    protected static T Checked<T>(T value, bool isAllowed, string option, string allowed) =>
+        isAllowed ? value : throw new ArgumentException($"{option} is {value}; allowed: {allowed}");
 }

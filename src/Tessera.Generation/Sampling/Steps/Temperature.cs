@@ -4,6 +4,9 @@ namespace Tessera.Generation.Sampling;
 /// <param name="temperature">Greater than 0.</param>
 public sealed class Temperature(float temperature) : SamplingStep
 {
+    private readonly float _temperature =
+        Checked(temperature, temperature > 0 && float.IsFinite(temperature), "temperature", "greater than 0");
+
     /// <inheritdoc/>
-    public override void Apply(Candidates candidates, TokenHistory history) => candidates.Divide(temperature);
+    public override void Apply(Candidates candidates, TokenHistory history) => candidates.Divide(_temperature);
 }

@@ -5,10 +5,12 @@ namespace Tessera.Generation.Sampling;
 /// <param name="k">At least 1.</param>
 public sealed class TopK(int k) : SamplingStep
 {
+    private readonly int _k = Checked(k, k >= 1, "top-k", "at least 1");
+
     /// <inheritdoc/>
     public override void Apply(Candidates candidates, TokenHistory history)
     {
-        candidates.Order(k);
-        candidates.Take(k);
+        candidates.Order(_k);
+        candidates.Take(_k);
     }
 }

@@ -5,14 +5,16 @@ namespace Tessera.Generation.Sampling;
 /// <param name="share">In (0, 1].</param>
 public sealed class TopP(float share) : SamplingStep
 {
+    private readonly float _share = Checked(share, share is > 0 and <= 1, "top-p", "greater than 0, at most 1");
+
     /// <summary>Most nuclei end within so many tokens, which are found without sorting all.</summary>
     private const int UsualNucleus = 64;
 
     /// <inheritdoc/>
     public override void Apply(Candidates candidates, TokenHistory history)
     {
-        if (share >= 1) return;
-        var wanted = share * candidates.Total;
+        if (_share >= 1) return;
+        var wanted = _share * candidates.Total;
         for (var ordered = UsualNucleus; ; ordered = candidates.Count)
         {
             candidates.Order(ordered);

@@ -8,6 +8,7 @@ namespace Tessera.Generation.Sampling;
 /// <param name="share">In (0, 1).</param>
 public sealed class Typical(float share) : SamplingStep
 {
+    private readonly float _share = Checked(share, share is > 0 and < 1, "typical-p", "greater than 0, below 1");
     private float[] _distances = [];
 
     /// <inheritdoc/>
@@ -30,7 +31,7 @@ public sealed class Typical(float share) : SamplingStep
         distances.Sort();
         weights = candidates.Weights;
         var (kept, sum) = (0, 0.0);
-        while (kept < weights.Length && (kept == 0 || sum < share * total)) sum += weights[kept++];
+        while (kept < weights.Length && (kept == 0 || sum < _share * total)) sum += weights[kept++];
         while (kept < weights.Length && distances[kept] == distances[kept - 1]) kept++;
         candidates.Take(kept);
     }

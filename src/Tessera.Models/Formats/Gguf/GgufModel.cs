@@ -63,10 +63,10 @@ public static class GgufModel
         DecoderOptions options, SequenceModel model, ElementType? type = null, (TensorSource Tensors, TensorNames Names)? source = null,
         string? architecture = null)
     {
-        if (type is { } asked && !(s_fileTypes.ContainsKey(asked) && asked.IsWritten()))
+        if (type is { } asked && !(s_fileTypes.ContainsKey(asked) && asked.CanBeWritten()))
             throw new ArgumentException(
                 $"matrices in a GGUF file cannot be {asked}; allowed: "
-                + string.Join(", ", s_fileTypes.Keys.Where(ElementTypes.IsWritten)), nameof(type));
+                + string.Join(", ", s_fileTypes.Keys.Where(ElementTypes.CanBeWritten)), nameof(type));
         var chosen = GgufArchitectures.For(options, architecture);
         var writer = new GgufWriter();
         writer.Metadata[GgufArchitecture.Key] = GgufValue.Of(chosen.Name);

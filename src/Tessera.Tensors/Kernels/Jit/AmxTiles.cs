@@ -46,8 +46,6 @@ internal unsafe struct AmxOperands
 /// thread's own, and the permission to use it is the process's (Linux, Documentation/arch/x86/xstate.rst).
 /// <para>A block product is exact in what it touches: no byte of a row or column that the shape does not have is read or
 /// written, so that ragged edges need no buffers beside c.</para>
-/// <para>Linear layers and attention use it. Quantized weights still run on the level below; for them a step of 32 bytes
-/// would be a block of Q8_0 (<see cref="AmxNumbers.SignedBytes"/>), whose sums the caller scales and adds.</para>
 /// <para><c>tdpbf16ps</c> rounds to nearest even, takes subnormal numbers as 0 and gives 0 for subnormal results. Intel,
 /// Software Developer's Manual, volume 2.</para>
 /// </summary>

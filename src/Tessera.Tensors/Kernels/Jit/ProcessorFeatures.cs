@@ -19,7 +19,8 @@ internal readonly record struct ProcessorFeatures
     /// <summary>AMX-TILE, AMX-BF16 and AMX-INT8.</summary>
     public bool Amx { get; init; }
 
-    /// <summary>Whether <c>vdpbf16ps</c> does more than F32 multiplications (<see cref="Bf16Rate"/>); measured only where it can be used.</summary>
+    /// <summary>Whether <c>vdpbf16ps</c> does more than F32 multiplications (<see cref="Bf16Rate"/>); measured only where it
+    /// can be used.</summary>
     public bool Bf16DotsPay { get; init; }
 
     /// <summary>Why the system runs no code that is assembled at run time, or null where it does.</summary>

@@ -145,7 +145,8 @@ internal sealed partial class StoredProductDotWriter
         a.vcvtph2ps(to, xmm3);
     }
 
-    /// <summary>As <see cref="Mxfp4Format.Scale"/>: the lowest two exponents are those of numbers that are not normal.</summary>
+    /// <summary>As <see cref="Mxfp4Format.Scale"/>: the lowest two exponents are those of numbers that are not normal, 255 is
+    /// NaN.</summary>
     private void WriteExponents(AssemblerRegister64 w)
     {
         a.vmovd(xmm3, __dword_ptr[w]);
@@ -161,6 +162,10 @@ internal sealed partial class StoredProductDotWriter
         a.mov(eax, 0x00200000);
         a.vpbroadcastd(ymm3, eax);
         a.vpsllvd(ymm4.k6, ymm3, ymm2);
+        a.mov(eax, 255);
+        a.vpbroadcastd(ymm3, eax);
+        a.vpcmpeqd(k6, ymm2, ymm3);
+        a.vpternlogd(ymm4.k6, ymm4, ymm4, 0xFF); // all ones: NaN
         a.vmovaps(Ymm(s_scales), ymm4);
     }
 
