@@ -12,6 +12,9 @@ public abstract record DecodingOptions
 {
     private const int MaxTokens = 1 << 20;
 
+    // Beyond these, differences between logits are lost.
+    private const float MaxPenalty = 1000, MinRepetitionPenalty = 0.001f;
+
     /// <summary>The greatest number of tokens to generate, the stop token included; where null, the longest the model was trained on, at
     /// most 1,024. 1 to 1,048,576. Where a method is told a number too, the smaller counts.</summary>
     public int? MaxNewTokens { get; init; }
@@ -20,17 +23,18 @@ public abstract record DecodingOptions
     public int MinNewTokens { get; init; }
 
     /// <summary>Above 1, tokens that the decoder has read or written are less likely: their logits are divided by this where above 0,
-    /// multiplied where below (Keskar et al. 2019, arXiv 1909.05858). Greater than 0; 1 leaves them.</summary>
+    /// multiplied where below (Keskar et al. 2019, arXiv 1909.05858). 0.001 to 1,000; 1 leaves them.</summary>
     public float RepetitionPenalty { get; init; } = 1;
 
     /// <summary>No run of so many tokens is written a second time (Paulus et al. 2017, arXiv 1705.04304); any may be where 0.</summary>
     public int NoRepeatNgramSize { get; init; }
 
-    /// <summary>Taken once from the logits of tokens that the decoder has read or written, as OpenAI's API defines it; −∞ &lt; penalty
-    /// &lt; ∞, 0 leaves them.</summary>
+    /// <summary>Taken once from the logits of tokens that the decoder has read or written, as OpenAI's API defines it; −1,000 to
+    /// 1,000, 0 leaves them.</summary>
     public float PresencePenalty { get; init; }
 
-    /// <summary>Taken from the logits of tokens that the decoder has read or written as often as they came.</summary>
+    /// <summary>Taken from the logits of tokens that the decoder has read or written as often as they came; −1,000 to
+    /// 1,000.</summary>
     public float FrequencyPenalty { get; init; }
 
     /// <summary>Of how many of the last tokens <see cref="RepetitionPenalty"/>, <see cref="PresencePenalty"/> and
@@ -66,10 +70,12 @@ public abstract record DecodingOptions
         Require(MaxNewTokens is null or (>= 1 and <= MaxTokens), "max new tokens", MaxNewTokens, $"1 to {MaxTokens}");
         var max = MaxNewTokens ?? MaxTokens;
         Require(MinNewTokens >= 0 && MinNewTokens <= max, "min new tokens", MinNewTokens, $"0 to {max}");
-        Require(RepetitionPenalty > 0 && float.IsFinite(RepetitionPenalty), "repetition penalty", RepetitionPenalty, "greater than 0");
+        Require(
+            RepetitionPenalty is >= MinRepetitionPenalty and <= MaxPenalty, "repetition penalty", RepetitionPenalty,
+            $"{MinRepetitionPenalty} to {MaxPenalty}");
         Require(NoRepeatNgramSize >= 0, "no-repeat n-gram size", NoRepeatNgramSize, "at least 0");
-        Require(float.IsFinite(PresencePenalty), "presence penalty", PresencePenalty, "a finite number");
-        Require(float.IsFinite(FrequencyPenalty), "frequency penalty", FrequencyPenalty, "a finite number");
+        Require(float.Abs(PresencePenalty) <= MaxPenalty, "presence penalty", PresencePenalty, $"-{MaxPenalty} to {MaxPenalty}");
+        Require(float.Abs(FrequencyPenalty) <= MaxPenalty, "frequency penalty", FrequencyPenalty, $"-{MaxPenalty} to {MaxPenalty}");
         Require(PenaltyWindow >= 0, "penalty window", PenaltyWindow, "at least 0");
         Dry?.Validate();
         if (this is not SamplingOptions) _ = new DecodingChain(this);

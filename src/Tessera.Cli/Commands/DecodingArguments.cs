@@ -53,8 +53,7 @@ internal sealed class DecodingArguments
     private readonly Option<string[]> _dryBreakers = new("--dry-breakers")
     {
         Description = "DRY: no run goes across a token that holds one of these texts; a line break, a colon, a quotation mark and a star "
-            + "unless said.",
-        AllowMultipleArgumentsPerToken = true,
+            + "unless said. Any number of times.",
     };
     private readonly Option<string[]> _bias = new("--logit-bias")
     {

@@ -93,7 +93,7 @@ public sealed class LogitsProcessorTests
     public void Options_out_of_range_are_refused()
     {
         AssertTold<ArgumentException>(
-            "repetition penalty is 0; allowed: greater than 0", () => new GreedyOptions { RepetitionPenalty = 0 }.Validate());
+            "repetition penalty is 0; allowed: 0.001 to 1000", () => new GreedyOptions { RepetitionPenalty = 0 }.Validate());
         AssertTold<ArgumentException>(
             "no-repeat n-gram size is -1; allowed: at least 0", () => new BeamOptions { NoRepeatNgramSize = -1 }.Validate());
         AssertTold<ArgumentOutOfRangeException>("penalty is NaN; allowed: ", () => _ = new RepetitionPenalty(float.NaN));

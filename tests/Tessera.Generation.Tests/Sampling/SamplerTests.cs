@@ -117,7 +117,7 @@ public sealed class SamplerTests
     private static int Draw(float[] logits, SamplingOptions options, int sequence, int position)
     {
         var order = Enumerable.Range(0, logits.Length).ToArray();
-        if (options.TopK > 0) order = [.. Likeliest(order).Take(options.TopK)];
+        if (options.TopK > 0 && options.TopK < order.Length) order = [.. Likeliest(order).Take(options.TopK)];
         var scaled = logits.Select(logit => (logit - logits.Max()) / options.Temperature).ToArray();
         if (options.TopP < 1)
         {

@@ -224,7 +224,7 @@ public sealed class SamplingStepTests
         AssertTold("epsilon is 1; allowed: 0 to below 1", new SamplingOptions { Epsilon = 1 });
         AssertTold("xtc threshold is 0.6; allowed: greater than 0, at most 0.5", new SamplingOptions { XtcThreshold = 0.6f });
         AssertTold("mirostat is -1; allowed: at least 0", new SamplingOptions { Mirostat = -1 });
-        AssertTold("presence penalty is NaN; allowed: a finite number", new GreedyOptions { PresencePenalty = float.NaN });
+        AssertTold("presence penalty is NaN; allowed: -1000 to 1000", new GreedyOptions { PresencePenalty = float.NaN });
         AssertTold("penalty window is -1; allowed: at least 0", new GreedyOptions { PenaltyWindow = -1 });
         AssertTold("dry base is 0.5; allowed: at least 1", new GreedyOptions { Dry = new DryOptions(Base: 0.5f) });
         AssertTold("the logit bias of token -1 is 2", new GreedyOptions { LogitBias = new Dictionary<int, float> { [-1] = 2 } });

@@ -3,16 +3,20 @@ namespace Tessera.Generation.Sampling;
 /// <summary>Adds a number of its own to the logits of some tokens: −100 all but forbids one, 100 all but demands it.</summary>
 public sealed class LogitBias : LogitsProcessor
 {
+    // Beyond it, differences between logits are lost.
+    private const float Greatest = 1000;
+
     private readonly (int Token, float Bias)[] _biases;
 
     /// <summary>Biases.</summary>
-    /// <param name="biases">Of tokens, by their ids; finite.</param>
-    /// <exception cref="ArgumentException">An id is negative, or a bias is not finite.</exception>
+    /// <param name="biases">Of tokens, by their ids; −1,000 to 1,000.</param>
+    /// <exception cref="ArgumentException">An id is negative, or a bias out of its range.</exception>
     public LogitBias(IReadOnlyDictionary<int, float> biases)
     {
         foreach (var (token, bias) in biases)
-            if (token < 0 || !float.IsFinite(bias))
-                throw new ArgumentException($"the logit bias of token {token} is {bias}; allowed: a finite number, of a token from 0 on");
+            if (token < 0 || !(float.Abs(bias) <= Greatest))
+                throw new ArgumentException(
+                    $"the logit bias of token {token} is {bias}; allowed: -{Greatest} to {Greatest}, of a token from 0 on");
         _biases = [.. biases.Select(one => (one.Key, one.Value))];
     }
 

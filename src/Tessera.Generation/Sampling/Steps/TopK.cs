@@ -10,6 +10,7 @@ public sealed class TopK(int k) : SamplingStep
     /// <inheritdoc/>
     public override void Apply(Candidates candidates, TokenHistory history)
     {
+        if (_k >= candidates.Count) return; // nothing is taken away, nor put in another order
         candidates.Order(_k);
         candidates.Take(_k);
     }
