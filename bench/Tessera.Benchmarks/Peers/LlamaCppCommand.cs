@@ -125,16 +125,7 @@ internal static class LlamaCppCommand
         private static void WriteAgainWithTokens(ModelFolder folder, string file, string architecture)
         {
             var writer = GgufModel.Writer((DecoderOptions)folder.Config.Model, folder.Model, architecture: architecture);
-            string[] tokens = ["<s>", "</s>", "a", "b", "ab", .. Enumerable.Range(5, folder.Model.Vocabulary - 5).Select(id => $"<{id}>")];
-            GgufTokenizer.Write(
-                new GgmlVocabulary("gpt2", tokens)
-                {
-                    PreTokenizer = "gpt-2",
-                    Merges = ["a b"],
-                    BeginId = 0,
-                    EndId = 1,
-                },
-                writer.Metadata);
+            GgufTokenizer.Write(OwnModels.Tokens(folder.Model.Vocabulary), writer.Metadata);
             writer.Save(file + ".new");
             System.IO.File.Move(file + ".new", file, overwrite: true);
         }

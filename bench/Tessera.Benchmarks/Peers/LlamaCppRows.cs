@@ -154,16 +154,7 @@ internal static class LlamaCppRows
         };
         var model = options.Build(Vocabulary, seed: 1);
         var writer = GgufModel.Writer(options, model, type);
-        string[] tokens = ["<s>", "</s>", "a", "b", "ab", .. Enumerable.Range(5, Vocabulary - 5).Select(id => $"<{id}>")];
-        GgufTokenizer.Write(
-            new GgmlVocabulary("gpt2", tokens)
-            {
-                PreTokenizer = "gpt-2",
-                Merges = ["a b"],
-                BeginId = 0,
-                EndId = 1,
-            },
-            writer.Metadata);
+        GgufTokenizer.Write(OwnModels.Tokens(Vocabulary), writer.Metadata);
         writer.Save(file);
         var all = model.ParameterCount();
         var idle = name == "dense" ? 0 : (long)layers * (Experts - Used) * 3 * width * hidden;

@@ -16,6 +16,16 @@ namespace Tessera.Benchmarks.Peers;
 /// <summary>Small models of our own, as training leaves them in a folder: with our names, our scales of embeddings, our tokenizer.</summary>
 internal static class OwnModels
 {
+    /// <summary>Tokens for models without, which llama.cpp does not run.</summary>
+    public static GgmlVocabulary Tokens(int vocabulary) =>
+        new("gpt2", ["<s>", "</s>", "a", "b", "ab", .. Enumerable.Range(5, vocabulary - 5).Select(id => $"<{id}>")])
+        {
+            PreTokenizer = "gpt-2",
+            Merges = ["a b"],
+            BeginId = 0,
+            EndId = 1,
+        };
+
     private const string Text = "The quick brown fox jumps over the lazy dog. In the year 1492 there were 3 ships; don't you think that they're the same? int x = a[i] + 10;";
     private const int Width = 64, Heads = 4;
 

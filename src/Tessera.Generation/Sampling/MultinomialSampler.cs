@@ -33,7 +33,7 @@ public sealed class MultinomialSampler : Sampler
     /// <inheritdoc/>
     protected override int Pick(ReadOnlySpan<float> logits, TokenHistory history)
     {
-        _candidates.Load(logits);
+        if (_candidates.Load(logits) is { } nan) return nan;
         foreach (var step in _steps) step.Apply(_candidates, history);
         var total = _candidates.Total;
         var weights = _candidates.Weights;

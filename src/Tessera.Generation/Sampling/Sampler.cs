@@ -45,17 +45,18 @@ public abstract class Sampler
         ReadOnlySpan<float> logits, TokenHistory history, TokenConstraint? constraint = null, bool wantsLogProbability = false)
     {
         var changed = Processors.Apply(logits, history, constraint);
-        if (TensorPrimitives.IndexOfMax(changed) is var place && float.IsNaN(changed[place]))
+        var token = Pick(changed, history);
+        if (float.IsNaN(changed[token]))
         {
             throw new InvalidOperationException(
-                $"the logit of token {place} is NaN at position {history.Position} of sequence {history.Sequence}");
+                $"the logit of token {token} is NaN at position {history.Position} of sequence {history.Sequence}");
         }
 
-        var token = Pick(changed, history);
         return new SampledToken(token, wantsLogProbability ? logits[token] - LogSumExp(logits) : null);
     }
 
-    /// <summary>Picks one of the tokens whose logit is not −∞; there is at least one.</summary>
+    /// <summary>Picks one of the tokens whose logit is not −∞; there is at least one. Where one is NaN, that one: whoever asked is
+    /// told.</summary>
     /// <param name="logits">[vocabulary].</param>
     /// <param name="history">The tokens so far.</param>
     protected abstract int Pick(ReadOnlySpan<float> logits, TokenHistory history);

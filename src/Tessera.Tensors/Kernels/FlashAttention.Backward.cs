@@ -115,7 +115,7 @@ internal static unsafe partial class FlashAttention
         Queries,
     }
 
-    private struct BackwardWork : IVectorWork
+    private struct BackwardWork : IVectorWork, IAttentionItems
     {
         public FlashAttentionProblem Problem;
         public FlashAttentionGradients Gradients;
@@ -126,25 +126,10 @@ internal static unsafe partial class FlashAttention
         public void Run<V>(int part) where V : struct, ILanes<V>
         {
             var (start, end) = Simd.Share(Items, Parts, part);
-            try
-            {
-                for (var item = start; item < end; item++)
-                {
-                    switch (Problem.Factors)
-                    {
-                        case AttentionFactors.Bf16Tiles: Do<Lanes512, AttentionAmx>(item); break;
-                        case AttentionFactors.Bf16Dots: Do<Lanes512, AttentionBf16>(item); break;
-                        default: Do<V, AttentionF32<V>>(item); break;
-                    }
-                }
-            }
-            finally
-            {
-                AmxTiles.Release();
-            }
+            Problem.Factors.Run<V, BackwardWork>(ref this, start, end);
         }
 
-        private readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
+        public readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
         {
             switch (Pass)
             {

@@ -37,33 +37,18 @@ internal static unsafe partial class FlashAttention
     }
 
     /// <summary>An item is some queries of one head, which go over all keys.</summary>
-    private struct ForwardWork : IVectorWork
+    private struct ForwardWork : IVectorWork, IAttentionItems
     {
         public FlashAttentionProblem Problem;
         public int QueriesOfItem, Items, Parts;
 
-        public readonly void Run<V>(int part) where V : struct, ILanes<V>
+        public void Run<V>(int part) where V : struct, ILanes<V>
         {
             var (start, end) = Simd.Share(Items, Parts, part);
-            try
-            {
-                for (var item = start; item < end; item++)
-                {
-                    switch (Problem.Factors)
-                    {
-                        case AttentionFactors.Bf16Tiles: Do<Lanes512, AttentionAmx>(item); break;
-                        case AttentionFactors.Bf16Dots: Do<Lanes512, AttentionBf16>(item); break;
-                        default: Do<V, AttentionF32<V>>(item); break;
-                    }
-                }
-            }
-            finally
-            {
-                AmxTiles.Release();
-            }
+            Problem.Factors.Run<V, ForwardWork>(ref this, start, end);
         }
 
-        private readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
+        public readonly void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>
         {
             // The last queries of a causal mask see most; begun first, they leave no thread waiting at the end.
             var items = Words(Problem.QueryCount, QueriesOfItem);

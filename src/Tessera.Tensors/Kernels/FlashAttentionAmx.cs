@@ -11,7 +11,7 @@ internal readonly unsafe struct AttentionAmx : IAttentionFactors<Lanes512>
 {
     private const int StepWords = AmxShape.WholeStep / sizeof(float), TileWords = FlashAttentionTile.Size / 2;
 
-    /// <summary>Whether queries are enough to pack keys and values for: that takes about as long as F32 products with 30 queries,
+    /// <summary>Whether queries are enough to pack keys and values for: by estimate that takes about as long as F32 products with 30 queries,
     /// besides memory that is written and read once more. The few queries over a long cache that decoding has are not.</summary>
     public static bool Pays(int queries, int keys) => queries > FlashAttentionTile.Size || 4 * (long)queries > keys;
 

@@ -105,3 +105,39 @@ internal readonly unsafe struct AttentionF32<V> : IAttentionFactors<V> where V :
         float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int m, int n, int k,
         bool add) => FlashAttentionProduct.Run<V>(a, aRow, aColumn, b, bRow, c, cRow, m, n, k, add);
 }
+
+/// <summary>Work of attention that is written once for all factors.</summary>
+internal interface IAttentionItems
+{
+    /// <summary>Does one item.</summary>
+    /// <typeparam name="V">The vectors.</typeparam>
+    /// <typeparam name="F">The factors of its products.</typeparam>
+    void Do<V, F>(int item) where V : struct, ILanes<V> where F : struct, IAttentionFactors<V>;
+}
+
+/// <summary>Which code belongs to the factors.</summary>
+internal static class AttentionFactorsChoice
+{
+    /// <summary>Does some items on the calling thread, which then gives its tiles up.</summary>
+    public static void Run<V, TWork>(this AttentionFactors factors, ref TWork work, int start, int end)
+        where V : struct, ILanes<V>
+        where TWork : struct, IAttentionItems
+    {
+        try
+        {
+            for (var item = start; item < end; item++)
+            {
+                switch (factors)
+                {
+                    case AttentionFactors.Bf16Tiles: work.Do<Lanes512, AttentionAmx>(item); break;
+                    case AttentionFactors.Bf16Dots: work.Do<Lanes512, AttentionBf16>(item); break;
+                    default: work.Do<V, AttentionF32<V>>(item); break;
+                }
+            }
+        }
+        finally
+        {
+            Jit.AmxTiles.Release();
+        }
+    }
+}

@@ -8,6 +8,15 @@ internal static unsafe class Q41Format
 {
     public const int Elements = 32, Bytes = 20, Minimum = 2, Numbers = 4;
 
+    /// <summary>The scales and minima of 8 blocks so many bytes apart, as of Q5_1 too; see
+    /// <see cref="IStoredBlock{TSelf}.GroupScales"/>.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void GroupScales(byte* blocks, int bytes, float* to)
+    {
+        StoredProductBlocks.Scales(blocks, bytes).Store(to);
+        (-StoredProductBlocks.Scales(blocks + Minimum, bytes)).Store(to + 16);
+    }
+
     public static void Store(float* from, byte* to, int blocks)
     {
         for (; blocks > 0; blocks--, from += Elements, to += Bytes)
@@ -121,11 +130,7 @@ internal readonly unsafe struct Q41Block : IStoredBlock<Q41Block>
     public static Q41Block Open(byte* block) => new(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void GroupScales(byte* block, float* to)
-    {
-        StoredProductBlocks.Scales(block, Bytes).Store(to);
-        (-StoredProductBlocks.Scales(block + Q41Format.Minimum, Bytes)).Store(to + 16);
-    }
+    public static void GroupScales(byte* block, float* to) => Q41Format.GroupScales(block, Bytes, to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<sbyte> Numbers(byte* block, int part) => Q50Format.Halves(block + Q41Format.Numbers).AsSByte();
@@ -195,11 +200,7 @@ internal readonly unsafe struct Q51Block : IStoredBlock<Q51Block>
     public static Q51Block Open(byte* block) => new(block);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void GroupScales(byte* block, float* to)
-    {
-        StoredProductBlocks.Scales(block, Bytes).Store(to);
-        (-StoredProductBlocks.Scales(block + Q41Format.Minimum, Bytes)).Store(to + 16);
-    }
+    public static void GroupScales(byte* block, float* to) => Q41Format.GroupScales(block, Bytes, to);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<sbyte> Numbers(byte* block, int part) => Q50Format.Load(block + Q51Format.High).AsSByte();

@@ -68,7 +68,8 @@ internal static unsafe class StoredProductGroups
                 var x = X.Part(start, count);
                 new StoredProductDots.Work
                 {
-                    X = x.Ordered == null && order != null ? x.WithOrder(order) : x, Weights = Weights + ((long)group * Outputs * RowBytes), Y = Y + ((long)start * Outputs),
+                    X = x.Ordered == null && order != null ? x.WithOrder(order) : x,
+                    Weights = Weights + ((long)group * Outputs * RowBytes), Y = Y + ((long)start * Outputs),
                     Outputs = Outputs, RowBytes = RowBytes, Type = Type, Parts = Split,
                 }.Run<V>(piece % Split);
             }

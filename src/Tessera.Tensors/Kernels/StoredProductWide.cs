@@ -5,7 +5,8 @@ namespace Tessera.Tensors.Kernels;
 /// <summary>Products of few F32 rows with an F16 or BF16 weight, which is read once and widened in registers.</summary>
 internal static unsafe class StoredProductWide
 {
-    /// <summary><c>y = x wᵀ + bias</c>; later, as a part of what is open (<see cref="JointWork"/>), where it <paramref name="joins"/>.</summary>
+    /// <summary><c>y = x wᵀ + bias</c>; later, as a part of what is open (<see cref="JointWork"/>), where it
+    /// <paramref name="joins"/>.</summary>
     public static void Multiply(Matrix x, StoredMatrix w, Span<float> y, ReadOnlySpan<float> bias, bool joins)
     {
         fixed (byte* weights = w.Data)

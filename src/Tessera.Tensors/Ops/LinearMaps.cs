@@ -13,21 +13,7 @@ public static partial class Op
     /// <exception cref="ShapeException">Shapes do not fit.</exception>
     public static (Tensor First, Tensor Second) Linear(Activations x, LinearMap first, LinearMap second)
     {
-        var joint = default(JointWork);
-        joint.Open();
-        Tensor one, two;
-        try
-        {
-            one = Linear(x, first.Weight, first.Bias);
-            two = Linear(x, second.Weight, second.Bias);
-        }
-        finally
-        {
-            JointWork.Close();
-        }
-
-        joint.Run();
-        KeepAlive(x, first, second);
+        var (one, two, _) = Together(x, first, second, null);
         return (one, two);
     }
 
@@ -40,14 +26,22 @@ public static partial class Op
     /// <exception cref="ShapeException">Shapes do not fit.</exception>
     public static (Tensor First, Tensor Second, Tensor Third) Linear(Activations x, LinearMap first, LinearMap second, LinearMap third)
     {
+        var (one, two, three) = Together(x, first, second, third);
+        return (one, two, three!);
+    }
+
+    private static (Tensor First, Tensor Second, Tensor? Third) Together(
+        Activations x, LinearMap first, LinearMap second, LinearMap? third)
+    {
         var joint = default(JointWork);
         joint.Open();
-        Tensor one, two, three;
+        Tensor one, two;
+        Tensor? three;
         try
         {
             one = Linear(x, first.Weight, first.Bias);
             two = Linear(x, second.Weight, second.Bias);
-            three = Linear(x, third.Weight, third.Bias);
+            three = third is { } last ? Linear(x, last.Weight, last.Bias) : null;
         }
         finally
         {
@@ -55,18 +49,17 @@ public static partial class Op
         }
 
         joint.Run();
-        KeepAlive(x, first, second);
-        KeepAlive(x, third, third);
+        GC.KeepAlive(x);
+        GC.KeepAlive(x.Tensor);
+        KeepAlive(first);
+        KeepAlive(second);
+        if (third is { } kept) KeepAlive(kept);
         return (one, two, three);
     }
 
-    private static void KeepAlive(Activations x, LinearMap first, LinearMap second)
+    private static void KeepAlive(LinearMap map)
     {
-        GC.KeepAlive(x);
-        GC.KeepAlive(x.Tensor);
-        GC.KeepAlive(first.Weight);
-        GC.KeepAlive(first.Bias);
-        GC.KeepAlive(second.Weight);
-        GC.KeepAlive(second.Bias);
+        GC.KeepAlive(map.Weight);
+        GC.KeepAlive(map.Bias);
     }
 }

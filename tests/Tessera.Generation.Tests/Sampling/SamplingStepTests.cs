@@ -217,6 +217,31 @@ public sealed class SamplingStepTests
     }
 
     [Fact]
+    public void A_logit_that_is_no_number_is_told_by_every_sampler()
+    {
+        float[] logits = [1, 2, float.NaN, 3];
+        DecodingOptions[] all =
+            [new GreedyOptions(), new SamplingOptions(), new SamplingOptions { MinP = 0.1f }, new SamplingOptions(TopK: 1) { Mirostat = 3 }];
+        foreach (var options in all)
+        {
+            var error = Assert.Throws<InvalidOperationException>(() => Sampler.Of(options).Choose(logits, new TokenHistory([7, 8], 1, 5)));
+            Assert.Equal("the logit of token 2 is NaN at position 1 of sequence 5", error.Message);
+        }
+    }
+
+    [Fact]
+    public void Rules_made_in_code_check_their_options()
+    {
+        Func<SamplingStep>[] wrong =
+        [
+            () => new Temperature(0), () => new TopK(0), () => new TopP(float.NaN), () => new MinP(0), () => new Typical(1),
+            () => new Epsilon(1), () => new ExcludeTopChoices(0, 0.1f, 1), () => new ExcludeTopChoices(1, 0.6f, 1),
+            () => new Mirostat(0, 0.1f), () => new Mirostat(3, float.PositiveInfinity),
+        ];
+        foreach (var make in wrong) Assert.Contains("; allowed: ", Assert.Throws<ArgumentException>(make).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Options_out_of_their_range_are_told()
     {
         AssertTold("min-p is 2; allowed: 0 to 1", new SamplingOptions { MinP = 2 });

@@ -58,13 +58,19 @@ public sealed class Candidates
 
     /// <summary>Begins anew with the tokens that may come, by their ids.</summary>
     /// <param name="logits">[vocabulary]; −∞ where a token may not come. At least one may.</param>
-    public void Load(ReadOnlySpan<float> logits)
+    /// <returns>A token whose logit is NaN, with which nothing can be done; null where there is none.</returns>
+    internal int? Load(ReadOnlySpan<float> logits)
     {
         Reserve(logits.Length);
         (Vocabulary, Count) = (logits.Length, 0);
         for (var token = 0; token < logits.Length; token++)
-            if (logits[token] != float.NegativeInfinity) (_tokens[Count], _logits[Count++]) = (token, logits[token]);
+        {
+            if (logits[token] > float.NegativeInfinity) (_tokens[Count], _logits[Count++]) = (token, logits[token]);
+            else if (float.IsNaN(logits[token])) return token;
+        }
+
         Changed();
+        return null;
     }
 
     /// <summary>Divides all logits by a number, after the greatest has become 0, so that none, however small, makes it infinite.</summary>
